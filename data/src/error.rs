@@ -1,0 +1,120 @@
+//! Everything that can be wrong with a text, a tokenizer or the settings that cut them into batches.
+
+use std::path::PathBuf;
+
+/// What went wrong, where, and what to do about it.
+#[derive(Debug, thiserror::Error)]
+pub enum DataError {
+    /// The text file does not exist.
+    #[error("there is no text file at {}: check the path, which is relative to the working directory", path.display())]
+    Missing {
+        /// The path as it was given.
+        path: PathBuf,
+    },
+    /// The path names a directory.
+    #[error("{} is a directory: name a text file in it", path.display())]
+    Directory {
+        /// The path as it was given.
+        path: PathBuf,
+    },
+    /// The operating system refused to read the file.
+    #[error("{} cannot be read, check its permissions: {source}", path.display())]
+    Unreadable {
+        /// The path as it was given.
+        path: PathBuf,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// The file holds bytes that are not UTF-8.
+    #[error("{} is not UTF-8 from byte {offset} on: convert it to UTF-8", path.display())]
+    NotUtf8 {
+        /// The path as it was given.
+        path: PathBuf,
+        /// Offset of the first byte that is not UTF-8.
+        offset: usize,
+    },
+    /// The file has no content.
+    #[error("{} is empty: give a file with some text in it", path.display())]
+    EmptyFile {
+        /// The path as it was given.
+        path: PathBuf,
+    },
+
+    /// A character tokenizer was asked for without any characters.
+    #[error(
+        "a character tokenizer needs at least one character: build it from a text that is not empty"
+    )]
+    EmptyVocabulary,
+    /// A saved character tokenizer lists its characters out of order or twice.
+    #[error(
+        "`characters` of a saved tokenizer must rise without repeats, but {next:?} follows {previous:?}: \
+         restore the file as it was saved"
+    )]
+    UnsortedVocabulary {
+        /// The character before the fault.
+        previous: char,
+        /// The character that should have been greater than `previous`.
+        next: char,
+    },
+    /// The text has a character that the tokenizer has no id for.
+    #[error(
+        "character {character:?} at character {char_position} (byte {byte_position}) of the text is not in the \
+         tokenizer's vocabulary: remove it, or use the byte tokenizer"
+    )]
+    UnknownCharacter {
+        /// The character without an id.
+        character: char,
+        /// Characters before it.
+        char_position: usize,
+        /// Bytes before it.
+        byte_position: usize,
+    },
+    /// An id to decode lies outside the vocabulary.
+    #[error(
+        "token id {id} at position {position} is outside the vocabulary of {vocab_size} ids: \
+         decode with the tokenizer that encoded it"
+    )]
+    UnknownId {
+        /// The id.
+        id: u32,
+        /// Its index in the ids given.
+        position: usize,
+        /// Ids run from 0 to one below this.
+        vocab_size: usize,
+    },
+
+    /// A token id does not fit the signed 32-bit integers of a batch.
+    #[error(
+        "token id {id} at position {position} is above {}, the largest that a batch can hold: \
+         use a smaller vocabulary",
+        i32::MAX
+    )]
+    IdTooLarge {
+        /// The id.
+        id: u32,
+        /// Its index in the stream.
+        position: usize,
+    },
+    /// The validation part is not a fraction.
+    #[error(
+        "`validation_fraction` is {fraction}: give a number from 0 up to, but not including, 1"
+    )]
+    ValidationFraction {
+        /// The value given.
+        fraction: f64,
+    },
+    /// A window of no tokens.
+    #[error("`context_length` is 0: give at least 1")]
+    ZeroContext,
+    /// The stream is shorter than one window.
+    #[error(
+        "the text has {tokens} tokens but one window needs `context_length` + 1 = {needed}: \
+         use a longer text, a smaller `context_length`, or, for a validation part, a larger `validation_fraction`"
+    )]
+    TooShort {
+        /// Tokens in the stream.
+        tokens: u64,
+        /// Tokens in a window.
+        needed: u64,
+    },
+}

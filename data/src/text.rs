@@ -1,0 +1,71 @@
+//! Reading a text file whole.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::Path;
+
+use crate::DataError;
+
+/// The whole of the UTF-8 text file at `path`, unchanged.
+///
+/// # Errors
+/// When there is no such file, it is a directory, it cannot be read, it is not UTF-8 (the error names the
+/// byte), or it is empty.
+pub fn read_text(path: impl AsRef<Path>) -> Result<String, DataError> {
+    let path = path.as_ref();
+    // Asked beforehand because platforms differ in the error that reading a directory gives.
+    if path.is_dir() {
+        return Err(DataError::Directory { path: path.into() });
+    }
+    let bytes = fs::read(path).map_err(|source| match source.kind() {
+        ErrorKind::NotFound => DataError::Missing { path: path.into() },
+        _ => DataError::Unreadable {
+            path: path.into(),
+            source,
+        },
+    })?;
+    if bytes.is_empty() {
+        return Err(DataError::EmptyFile { path: path.into() });
+    }
+    String::from_utf8(bytes).map_err(|error| DataError::NotUtf8 {
+        path: path.into(),
+        offset: error.utf8_error().valid_up_to(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_text_or_says_what_is_wrong_with_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str, bytes: &[u8]| {
+            let path = folder.path().join(name);
+            fs::write(&path, bytes).unwrap();
+            path
+        };
+
+        assert_eq!(
+            read_text(file("good.txt", "né\r\n".as_bytes())).unwrap(),
+            "né\r\n"
+        );
+        assert!(matches!(
+            read_text(file("empty.txt", b"")),
+            Err(DataError::EmptyFile { .. })
+        ));
+        assert!(matches!(
+            read_text(file("latin1.txt", b"caf\xe9!")),
+            Err(DataError::NotUtf8 { offset: 3, .. })
+        ));
+        assert!(matches!(
+            read_text(folder.path()),
+            Err(DataError::Directory { .. })
+        ));
+
+        let missing = folder.path().join("missing.txt");
+        let error = read_text(&missing).unwrap_err();
+        assert!(matches!(&error, DataError::Missing { path } if *path == missing));
+        assert!(error.to_string().contains("missing.txt"), "{error}");
+    }
+}

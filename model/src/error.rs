@@ -1,0 +1,45 @@
+//! What can be wrong with a model that a user hands us.
+
+use std::path::PathBuf;
+
+/// An error of this crate. Each message is one sentence that says what to change.
+#[derive(Debug, thiserror::Error)]
+pub enum ModelError {
+    /// A field of [`TransformerConfig`](crate::TransformerConfig) has a value that no model can have.
+    #[error("model.{field} = {value}: {reason}")]
+    Config {
+        /// The field's name in the configuration.
+        field: &'static str,
+        /// Its value, as written.
+        value: String,
+        /// Why it cannot be, and what would do.
+        reason: String,
+    },
+    /// No preset has this name.
+    #[error("unknown preset \"{name}\"; the presets are {known}")]
+    UnknownPreset {
+        /// The name asked for.
+        name: String,
+        /// All names, for the message.
+        known: String,
+    },
+    /// A weight file could not be read or written.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A weight file's contents do not fit the model or the format.
+    #[error("{}: {reason}", path.display())]
+    Weights {
+        /// The file.
+        path: PathBuf,
+        /// Which tensor or header field, and how it differs.
+        reason: String,
+    },
+    /// Generation was asked for something it cannot do.
+    #[error("{0}")]
+    Generate(String),
+}

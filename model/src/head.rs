@@ -1,0 +1,39 @@
+//! The last segment: the residual stream to logits, or to the loss.
+
+use burn::{
+    module::{Module, Param},
+    tensor::Tensor,
+};
+
+use crate::{Norm, TransformerConfig, init::Initializer, loss::softcap};
+
+/// The final norm and the output matrix.
+///
+/// A tied model has no output matrix of its own: the head is then handed the embedding's, which stays one parameter.
+#[derive(Module, Debug)]
+pub struct Head {
+    /// Final normalisation.
+    pub norm: Norm,
+    /// `[V, C]`, untied models only.
+    pub output: Option<Param<Tensor<2>>>,
+    #[module(skip)]
+    logit_softcap: Option<f64>,
+}
+
+impl Head {
+    pub(crate) fn init(config: &TransformerConfig, init: &mut Initializer) -> Self {
+        Self {
+            norm: Norm::init(config, init),
+            output: (!config.tied).then(|| init.normal([config.vocab_size, config.width], config.init_std)),
+            logit_softcap: config.logit_softcap,
+        }
+    }
+
+    /// Maps `[B, T, C]` to logits `[B, T, V]`, all of them at once: for generation and tests, not for training.
+    ///
+    /// `output_vc` is the matrix that [`Transformer::output`](crate::Transformer::output) returns.
+    pub fn logits(&self, x_btc: Tensor<3>, output_vc: Tensor<2>) -> Tensor<3> {
+        let logits = self.norm.forward(x_btc).matmul(output_vc.transpose().unsqueeze());
+        softcap(logits, self.logit_softcap)
+    }
+}

@@ -1,0 +1,61 @@
+//! Normalisation over the last axis.
+
+use burn::{
+    module::{Module, Param},
+    tensor::Tensor,
+};
+
+use crate::{NormKind, TransformerConfig, init::Initializer};
+
+/// RMS or layer normalisation: `x / sqrt(mean(x^2) + eps) * gamma + beta`, with `x` centred first for the latter.
+///
+/// Layer normalisation is RMS normalisation of the centred input (arXiv 1910.07467, section 3), so one body does both.
+#[derive(Module, Debug)]
+pub struct Norm {
+    /// Scale `[C]`.
+    pub gamma: Param<Tensor<1>>,
+    /// Shift `[C]`: layer normalisation with biases only.
+    pub beta: Option<Param<Tensor<1>>>,
+    #[module(skip)]
+    centred: bool,
+    #[module(skip)]
+    eps: f64,
+}
+
+impl Norm {
+    /// The normalisation of the residual stream that `config` asks for.
+    pub(crate) fn init(config: &TransformerConfig, init: &Initializer) -> Self {
+        let centred = config.norm == NormKind::Layer;
+        Self {
+            gamma: init.constant(config.width, 1.0),
+            beta: (centred && config.bias).then(|| init.constant(config.width, 0.0)),
+            centred,
+            eps: config.norm_eps,
+        }
+    }
+
+    /// RMS normalisation of a head's channels, for queries and keys.
+    pub(crate) fn of_head(config: &TransformerConfig, init: &Initializer) -> Self {
+        Self {
+            gamma: init.constant(config.head_width(), 1.0),
+            beta: None,
+            centred: false,
+            eps: config.norm_eps,
+        }
+    }
+
+    /// Normalises over the last axis; the shape `[.., C]` is kept.
+    pub fn forward<const R: usize>(&self, x: Tensor<R>) -> Tensor<R> {
+        let x = if self.centred {
+            x.clone() - x.mean_dim(R - 1)
+        } else {
+            x
+        };
+        let root_mean_square = (x.clone().square().mean_dim(R - 1) + self.eps).sqrt();
+        let y = x / root_mean_square * self.gamma.val().unsqueeze();
+        match &self.beta {
+            Some(beta) => y + beta.val().unsqueeze(),
+            None => y,
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! The model: a list of segments.
+
+use burn::{
+    module::Module,
+    tensor::{Device, Int, Tensor},
+};
+
+use crate::{
+    Block, CrossEntropy, Embedding, Frame, Head, KeyValues, ModelError, TransformerConfig, init::Initializer,
+};
+
+/// A decoder-only transformer.
+///
+/// The segments are public so that a walk can run them one at a time. [`Transformer::logits`] runs them in order.
+#[derive(Module, Debug)]
+pub struct Transformer {
+    /// The first segment.
+    pub embedding: Embedding,
+    /// The segments between.
+    pub blocks: Vec<Block>,
+    /// The last segment.
+    pub head: Head,
+    #[module(skip)]
+    config: TransformerConfig,
+}
+
+impl TransformerConfig {
+    /// A model with random weights: the same `seed` gives the same weights on every device.
+    ///
+    /// # Errors
+    /// What [`TransformerConfig::validate`] finds.
+    pub fn init(&self, seed: u64, device: &Device) -> Result<Transformer, ModelError> {
+        self.validate()?;
+        let mut init = Initializer::new(seed, device);
+        Ok(Transformer {
+            embedding: Embedding::init(self, &mut init),
+            blocks: (0..self.layers).map(|layer| Block::init(self, layer, &mut init)).collect(),
+            head: Head::init(self, &mut init),
+            config: self.clone(),
+        })
+    }
+}
+
+impl Transformer {
+    /// The shape of this model.
+    pub fn config(&self) -> &TransformerConfig {
+        &self.config
+    }
+
+    /// The output matrix `[V, C]`: the head's own, or the embedding's where the model is tied.
+    pub fn output(&self) -> Tensor<2> {
+        match &self.head.output {
+            Some(output) => output.val(),
+            None => self.embedding.tokens.val(),
+        }
+    }
+
+    /// The head's loss for this model's vocabulary and soft-cap.
+    pub fn cross_entropy(&self) -> CrossEntropy {
+        CrossEntropy {
+            logit_softcap: self.config.logit_softcap,
+            ..CrossEntropy::new(self.config.vocab_size)
+        }
+    }
+
+    /// Logits `[B, T, V]` of the ids `[B, T]`, without dropout.
+    ///
+    /// # Panics
+    /// If `T` exceeds the context length.
+    pub fn logits(&self, tokens_bt: Tensor<2, Int>) -> Tensor<3> {
+        let [_, time] = tokens_bt.dims();
+        let frame = Frame::new(&self.config, 0, time, &tokens_bt.device());
+        let mut x_btc = self.embedding.forward(tokens_bt, 0, None);
+        for block in &self.blocks {
+            x_btc = block.forward(x_btc, &frame, None);
+        }
+        self.head.logits(x_btc, self.output())
+    }
+
+    /// Logits `[B, V]` after the last of the ids `[B, T]`, which continue the `start` positions in `cache`.
+    ///
+    /// `cache` has one entry a layer, `None` at first.
+    ///
+    /// # Panics
+    /// If `start + T` exceeds the context length.
+    pub fn next_logits(
+        &self,
+        tokens_bt: Tensor<2, Int>,
+        start: usize,
+        cache: &mut [Option<KeyValues>],
+    ) -> Tensor<2> {
+        let [batch, time] = tokens_bt.dims();
+        let frame = Frame::new(&self.config, start, time, &tokens_bt.device());
+        let mut x_btc = self.embedding.forward(tokens_bt, start, None);
+        for (block, cache) in self.blocks.iter().zip(cache) {
+            x_btc = block.forward_cached(x_btc, &frame, cache);
+        }
+        let last_b1c = x_btc.narrow(1, time - 1, 1);
+        let logits = self.head.logits(last_b1c, self.output());
+        logits.reshape([batch, self.config.vocab_size])
+    }
+}

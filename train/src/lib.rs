@@ -1,0 +1,4 @@
+//! t
+pub mod optim;
+pub mod step;
+pub mod walk;

@@ -1,0 +1,36 @@
+//! AdamW with parameter groups, learning-rate schedules and clipping by the global norm.
+
+mod clip;
+mod groups;
+mod schedule;
+
+use serde::{Deserialize, Serialize};
+
+pub use clip::{clip, global_norm};
+pub use schedule::{Schedule, ScheduleKind};
+
+/// AdamW (Loshchilov and Hutter 2019, arXiv 1711.05101). Every value is set here; no library default applies.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct OptimizerConfig {
+    /// The largest learning rate, reached after warm-up.
+    pub learning_rate: f64,
+    /// Decay of the first moment, per step.
+    pub beta1: f64,
+    /// Decay of the second moment, per step.
+    pub beta2: f64,
+    /// Added to the root of the second moment.
+    pub eps: f64,
+    /// Decoupled weight decay of matrices, in units of the learning rate; norms and biases never decay.
+    pub weight_decay: f64,
+    /// Largest global L2 norm of the gradient; larger ones are scaled down to it. 0 turns clipping off.
+    pub clip_norm: f64,
+}
+
+impl Default for OptimizerConfig {
+    fn default() -> Self {
+        Self { learning_rate: 1e-3, beta1: 0.9, beta2: 0.95, eps: 1e-8, weight_decay: 0.1, clip_norm: 1.0 }
+    }
+}
+
+pub use groups::adamw;

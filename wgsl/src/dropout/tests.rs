@@ -1,0 +1,93 @@
+use burn::{
+    backend::Dispatch,
+    tensor::{Device, Distribution, Tensor},
+};
+
+use super::{Mask, dropout, kernel::WORKGROUP};
+use crate::{Key, each_device};
+
+fn values<const D: usize>(x: Tensor<D>) -> Vec<f32> {
+    x.into_data().iter().collect()
+}
+
+each_device! {
+    /// The kernel and the reference agree to the bit, for an odd size, one element, and more than one workgroup.
+    fn equals_the_mask(device) {
+        for (shape, rate) in [([1, 1], 0.5), ([7, 37], 0.1), ([3, 1024], 0.9)] {
+            let key = Key::new(11).fold_in(5);
+            let [key_0, key_1] = key.words();
+            let mask = Mask::new(key_0, key_1, rate).values(shape[0] * shape[1]);
+            let x = Tensor::<2>::random(shape, Distribution::Default, &device);
+            let expected: Vec<f32> = values(x.clone()).iter().zip(&mask).map(|(x, mask)| x * mask).collect();
+            assert_eq!(values(dropout(x, key, rate)), expected);
+        }
+    }
+}
+
+each_device! {
+    /// The input may be a view with other strides: the mask follows the logical order.
+    fn follows_logical_order(device) {
+        let key = Key::new(3);
+        let x = Tensor::<2>::random([6, 10], Distribution::Default, &device);
+        let expected = values(dropout(x.clone().transpose().mul_scalar(1.0), key, 0.3));
+        assert_eq!(values(dropout(x.transpose(), key, 0.3)), expected);
+    }
+}
+
+each_device! {
+    /// The mean is kept, and the share of zeros is the rate, within four standard deviations.
+    fn keeps_the_mean(device) {
+        let count = 100_000;
+        let y = values(dropout(Tensor::<1>::ones([count], &device), Key::new(1), 0.2));
+        let zeros = y.iter().filter(|value| **value == 0.0).count() as f64 / count as f64;
+        assert!((zeros - 0.2).abs() < 4.0 * (0.2f64 * 0.8 / count as f64).sqrt(), "{zeros} of the values are zero");
+        assert!(y.iter().all(|value| *value == 0.0 || *value == 1.25));
+    }
+}
+
+each_device! {
+    /// Central differences in the middle of a graph: of `sum(w * dropout(x^2))`.
+    fn gradient_by_finite_differences(device) {
+        let (shape, key, rate) = ([3, 7], Key::new(9), 0.4);
+        let x = Tensor::<2>::random(shape, Distribution::Uniform(0.5, 1.5), &device);
+        let weight = Tensor::<2>::random(shape, Distribution::Uniform(-1.0, 1.0), &device);
+        let loss = |x: Tensor<2>| (weight.clone() * dropout(x.square(), key, rate)).sum();
+
+        let leaf = x.clone().autodiff().require_grad();
+        let gradients = loss(leaf.clone()).backward();
+        let gradient = values(leaf.grad(&gradients).expect("x has a gradient"));
+
+        let host = values(x);
+        let step = 1e-2;
+        for index in 0..host.len() {
+            let shifted = |by: f32| {
+                let mut moved = host.clone();
+                moved[index] += by;
+                let moved = Tensor::<1>::from_floats(moved.as_slice(), &device).reshape(shape);
+                values(loss(moved))[0]
+            };
+            let difference = (shifted(step) - shifted(-step)) / (2.0 * step);
+            assert!((difference - gradient[index]).abs() < 2e-3, "{index}: {difference} against {}", gradient[index]);
+        }
+    }
+}
+
+/// A plain reference for other backends stands in `Dispatch` too.
+#[test]
+fn rate_zero_is_the_identity_and_one_is_refused() {
+    let x = Tensor::<1>::from_floats([1.0, 2.0], &Device::flex());
+    assert_eq!(values(dropout(x.clone(), Key::new(0), 0.0)), [1.0, 2.0]);
+    assert!(std::panic::catch_unwind(|| dropout(x, Key::new(0), 1.0)).is_err());
+    let _: fn(_, _, _, _) -> _ = <Dispatch as super::DropoutOps>::dropout;
+}
+
+/// The shader is valid WGSL on any machine, and its workgroup is the one that the host code counts with.
+#[test]
+fn shader_is_valid() {
+    let source = include_str!("dropout.wgsl");
+    let module = naga::front::wgsl::parse_str(source).expect("the shader parses");
+    naga::valid::Validator::new(naga::valid::ValidationFlags::all(), naga::valid::Capabilities::empty())
+        .validate(&module)
+        .expect("the shader is valid");
+    assert_eq!(module.entry_points[0].workgroup_size, [WORKGROUP, 1, 1]);
+}

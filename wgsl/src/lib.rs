@@ -1,0 +1,18 @@
+//! Operations with kernels written by hand in WGSL, each with its backward and a plain-Burn reference.
+//!
+//! An operation is a folder: the `.wgsl` file (a real shader, included as text), the host code that launches it, and a
+//! reference in plain Burn operations that every other backend uses and that tests compare with.
+//! [`dropout`] is the pattern for the rest.
+//!
+//! Where the runtime does not take WGSL text (builds with Burn's `vulkan` or `metal` feature, the CPU backend),
+//! the reference runs instead; the results are the same.
+
+mod launch;
+
+pub mod dropout;
+#[doc(hidden)]
+pub mod testing;
+pub mod threefry;
+
+pub use dropout::dropout;
+pub use threefry::Key;
