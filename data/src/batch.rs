@@ -22,10 +22,7 @@ pub struct Batch {
 impl Batch {
     /// Number of targets that count in the loss.
     pub fn counted(&self) -> usize {
-        self.targets
-            .iter()
-            .filter(|&&target| target != IGNORED)
-            .count()
+        self.targets.iter().filter(|&&target| target != IGNORED).count()
     }
 }
 
@@ -45,11 +42,7 @@ impl Batches {
     /// When `context_length` is 0, or `tokens` has not `T + 1` tokens.
     pub fn new(tokens: Tokens, context_length: usize, seed: u64) -> Result<Self, DataError> {
         let sampler = Sampler::new(tokens.len() as u64, context_length as u64, seed)?;
-        Ok(Self {
-            tokens,
-            context_length,
-            sampler,
-        })
+        Ok(Self { tokens, context_length, sampler })
     }
 
     /// Samples in an epoch: sample `s` belongs to epoch `s / windows_per_epoch`.
@@ -70,25 +63,16 @@ impl Batches {
     ///
     /// # Panics
     /// When `rows` or `batches` is 0.
-    pub fn evaluation(
-        &self,
-        rows: usize,
-        batches: usize,
-    ) -> impl ExactSizeIterator<Item = Batch> + '_ {
-        assert!(
-            rows > 0 && batches > 0,
-            "an evaluation of {batches} batches of {rows} rows evaluates nothing"
-        );
+    pub fn evaluation(&self, rows: usize, batches: usize) -> impl ExactSizeIterator<Item = Batch> + '_ {
+        assert!(rows > 0 && batches > 0, "an evaluation of {batches} batches of {rows} rows evaluates nothing");
         let targets = self.tokens.len() - 1;
         let available = targets / self.context_length;
         let rows = rows.min(available);
         let batches = batches.min(available / rows);
         // The spacing is at least T, because `windows * T <= targets`; u64 because the product may pass 2^32.
         let windows = rows * batches;
-        let start_of =
-            move |window: usize| (window as u64 * targets as u64 / windows as u64) as usize;
-        (0..batches)
-            .map(move |batch| self.windows((batch * rows..(batch + 1) * rows).map(start_of)))
+        let start_of = move |window: usize| (window as u64 * targets as u64 / windows as u64) as usize;
+        (0..batches).map(move |batch| self.windows((batch * rows..(batch + 1) * rows).map(start_of)))
     }
 
     fn windows(&self, starts: impl ExactSizeIterator<Item = usize>) -> Batch {
@@ -101,11 +85,6 @@ impl Batches {
             inputs.extend(window[..time].iter().map(|&id| id as i32));
             targets.extend(window[1..].iter().map(|&id| id as i32));
         }
-        Batch {
-            inputs,
-            targets,
-            rows,
-            time,
-        }
+        Batch { inputs, targets, rows, time }
     }
 }

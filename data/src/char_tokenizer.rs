@@ -32,10 +32,7 @@ impl CharTokenizer {
             return Err(DataError::EmptyVocabulary);
         }
         match characters.windows(2).find(|pair| pair[0] >= pair[1]) {
-            Some(pair) => Err(DataError::UnsortedVocabulary {
-                previous: pair[0],
-                next: pair[1],
-            }),
+            Some(pair) => Err(DataError::UnsortedVocabulary { previous: pair[0], next: pair[1] }),
             None => Ok(Self { characters }),
         }
     }
@@ -49,24 +46,14 @@ impl CharTokenizer {
             self.characters
                 .binary_search(&character)
                 .map(|id| id as u32) // there are fewer code points than u32s
-                .map_err(|_| DataError::UnknownCharacter {
-                    character,
-                    char_position,
-                    byte_position,
-                })
+                .map_err(|_| DataError::UnknownCharacter { character, char_position, byte_position })
         };
         text.char_indices().enumerate().map(id_of).collect()
     }
 
     pub(crate) fn decode(&self, ids: &[u32]) -> Result<String, DataError> {
         let character_of = |(position, &id): (usize, &u32)| {
-            self.characters
-                .get(id as usize)
-                .ok_or(DataError::UnknownId {
-                    id,
-                    position,
-                    vocab_size: self.vocab_size(),
-                })
+            self.characters.get(id as usize).ok_or(DataError::UnknownId { id, position, vocab_size: self.vocab_size() })
         };
         ids.iter().enumerate().map(character_of).collect()
     }
@@ -82,8 +69,6 @@ impl TryFrom<Saved> for CharTokenizer {
 
 impl From<CharTokenizer> for Saved {
     fn from(tokenizer: CharTokenizer) -> Self {
-        Self {
-            characters: tokenizer.characters.into_iter().collect(),
-        }
+        Self { characters: tokenizer.characters.into_iter().collect() }
     }
 }

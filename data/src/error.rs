@@ -41,9 +41,7 @@ pub enum DataError {
     },
 
     /// A character tokenizer was asked for without any characters.
-    #[error(
-        "a character tokenizer needs at least one character: build it from a text that is not empty"
-    )]
+    #[error("a character tokenizer needs at least one character: build it from a text that is not empty")]
     EmptyVocabulary,
     /// A saved character tokenizer lists its characters out of order or twice.
     #[error(
@@ -96,9 +94,7 @@ pub enum DataError {
         position: usize,
     },
     /// The validation part is not a fraction.
-    #[error(
-        "`validation_fraction` is {fraction}: give a number from 0 up to, but not including, 1"
-    )]
+    #[error("`validation_fraction` is {fraction}: give a number from 0 up to, but not including, 1")]
     ValidationFraction {
         /// The value given.
         fraction: f64,

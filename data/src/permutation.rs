@@ -24,11 +24,7 @@ impl Permutation {
     pub(crate) fn new(n: u64, key: u64) -> Self {
         let bits = u64::BITS - n.saturating_sub(1).leading_zeros();
         let round_keys = std::array::from_fn(|round| splitmix64(key, round as u64));
-        Self {
-            n,
-            half_bits: bits.div_ceil(2),
-            round_keys,
-        }
+        Self { n, half_bits: bits.div_ceil(2), round_keys }
     }
 
     /// Where the permutation sends `i`, which must be below `n`.
@@ -36,11 +32,7 @@ impl Permutation {
     /// # Panics
     /// When it is not: the walk might never come back to `0..n`.
     pub(crate) fn at(&self, i: u64) -> u64 {
-        assert!(
-            i < self.n,
-            "{i} is not in the permutation's domain 0..{}",
-            self.n
-        );
+        assert!(i < self.n, "{i} is not in the permutation's domain 0..{}", self.n);
         let mut image = self.network(i);
         while image >= self.n {
             image = self.network(image);
@@ -71,10 +63,7 @@ mod tests {
                 let mut seen = vec![false; n];
                 for i in 0..n as u64 {
                     let image = permutation.at(i) as usize; // indexing fails where it is not below n
-                    assert!(
-                        !std::mem::replace(&mut seen[image], true),
-                        "n = {n}, key = {key}: {image} twice"
-                    );
+                    assert!(!std::mem::replace(&mut seen[image], true), "n = {n}, key = {key}: {image} twice");
                 }
             }
         }
@@ -94,9 +83,7 @@ mod tests {
     #[test]
     fn keys_give_orders_that_agree_by_chance_only() {
         let n = 1_000;
-        let orders = [1, 2, 3]
-            .map(|key| Permutation::new(n, key))
-            .map(|p| (0..n).map(move |i| p.at(i)).collect());
+        let orders = [1, 2, 3].map(|key| Permutation::new(n, key)).map(|p| (0..n).map(move |i| p.at(i)).collect());
         let [a, b, c]: [Vec<u64>; 3] = orders;
         let fixed_points: Vec<u64> = (0..n).collect();
         // Two random orders agree in one place on average (Poisson): more than eight is one case in a million.
@@ -118,25 +105,16 @@ mod tests {
                     counts[value(&Permutation::new(n, key)) as usize] += 1;
                 }
                 let expected = keys as f64 / cells as f64;
-                let statistic: f64 = counts
-                    .iter()
-                    .map(|&c| (c as f64 - expected).powi(2) / expected)
-                    .sum();
+                let statistic: f64 = counts.iter().map(|&c| (c as f64 - expected).powi(2) / expected).sum();
                 let freedom = (cells - 1) as f64;
                 (statistic - freedom) / (2.0 * freedom).sqrt()
             };
             for (what, deviations) in [
                 ("first", spread(&|p| p.at(0), n)),
                 ("last", spread(&|p| p.at(n - 1), n)),
-                (
-                    "distance of the first two",
-                    spread(&|p| (p.at(1) + n - p.at(0)) % n - 1, n - 1),
-                ),
+                ("distance of the first two", spread(&|p| (p.at(1) + n - p.at(0)) % n - 1, n - 1)),
             ] {
-                assert!(
-                    deviations < 5.0,
-                    "n = {n}, {what}: {deviations} standard deviations above the mean"
-                );
+                assert!(deviations < 5.0, "n = {n}, {what}: {deviations} standard deviations above the mean");
             }
         }
     }

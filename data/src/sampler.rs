@@ -32,21 +32,13 @@ impl Sampler {
             return Err(DataError::ZeroContext);
         }
         if tokens <= context_length {
-            return Err(DataError::TooShort {
-                tokens,
-                needed: context_length + 1,
-            });
+            return Err(DataError::TooShort { tokens, needed: context_length + 1 });
         }
         // One window fewer than would fit leaves room for any phase below T, in every epoch alike; a stream
         // of fewer than two windows keeps its one window and as many phases as are left.
         let windows_per_epoch = ((tokens - context_length) / context_length).max(1);
         let phases = tokens - windows_per_epoch * context_length;
-        Ok(Self {
-            context_length,
-            seed,
-            windows_per_epoch,
-            phases,
-        })
+        Ok(Self { context_length, seed, windows_per_epoch, phases })
     }
 
     /// Samples in an epoch, the same in each.
@@ -56,10 +48,7 @@ impl Sampler {
 
     /// Index in the stream of the first token of sample number `sample`.
     pub(crate) fn start_of(&self, sample: u64) -> u64 {
-        let (epoch, position) = (
-            sample / self.windows_per_epoch,
-            sample % self.windows_per_epoch,
-        );
+        let (epoch, position) = (sample / self.windows_per_epoch, sample % self.windows_per_epoch);
         let order = Permutation::new(self.windows_per_epoch, splitmix64(self.seed, 2 * epoch));
         self.phase(epoch) + self.context_length * order.at(position)
     }
@@ -76,36 +65,20 @@ mod tests {
 
     fn epoch_of(sampler: &Sampler, epoch: u64) -> BTreeSet<u64> {
         let first = epoch * sampler.windows_per_epoch();
-        (first..first + sampler.windows_per_epoch())
-            .map(|sample| sampler.start_of(sample))
-            .collect()
+        (first..first + sampler.windows_per_epoch()).map(|sample| sampler.start_of(sample)).collect()
     }
 
     #[test]
     fn every_epoch_tiles_the_stream_without_repeats() {
-        for (tokens, t) in [
-            (2, 1),
-            (9, 8),
-            (16, 8),
-            (17, 8),
-            (25, 8),
-            (1_000, 1),
-            (1_000, 7),
-            (100_003, 64),
-        ] {
+        for (tokens, t) in [(2, 1), (9, 8), (16, 8), (17, 8), (25, 8), (1_000, 1), (1_000, 7), (100_003, 64)] {
             let sampler = Sampler::new(tokens, t, 3).unwrap();
             for epoch in [0, 1, 2, 1_000_000] {
                 let starts = epoch_of(&sampler, epoch);
                 assert_eq!(starts.len() as u64, sampler.windows_per_epoch());
                 let first = *starts.first().unwrap();
-                let tiles: BTreeSet<u64> = (0..sampler.windows_per_epoch())
-                    .map(|w| first + w * t)
-                    .collect();
+                let tiles: BTreeSet<u64> = (0..sampler.windows_per_epoch()).map(|w| first + w * t).collect();
                 assert_eq!(starts, tiles, "{tokens} tokens, T = {t}, epoch {epoch}");
-                assert!(
-                    starts.last().unwrap() + t < tokens,
-                    "a window ends past the stream"
-                );
+                assert!(starts.last().unwrap() + t < tokens, "a window ends past the stream");
             }
             // What an epoch leaves out is less than two windows.
             assert!(tokens - sampler.windows_per_epoch() * t < 2 * t + 1);
@@ -116,20 +89,10 @@ mod tests {
     fn phases_move_and_reach_both_ends_of_the_stream() {
         let (tokens, t) = (103, 10);
         let sampler = Sampler::new(tokens, t, 5).unwrap();
-        let firsts: Vec<u64> = (0..500)
-            .map(|epoch| *epoch_of(&sampler, epoch).first().unwrap())
-            .collect();
-        assert_eq!(
-            firsts.iter().collect::<BTreeSet<_>>().len() as u64,
-            sampler.phases
-        );
-        let last_target = (0..500)
-            .map(|epoch| epoch_of(&sampler, epoch).last().unwrap() + t)
-            .max();
-        assert_eq!(
-            (firsts.iter().min(), last_target),
-            (Some(&0), Some(tokens - 1))
-        );
+        let firsts: Vec<u64> = (0..500).map(|epoch| *epoch_of(&sampler, epoch).first().unwrap()).collect();
+        assert_eq!(firsts.iter().collect::<BTreeSet<_>>().len() as u64, sampler.phases);
+        let last_target = (0..500).map(|epoch| epoch_of(&sampler, epoch).last().unwrap() + t).max();
+        assert_eq!((firsts.iter().min(), last_target), (Some(&0), Some(tokens - 1)));
     }
 
     #[test]
@@ -138,9 +101,7 @@ mod tests {
             let sampler = Sampler::new(10_000, 10, seed).unwrap();
             let phase = sampler.phase(epoch);
             let first = epoch * sampler.windows_per_epoch();
-            (first..first + sampler.windows_per_epoch())
-                .map(|s| (sampler.start_of(s) - phase) / 10)
-                .collect()
+            (first..first + sampler.windows_per_epoch()).map(|s| (sampler.start_of(s) - phase) / 10).collect()
         };
         assert_ne!(order(1, 0), order(1, 1));
         assert_ne!(order(1, 0), order(2, 0));
@@ -153,10 +114,7 @@ mod tests {
         let sampler = Sampler::new(1_003_854, 256, 1337).unwrap();
         assert_eq!(sampler.windows_per_epoch(), 3_920);
         let starts = [0, 1, 2, 3_919, 3_920, 1 << 40].map(|sample| sampler.start_of(sample));
-        assert_eq!(
-            starts,
-            [29_447, 941_063, 107_783, 514_311, 171_742, 510_625]
-        );
+        assert_eq!(starts, [29_447, 941_063, 107_783, 514_311, 171_742, 510_625]);
     }
 
     #[test]
@@ -169,17 +127,8 @@ mod tests {
     #[test]
     fn refuses_a_stream_shorter_than_a_window() {
         let error = Sampler::new(8, 8, 0).unwrap_err();
-        assert!(matches!(
-            error,
-            DataError::TooShort {
-                tokens: 8,
-                needed: 9
-            }
-        ));
-        assert!(
-            error.to_string().contains("has 8 tokens")
-                && error.to_string().contains("`context_length` + 1 = 9")
-        );
+        assert!(matches!(error, DataError::TooShort { tokens: 8, needed: 9 }));
+        assert!(error.to_string().contains("has 8 tokens") && error.to_string().contains("`context_length` + 1 = 9"));
         assert!(matches!(Sampler::new(8, 0, 0), Err(DataError::ZeroContext)));
     }
 }

@@ -24,13 +24,6 @@ mod tests {
     #[test]
     fn equals_the_reference_implementation() {
         let outputs: Vec<u64> = (0..3).map(|index| splitmix64(1_234_567, index)).collect();
-        assert_eq!(
-            outputs,
-            [
-                6_457_827_717_110_365_317,
-                3_203_168_211_198_807_973,
-                9_817_491_932_198_370_423
-            ]
-        );
+        assert_eq!(outputs, [6_457_827_717_110_365_317, 3_203_168_211_198_807_973, 9_817_491_932_198_370_423]);
     }
 }

@@ -19,18 +19,13 @@ pub fn read_text(path: impl AsRef<Path>) -> Result<String, DataError> {
     }
     let bytes = fs::read(path).map_err(|source| match source.kind() {
         ErrorKind::NotFound => DataError::Missing { path: path.into() },
-        _ => DataError::Unreadable {
-            path: path.into(),
-            source,
-        },
+        _ => DataError::Unreadable { path: path.into(), source },
     })?;
     if bytes.is_empty() {
         return Err(DataError::EmptyFile { path: path.into() });
     }
-    String::from_utf8(bytes).map_err(|error| DataError::NotUtf8 {
-        path: path.into(),
-        offset: error.utf8_error().valid_up_to(),
-    })
+    String::from_utf8(bytes)
+        .map_err(|error| DataError::NotUtf8 { path: path.into(), offset: error.utf8_error().valid_up_to() })
 }
 
 #[cfg(test)]
@@ -46,22 +41,10 @@ mod tests {
             path
         };
 
-        assert_eq!(
-            read_text(file("good.txt", "né\r\n".as_bytes())).unwrap(),
-            "né\r\n"
-        );
-        assert!(matches!(
-            read_text(file("empty.txt", b"")),
-            Err(DataError::EmptyFile { .. })
-        ));
-        assert!(matches!(
-            read_text(file("latin1.txt", b"caf\xe9!")),
-            Err(DataError::NotUtf8 { offset: 3, .. })
-        ));
-        assert!(matches!(
-            read_text(folder.path()),
-            Err(DataError::Directory { .. })
-        ));
+        assert_eq!(read_text(file("good.txt", "né\r\n".as_bytes())).unwrap(), "né\r\n");
+        assert!(matches!(read_text(file("empty.txt", b"")), Err(DataError::EmptyFile { .. })));
+        assert!(matches!(read_text(file("latin1.txt", b"caf\xe9!")), Err(DataError::NotUtf8 { offset: 3, .. })));
+        assert!(matches!(read_text(folder.path()), Err(DataError::Directory { .. })));
 
         let missing = folder.path().join("missing.txt");
         let error = read_text(&missing).unwrap_err();

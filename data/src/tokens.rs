@@ -13,10 +13,7 @@ impl Tokens {
     /// When an id is above `i32::MAX`.
     pub fn new(ids: Vec<u32>) -> Result<Self, DataError> {
         match ids.iter().position(|&id| i32::try_from(id).is_err()) {
-            Some(position) => Err(DataError::IdTooLarge {
-                id: ids[position],
-                position,
-            }),
+            Some(position) => Err(DataError::IdTooLarge { id: ids[position], position }),
             None => Ok(Self(ids)),
         }
     }
@@ -29,9 +26,7 @@ impl Tokens {
     /// When `validation_fraction` is out of range or not a number.
     pub fn split(self, validation_fraction: f64) -> Result<(Self, Self), DataError> {
         if !(0.0..1.0).contains(&validation_fraction) {
-            return Err(DataError::ValidationFraction {
-                fraction: validation_fraction,
-            });
+            return Err(DataError::ValidationFraction { fraction: validation_fraction });
         }
         let Self(mut training) = self;
         let boundary = (training.len() as f64 * (1.0 - validation_fraction)) as usize;
@@ -78,22 +73,10 @@ mod tests {
     #[test]
     fn refuses_what_is_no_fraction_and_ids_that_do_not_fit() {
         for fraction in [-0.1, 1.0, f64::NAN] {
-            let error = Tokens::new(vec![1, 2])
-                .unwrap()
-                .split(fraction)
-                .unwrap_err();
-            assert!(
-                matches!(error, DataError::ValidationFraction { .. }),
-                "{fraction}"
-            );
+            let error = Tokens::new(vec![1, 2]).unwrap().split(fraction).unwrap_err();
+            assert!(matches!(error, DataError::ValidationFraction { .. }), "{fraction}");
         }
         let error = Tokens::new(vec![i32::MAX as u32, 1 << 31]).unwrap_err();
-        assert!(matches!(
-            error,
-            DataError::IdTooLarge {
-                id: 0x8000_0000,
-                position: 1
-            }
-        ));
+        assert!(matches!(error, DataError::IdTooLarge { id: 0x8000_0000, position: 1 }));
     }
 }

@@ -14,32 +14,10 @@ fn char_ids_follow_code_point_order() {
 fn char_refuses_what_it_does_not_know() {
     let tokenizer = Tokenizer::chars_of("aé").unwrap();
     let error = tokenizer.encode("aéß").unwrap_err();
-    assert!(matches!(
-        error,
-        DataError::UnknownCharacter {
-            character: 'ß',
-            char_position: 2,
-            byte_position: 3
-        }
-    ));
-    assert!(
-        error
-            .to_string()
-            .starts_with("character 'ß' at character 2 (byte 3)"),
-        "{error}"
-    );
-    assert!(matches!(
-        tokenizer.decode(&[0, 2]),
-        Err(DataError::UnknownId {
-            id: 2,
-            position: 1,
-            vocab_size: 2
-        })
-    ));
-    assert!(matches!(
-        Tokenizer::chars_of(""),
-        Err(DataError::EmptyVocabulary)
-    ));
+    assert!(matches!(error, DataError::UnknownCharacter { character: 'ß', char_position: 2, byte_position: 3 }));
+    assert!(error.to_string().starts_with("character 'ß' at character 2 (byte 3)"), "{error}");
+    assert!(matches!(tokenizer.decode(&[0, 2]), Err(DataError::UnknownId { id: 2, position: 1, vocab_size: 2 })));
+    assert!(matches!(Tokenizer::chars_of(""), Err(DataError::EmptyVocabulary)));
 }
 
 #[test]
@@ -51,27 +29,14 @@ fn byte_encodes_any_text_and_decodes_lossily() {
     assert_eq!(tokenizer.decode(&[110, 195]).unwrap(), "n\u{fffd}");
     assert!(matches!(
         tokenizer.decode(&[255, 256]),
-        Err(DataError::UnknownId {
-            id: 256,
-            position: 1,
-            vocab_size: 256
-        })
+        Err(DataError::UnknownId { id: 256, position: 1, vocab_size: 256 })
     ));
 }
 
 #[test]
 fn kind_builds_its_tokenizer() {
-    assert_eq!(
-        serde_json::from_str::<TokenizerKind>("\"byte\"")
-            .unwrap()
-            .build("ab")
-            .unwrap(),
-        Tokenizer::Byte
-    );
-    let of_chars = serde_json::from_str::<TokenizerKind>("\"char\"")
-        .unwrap()
-        .build("ab")
-        .unwrap();
+    assert_eq!(serde_json::from_str::<TokenizerKind>("\"byte\"").unwrap().build("ab").unwrap(), Tokenizer::Byte);
+    let of_chars = serde_json::from_str::<TokenizerKind>("\"char\"").unwrap().build("ab").unwrap();
     assert_eq!(of_chars, Tokenizer::chars_of("ba").unwrap());
 }
 
@@ -79,10 +44,7 @@ fn kind_builds_its_tokenizer() {
 fn saved_form_is_readable_and_comes_back_equal() {
     let byte = r#"{"kind":"byte"}"#;
     assert_eq!(serde_json::to_string(&Tokenizer::Byte).unwrap(), byte);
-    assert_eq!(
-        serde_json::from_str::<Tokenizer>(byte).unwrap(),
-        Tokenizer::Byte
-    );
+    assert_eq!(serde_json::from_str::<Tokenizer>(byte).unwrap(), Tokenizer::Byte);
 
     let tokenizer = Tokenizer::chars_of("cab\n").unwrap();
     let saved = r#"{"kind":"char","characters":"\nabc"}"#;
@@ -92,15 +54,9 @@ fn saved_form_is_readable_and_comes_back_equal() {
 
 #[test]
 fn altered_saved_form_is_refused() {
-    for (characters, fault) in [
-        ("acb", "'b' follows 'c'"),
-        ("aab", "'a' follows 'a'"),
-        ("", "at least one"),
-    ] {
+    for (characters, fault) in [("acb", "'b' follows 'c'"), ("aab", "'a' follows 'a'"), ("", "at least one")] {
         let saved = format!(r#"{{"kind":"char","characters":"{characters}"}}"#);
-        let error = serde_json::from_str::<Tokenizer>(&saved)
-            .unwrap_err()
-            .to_string();
+        let error = serde_json::from_str::<Tokenizer>(&saved).unwrap_err().to_string();
         assert!(error.contains(fault), "{characters:?}: {error}");
     }
 }

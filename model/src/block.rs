@@ -46,13 +46,7 @@ impl Block {
         self.run(x_btc, frame, None, Some(cache))
     }
 
-    fn run(
-        &self,
-        x: Tensor<3>,
-        frame: &Frame,
-        key: Option<Key>,
-        cache: Option<&mut Option<KeyValues>>,
-    ) -> Tensor<3> {
+    fn run(&self, x: Tensor<3>, frame: &Frame, key: Option<Key>, cache: Option<&mut Option<KeyValues>>) -> Tensor<3> {
         let drop = |y: Tensor<3>, site: u64| match key {
             Some(key) => dropout(y, key.fold_in(site), self.dropout),
             None => y,

@@ -204,9 +204,17 @@ impl TransformerConfig {
             return refuse("dropout", self.dropout, "must be at least 0 and under 1");
         }
         // Sizes come from a file: the largest tensor must be countable, or the arithmetic below would wrap.
-        let widest = self.vocab_size.max(self.context_length).max(self.ffn_width()).max(self.heads.saturating_mul(self.head_width()));
+        let widest = self
+            .vocab_size
+            .max(self.context_length)
+            .max(self.ffn_width())
+            .max(self.heads.saturating_mul(self.head_width()));
         if widest.checked_mul(self.width).is_none_or(|elements| elements > 1 << 40) || self.layers > 1 << 16 {
-            return refuse("width", self.width, "gives a tensor of more than 2^40 elements, or there are too many layers");
+            return refuse(
+                "width",
+                self.width,
+                "gives a tensor of more than 2^40 elements, or there are too many layers",
+            );
         }
         Ok(())
     }

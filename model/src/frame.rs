@@ -36,10 +36,7 @@ impl Frame {
                 masks.push((window, causal_mask(start, time, window, device)));
             }
         }
-        Self {
-            rope: (config.positions == Positions::Rope).then(|| Rope::new(config, start, time, device)),
-            masks,
-        }
+        Self { rope: (config.positions == Positions::Rope).then(|| Rope::new(config, start, time, device)), masks }
     }
 
     /// The additive mask `[T, S]` for layers with this window.

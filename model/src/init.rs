@@ -26,9 +26,7 @@ impl<'a> Initializer<'a> {
         random.set_stream(self.stream);
         self.stream += 1;
         let count = shape.iter().product();
-        let values: Vec<f32> = (0..count)
-            .map(|_| (random.sample::<f64, _>(StandardNormal) * std) as f32)
-            .collect();
+        let values: Vec<f32> = (0..count).map(|_| (random.sample::<f64, _>(StandardNormal) * std) as f32).collect();
         Param::from_tensor(Tensor::from_data(TensorData::new(values, shape), self.device))
     }
 
@@ -38,9 +36,6 @@ impl<'a> Initializer<'a> {
 
     /// A linear layer `[inputs, outputs]`; the bias, if any, starts at 0.
     pub fn linear(&mut self, inputs: usize, outputs: usize, bias: bool, std: f64) -> Linear {
-        Linear {
-            weight: self.normal([inputs, outputs], std),
-            bias: bias.then(|| self.constant(outputs, 0.0)),
-        }
+        Linear { weight: self.normal([inputs, outputs], std), bias: bias.then(|| self.constant(outputs, 0.0)) }
     }
 }

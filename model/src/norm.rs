@@ -36,21 +36,12 @@ impl Norm {
 
     /// RMS normalisation of a head's channels, for queries and keys.
     pub(crate) fn of_head(config: &TransformerConfig, init: &Initializer) -> Self {
-        Self {
-            gamma: init.constant(config.head_width(), 1.0),
-            beta: None,
-            centred: false,
-            eps: config.norm_eps,
-        }
+        Self { gamma: init.constant(config.head_width(), 1.0), beta: None, centred: false, eps: config.norm_eps }
     }
 
     /// Normalises over the last axis; the shape `[.., C]` is kept.
     pub fn forward<const R: usize>(&self, x: Tensor<R>) -> Tensor<R> {
-        let x = if self.centred {
-            x.clone() - x.mean_dim(R - 1)
-        } else {
-            x
-        };
+        let x = if self.centred { x.clone() - x.mean_dim(R - 1) } else { x };
         let root_mean_square = (x.clone().square().mean_dim(R - 1) + self.eps).sqrt();
         let y = x / root_mean_square * self.gamma.val().unsqueeze();
         match &self.beta {

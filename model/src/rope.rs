@@ -46,11 +46,7 @@ impl Rope {
             }
         }
         let tensor = |values, shape: [usize; 2]| Tensor::from_data(TensorData::new(values, shape), device);
-        Self {
-            cos: tensor(cos, [time, width]),
-            sin: tensor(sin, [time, width]),
-            turn: tensor(turn, [width, width]),
-        }
+        Self { cos: tensor(cos, [time, width]), sin: tensor(sin, [time, width]), turn: tensor(turn, [width, width]) }
     }
 
     /// Rotates queries or keys `[B, H, T, D]`.

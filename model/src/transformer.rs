@@ -5,9 +5,7 @@ use burn::{
     tensor::{Device, Int, Tensor},
 };
 
-use crate::{
-    Block, CrossEntropy, Embedding, Frame, Head, KeyValues, ModelError, TransformerConfig, init::Initializer,
-};
+use crate::{Block, CrossEntropy, Embedding, Frame, Head, KeyValues, ModelError, TransformerConfig, init::Initializer};
 
 /// A decoder-only transformer.
 ///
@@ -57,10 +55,7 @@ impl Transformer {
 
     /// The head's loss for this model's vocabulary and soft-cap.
     pub fn cross_entropy(&self) -> CrossEntropy {
-        CrossEntropy {
-            logit_softcap: self.config.logit_softcap,
-            ..CrossEntropy::new(self.config.vocab_size)
-        }
+        CrossEntropy { logit_softcap: self.config.logit_softcap, ..CrossEntropy::new(self.config.vocab_size) }
     }
 
     /// Logits `[B, T, V]` of the ids `[B, T]`, without dropout.
@@ -83,12 +78,7 @@ impl Transformer {
     ///
     /// # Panics
     /// If `start + T` exceeds the context length.
-    pub fn next_logits(
-        &self,
-        tokens_bt: Tensor<2, Int>,
-        start: usize,
-        cache: &mut [Option<KeyValues>],
-    ) -> Tensor<2> {
+    pub fn next_logits(&self, tokens_bt: Tensor<2, Int>, start: usize, cache: &mut [Option<KeyValues>]) -> Tensor<2> {
         let [batch, time] = tokens_bt.dims();
         let frame = Frame::new(&self.config, start, time, &tokens_bt.device());
         let mut x_btc = self.embedding.forward(tokens_bt, start, None);

@@ -1,4 +1,27 @@
-//! t
+//! The engine: the walk, the optimizer, devices, reports; and the program `hearth`.
+//!
+//! The layers, each above what it uses:
+//!
+//! - [`walk`]: segments forward and back, gradients into a sink. [`optim`]: AdamW, schedules, clipping.
+//! - [`step`]: micro-batches, accumulation, clipping, update. It never waits for the device.
+//! - [`devices`], [`report`], [`run`], [`certify`]: the native edge, where files, threads and a terminal are.
+//!
+//! `walk`, `optim` and `step` compile for the web; the rest needs an operating system.
+
+pub mod config;
+pub mod error;
 pub mod optim;
 pub mod step;
 pub mod walk;
+
+#[cfg(not(target_family = "wasm"))]
+pub mod certify;
+#[cfg(not(target_family = "wasm"))]
+pub mod devices;
+#[cfg(not(target_family = "wasm"))]
+pub mod report;
+#[cfg(not(target_family = "wasm"))]
+pub mod run;
+
+pub use config::TrainConfig;
+pub use error::TrainError;

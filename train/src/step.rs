@@ -1,6 +1,6 @@
 //! One training step: micro-batches, accumulation, clipping, update.
 
-use burn::{module::Module, optim::ModuleOptimizer, tensor::Tensor};
+use burn::{optim::ModuleOptimizer, tensor::Tensor};
 use hearth_data::Batch;
 use hearth_model::{Key, Transformer};
 
@@ -20,6 +20,8 @@ pub struct Trainer {
 /// What a step needs to know besides its data.
 #[derive(Clone, Debug)]
 pub struct StepOptions {
+    /// Tokens of a window, `T`; at most the model's context length.
+    pub time: usize,
     /// AdamW's settings.
     pub optimizer: OptimizerConfig,
     /// The learning rate's course.
@@ -44,9 +46,9 @@ pub struct StepOutcome {
 }
 
 impl Trainer {
-    /// Trains `model`, which must be on a device with autodiff, on windows of its context length.
+    /// Trains `model`, which must be on a device with autodiff, on windows of `options.time` tokens.
     pub fn new(model: Transformer, options: StepOptions) -> Self {
-        let mut walk = Walk::new(&model, model.config().context_length);
+        let mut walk = Walk::new(&model, options.time);
         walk.loss.z_loss = options.z_loss;
         let optimizer = adamw(&options.optimizer, &model);
         Self { model, optimizer, walk, options }
@@ -87,7 +89,7 @@ impl Trainer {
     /// Does step number `step` (from 0): walks every micro-batch and updates the parameters.
     ///
     /// # Panics
-    /// If there is no micro-batch, or its windows are not as long as the model's context.
+    /// If there is no micro-batch, or its windows have another length than the options say.
     pub fn step(&mut self, step: u64, micro_batches: &[Batch]) -> StepOutcome {
         let (loss, sink) = self.gradients(step, micro_batches);
         let mut gradients = sink.into_inner();
@@ -103,9 +105,9 @@ impl Trainer {
     }
 
     /// The summed loss `[1]` of a batch without dropout or gradients, in nats.
-    pub fn evaluate(&self, batch: &Batch) -> Tensor<1> {
-        let model = self.model.valid();
-        let batch = MicroBatch::new(batch, &model.output().device());
-        self.walk.evaluate(&model, batch)
+    ///
+    /// `model` is [`Trainer::model`] without autodiff (`.valid()`).
+    pub fn evaluate(&self, model: &Transformer, batch: &Batch) -> Tensor<1> {
+        self.walk.evaluate(model, MicroBatch::new(batch, &model.output().device()))
     }
 }

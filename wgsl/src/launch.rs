@@ -28,17 +28,9 @@ pub fn workgroups(invocations: usize, workgroup: u32) -> CubeCount {
 /// Runs `kernel` with `buffers` bound in order and `words` as the uniform after them.
 ///
 /// The kernel guards its own bounds.
-pub fn run<K: KernelSource>(
-    kernel: K,
-    workgroup: u32,
-    count: CubeCount,
-    buffers: &[&CubeTensor],
-    words: &[u32],
-) {
-    let uniform = words
-        .chunks(2)
-        .map(|pair| u64::from(pair[0]) | u64::from(pair.get(1).copied().unwrap_or(0)) << 32)
-        .collect();
+pub fn run<K: KernelSource>(kernel: K, workgroup: u32, count: CubeCount, buffers: &[&CubeTensor], words: &[u32]) {
+    let uniform =
+        words.chunks(2).map(|pair| u64::from(pair[0]) | u64::from(pair.get(1).copied().unwrap_or(0)) << 32).collect();
     let mut arguments = KernelArguments::new().with_info(MetadataBindingInfo::custom(uniform));
     for buffer in buffers {
         arguments = arguments.with_buffer(buffer.handle.clone().binding());
@@ -54,9 +46,7 @@ mod tests {
     #[test]
     fn workgroups_cover_and_respect_the_limit() {
         for invocations in [0, 1, 256, 257, 65_535 * 256, 65_535 * 256 + 1, 1 << 31] {
-            let CubeCount::Static(x, y, z) = workgroups(invocations, 256) else {
-                panic!("a static count")
-            };
+            let CubeCount::Static(x, y, z) = workgroups(invocations, 256) else { panic!("a static count") };
             assert!(x <= WORKGROUPS_PER_DIMENSION && y <= WORKGROUPS_PER_DIMENSION && z == 1);
             assert!(u64::from(x) * u64::from(y) * 256 >= invocations as u64);
         }

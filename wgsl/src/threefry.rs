@@ -38,10 +38,7 @@ impl Key {
 
 fn threefry2x32(key: [u32; 2], counter: [u32; 2]) -> [u32; 2] {
     let schedule = [key[0], key[1], PARITY ^ key[0] ^ key[1]];
-    let mut x = [
-        counter[0].wrapping_add(schedule[0]),
-        counter[1].wrapping_add(schedule[1]),
-    ];
+    let mut x = [counter[0].wrapping_add(schedule[0]), counter[1].wrapping_add(schedule[1])];
     for group in 0..5 {
         for rotation in ROTATIONS[group % 2] {
             x[0] = x[0].wrapping_add(x[1]);
@@ -49,9 +46,7 @@ fn threefry2x32(key: [u32; 2], counter: [u32; 2]) -> [u32; 2] {
         }
         let injection = group + 1;
         x[0] = x[0].wrapping_add(schedule[injection % 3]);
-        x[1] = x[1]
-            .wrapping_add(schedule[(injection + 1) % 3])
-            .wrapping_add(injection as u32);
+        x[1] = x[1].wrapping_add(schedule[(injection + 1) % 3]).wrapping_add(injection as u32);
     }
     x
 }
@@ -66,11 +61,7 @@ mod tests {
         let cases = [
             ([0, 0], [0, 0], [0x6b20_0159, 0x99ba_4efe]),
             ([u32::MAX; 2], [u32::MAX; 2], [0x1cb9_96fc, 0xbb00_2be7]),
-            (
-                [0x1319_8a2e, 0x0370_7344],
-                [0x243f_6a88, 0x85a3_08d3],
-                [0xc492_3a9c, 0x483d_f7a0],
-            ),
+            ([0x1319_8a2e, 0x0370_7344], [0x243f_6a88, 0x85a3_08d3], [0xc492_3a9c, 0x483d_f7a0]),
         ];
         for (key, counter, expected) in cases {
             assert_eq!(threefry2x32(key, counter), expected);

@@ -35,16 +35,10 @@ impl Sampling {
     /// [`ModelError::Generate`] names the setting.
     pub fn validate(&self) -> Result<(), ModelError> {
         if !(self.temperature.is_finite() && self.temperature >= 0.0) {
-            return Err(ModelError::Generate(format!(
-                "temperature = {}: must be 0 or more",
-                self.temperature
-            )));
+            return Err(ModelError::Generate(format!("temperature = {}: must be 0 or more", self.temperature)));
         }
         if !(self.top_p > 0.0 && self.top_p <= 1.0) {
-            return Err(ModelError::Generate(format!(
-                "top_p = {}: must be above 0 and at most 1",
-                self.top_p
-            )));
+            return Err(ModelError::Generate(format!("top_p = {}: must be above 0 and at most 1", self.top_p)));
         }
         Ok(())
     }
@@ -70,10 +64,8 @@ impl Sampling {
             order.truncate(self.top_k);
         }
         let max = logit(order[0]);
-        let mut weights: Vec<f64> = order
-            .iter()
-            .map(|token| (f64::from(logit(*token) - max) / self.temperature).exp())
-            .collect();
+        let mut weights: Vec<f64> =
+            order.iter().map(|token| (f64::from(logit(*token) - max) / self.temperature).exp()).collect();
         let total: f64 = weights.iter().sum();
         let mut mass = 0.0;
         let kept = weights

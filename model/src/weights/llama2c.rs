@@ -69,7 +69,11 @@ fn config(header: &[u8], path: &Path) -> Result<TransformerConfig, ModelError> {
 }
 
 /// The tensors in the file's order, under Hearth's names and layouts.
-fn tensors(config: &TransformerConfig, tables: usize, values: &mut impl Iterator<Item = f32>) -> Vec<(String, TensorData)> {
+fn tensors(
+    config: &TransformerConfig,
+    tables: usize,
+    values: &mut impl Iterator<Item = f32>,
+) -> Vec<(String, TensorData)> {
     let (c, d, f, v) = (config.width, config.head_width(), config.ffn_width(), config.vocab_size);
     let (queries, key_values) = (config.heads * d, config.kv_heads() * d);
     let mut tensors = Vec::new();
@@ -82,12 +86,13 @@ fn tensors(config: &TransformerConfig, tables: usize, values: &mut impl Iterator
         }
     };
     // The file has [out, in]; Burn's linear layers have [in, out].
-    let matrices = |take: &mut dyn FnMut(usize) -> Vec<f32>, tensors: &mut Vec<_>, name: &str, outputs: usize, inputs: usize| {
-        for layer in 0..config.layers {
-            let weight = transpose(&take(outputs * inputs), outputs, inputs);
-            tensors.push((format!("blocks.{layer}.{name}.weight"), TensorData::new(weight, [inputs, outputs])));
-        }
-    };
+    let matrices =
+        |take: &mut dyn FnMut(usize) -> Vec<f32>, tensors: &mut Vec<_>, name: &str, outputs: usize, inputs: usize| {
+            for layer in 0..config.layers {
+                let weight = transpose(&take(outputs * inputs), outputs, inputs);
+                tensors.push((format!("blocks.{layer}.{name}.weight"), TensorData::new(weight, [inputs, outputs])));
+            }
+        };
     vectors(&mut take, &mut tensors, "attention_norm");
     matrices(&mut take, &mut tensors, "attention.query", queries, c);
     matrices(&mut take, &mut tensors, "attention.key", key_values, c);

@@ -16,10 +16,7 @@ use crate::{ModelError, Transformer};
 /// # Errors
 /// [`ModelError::Weights`] names the file.
 pub fn save(model: &Transformer, path: &Path) -> Result<(), ModelError> {
-    let mut store = SafetensorsStore::from_file(path)
-        .overwrite(true)
-        .clear_metadata()
-        .metadata("format", "hearth-1");
+    let mut store = SafetensorsStore::from_file(path).overwrite(true).clear_metadata().metadata("format", "hearth-1");
     store.collect_from(model).map_err(|error| broken(path, error))
 }
 

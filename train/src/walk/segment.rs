@@ -38,11 +38,7 @@ impl Tape {
 }
 
 /// Runs the tape behind `output` back from `gradient` and hands what it yields to `collect`.
-pub(super) fn backward<R>(
-    output: &Tensor<3>,
-    gradient: Tensor<3>,
-    collect: impl FnOnce(&mut Gradients) -> R,
-) -> R {
+pub(super) fn backward<R>(output: &Tensor<3>, gradient: Tensor<3>, collect: impl FnOnce(&mut Gradients) -> R) -> R {
     // `gradient` is a constant here, so the derivative of this sum is the vector-Jacobian product.
     let mut gradients = (output.clone() * Tensor::from_inner(gradient)).sum().backward();
     collect(&mut gradients)

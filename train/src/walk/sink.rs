@@ -3,7 +3,7 @@
 use burn::{
     module::{Module, ModuleVisitor, Param, ParamId},
     optim::GradientsParams,
-    tensor::{Gradients, Tensor},
+    tensor::{Gradients, Tensor, TensorData},
 };
 
 /// Sums gradients by parameter: over micro-batches, and over the segments that share a tied matrix.
@@ -34,6 +34,13 @@ impl Sink {
         self.gradients.get(id)
     }
 
+    /// Every gradient of `module` by the parameter's path, read back to the host: for tests and `certify`.
+    pub fn named<M: Module>(&self, module: &M) -> Vec<(String, TensorData)> {
+        let mut named = Named { sink: self, path: Vec::new(), found: Vec::new() };
+        module.visit(&mut named);
+        named.found
+    }
+
     /// Empties the sink into what the optimizer takes.
     pub fn into_inner(self) -> GradientsParams {
         self.gradients
@@ -49,6 +56,28 @@ impl ModuleVisitor for Take<'_> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         if let Some(gradient) = param.val().grad_remove(self.gradients) {
             self.sink.add(param.id, gradient);
+        }
+    }
+}
+
+struct Named<'a> {
+    sink: &'a Sink,
+    path: Vec<String>,
+    found: Vec<(String, TensorData)>,
+}
+
+impl ModuleVisitor for Named<'_> {
+    fn enter_module(&mut self, name: &str, _container: &str) {
+        self.path.push(name.into());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container: &str) {
+        self.path.pop();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if let Some(gradient) = self.sink.get::<D>(param.id) {
+            self.found.push((self.path.join("."), gradient.into_data()));
         }
     }
 }

@@ -37,10 +37,7 @@ impl<B: Backend + DropoutOps> Backward<B, 1> for DropoutBackward {
 
 impl<B: Backend + DropoutOps, C: CheckpointStrategy> DropoutOps for Autodiff<B, C> {
     fn dropout(x: FloatTensor<Self>, key_0: u32, key_1: u32, rate: f64) -> FloatTensor<Self> {
-        let prepared = DropoutBackward
-            .prepare::<C>([x.node()])
-            .compute_bound()
-            .stateful();
+        let prepared = DropoutBackward.prepare::<C>([x.node()]).compute_bound().stateful();
         let y = B::dropout(x.into_primitive(), key_0, key_1, rate);
         match prepared {
             OpsKind::Tracked(prepared) => prepared.finish(Saved { key_0, key_1, rate }, y),

@@ -1,0 +1,128 @@
+//! The model as a whole: its size, its purity, and its cache.
+
+use burn::{
+    module::Module,
+    tensor::{Device, Int, Tensor},
+};
+use hearth_model::{Frame, Key, PRESETS, ParameterCount, TransformerConfig, preset, weights};
+use hearth_wgsl::each_device;
+
+/// Small enough for a test, with every option on.
+fn small() -> TransformerConfig {
+    TransformerConfig {
+        vocab_size: 23,
+        context_length: 12,
+        layers: 2,
+        width: 16,
+        heads: 4,
+        kv_heads: 2,
+        ffn_width: 24,
+        qk_norm: true,
+        sliding_window: vec![3, 0],
+        dropout: 0.2,
+        init_std: 0.3,
+        ..preset("stories260k").unwrap()
+    }
+}
+
+fn ids(device: &Device) -> Tensor<2, Int> {
+    Tensor::from_ints([[3, 1, 4, 1, 5, 9, 2, 6], [22, 0, 7, 7, 1, 8, 2, 8]], device)
+}
+
+fn values<const D: usize>(x: Tensor<D>) -> Vec<f32> {
+    x.into_data().iter().collect()
+}
+
+fn assert_close(found: &[f32], expected: &[f32], tolerance: f32) {
+    assert_eq!(found.len(), expected.len());
+    for (found, expected) in found.iter().zip(expected) {
+        assert!((found - expected).abs() <= tolerance, "{found} is not {expected}");
+    }
+}
+
+#[test]
+fn counts_equal_the_modules() {
+    let device = Device::flex();
+    for name in PRESETS {
+        // One layer and a small vocabulary of the real widths: allocating GPT-2 XL is what the count avoids.
+        let config = TransformerConfig { layers: 1, vocab_size: 50, ..preset(name).unwrap() };
+        assert_eq!(config.init(0, &device).unwrap().num_params(), ParameterCount::of(&config).total, "{name}");
+    }
+    assert_eq!(small().init(0, &device).unwrap().num_params(), ParameterCount::of(&small()).total);
+}
+
+each_device! {
+    /// The same seed gives the same weights everywhere, and another seed others.
+    fn initial_weights_do_not_depend_on_the_device(device) {
+        let weights = |seed: u64, device: &Device| values(small().init(seed, device).unwrap().blocks[1].mlp.up.weight.val());
+        assert_eq!(weights(4, &device), weights(4, &Device::flex()));
+        assert_ne!(weights(4, &device), weights(5, &device));
+    }
+}
+
+each_device! {
+    /// A later token changes no earlier logit.
+    fn attention_is_causal(device) {
+        let model = small().init(1, &device).unwrap();
+        let logits = model.logits(ids(&device));
+        let changed = Tensor::from_ints([[3, 1, 4, 1, 5, 10, 2, 6], [22, 0, 7, 7, 1, 0, 0, 0]], &device);
+        let other = model.logits(changed);
+        assert_eq!(values(logits.clone().narrow(1, 0, 5)), values(other.clone().narrow(1, 0, 5)));
+        assert_ne!(values(logits.narrow(1, 5, 1)), values(other.narrow(1, 5, 1)));
+    }
+}
+
+each_device! {
+    /// Reading the tokens in pieces through the cache gives the logits of reading them at once.
+    fn the_cache_continues(device) {
+        let model = small().init(1, &device).unwrap();
+        let all = model.logits(ids(&device));
+        let mut cache = vec![None; 2];
+        for (start, length) in [(0, 3), (3, 1), (4, 4)] {
+            let piece = ids(&device).narrow(1, start, length);
+            let found = model.next_logits(piece, start, &mut cache);
+            let expected = all.clone().narrow(1, start + length - 1, 1).reshape([2, 23]);
+            assert_close(&values(found), &values(expected), 2e-5);
+        }
+    }
+}
+
+each_device! {
+    /// A block is a pure function of parameters, input and key, dropout included.
+    fn segments_are_pure(device) {
+        let model = small().init(1, &device).unwrap();
+        let frame = Frame::new(&small(), 0, 8, &device);
+        let x = model.embedding.forward(ids(&device), 0, None);
+        let run = |key: u64| values(model.blocks[0].forward(x.clone(), &frame, Some(Key::new(key))));
+        assert_eq!(run(1), run(1));
+        assert_ne!(run(1), run(2));
+    }
+}
+
+#[test]
+fn weights_survive_a_file_and_foreign_ones_are_refused() {
+    let device = Device::flex();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.safetensors");
+    let model = small().init(1, &device).unwrap();
+    weights::save(&model, &path).unwrap();
+    let mut other = small().init(2, &device).unwrap();
+    weights::load(&mut other, &path).unwrap();
+    assert_eq!(values(other.logits(ids(&device))), values(model.logits(ids(&device))));
+
+    let load = |config: TransformerConfig, path: &std::path::Path| {
+        let error = weights::load(&mut config.init(0, &device).unwrap(), path).unwrap_err().to_string();
+        assert!(error.contains(&path.display().to_string()) && !error.contains('\n'), "{error}");
+        error
+    };
+    assert!(load(TransformerConfig { layers: 3, sliding_window: vec![], ..small() }, &path).contains("blocks.2"));
+    assert!(load(TransformerConfig { layers: 1, sliding_window: vec![], ..small() }, &path).contains("blocks.1"));
+    assert!(load(TransformerConfig { ffn_width: 32, ..small() }, &path).contains("mlp"));
+    load(small(), &folder.path().join("absent"));
+    let broken = folder.path().join("broken");
+    let bytes = std::fs::read(&path).unwrap();
+    for cut in [0, 4, 8, 100, bytes.len() - 1] {
+        std::fs::write(&broken, &bytes[..cut]).unwrap();
+        load(small(), &broken);
+    }
+}

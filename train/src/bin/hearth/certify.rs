@@ -1,0 +1,94 @@
+//! `hearth certify`.
+
+use std::{
+    process::{Command, ExitCode, Stdio},
+    time::Instant,
+};
+
+use clap::Args;
+use hearth_train::{
+    certify::{Certificate, certify},
+    devices::{DeviceChoice, open},
+};
+
+/// Check that a device computes the right numbers: ten steps of small models against the CPU.
+#[derive(Args)]
+pub struct Certify {
+    /// auto, cpu, wgpu or wgpu:N (see `hearth devices`).
+    #[arg(long, default_value_t)]
+    device: DeviceChoice,
+    /// Only compare, without trying settings that might repair a failure.
+    #[arg(long)]
+    no_repair: bool,
+}
+
+/// What can be switched off from outside, in the order of what it costs.
+const REPAIRS: [(&str, &[(&str, &str)]); 3] = [
+    ("minimal autotune", &[("CUBECL_AUTOTUNE_LEVEL", "minimal"), ("CUBECL_AUTOTUNE_CACHE", "0")]),
+    ("no fusion", &[("BURN_FUSION_MAX_EXPLORATIONS", "0")]),
+    (
+        "minimal autotune and no fusion",
+        &[("CUBECL_AUTOTUNE_LEVEL", "minimal"), ("CUBECL_AUTOTUNE_CACHE", "0"), ("BURN_FUSION_MAX_EXPLORATIONS", "0")],
+    ),
+];
+
+impl Certify {
+    pub fn run(self) -> anyhow::Result<ExitCode> {
+        let start = Instant::now();
+        let device = open(self.device)?;
+        println!("{}: ten steps of two small models against the CPU backend", device.name);
+        if device.compiles_kernels {
+            println!("compiling kernels, which takes longer the first time");
+        }
+        let certificates = certify(&device.device)?;
+        for certificate in &certificates {
+            show(certificate);
+        }
+        let passed = certificates.iter().all(Certificate::passed);
+        println!("{} in {:.1} s", if passed { "PASSED" } else { "FAILED" }, start.elapsed().as_secs_f64());
+        if passed {
+            return Ok(ExitCode::SUCCESS);
+        }
+        if !self.no_repair {
+            self.try_repairs()?;
+        }
+        Ok(ExitCode::FAILURE)
+    }
+
+    /// These settings are read once a process, so each is tried in a process of its own.
+    fn try_repairs(&self) -> anyhow::Result<()> {
+        for (name, variables) in REPAIRS {
+            let status = Command::new(std::env::current_exe()?)
+                .args(["certify", "--no-repair", "--device", &self.device.to_string()])
+                .envs(variables.iter().copied())
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .status()?;
+            if status.success() {
+                let settings: Vec<String> = variables.iter().map(|(name, value)| format!("{name}={value}")).collect();
+                println!("it passes with {name}: set {} for your runs, and report the device", settings.join(" "));
+                return Ok(());
+            }
+            println!("it still fails with {name}");
+        }
+        println!("no setting repairs it: train with --device cpu, update the driver, and report the device");
+        Ok(())
+    }
+}
+
+fn show(certificate: &Certificate) {
+    let (name, error) = certificate.worst_gradient();
+    println!(
+        "{:6} {}  losses differ by at most {:.1e}, {} gradients by at most {:.1e} ({name})",
+        certificate.model,
+        if certificate.passed() { "ok  " } else { "FAIL" },
+        certificate.loss_error(),
+        certificate.gradients.len(),
+        error,
+    );
+    if !certificate.passed() {
+        for (name, error) in certificate.gradients.iter().filter(|(_, error)| error.is_nan() || *error > 1e-4) {
+            println!("       gradient of {name} differs by {error:.1e}");
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! Whether a device computes the right numbers: ten steps of a small model against the CPU backend.
+//!
+//! wgpu drivers, kernel fusion and autotune have silently produced wrong gradients before. The model here is small
+//! but has every kind of operation that training uses; both sides start from the same weights and data.
+
+use burn::tensor::{Device, TensorData};
+use hearth_data::Batch;
+use hearth_model::{Activation, IGNORED, NormKind, Positions, TransformerConfig, preset};
+
+use crate::{
+    TrainError,
+    optim::{OptimizerConfig, Schedule, ScheduleKind},
+    step::{StepOptions, Trainer},
+};
+
+/// Largest difference of a gradient, relative to the tensor's largest value.
+const GRADIENT_TOLERANCE: f64 = 1e-4;
+/// Largest relative difference of a loss.
+const LOSS_TOLERANCE: f64 = 1e-5;
+const STEPS: u64 = 10;
+const ROWS: usize = 3;
+const TIME: usize = 37;
+
+/// The comparison of one model on two devices.
+#[derive(Clone, Debug)]
+pub struct Certificate {
+    /// Which model.
+    pub model: &'static str,
+    /// Losses of the ten steps: on the CPU backend, on the device.
+    pub losses: Vec<[f64; 2]>,
+    /// For each parameter the difference of its first gradient, relative to its largest value.
+    pub gradients: Vec<(String, f64)>,
+}
+
+impl Certificate {
+    /// The largest relative difference of a loss; NaN where one is no number.
+    pub fn loss_error(&self) -> f64 {
+        largest(self.losses.iter().map(|[cpu, device]| (cpu - device).abs() / cpu.abs()))
+    }
+
+    /// The parameter whose gradient differs most.
+    pub fn worst_gradient(&self) -> (&str, f64) {
+        let worst = |a: &&(String, f64), b: &&(String, f64)| a.1.total_cmp(&b.1);
+        self.gradients.iter().max_by(worst).map_or(("none", f64::NAN), |(name, error)| (name, *error))
+    }
+
+    /// Whether all differences are within what rounding explains.
+    pub fn passed(&self) -> bool {
+        self.loss_error() <= LOSS_TOLERANCE
+            && !self.gradients.is_empty()
+            && self.gradients.iter().all(|(_, error)| *error <= GRADIENT_TOLERANCE)
+    }
+}
+
+/// Trains two small models, one of each family, on `device` and on the CPU backend, and compares.
+///
+/// # Errors
+/// What initialising a model can give.
+pub fn certify(device: &Device) -> Result<Vec<Certificate>, TrainError> {
+    models()?.into_iter().map(|(name, config)| certify_model(name, &config, device)).collect()
+}
+
+/// A Llama with grouped heads, QK-norm, a window and a soft-cap, and a GPT-2 with biases, dropout and a tied head.
+fn models() -> Result<[(&'static str, TransformerConfig); 2], TrainError> {
+    let llama = TransformerConfig {
+        vocab_size: 97,
+        context_length: TIME,
+        layers: 2,
+        width: 64,
+        heads: 4,
+        kv_heads: 2,
+        ffn_width: 160,
+        norm: NormKind::Rms,
+        positions: Positions::Rope,
+        mlp: Activation::Swiglu,
+        tied: false,
+        qk_norm: true,
+        sliding_window: vec![8, 0],
+        logit_softcap: Some(15.0),
+        init_std: 0.1,
+        ..preset("stories260k")?
+    };
+    let gpt2 = TransformerConfig {
+        vocab_size: 97,
+        context_length: TIME,
+        layers: 2,
+        width: 64,
+        heads: 4,
+        dropout: 0.1,
+        init_std: 0.1,
+        ..preset("gpt2")?
+    };
+    Ok([("llama", llama), ("gpt2", gpt2)])
+}
+
+fn certify_model(name: &'static str, config: &TransformerConfig, device: &Device) -> Result<Certificate, TrainError> {
+    let (cpu_losses, cpu_gradients) = train(config, &Device::flex())?;
+    let (device_losses, device_gradients) = train(config, device)?;
+    let gradients = cpu_gradients
+        .into_iter()
+        .zip(device_gradients)
+        .map(|((name, cpu), (_, device))| (name, relative_difference(&cpu, &device)))
+        .collect();
+    let losses = cpu_losses.into_iter().zip(device_losses).map(|(cpu, device)| [cpu, device]).collect();
+    Ok(Certificate { model: name, losses, gradients })
+}
+
+/// Ten steps; returns their losses, and the gradients of the first.
+fn train(config: &TransformerConfig, device: &Device) -> Result<(Vec<f64>, Vec<(String, TensorData)>), TrainError> {
+    let options = StepOptions {
+        time: TIME,
+        optimizer: OptimizerConfig::default(),
+        schedule: Schedule { kind: ScheduleKind::Constant, warmup_steps: 0, ..Schedule::default() },
+        total_steps: STEPS,
+        z_loss: 1e-3,
+        seed: 5,
+    };
+    let mut trainer = Trainer::new(config.init(1, &device.clone().autodiff())?, options);
+    let (_, sink) = trainer.gradients(0, &batches(config.vocab_size, 0));
+    let gradients = sink.named(trainer.model());
+    let losses = (0..STEPS)
+        .map(|step| trainer.step(step, &batches(config.vocab_size, step)).loss.into_data())
+        .map(|loss| loss.iter::<f32>().next().map_or(f64::NAN, f64::from))
+        .collect();
+    Ok((losses, gradients))
+}
+
+/// Two micro-batches for a step, of text with some structure and with some targets that do not count.
+fn batches(vocabulary: usize, step: u64) -> Vec<Batch> {
+    let token = |row: usize, at: usize| ((row * 31 + at * at * 7 + at * step as usize * 3) % vocabulary) as i32;
+    let batch = |first: usize| {
+        let positions = || (first..first + ROWS).flat_map(|row| (0..TIME).map(move |at| (row, at)));
+        Batch {
+            inputs: positions().map(|(row, at)| token(row, at)).collect(),
+            targets: positions()
+                .map(|(row, at)| if (row + at).is_multiple_of(5) { IGNORED } else { token(row, at + 1) })
+                .collect(),
+            rows: ROWS,
+            time: TIME,
+        }
+    };
+    vec![batch(0), batch(ROWS)]
+}
+
+/// The largest difference over the largest reference value.
+fn relative_difference(reference: &TensorData, other: &TensorData) -> f64 {
+    let differences = reference.iter::<f32>().zip(other.iter::<f32>()).map(|(a, b)| f64::from((a - b).abs()));
+    // A gradient that is zero by construction (a key's bias) is compared with what the others are made of.
+    let scale = largest(reference.iter::<f32>().map(|value| f64::from(value.abs()))).max(1e-3);
+    largest(differences) / scale
+}
+
+/// The largest value, or NaN if one of them is NaN.
+fn largest(values: impl Iterator<Item = f64>) -> f64 {
+    values.fold(0.0, |largest, value| if value.is_nan() || value > largest { value } else { largest })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn certificate(losses: Vec<[f64; 2]>, gradient: f64) -> Certificate {
+        Certificate { model: "test", losses, gradients: vec![("a".into(), 0.0), ("b".into(), gradient)] }
+    }
+
+    #[test]
+    fn a_wrong_loss_or_gradient_fails() {
+        assert!(certificate(vec![[4.0, 4.00001]], 1e-5).passed());
+        assert!(!certificate(vec![[4.0, 4.0001]], 1e-5).passed());
+        assert!(!certificate(vec![[4.0, f64::NAN], [4.0, 4.0]], 1e-5).passed());
+        assert!(!certificate(vec![[4.0, 4.0]], 2e-4).passed());
+        assert!(!certificate(vec![[4.0, 4.0]], f64::NAN).passed());
+        assert_eq!(certificate(vec![], 0.5).worst_gradient(), ("b", 0.5));
+    }
+
+    #[test]
+    fn one_flipped_value_is_seen() {
+        let reference = TensorData::from([0.5f32, -2.0, 0.0]);
+        let other = TensorData::from([0.5f32, -2.0, 0.01]);
+        assert!((relative_difference(&reference, &other) - 0.005).abs() < 1e-9);
+    }
+}

@@ -1,0 +1,110 @@
+//! The wgpu adapters of this machine.
+
+use burn::tensor::{Device, wgpu::WgpuSetup};
+use wgpu::{AdapterInfo, Backends, DeviceType, DownlevelFlags, Features, Instance, InstanceDescriptor, Limits};
+
+use super::OpenDevice;
+use crate::TrainError;
+
+/// One adapter, not opened yet.
+#[derive(Clone, Debug)]
+pub struct Adapter {
+    /// Its number in `--device wgpu:N`.
+    pub index: usize,
+    /// Name, driver, graphics API and kind.
+    pub info: AdapterInfo,
+    /// What it can do at most.
+    pub limits: Limits,
+    instance: Instance,
+    adapter: wgpu::Adapter,
+}
+
+/// All adapters that this build can use (Vulkan, Metal, DirectX 12), in the order the system gives them.
+pub fn adapters() -> Vec<Adapter> {
+    let mut descriptor = InstanceDescriptor::new_without_display_handle();
+    descriptor.backends = Backends::PRIMARY;
+    let instance = Instance::new(descriptor);
+    let found = pollster::block_on(instance.enumerate_adapters(Backends::PRIMARY));
+    found
+        .into_iter()
+        .enumerate()
+        .map(|(index, adapter)| Adapter {
+            index,
+            info: adapter.get_info(),
+            limits: adapter.limits(),
+            instance: instance.clone(),
+            adapter,
+        })
+        .collect()
+}
+
+impl Adapter {
+    /// Whether it is a GPU and not a program that plays one.
+    pub fn is_hardware(&self) -> bool {
+        matches!(self.info.device_type, DeviceType::DiscreteGpu | DeviceType::IntegratedGpu | DeviceType::VirtualGpu)
+    }
+
+    /// Larger is better: discrete, integrated, virtual, unknown, software.
+    pub fn rank(&self) -> u8 {
+        match self.info.device_type {
+            DeviceType::DiscreteGpu => 4,
+            DeviceType::IntegratedGpu => 3,
+            DeviceType::VirtualGpu => 2,
+            DeviceType::Other => 1,
+            DeviceType::Cpu => 0,
+        }
+    }
+
+    /// The kind in words.
+    pub fn kind(&self) -> &'static str {
+        match self.info.device_type {
+            DeviceType::DiscreteGpu => "discrete GPU",
+            DeviceType::IntegratedGpu => "integrated GPU",
+            DeviceType::VirtualGpu => "virtual GPU",
+            DeviceType::Other => "unknown kind",
+            DeviceType::Cpu => "software",
+        }
+    }
+
+    /// Whether shaders may use 16-bit floats.
+    pub fn has_f16(&self) -> bool {
+        self.adapter.features().contains(Features::SHADER_F16)
+    }
+
+    /// Whether shaders may use subgroup operations.
+    pub fn has_subgroups(&self) -> bool {
+        self.adapter.features().contains(Features::SUBGROUP)
+    }
+
+    /// Opens a logical device with all of the adapter's limits.
+    ///
+    /// # Errors
+    /// An adapter without compute shaders, or one that refuses.
+    pub fn open(self) -> Result<OpenDevice, TrainError> {
+        let name = format!("{} ({}, {})", self.info.name, self.info.backend, self.kind());
+        let fail = |reason: String| TrainError::Device(format!("wgpu:{} {name}: {reason}", self.index));
+        if !self.adapter.get_downlevel_capabilities().flags.contains(DownlevelFlags::COMPUTE_SHADERS) {
+            return Err(fail("has no compute shaders".into()));
+        }
+        // What Burn itself asks for, less the experimental features, whose use would be unsafe.
+        let features = self.adapter.features() - Features::MAPPABLE_PRIMARY_BUFFERS - Features::all_experimental_mask();
+        let request = wgpu::DeviceDescriptor {
+            label: Some("hearth"),
+            required_features: features,
+            required_limits: self.limits.clone(),
+            memory_hints: wgpu::MemoryHints::MemoryUsage,
+            ..Default::default()
+        };
+        let (device, queue) =
+            pollster::block_on(self.adapter.request_device(&request)).map_err(|error| fail(error.to_string()))?;
+        let setup =
+            WgpuSetup { instance: self.instance, adapter: self.adapter, device, queue, backend: self.info.backend };
+        let device = Device::wgpu_options()
+            .setup(setup)
+            .init()
+            .map_err(|error| TrainError::Device(format!("wgpu:{} {name}: {error}", self.index)))?;
+        let note = (self.info.device_type == DeviceType::Cpu)
+            .then(|| "this is a software adapter: right, but far slower than --device cpu".to_string());
+        Ok(OpenDevice { device, name, compiles_kernels: true, note })
+    }
+}

@@ -1,0 +1,61 @@
+//! What a run knows of itself at one step.
+
+use serde::{Deserialize, Serialize};
+
+/// The figures of one step. `None` is "not measured at this step".
+///
+/// The three counts go on where they were when a run is resumed, so that the events of a run and of
+/// its continuation make one curve.
+///
+/// JSON has no word for NaN or infinity: a figure that is not finite is written as `null` and read back as
+/// `None`. A reader of the file can thus tell "measured, not finite" (`null`) from "not measured" (no such key).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    /// Optimizer steps taken since the start of the run.
+    pub step: u64,
+    /// Tokens trained on since the start of the run.
+    pub tokens: u64,
+    /// Wall time since the start of the run, in seconds; finite.
+    pub seconds: f64,
+    /// Training loss, nats per token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub train_loss: Option<f64>,
+    /// Validation loss, nats per token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub val_loss: Option<f64>,
+    /// Global norm of the gradient before it is clipped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grad_norm: Option<f64>,
+    /// Learning rate of the step.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lr: Option<f64>,
+    /// Training tokens a second since the event before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokens_per_second: Option<f64>,
+    /// Model FLOPs utilisation, 0 to 1: the model's own FLOPs a second over the device's peak.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mfu: Option<f64>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_not_measured_is_not_written() {
+        let event = Event { step: 10, tokens: 5120, seconds: 1.5, train_loss: Some(2.25), ..Event::default() };
+        let json = serde_json::to_string(&event).unwrap();
+        assert_eq!(json, r#"{"step":10,"tokens":5120,"seconds":1.5,"train_loss":2.25}"#);
+        assert_eq!(serde_json::from_str::<Event>(&json).unwrap(), event);
+    }
+
+    #[test]
+    fn what_is_not_finite_is_null_and_read_as_none() {
+        for bad in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+            let event = Event { step: 3, train_loss: Some(bad), lr: Some(0.5), ..Event::default() };
+            let json = serde_json::to_string(&event).unwrap();
+            assert_eq!(json, r#"{"step":3,"tokens":0,"seconds":0.0,"train_loss":null,"lr":0.5}"#);
+            assert_eq!(serde_json::from_str::<Event>(&json).unwrap(), Event { train_loss: None, ..event });
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! The metrics file of a run: one event a line, as JSON.
+
+use std::{
+    fs::{self, File},
+    io::{ErrorKind, Write},
+    path::{Path, PathBuf},
+};
+
+use super::{Event, ReportError, file::write_whole};
+
+/// A metrics file that is open for writing.
+#[derive(Debug)]
+pub struct MetricsFile {
+    path: PathBuf,
+    file: File,
+}
+
+impl MetricsFile {
+    /// Starts a new file; one that was there is emptied.
+    ///
+    /// # Errors
+    /// If the file cannot be created.
+    pub fn create(path: &Path) -> Result<Self, ReportError> {
+        let file = File::create(path).map_err(ReportError::file("created", path))?;
+        Ok(Self { path: path.to_owned(), file })
+    }
+
+    /// Goes on with the file of a run that is resumed after `step`, and returns the events up to there.
+    ///
+    /// What the run had written of later steps is dropped, as it will take those steps again, and so is a last
+    /// line that a killed process left unfinished. A file that does not exist is started anew.
+    ///
+    /// # Errors
+    /// As [`read`], or if the file cannot be written.
+    pub fn resume(path: &Path, step: u64) -> Result<(Self, Vec<Event>), ReportError> {
+        let text = match fs::read_to_string(path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok((Self::create(path)?, Vec::new())),
+            text => text.map_err(ReportError::file("read", path))?,
+        };
+        let mut kept = parse(path, &text)?;
+        kept.retain(|(_, event)| event.step <= step);
+        let (lines, events): (Vec<_>, Vec<_>) = kept.into_iter().unzip();
+        write_whole(path, &lines.iter().map(|line| format!("{line}\n")).collect::<String>())?;
+        let file = File::options().append(true).open(path).map_err(ReportError::file("opened", path))?;
+        Ok((Self { path: path.to_owned(), file }, events))
+    }
+
+    /// Adds one event. It has left the process when this returns: a kill loses nothing that was written before.
+    ///
+    /// # Errors
+    /// If the file cannot be written, as when the disk is full.
+    pub fn write(&mut self, event: &Event) -> Result<(), ReportError> {
+        let mut line = serde_json::to_vec(event).expect("an event is numbers under fixed names");
+        line.push(b'\n');
+        self.file.write_all(&line).map_err(ReportError::file("written", &self.path))
+    }
+}
+
+/// Reads all events of a metrics file. A last line that is broken, as a killed process leaves it, is passed over
+/// with a warning.
+///
+/// # Errors
+/// If the file cannot be read, or a line before the last is no event; the error names the line.
+pub fn read(path: &Path) -> Result<Vec<Event>, ReportError> {
+    let text = fs::read_to_string(path).map_err(ReportError::file("read", path))?;
+    Ok(parse(path, &text)?.into_iter().map(|(_, event)| event).collect())
+}
+
+/// The lines of `text`, each with its event.
+fn parse<'a>(path: &Path, text: &'a str) -> Result<Vec<(&'a str, Event)>, ReportError> {
+    let lines: Vec<_> = text.lines().collect();
+    let mut events = Vec::with_capacity(lines.len());
+    for (index, line) in lines.iter().enumerate() {
+        match serde_json::from_str(line) {
+            Ok(event) => events.push((*line, event)),
+            Err(source) if index + 1 == lines.len() => {
+                log::warn!("{}: the last line is unfinished and is passed over ({source})", path.display());
+            }
+            Err(source) => return Err(ReportError::Line { path: path.to_owned(), line: index + 1, source }),
+        }
+    }
+    Ok(events)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(step: u64) -> Event {
+        Event { step, tokens: 512 * step, seconds: 0.5, train_loss: Some(3.25), ..Event::default() }
+    }
+
+    /// A metrics file with events 1, 2 and 3, in a folder of its own.
+    fn three() -> (tempfile::TempDir, PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("metrics.jsonl");
+        let mut file = MetricsFile::create(&path).unwrap();
+        (1..=3).for_each(|step| file.write(&event(step)).unwrap());
+        (folder, path)
+    }
+
+    #[test]
+    fn reads_what_was_written() {
+        let (_folder, path) = three();
+        assert_eq!(fs::read_to_string(&path).unwrap().lines().count(), 3);
+        assert_eq!(read(&path).unwrap(), [event(1), event(2), event(3)]);
+    }
+
+    #[test]
+    fn an_unfinished_last_line_is_passed_over() {
+        let (_folder, path) = three();
+        let text = fs::read_to_string(&path).unwrap();
+        fs::write(&path, &text[..text.len() - 9]).unwrap();
+        assert_eq!(read(&path).unwrap(), [event(1), event(2)]);
+    }
+
+    #[test]
+    fn a_broken_line_elsewhere_is_an_error_with_its_number() {
+        let (_folder, path) = three();
+        let text = fs::read_to_string(&path).unwrap().replacen("\"step\":2", "\"step\":", 1);
+        fs::write(&path, text).unwrap();
+        let error = read(&path).unwrap_err().to_string();
+        assert!(error.starts_with(&format!("{}, line 2: not an event", path.display())), "{error}");
+    }
+
+    #[test]
+    fn a_resumed_file_has_each_step_once() {
+        let (_folder, path) = three();
+        let text = fs::read_to_string(&path).unwrap();
+        fs::write(&path, text + "{\"step\":4,\"tok").unwrap();
+        let (mut file, events) = MetricsFile::resume(&path, 2).unwrap();
+        assert_eq!(events, [event(1), event(2)]);
+        file.write(&Event { seconds: 9.0, ..event(3) }).unwrap();
+        assert_eq!(read(&path).unwrap(), [event(1), event(2), Event { seconds: 9.0, ..event(3) }]);
+    }
+
+    #[test]
+    fn resuming_without_a_file_starts_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("metrics.jsonl");
+        let (mut file, events) = MetricsFile::resume(&path, 7).unwrap();
+        assert_eq!(events, []);
+        file.write(&event(8)).unwrap();
+        assert_eq!(read(&path).unwrap(), [event(8)]);
+    }
+
+    #[test]
+    fn a_missing_file_is_named() {
+        let error = read(Path::new("/no/such/metrics.jsonl")).unwrap_err().to_string();
+        assert!(error.starts_with("/no/such/metrics.jsonl cannot be read: "), "{error}");
+    }
+}

@@ -1,0 +1,113 @@
+//! What a run leaves behind, and how it is read again.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use burn::tensor::Device;
+use hearth_data::Tokenizer;
+use hearth_model::{Transformer, weights};
+
+use crate::{TrainConfig, TrainError};
+
+const CONFIG: &str = "config.toml";
+const TOKENIZER: &str = "tokenizer.json";
+const MODEL: &str = "model.safetensors";
+
+/// The folder of a run.
+#[derive(Clone, Debug)]
+pub struct RunFolder {
+    path: PathBuf,
+}
+
+impl RunFolder {
+    /// `base`, or the first of `base-2`, `base-3`, .. that holds no run yet.
+    pub fn free(base: impl Into<PathBuf>) -> PathBuf {
+        let base = base.into();
+        let numbered = (2..).map(|number| {
+            let mut name = base.clone().into_os_string();
+            name.push(format!("-{number}"));
+            PathBuf::from(name)
+        });
+        let mut candidates = std::iter::once(base.clone()).chain(numbered);
+        candidates.find(|path| !path.join(CONFIG).exists()).expect("numbers do not end")
+    }
+
+    /// Makes the folder for a new run.
+    ///
+    /// # Errors
+    /// A folder that cannot be made or written, or that holds a run already.
+    pub fn create(path: PathBuf) -> Result<Self, TrainError> {
+        if path.join(CONFIG).exists() {
+            return Err(TrainError::RunExists { path });
+        }
+        fs::create_dir_all(&path).map_err(|source| io("making the run's folder", &path, source))?;
+        Ok(Self { path })
+    }
+
+    /// The folder of a run that was made earlier.
+    pub fn existing(path: PathBuf) -> Self {
+        Self { path }
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Writes the effective configuration.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn write_config(&self, config: &TrainConfig) -> Result<(), TrainError> {
+        self.write(CONFIG, config.to_toml().as_bytes())
+    }
+
+    /// Writes the tokenizer.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn write_tokenizer(&self, tokenizer: &Tokenizer) -> Result<(), TrainError> {
+        let json = serde_json::to_vec(tokenizer).expect("a tokenizer is plain values");
+        self.write(TOKENIZER, &json)
+    }
+
+    /// Writes the weights as safetensors. The model must be without autodiff.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn write_model(&self, model: &Transformer) -> Result<(), TrainError> {
+        Ok(weights::save(model, &self.path.join(MODEL))?)
+    }
+
+    /// The configuration, the tokenizer and the trained model, on `device`.
+    ///
+    /// # Errors
+    /// A file that is missing, broken or does not fit the others.
+    pub fn load(&self, device: &Device) -> Result<(TrainConfig, Tokenizer, Transformer), TrainError> {
+        let config = TrainConfig::read(&self.path.join(CONFIG), &[])?;
+        let path = self.path.join(TOKENIZER);
+        let json = fs::read(&path).map_err(|source| io("reading the tokenizer", &path, source))?;
+        let tokenizer: Tokenizer = serde_json::from_slice(&json).map_err(|error| TrainError::Config {
+            source_name: path.display().to_string(),
+            reason: error.to_string(),
+        })?;
+        let mut model = config.model.init(0, device)?;
+        weights::load(&mut model, &self.path.join(MODEL))?;
+        Ok((config, tokenizer, model))
+    }
+
+    /// Writes beside and renames, so that a file is whole or absent.
+    fn write(&self, name: &str, bytes: &[u8]) -> Result<(), TrainError> {
+        let path = self.path.join(name);
+        let beside = self.path.join(format!("{name}.tmp"));
+        fs::write(&beside, bytes)
+            .and_then(|()| fs::rename(&beside, &path))
+            .map_err(|source| io("writing", &path, source))
+    }
+}
+
+fn io(action: &'static str, path: &Path, source: std::io::Error) -> TrainError {
+    TrainError::Io { action, path: path.into(), source }
+}

@@ -1,0 +1,154 @@
+//! Reads a golden file and compares a model with it.
+
+use std::{collections::HashMap, path::Path};
+
+use burn::{
+    module::Module,
+    tensor::{Bytes, DType, Device, Int, Tensor, TensorData},
+};
+use hearth_data::Batch;
+use hearth_model::{Transformer, TransformerConfig, weights};
+use hearth_train::{
+    optim::{OptimizerConfig, Schedule, ScheduleKind},
+    step::{StepOptions, Trainer},
+};
+use safetensors::SafeTensors;
+
+/// What may differ, as a share of a tensor's largest value.
+struct Tolerance {
+    gradient: f64,
+    loss: f64,
+}
+
+/// Gradients that are zero by construction are compared with this instead of their own size.
+const SMALLEST_SCALE: f64 = 1e-2;
+
+pub struct Golden {
+    config: TransformerConfig,
+    z_loss: f64,
+    tensors: HashMap<String, TensorData>,
+}
+
+impl Golden {
+    pub fn read(file: &str) -> Self {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/goldens").join(file);
+        let bytes = std::fs::read(&path).unwrap();
+        let (_, header) = SafeTensors::read_metadata(&bytes).unwrap();
+        let metadata = header.metadata().as_ref().unwrap();
+        assert_eq!(metadata["format_version"], "1");
+        let tensors = SafeTensors::deserialize(&bytes).unwrap();
+        let tensors = tensors.iter().map(|(name, view)| {
+            let dtype = match view.dtype() {
+                safetensors::Dtype::F32 => DType::F32,
+                safetensors::Dtype::I32 => DType::I32,
+                other => panic!("{name} is {other:?}"),
+            };
+            (
+                name.to_string(),
+                TensorData::from_bytes(Bytes::from_bytes_vec(view.data().to_vec()), view.shape().to_vec(), dtype),
+            )
+        });
+        Self {
+            config: serde_json::from_str(&metadata["config"]).unwrap(),
+            z_loss: metadata["z_loss"].parse().unwrap(),
+            tensors: tensors.collect(),
+        }
+    }
+
+    /// One batch: logits, loss, and the gradient of each parameter.
+    pub fn check_case(&self, case: &str, device: &Device) {
+        let tolerance = tolerance(device);
+        let batch = self.batch(case, 0);
+        let model = self.model(device);
+        let ids = TensorData::new(batch.inputs.clone(), [batch.rows, batch.time]);
+        let logits = model.valid().logits(Tensor::<2, Int>::from_data(ids, device));
+        self.assert_close(&format!("{case}.logits"), &logits.into_data(), tolerance.gradient);
+
+        let trainer = Trainer::new(model, self.options(batch.time));
+        let (loss, sink) = trainer.gradients(0, &[batch]);
+        self.assert_close(&format!("{case}.loss"), &loss.into_data(), tolerance.loss);
+        let gradients = sink.named(trainer.model());
+        let expected = self.tensors.keys().filter(|name| name.starts_with("param.")).count();
+        assert_eq!(gradients.len(), expected, "every parameter has a gradient");
+        for (name, gradient) in gradients {
+            self.assert_close(&format!("{case}.grad.{name}"), &gradient, tolerance.gradient);
+        }
+    }
+
+    /// Ten AdamW steps with decay groups and clipping: the losses before each update, and the gradient norms.
+    pub fn check_steps(&self, device: &Device) {
+        let tolerance = tolerance(device);
+        let mut trainer = Trainer::new(self.model(device), self.options(self.batch("steps", 0).time));
+        let (mut losses, mut norms) = (Vec::new(), Vec::new());
+        for step in 0..10 {
+            let outcome = trainer.step(step as u64, &[self.batch("steps", step)]);
+            losses.extend(outcome.loss.into_data().iter::<f32>());
+            norms.extend(outcome.grad_norm.into_data().iter::<f32>());
+        }
+        self.assert_each_close("steps.losses", &losses, tolerance.loss);
+        self.assert_each_close("steps.grad_norms", &norms, tolerance.gradient);
+    }
+
+    fn model(&self, device: &Device) -> Transformer {
+        let mut model = self.config.init(0, &device.clone().autodiff()).unwrap();
+        let parameters = self.tensors.iter().filter_map(|(name, data)| {
+            let name = name.strip_prefix("param.")?;
+            Some((name.to_string(), data.clone()))
+        });
+        weights::assign(&mut model, parameters, Path::new("golden")).unwrap();
+        model
+    }
+
+    fn batch(&self, case: &str, index: usize) -> Batch {
+        let (tokens, targets) = (&self.tensors[&format!("{case}.tokens")], &self.tensors[&format!("{case}.targets")]);
+        let shape = tokens.shape.to_vec();
+        let [rows, time] = [shape[shape.len() - 2], shape[shape.len() - 1]];
+        let cut = |data: &TensorData| data.iter::<i32>().skip(index * rows * time).take(rows * time).collect();
+        Batch { inputs: cut(tokens), targets: cut(targets), rows, time }
+    }
+
+    fn options(&self, time: usize) -> StepOptions {
+        StepOptions {
+            time,
+            optimizer: OptimizerConfig {
+                learning_rate: 1e-2,
+                beta1: 0.9,
+                beta2: 0.95,
+                eps: 1e-8,
+                weight_decay: 0.1,
+                clip_norm: 1.0,
+            },
+            schedule: Schedule { kind: ScheduleKind::Constant, warmup_steps: 0, ..Schedule::default() },
+            total_steps: 10,
+            z_loss: self.z_loss,
+            seed: 0,
+        }
+    }
+
+    fn assert_close(&self, name: &str, found: &TensorData, tolerance: f64) {
+        let expected = &self.tensors[name];
+        assert_eq!(found.shape, expected.shape, "{name}");
+        let scale = expected.iter::<f32>().fold(SMALLEST_SCALE, |largest, value| largest.max(f64::from(value.abs())));
+        for (index, (found, expected)) in found.iter::<f32>().zip(expected.iter::<f32>()).enumerate() {
+            let error = f64::from((found - expected).abs()) / scale;
+            assert!(error <= tolerance, "{name}[{index}]: {found} is not {expected}, off by {error:.1e} of {scale:.3}");
+        }
+    }
+
+    fn assert_each_close(&self, name: &str, found: &[f32], tolerance: f64) {
+        let expected: Vec<f32> = self.tensors[name].iter().collect();
+        assert_eq!(found.len(), expected.len(), "{name}");
+        for (step, (found, expected)) in found.iter().zip(&expected).enumerate() {
+            let error = f64::from((found - expected).abs() / expected.abs());
+            assert!(error <= tolerance, "{name}[{step}]: {found} is not {expected}, off by {error:.1e}");
+        }
+    }
+}
+
+fn tolerance(device: &Device) -> Tolerance {
+    if *device == Device::flex() {
+        Tolerance { gradient: 1e-5, loss: 1e-6 }
+    } else {
+        Tolerance { gradient: 1e-4, loss: 1e-5 }
+    }
+}
