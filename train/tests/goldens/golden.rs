@@ -101,7 +101,7 @@ impl Golden {
 
     fn batch(&self, case: &str, index: usize) -> Batch {
         let (tokens, targets) = (&self.tensors[&format!("{case}.tokens")], &self.tensors[&format!("{case}.targets")]);
-        let shape = tokens.shape.to_vec();
+        let shape = tokens.shape().to_vec();
         let [rows, time] = [shape[shape.len() - 2], shape[shape.len() - 1]];
         let cut = |data: &TensorData| data.iter::<i32>().skip(index * rows * time).take(rows * time).collect();
         Batch { inputs: cut(tokens), targets: cut(targets), rows, time }
@@ -127,7 +127,7 @@ impl Golden {
 
     fn assert_close(&self, name: &str, found: &TensorData, tolerance: f64) {
         let expected = &self.tensors[name];
-        assert_eq!(found.shape, expected.shape, "{name}");
+        assert_eq!(found.shape(), expected.shape(), "{name}");
         let scale = expected.iter::<f32>().fold(SMALLEST_SCALE, |largest, value| largest.max(f64::from(value.abs())));
         for (index, (found, expected)) in found.iter::<f32>().zip(expected.iter::<f32>()).enumerate() {
             let error = f64::from((found - expected).abs()) / scale;
