@@ -37,10 +37,16 @@ fn pieces(path: &Path) -> Vec<Vec<u8>> {
     let mut pieces = Vec::new();
     while !rest.is_empty() {
         let length = i32::from_le_bytes(rest[4..8].try_into().unwrap()) as usize;
-        pieces.push(rest[8..8 + length].to_vec());
+        pieces.push(raw_byte(&rest[8..8 + length]).unwrap_or_else(|| rest[8..8 + length].to_vec()));
         rest = &rest[8 + length..];
     }
     pieces
+}
+
+/// `<0x0A>` stands for a byte.
+fn raw_byte(piece: &[u8]) -> Option<Vec<u8>> {
+    let hex = std::str::from_utf8(piece).ok()?.strip_prefix("<0x")?.strip_suffix('>')?;
+    Some(vec![u8::from_str_radix(hex, 16).ok()?])
 }
 
 each_device! {
