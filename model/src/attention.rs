@@ -73,12 +73,15 @@ impl Attention {
         let ([_, h, ..], [_, kv_heads, s, _]) = (q_bhtd.dims(), k_bksd.dims());
 
         // The query heads of a group stand one below the other, so that their shared keys need not be repeated.
-        let grouped = [b, kv_heads, h / kv_heads * t, d];
+        // The reshape of the keys also stands between their transpose and what made them: Burn 0.22.1's fusion gets
+        // the gradient wrong where a product's transposed output is used twice and has a side of 1 (T = 1 here).
+        let (groups, rows) = (b * kv_heads, h / kv_heads * t);
         let scale = (d as f64).sqrt().recip();
-        let scores = (q_bhtd * scale).reshape(grouped).matmul(k_bksd.swap_dims(2, 3));
+        let q = (q_bhtd * scale).reshape([groups, rows, d]);
+        let scores = q.matmul(k_bksd.reshape([groups, s, d]).swap_dims(1, 2));
         let scores_bhts = scores.reshape([b, h, t, s]) + frame.mask(self.window).unsqueeze();
-        let weights = softmax(scores_bhts, 3).reshape([b, kv_heads, h / kv_heads * t, s]);
-        let mixed_bhtd = weights.matmul(v_bksd).reshape([b, h, t, d]);
+        let weights = softmax(scores_bhts, 3).reshape([groups, rows, s]);
+        let mixed_bhtd = weights.matmul(v_bksd.reshape([groups, s, d])).reshape([b, h, t, d]);
         self.output.forward(mixed_bhtd.swap_dims(1, 2).reshape([b, t, h * d]))
     }
 
