@@ -1,4 +1,4 @@
-//! Progress on standard error: a bar on a terminal, a line an event anywhere else.
+//! Progress on standard error: a bar on a terminal, lines anywhere else.
 
 use std::{
     io::{self, Write},
@@ -14,6 +14,8 @@ use super::{
 
 /// How often the clock of the bar moves while no event comes.
 const TICK: Duration = Duration::from_millis(500);
+/// About how many lines a run prints where there is no bar, evaluations aside.
+const LINES: u64 = 50;
 
 /// The progress of a run.
 #[derive(Debug)]
@@ -39,7 +41,11 @@ impl Progress {
     /// Shows the figures of an event.
     pub fn event(&mut self, event: &Event) {
         let Some(bar) = &self.bar else {
-            return say(&line(event, self.total_steps));
+            let interval = (self.total_steps / LINES).max(1);
+            if event.val_loss.is_some() || event.step.is_multiple_of(interval) {
+                say(&line(event, self.total_steps));
+            }
+            return;
         };
         self.shown = Event {
             train_loss: event.train_loss.or(self.shown.train_loss),

@@ -1,0 +1,117 @@
+//! The program `hearth` as a user meets it: what it leaves, and one sentence for each mistake.
+
+use std::{
+    fs,
+    path::Path,
+    process::{Command, Output},
+};
+
+const TEXT: &str = include_str!("../../examples/shakespeare/input.txt");
+const CONFIG: &str = r#"
+[data]
+text = "text.txt"
+[model]
+preset = "shakespeare-cpu"
+layers = 1
+width = 32
+heads = 2
+context_length = 16
+[batch]
+micro_batch = 4
+[limits]
+steps = 6
+[evaluation]
+every = 3
+batches = 2
+[sample]
+every = 6
+tokens = 10
+"#;
+
+fn hearth(arguments: &[&str], folder: &Path) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_hearth")).args(arguments).current_dir(folder).output().unwrap()
+}
+
+/// A folder with a text and a configuration.
+fn folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("text.txt"), &TEXT[..5_000]).unwrap();
+    fs::write(folder.path().join("run.toml"), CONFIG).unwrap();
+    folder
+}
+
+/// Runs what must fail and returns its one sentence.
+fn refused(arguments: &[&str], folder: &Path) -> String {
+    let output = hearth(arguments, folder);
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert!(!stderr.contains("panicked") && !stderr.contains("backtrace"), "{stderr}");
+    // The Vulkan loader and notes may come first; the error is the last line.
+    let sentence = stderr.lines().last().unwrap().strip_prefix("error: ").expect("an error comes last");
+    sentence.to_string()
+}
+
+#[test]
+fn a_run_leaves_its_folder_and_generates() {
+    let folder = folder();
+    let output = hearth(&["train", "run.toml", "--device", "cpu"], folder.path());
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let run = folder.path().join("runs/run");
+    let metrics = fs::read_to_string(run.join("metrics.jsonl")).unwrap();
+    let events: Vec<serde_json::Value> = metrics.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let with = |field: &str| events.iter().filter(|event| event.get(field).is_some()).count();
+    assert_eq!((with("train_loss"), with("val_loss"), with("grad_norm"), with("lr")), (6, 3, 6, 6));
+    assert!(events.iter().all(|event| event["tokens"] == event["step"].as_u64().unwrap() * 64));
+    assert!(fs::read_to_string(run.join("loss.svg")).unwrap().starts_with("<svg"));
+    let effective = fs::read_to_string(run.join("config.toml")).unwrap();
+    assert!(effective.contains("vocab_size = ") && effective.contains("beta1 = 0.9"), "{effective}");
+
+    let generate = |seed: &str| {
+        let output =
+            hearth(&["generate", "runs/run", "--tokens", "20", "--device", "cpu", "--seed", seed], folder.path());
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert_eq!(generate("1"), generate("1"));
+    assert_ne!(generate("1"), generate("2"));
+    // The prompt (a line break), 20 characters, a line break.
+    assert_eq!(generate("1").chars().count(), 22);
+
+    let again = refused(&["train", "run.toml", "--device", "cpu", "--out", "runs/run"], folder.path());
+    assert!(again.starts_with("runs/run already holds a run"), "{again}");
+    let strange = refused(&["generate", "runs/run", "--prompt", "β", "--device", "cpu"], folder.path());
+    assert!(strange.contains("'β'"), "{strange}");
+    fs::write(run.join("model.safetensors"), [0; 40]).unwrap();
+    assert!(refused(&["generate", "runs/run", "--device", "cpu"], folder.path()).contains("model.safetensors"));
+}
+
+#[test]
+fn each_mistake_gets_one_sentence() {
+    let folder = folder();
+    let train = |extra: &[&str]| {
+        let mut arguments = vec!["train", "run.toml", "--device", "cpu"];
+        arguments.extend(extra);
+        refused(&arguments, folder.path())
+    };
+    assert!(train(&["--set", "model.n_head=4"]).contains("model.n_head: unknown field `n_head`"));
+    assert!(train(&["--set", "model.heads=5"]).contains("model.heads = 5: must divide width = 32"));
+    assert!(train(&["--set", "model.vocab_size=3"]).contains("model.vocab_size = 3: the tokenizer has"));
+    assert!(train(&["--set", "model.context_length=600"]).contains("`context_length` + 1 = 601"));
+    assert!(train(&["--set", "data.text=absent.txt"]).contains("absent.txt"));
+    assert!(train(&["--set", "optimizer.learning_rate=1e30"]).starts_with("the loss became"));
+    fs::write(folder.path().join("file"), "").unwrap();
+    assert!(train(&["--out", "file/run"]).starts_with("file/run: making the run's folder failed"));
+    assert!(refused(&["train", "absent.toml"], folder.path()).starts_with("absent.toml: reading the configuration"));
+    assert!(refused(&["generate", "absent"], folder.path()).starts_with("absent/config.toml: reading"));
+    let device = refused(&["train", "run.toml", "--device", "wgpu:99"], folder.path());
+    assert!(device.contains("there is no device wgpu:99") || device.contains("no wgpu adapter"), "{device}");
+    let tui = train(&["--tui"]);
+    assert!(tui.contains("terminal"), "{tui}");
+}
+
+#[test]
+fn devices_lists_the_cpu() {
+    let output = hearth(&["devices"], Path::new("."));
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.starts_with("cpu     CPU, ") && text.contains("--device auto takes "), "{text}");
+}
