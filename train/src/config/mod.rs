@@ -1,0 +1,163 @@
+//! What a run is: one TOML file, every field with its unit and its default.
+
+mod read;
+mod validate;
+
+use std::path::PathBuf;
+
+use hearth_data::TokenizerKind;
+use hearth_model::TransformerConfig;
+use serde::{Deserialize, Serialize};
+
+use crate::optim::{OptimizerConfig, Schedule};
+
+/// A training run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrainConfig {
+    /// Decides initial weights, the order of the data and dropout. Default 0.
+    #[serde(default)]
+    pub seed: u64,
+    /// The text and how it is cut.
+    pub data: DataConfig,
+    /// The model: all fields of [`TransformerConfig`], or `preset = "NAME"` and what differs from it.
+    pub model: TransformerConfig,
+    /// How many sequences a step has.
+    #[serde(default)]
+    pub batch: BatchConfig,
+    /// AdamW and clipping.
+    #[serde(default)]
+    pub optimizer: OptimizerConfig,
+    /// The learning rate's course.
+    #[serde(default)]
+    pub schedule: Schedule,
+    /// Extras of the loss.
+    #[serde(default)]
+    pub loss: LossConfig,
+    /// When the run ends.
+    pub limits: Limits,
+    /// Validation while training.
+    #[serde(default)]
+    pub evaluation: EvaluationConfig,
+    /// Sample texts while training.
+    #[serde(default)]
+    pub sample: SampleConfig,
+}
+
+/// The text and how it is cut.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DataConfig {
+    /// A UTF-8 text file; relative to the configuration file.
+    pub text: PathBuf,
+    /// `char` (one id per distinct character, default) or `byte` (256 ids).
+    #[serde(default = "default_tokenizer")]
+    pub tokenizer: TokenizerKind,
+    /// Share of the text, from its end, that is held out for validation. Default 0.1.
+    #[serde(default = "default_validation_fraction")]
+    pub validation_fraction: f64,
+}
+
+/// How many sequences a step has: `micro_batch * accumulation`, each of `model.context_length` tokens.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct BatchConfig {
+    /// Sequences that are on the device at once. Default 8.
+    pub micro_batch: usize,
+    /// Micro-batches whose gradients are summed before an update. Default 1.
+    pub accumulation: usize,
+}
+
+/// Extras of the loss.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LossConfig {
+    /// Weight of the squared log-normaliser (PaLM uses 1e-4). Default 0.
+    pub z_loss: f64,
+}
+
+/// When the run ends: after so many steps, or so many training tokens, whichever comes first. 0 sets no limit.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Updates.
+    pub steps: u64,
+    /// Training tokens; the last step is the one that reaches it.
+    pub tokens: u64,
+}
+
+/// Validation while training.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct EvaluationConfig {
+    /// Steps between evaluations; 0 evaluates at the end only. Default 250.
+    pub every: u64,
+    /// Batches of `micro_batch` sequences, spread evenly over the validation text, the same each time. Default 20.
+    pub batches: usize,
+}
+
+/// Sample texts while training.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SampleConfig {
+    /// Steps between samples; 0 draws none. Default 0.
+    pub every: u64,
+    /// What the text continues. Default a line break.
+    pub prompt: String,
+    /// Tokens to draw. Default 200.
+    pub tokens: usize,
+    /// Divides the logits; 0 takes the likeliest token. Default 0.8.
+    pub temperature: f64,
+    /// Draw among so many likeliest tokens; 0 for all. Default 0.
+    pub top_k: usize,
+}
+
+fn default_tokenizer() -> TokenizerKind {
+    TokenizerKind::Char
+}
+
+fn default_validation_fraction() -> f64 {
+    0.1
+}
+
+impl Default for BatchConfig {
+    fn default() -> Self {
+        Self { micro_batch: 8, accumulation: 1 }
+    }
+}
+
+impl Default for EvaluationConfig {
+    fn default() -> Self {
+        Self { every: 250, batches: 20 }
+    }
+}
+
+impl Default for SampleConfig {
+    fn default() -> Self {
+        Self { every: 0, prompt: "\n".into(), tokens: 200, temperature: 0.8, top_k: 0 }
+    }
+}
+
+impl TrainConfig {
+    /// The configuration as TOML, with every default written out.
+    pub fn to_toml(&self) -> String {
+        toml::to_string(self).expect("a configuration is a table of plain values")
+    }
+
+    /// Tokens of one step.
+    pub fn tokens_per_step(&self) -> u64 {
+        (self.batch.micro_batch * self.batch.accumulation * self.model.context_length) as u64
+    }
+
+    /// Steps of the whole run.
+    pub fn total_steps(&self) -> u64 {
+        let by_tokens = match self.limits.tokens {
+            0 => u64::MAX,
+            tokens => tokens.div_ceil(self.tokens_per_step()),
+        };
+        match self.limits.steps {
+            0 => by_tokens,
+            steps => steps.min(by_tokens),
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! From a TOML file to a configuration: presets expanded, `--set` applied, every fault named.
+
+use std::path::Path;
+
+use toml::{Table, Value};
+
+use super::TrainConfig;
+use crate::TrainError;
+
+impl TrainConfig {
+    /// Reads a TOML file and then applies `settings`, each `section.field=value` as given to `--set`.
+    ///
+    /// # Errors
+    /// [`TrainError::Config`] names the file, the field and what is wrong with it.
+    pub fn read(path: &Path, settings: &[String]) -> Result<Self, TrainError> {
+        let text = std::fs::read_to_string(path).map_err(|source| TrainError::Io {
+            action: "reading the configuration",
+            path: path.into(),
+            source,
+        })?;
+        let mut config = Self::parse(&text, &path.display().to_string(), settings)?;
+        let text = path.parent().unwrap_or(Path::new("")).join(&config.data.text);
+        config.data.text = std::path::absolute(&text).unwrap_or(text);
+        Ok(config)
+    }
+
+    /// As [`TrainConfig::read`], from a text; `source` names it in errors, and paths stay as they are.
+    ///
+    /// # Errors
+    /// As [`TrainConfig::read`].
+    pub fn parse(text: &str, source: &str, settings: &[String]) -> Result<Self, TrainError> {
+        let fail = |reason: String| TrainError::Config { source_name: source.into(), reason };
+        let mut table: Table = text.parse().map_err(|error: toml::de::Error| {
+            let line = error.span().map_or(1, |span| text[..span.start.min(text.len())].lines().count().max(1));
+            fail(format!("line {line}: {}", error.message().trim()))
+        })?;
+        for setting in settings {
+            set(&mut table, setting)?;
+        }
+        expand_preset(&mut table)?;
+        let config: Self = serde_path_to_error::deserialize(Value::Table(table)).map_err(|error| {
+            let path = error.path().to_string();
+            let message = error.inner().message().trim().replace('\n', " ");
+            fail(if path == "." { message } else { format!("{path}: {message}") })
+        })?;
+        config.validate(source)?;
+        Ok(config)
+    }
+}
+
+/// Puts the value of `section.field=value` into the table.
+fn set(table: &mut Table, setting: &str) -> Result<(), TrainError> {
+    let fail = |reason: &str| TrainError::Config { source_name: format!("--set {setting}"), reason: reason.into() };
+    let (path, value) = setting.split_once('=').ok_or_else(|| fail("must read section.field=value"))?;
+    // `value = 3` is TOML; a bare word is not, and is meant as a string.
+    let parsed = format!("value = {value}").parse::<Table>().ok().and_then(|mut table| table.remove("value"));
+    let value = parsed.unwrap_or_else(|| Value::String(value.trim().into()));
+    let mut fields: Vec<&str> = path.trim().split('.').collect();
+    let last = fields.pop().filter(|name| !name.is_empty()).ok_or_else(|| fail("names no field"))?;
+    let mut inner = table;
+    for field in fields {
+        inner = inner
+            .entry(field)
+            .or_insert_with(|| Value::Table(Table::new()))
+            .as_table_mut()
+            .ok_or_else(|| fail("names a field of something that is not a section"))?;
+    }
+    inner.insert(last.into(), value);
+    Ok(())
+}
+
+/// Replaces `model.preset` by the fields that it stands for; fields written beside it win.
+fn expand_preset(table: &mut Table) -> Result<(), TrainError> {
+    let Some(Value::Table(model)) = table.get_mut("model") else { return Ok(()) };
+    let Some(Value::String(name)) = model.remove("preset") else { return Ok(()) };
+    let mut preset = Table::try_from(hearth_model::preset(&name)?).expect("a preset is a table of plain values");
+    // The tokenizer decides the vocabulary, unless the file does.
+    preset.remove("vocab_size");
+    preset.extend(std::mem::take(model));
+    *model = preset;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINIMAL: &str = "[data]\ntext = \"a.txt\"\n[model]\npreset = \"shakespeare-cpu\"\n[limits]\nsteps = 10\n";
+
+    fn error(text: &str, settings: &[&str]) -> String {
+        let settings: Vec<String> = settings.iter().map(ToString::to_string).collect();
+        TrainConfig::parse(text, "run.toml", &settings).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_preset_and_what_differs() {
+        let settings = ["model.layers=2".to_string(), "optimizer.learning_rate = 3e-4".into(), "seed=7".into()];
+        let config = TrainConfig::parse(MINIMAL, "run.toml", &settings).unwrap();
+        assert_eq!((config.model.layers, config.model.width, config.model.vocab_size), (2, 128, 0));
+        assert_eq!((config.optimizer.learning_rate, config.seed), (3e-4, 7));
+        assert_eq!(TrainConfig::parse(&config.to_toml(), "effective", &[]).unwrap(), config);
+    }
+
+    #[test]
+    fn limits_by_steps_and_tokens() {
+        let total = |settings: &[&str]| {
+            let settings: Vec<String> = settings.iter().map(ToString::to_string).collect();
+            TrainConfig::parse(MINIMAL, "run.toml", &settings).unwrap().total_steps()
+        };
+        assert_eq!(total(&[]), 10);
+        // 8 sequences of 64 tokens are 512 a step.
+        assert_eq!(total(&["limits.tokens=1025"]), 3);
+        assert_eq!(total(&["limits.tokens=1025", "limits.steps=0"]), 3);
+        assert_eq!(total(&["limits.tokens=1000000"]), 10);
+    }
+
+    #[test]
+    fn each_fault_is_one_sentence_that_names_the_field() {
+        let unknown = error(&format!("{MINIMAL}stepz = 3\n"), &[]);
+        assert!(unknown.starts_with("run.toml: limits.stepz: unknown field `stepz`"), "{unknown}");
+        let kind = error(MINIMAL, &["batch.micro_batch=many"]);
+        assert!(kind.starts_with("run.toml: batch.micro_batch: invalid type"), "{kind}");
+        let heads = error(MINIMAL, &["model.heads=5"]);
+        assert!(heads.starts_with("run.toml: model.heads = 5: must divide width = 128"), "{heads}");
+        let syntax = error("[data]\ntext = \n", &[]);
+        assert!(syntax.starts_with("run.toml: line 2: "), "{syntax}");
+        let preset = error(MINIMAL, &["model.preset=gpt5"]);
+        assert!(preset.starts_with("unknown preset \"gpt5\"; the presets are shakespeare-cpu"), "{preset}");
+        let endless = error(MINIMAL, &["limits.steps=0"]);
+        assert!(endless.contains("set limits.steps or limits.tokens"), "{endless}");
+        assert_eq!(error(MINIMAL, &["seed"]), "--set seed: must read section.field=value");
+        for message in [unknown, kind, heads, syntax, preset, endless] {
+            assert!(!message.contains('\n'), "{message}");
+        }
+    }
+}
