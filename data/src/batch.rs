@@ -36,12 +36,23 @@ pub struct Batches {
 }
 
 impl Batches {
-    /// Batches of windows of `context_length` (`T`) inputs, in the random order that `seed` selects.
+    /// Batches of windows of `context_length` (`T`) inputs, in the random order that `seed` selects. Within an epoch
+    /// the windows do not overlap.
     ///
     /// # Errors
     /// When `context_length` is 0, or `tokens` has not `T + 1` tokens.
     pub fn new(tokens: Tokens, context_length: usize, seed: u64) -> Result<Self, DataError> {
-        let sampler = Sampler::new(tokens.len() as u64, context_length as u64, seed)?;
+        Self::with_stride(tokens, context_length, context_length, seed)
+    }
+
+    /// As [`Batches::new`] with windows that start `stride` tokens apart; 0 means `T`. At 1 every offset is a window
+    /// and an epoch is `T` times as long: a small text then gives more varied batches.
+    ///
+    /// # Errors
+    /// As [`Batches::new`].
+    pub fn with_stride(tokens: Tokens, context_length: usize, stride: usize, seed: u64) -> Result<Self, DataError> {
+        let stride = if stride == 0 { context_length } else { stride };
+        let sampler = Sampler::new(tokens.len() as u64, context_length as u64, stride as u64, seed)?;
         Ok(Self { tokens, context_length, sampler })
     }
 

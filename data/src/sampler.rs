@@ -7,15 +7,15 @@ use crate::splitmix::splitmix64;
 /// Numbers the windows of a stream in a random order, epoch after epoch, for ever.
 ///
 /// A window is `T + 1` tokens: `T` inputs and the targets, which are the inputs shifted by one. Within an
-/// epoch the windows stand at stride `T`, so that no target is seen twice, and all are shifted by a phase that
-/// the epoch draws, so that the boundaries between windows move. The windows that a phase leaves out at
-/// either end of the stream are reached by other epochs' phases.
+/// epoch the windows stand at one stride, and all are shifted by a phase that the epoch draws, so that the boundaries
+/// between windows move. At stride `T` no target is seen twice in an epoch; at stride 1 every offset is a window, as
+/// in nanoGPT. The windows that a phase leaves out at either end of the stream are reached by other epochs' phases.
 ///
 /// The sample number is the whole state. Replica `r` of `R` takes every `R`-th sample from `r` on, or
 /// its own rows of each global batch: the numbers are the same however they are dealt out.
 #[derive(Debug, Clone)]
 pub(crate) struct Sampler {
-    context_length: u64,
+    stride: u64,
     seed: u64,
     windows_per_epoch: u64,
     /// How many phases there are; the greatest places the last window at the very end of the stream.
@@ -23,22 +23,23 @@ pub(crate) struct Sampler {
 }
 
 impl Sampler {
-    /// The sampler of a stream of `tokens` tokens in windows of `context_length` (`T`) inputs.
+    /// The sampler of a stream of `tokens` tokens in windows of `context_length` (`T`) inputs, `stride` (at least 1)
+    /// tokens apart.
     ///
     /// # Errors
     /// When `context_length` is 0 or the stream is shorter than one window.
-    pub(crate) fn new(tokens: u64, context_length: u64, seed: u64) -> Result<Self, DataError> {
+    pub(crate) fn new(tokens: u64, context_length: u64, stride: u64, seed: u64) -> Result<Self, DataError> {
         if context_length == 0 {
             return Err(DataError::ZeroContext);
         }
         if tokens <= context_length {
             return Err(DataError::TooShort { tokens, needed: context_length + 1 });
         }
-        // One window fewer than would fit leaves room for any phase below T, in every epoch alike; a stream
-        // of fewer than two windows keeps its one window and as many phases as are left.
-        let windows_per_epoch = ((tokens - context_length) / context_length).max(1);
-        let phases = tokens - windows_per_epoch * context_length;
-        Ok(Self { context_length, seed, windows_per_epoch, phases })
+        // Leaves room for any phase below the stride, in every epoch alike; a stream of fewer than two windows keeps
+        // its one window and as many phases as are left.
+        let windows_per_epoch = ((tokens - context_length) / stride).max(1);
+        let phases = tokens - context_length - (windows_per_epoch - 1) * stride;
+        Ok(Self { stride, seed, windows_per_epoch, phases })
     }
 
     /// Samples in an epoch, the same in each.
@@ -50,7 +51,7 @@ impl Sampler {
     pub(crate) fn start_of(&self, sample: u64) -> u64 {
         let (epoch, position) = (sample / self.windows_per_epoch, sample % self.windows_per_epoch);
         let order = Permutation::new(self.windows_per_epoch, splitmix64(self.seed, 2 * epoch));
-        self.phase(epoch) + self.context_length * order.at(position)
+        self.phase(epoch) + self.stride * order.at(position)
     }
 
     fn phase(&self, epoch: u64) -> u64 {
@@ -71,7 +72,7 @@ mod tests {
     #[test]
     fn every_epoch_tiles_the_stream_without_repeats() {
         for (tokens, t) in [(2, 1), (9, 8), (16, 8), (17, 8), (25, 8), (1_000, 1), (1_000, 7), (100_003, 64)] {
-            let sampler = Sampler::new(tokens, t, 3).unwrap();
+            let sampler = Sampler::new(tokens, t, t, 3).unwrap();
             for epoch in [0, 1, 2, 1_000_000] {
                 let starts = epoch_of(&sampler, epoch);
                 assert_eq!(starts.len() as u64, sampler.windows_per_epoch());
@@ -86,9 +87,21 @@ mod tests {
     }
 
     #[test]
+    fn other_strides_overlap_or_skip() {
+        let starts = |tokens: u64, t: u64, stride: u64| epoch_of(&Sampler::new(tokens, t, stride, 7).unwrap(), 0);
+        assert_eq!(starts(20, 8, 1), (0..12).collect());
+        for (tokens, t, stride) in [(100, 8, 3), (100, 8, 20), (12, 8, 20)] {
+            let starts = starts(tokens, t, stride);
+            let first = *starts.first().unwrap();
+            assert!(starts.iter().enumerate().all(|(window, start)| *start == first + window as u64 * stride));
+            assert!(starts.last().unwrap() + t < tokens, "a window ends past the stream");
+        }
+    }
+
+    #[test]
     fn phases_move_and_reach_both_ends_of_the_stream() {
         let (tokens, t) = (103, 10);
-        let sampler = Sampler::new(tokens, t, 5).unwrap();
+        let sampler = Sampler::new(tokens, t, t, 5).unwrap();
         let firsts: Vec<u64> = (0..500).map(|epoch| *epoch_of(&sampler, epoch).first().unwrap()).collect();
         assert_eq!(firsts.iter().collect::<BTreeSet<_>>().len() as u64, sampler.phases);
         let last_target = (0..500).map(|epoch| epoch_of(&sampler, epoch).last().unwrap() + t).max();
@@ -98,7 +111,7 @@ mod tests {
     #[test]
     fn epochs_and_seeds_have_their_own_order() {
         let order = |seed: u64, epoch: u64| -> Vec<u64> {
-            let sampler = Sampler::new(10_000, 10, seed).unwrap();
+            let sampler = Sampler::new(10_000, 10, 10, seed).unwrap();
             let phase = sampler.phase(epoch);
             let first = epoch * sampler.windows_per_epoch();
             (first..first + sampler.windows_per_epoch()).map(|s| (sampler.start_of(s) - phase) / 10).collect()
@@ -111,7 +124,7 @@ mod tests {
     /// The order is part of the state of every saved run: where these numbers change, no run resumes.
     #[test]
     fn order_stays_as_it_was() {
-        let sampler = Sampler::new(1_003_854, 256, 1337).unwrap();
+        let sampler = Sampler::new(1_003_854, 256, 256, 1337).unwrap();
         assert_eq!(sampler.windows_per_epoch(), 3_920);
         let starts = [0, 1, 2, 3_919, 3_920, 1 << 40].map(|sample| sampler.start_of(sample));
         assert_eq!(starts, [29_447, 941_063, 107_783, 514_311, 171_742, 510_625]);
@@ -119,16 +132,16 @@ mod tests {
 
     #[test]
     fn a_stream_of_one_window_always_gives_that_window() {
-        let sampler = Sampler::new(9, 8, 11).unwrap();
+        let sampler = Sampler::new(9, 8, 8, 11).unwrap();
         assert_eq!(sampler.windows_per_epoch(), 1);
         assert!((0..100).all(|sample| sampler.start_of(sample) == 0));
     }
 
     #[test]
     fn refuses_a_stream_shorter_than_a_window() {
-        let error = Sampler::new(8, 8, 0).unwrap_err();
+        let error = Sampler::new(8, 8, 8, 0).unwrap_err();
         assert!(matches!(error, DataError::TooShort { tokens: 8, needed: 9 }));
         assert!(error.to_string().contains("has 8 tokens") && error.to_string().contains("`context_length` + 1 = 9"));
-        assert!(matches!(Sampler::new(8, 0, 0), Err(DataError::ZeroContext)));
+        assert!(matches!(Sampler::new(8, 0, 1, 0), Err(DataError::ZeroContext)));
     }
 }

@@ -3,7 +3,7 @@
 use std::{
     fs,
     path::Path,
-    process::{Command, Output},
+    process::{Command, Output, Stdio},
 };
 
 const TEXT: &str = include_str!("../../examples/shakespeare/input.txt");
@@ -83,6 +83,32 @@ fn a_run_leaves_its_folder_and_generates() {
     assert!(strange.contains("'β'"), "{strange}");
     fs::write(run.join("model.safetensors"), [0; 40]).unwrap();
     assert!(refused(&["generate", "runs/run", "--device", "cpu"], folder.path()).contains("model.safetensors"));
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupt_ends_the_run_in_order() {
+    let folder = folder();
+    let mut run = Command::new(env!("CARGO_BIN_EXE_hearth"))
+        .args(["train", "run.toml", "--device", "cpu", "--set", "limits.steps=1000000"])
+        .current_dir(folder.path())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let metrics = folder.path().join("runs/run/metrics.jsonl");
+    let started = || fs::read_to_string(&metrics).is_ok_and(|text| text.lines().count() > 5);
+    while !started() {
+        assert!(run.try_wait().unwrap().is_none(), "the run ended by itself");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    assert!(Command::new("kill").args(["-INT", &run.id().to_string()]).status().unwrap().success());
+    let output = run.wait_with_output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success() && text.starts_with("stopped after "), "{text}");
+    for file in ["loss.svg", "model.safetensors"] {
+        assert!(folder.path().join("runs/run").join(file).exists(), "{file}");
+    }
 }
 
 #[test]

@@ -56,6 +56,10 @@ pub struct DataConfig {
     /// Share of the text, from its end, that is held out for validation. Default 0.1.
     #[serde(default = "default_validation_fraction")]
     pub validation_fraction: f64,
+    /// Tokens between the starts of neighbouring windows. 0 (default) means `model.context_length`: an epoch sees each
+    /// token once. 1 takes windows at every offset, which gives a small text more varied batches.
+    #[serde(default)]
+    pub stride: usize,
 }
 
 /// How many sequences a step has: `micro_batch * accumulation`, each of `model.context_length` tokens.

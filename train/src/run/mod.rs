@@ -78,7 +78,7 @@ impl Run {
         let tokens = Tokens::new(tokenizer.encode(&text)?)?;
         let (train, validation) = tokens.split(config.data.validation_fraction)?;
         let context = config.model.context_length;
-        let train = Batches::new(train, context, config.seed)?;
+        let train = Batches::with_stride(train, context, config.data.stride, config.seed)?;
         let validation = Batches::new(validation, context, config.seed)?
             .evaluation(config.batch.micro_batch, config.evaluation.batches)
             .collect();
