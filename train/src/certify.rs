@@ -94,19 +94,21 @@ fn models() -> Result<[(&'static str, TransformerConfig); 2], TrainError> {
 }
 
 fn certify_model(name: &'static str, config: &TransformerConfig, device: &Device) -> Result<Certificate, TrainError> {
-    let (cpu_losses, cpu_gradients) = train(config, &Device::flex())?;
-    let (device_losses, device_gradients) = train(config, device)?;
-    let gradients = cpu_gradients
-        .into_iter()
-        .zip(device_gradients)
-        .map(|((name, cpu), (_, device))| (name, relative_difference(&cpu, &device)))
-        .collect();
-    let losses = cpu_losses.into_iter().zip(device_losses).map(|(cpu, device)| [cpu, device]).collect();
+    let (cpu, other) = (train(config, &Device::flex())?, train(config, device)?);
+    let gradients = cpu.gradients.into_iter().zip(other.gradients);
+    let gradients = gradients.map(|((name, cpu), (_, other))| (name, relative_difference(&cpu, &other))).collect();
+    let losses = cpu.losses.into_iter().zip(other.losses).map(|(cpu, other)| [cpu, other]).collect();
     Ok(Certificate { model: name, losses, gradients })
 }
 
-/// Ten steps; returns their losses, and the gradients of the first.
-fn train(config: &TransformerConfig, device: &Device) -> Result<(Vec<f64>, Vec<(String, TensorData)>), TrainError> {
+/// What ten steps gave on one device.
+struct Trained {
+    losses: Vec<f64>,
+    /// Of the first step, by the parameter's name.
+    gradients: Vec<(String, TensorData)>,
+}
+
+fn train(config: &TransformerConfig, device: &Device) -> Result<Trained, TrainError> {
     let options = StepOptions {
         time: TIME,
         optimizer: OptimizerConfig::default(),
@@ -122,7 +124,7 @@ fn train(config: &TransformerConfig, device: &Device) -> Result<(Vec<f64>, Vec<(
         .map(|step| trainer.step(step, &batches(config.vocab_size, step)).loss.into_data())
         .map(|loss| loss.iter::<f32>().next().map_or(f64::NAN, f64::from))
         .collect();
-    Ok((losses, gradients))
+    Ok(Trained { losses, gradients })
 }
 
 /// Two micro-batches for a step, of text with some structure and with some targets that do not count.
