@@ -123,6 +123,13 @@ fn each_mistake_gets_one_sentence() {
     assert!(train(&["--set", "model.heads=5"]).contains("model.heads = 5: must divide width = 32"));
     assert!(train(&["--set", "model.vocab_size=3"]).contains("model.vocab_size = 3: the tokenizer has"));
     assert!(train(&["--set", "model.context_length=600"]).contains("`context_length` + 1 = 601"));
+    // A path in the file is relative to the file, one on the command line to the working directory.
+    fs::create_dir(folder.path().join("configs")).unwrap();
+    fs::copy(folder.path().join("run.toml"), folder.path().join("configs/run.toml")).unwrap();
+    assert!(refused(&["train", "configs/run.toml"], folder.path()).contains("configs/text.txt"));
+    let output =
+        hearth(&["train", "configs/run.toml", "--device", "cpu", "--set", "data.text=text.txt"], folder.path());
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert!(train(&["--set", "data.text=absent.txt"]).contains("absent.txt"));
     assert!(train(&["--set", "optimizer.learning_rate=1e30"]).starts_with("the loss became"));
     fs::write(folder.path().join("file"), "").unwrap();

@@ -10,6 +10,8 @@ use crate::TrainError;
 impl TrainConfig {
     /// Reads a TOML file and then applies `settings`, each `section.field=value` as given to `--set`.
     ///
+    /// A relative `data.text` in the file is relative to the file, one in a setting to the working directory.
+    ///
     /// # Errors
     /// [`TrainError::Config`] names the file, the field and what is wrong with it.
     pub fn read(path: &Path, settings: &[String]) -> Result<Self, TrainError> {
@@ -18,9 +20,9 @@ impl TrainConfig {
             path: path.into(),
             source,
         })?;
-        let mut config = Self::parse(&text, &path.display().to_string(), settings)?;
-        let text = path.parent().unwrap_or(Path::new("")).join(&config.data.text);
-        config.data.text = std::path::absolute(&text).unwrap_or(text);
+        let folder = path.parent().unwrap_or(Path::new(""));
+        let mut config = Self::build(&text, &path.display().to_string(), Some(folder), settings)?;
+        config.data.text = std::path::absolute(&config.data.text).unwrap_or(config.data.text);
         Ok(config)
     }
 
@@ -29,11 +31,20 @@ impl TrainConfig {
     /// # Errors
     /// As [`TrainConfig::read`].
     pub fn parse(text: &str, source: &str, settings: &[String]) -> Result<Self, TrainError> {
+        Self::build(text, source, None, settings)
+    }
+
+    fn build(text: &str, source: &str, folder: Option<&Path>, settings: &[String]) -> Result<Self, TrainError> {
         let fail = |reason: String| TrainError::Config { source_name: source.into(), reason };
         let mut table: Table = text.parse().map_err(|error: toml::de::Error| {
             let line = error.span().map_or(1, |span| text[..span.start.min(text.len())].lines().count().max(1));
             fail(format!("line {line}: {}", error.message().trim()))
         })?;
+        if let (Some(folder), Some(Value::Table(data))) = (folder, table.get_mut("data"))
+            && let Some(Value::String(text)) = data.get_mut("text")
+        {
+            *text = folder.join(text.as_str()).display().to_string();
+        }
         for setting in settings {
             set(&mut table, setting)?;
         }

@@ -14,6 +14,30 @@ use hearth_train::{
 };
 use safetensors::SafeTensors;
 
+/// The tests of one golden file, on each device.
+macro_rules! against_pytorch {
+    ($file:literal) => {
+        hearth_wgsl::each_device! {
+            /// Odd length, with targets that do not count.
+            fn logits_loss_and_gradients(device) {
+                crate::golden::Golden::read($file).check_case("main", &device);
+            }
+        }
+
+        hearth_wgsl::each_device! {
+            fn a_single_position(device) {
+                crate::golden::Golden::read($file).check_case("single", &device);
+            }
+        }
+
+        hearth_wgsl::each_device! {
+            fn ten_steps(device) {
+                crate::golden::Golden::read($file).check_steps(&device);
+            }
+        }
+    };
+}
+
 /// What may differ.
 struct Tolerance {
     /// As a share of a tensor's largest value.

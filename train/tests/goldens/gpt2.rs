@@ -1,26 +1,3 @@
 //! A GPT-2 with learned positions, biases and a tied head (Hugging Face's).
 
-use hearth_wgsl::each_device;
-
-use crate::golden::Golden;
-
-const FILE: &str = "gpt2.safetensors";
-
-each_device! {
-    /// Odd length, with targets that do not count.
-    fn logits_loss_and_gradients(device) {
-        Golden::read(FILE).check_case("main", &device);
-    }
-}
-
-each_device! {
-    fn a_single_position(device) {
-        Golden::read(FILE).check_case("single", &device);
-    }
-}
-
-each_device! {
-    fn ten_steps(device) {
-        Golden::read(FILE).check_steps(&device);
-    }
-}
+against_pytorch!("gpt2.safetensors");

@@ -2,6 +2,7 @@
 //!
 //! Each family is three files: `x.py` made `x.safetensors`, `x.rs` compares. Python does not run here.
 
+#[macro_use]
 mod golden;
 mod gpt2;
 mod llama;
