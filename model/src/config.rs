@@ -93,7 +93,7 @@ pub struct TransformerConfig {
     /// Whether the head uses the embedding's matrix.
     #[serde(default)]
     pub tied: bool,
-    /// Probability of zeroing a value after the embedding, attention weights' output and feed-forward while training.
+    /// Probability of zeroing a value after the embedding, the attention and the feed-forward network, while training.
     #[serde(default)]
     pub dropout: f64,
     /// Whether queries and keys are RMS-normalised per head (Henry et al. 2020, arXiv 2010.04245).

@@ -27,7 +27,10 @@ pub fn wgpu_device() -> Option<Device> {
 }
 
 fn open() -> Option<Device> {
-    let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
+    // Not OpenGL: an adapter may be found there that the runtime then cannot open.
+    let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
+    descriptor.backends = wgpu::Backends::PRIMARY;
+    let instance = wgpu::Instance::new(descriptor);
     let options = wgpu::RequestAdapterOptions::default();
     cubecl::future::block_on(instance.request_adapter(&options)).ok()?;
     // Tests have many small shapes: measuring kernels for each would take longer than running them.
