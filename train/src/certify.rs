@@ -44,11 +44,14 @@ impl Certificate {
         self.gradients.iter().max_by(worst).map_or(("none", f64::NAN), |(name, error)| (name, *error))
     }
 
+    /// The gradients that differ by more than rounding explains; one that is no number is among them.
+    pub fn wrong_gradients(&self) -> impl Iterator<Item = &(String, f64)> {
+        self.gradients.iter().filter(|(_, error)| error.is_nan() || *error > GRADIENT_TOLERANCE)
+    }
+
     /// Whether all differences are within what rounding explains.
     pub fn passed(&self) -> bool {
-        self.loss_error() <= LOSS_TOLERANCE
-            && !self.gradients.is_empty()
-            && self.gradients.iter().all(|(_, error)| *error <= GRADIENT_TOLERANCE)
+        self.loss_error() <= LOSS_TOLERANCE && !self.gradients.is_empty() && self.wrong_gradients().next().is_none()
     }
 }
 

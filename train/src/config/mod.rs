@@ -150,7 +150,8 @@ impl TrainConfig {
 
     /// Tokens of one step.
     pub fn tokens_per_step(&self) -> u64 {
-        (self.batch.micro_batch * self.batch.accumulation * self.model.context_length) as u64
+        let sequences = self.batch.micro_batch as u64 * self.batch.accumulation as u64;
+        sequences.saturating_mul(self.model.context_length as u64)
     }
 
     /// Steps of the whole run.

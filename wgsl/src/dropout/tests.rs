@@ -1,7 +1,4 @@
-use burn::{
-    backend::Dispatch,
-    tensor::{Device, Distribution, Tensor},
-};
+use burn::tensor::{Device, Distribution, Tensor};
 
 use super::{Mask, dropout, kernel::WORKGROUP};
 use crate::{Key, each_device};
@@ -72,13 +69,11 @@ each_device! {
     }
 }
 
-/// A plain reference for other backends stands in `Dispatch` too.
 #[test]
 fn rate_zero_is_the_identity_and_one_is_refused() {
     let x = Tensor::<1>::from_floats([1.0, 2.0], &Device::flex());
     assert_eq!(values(dropout(x.clone(), Key::new(0), 0.0)), [1.0, 2.0]);
     assert!(std::panic::catch_unwind(|| dropout(x, Key::new(0), 1.0)).is_err());
-    let _: fn(_, _, _, _) -> _ = <Dispatch as super::DropoutOps>::dropout;
 }
 
 /// The shader is valid WGSL on any machine, and its workgroup is the one that the host code counts with.

@@ -87,7 +87,7 @@ fn show(certificate: &Certificate) {
         error,
     );
     if !certificate.passed() {
-        for (name, error) in certificate.gradients.iter().filter(|(_, error)| error.is_nan() || *error > 1e-4) {
+        for (name, error) in certificate.wrong_gradients() {
             println!("       gradient of {name} differs by {error:.1e}");
         }
     }
