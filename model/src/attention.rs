@@ -1,10 +1,7 @@
 //! Causal self-attention with grouped key/value heads.
 
-use burn::{
-    module::Module,
-    nn::Linear,
-    tensor::{Tensor, activation::softmax},
-};
+use burn::{module::Module, nn::Linear, tensor::Tensor};
+use hearth_wgsl::softmax;
 
 use crate::{Frame, Norm, TransformerConfig, init::Initializer};
 
@@ -80,7 +77,7 @@ impl Attention {
         let q = (q_bhtd * scale).reshape([groups, rows, d]);
         let scores = q.matmul(k_bksd.reshape([groups, s, d]).swap_dims(1, 2));
         let scores_bhts = scores.reshape([b, h, t, s]) + frame.mask(self.window).unsqueeze();
-        let weights = softmax(scores_bhts, 3).reshape([groups, rows, s]);
+        let weights = softmax(scores_bhts).reshape([groups, rows, s]);
         let mixed_bhtd = weights.matmul(v_bksd.reshape([groups, s, d])).reshape([b, h, t, d]);
         self.output.forward(mixed_bhtd.swap_dims(1, 2).reshape([b, t, h * d]))
     }

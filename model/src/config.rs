@@ -111,6 +111,13 @@ pub struct TransformerConfig {
     /// Whether matrices that write to the residual stream start smaller by `sqrt(2L)` (GPT-2 report, section 2.3).
     #[serde(default = "default_true")]
     pub scaled_residual_init: bool,
+    /// Largest shard of a matrix over the vocabulary, in bytes of f32. Default 128 MiB, which WebGPU binds everywhere.
+    #[serde(default = "default_vocab_shard_bytes")]
+    pub vocab_shard_bytes: usize,
+}
+
+fn default_vocab_shard_bytes() -> usize {
+    128 << 20
 }
 
 fn default_norm_eps() -> f64 {

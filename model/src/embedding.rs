@@ -2,17 +2,17 @@
 
 use burn::{
     module::{Module, Param},
-    tensor::{Int, Tensor, module::embedding},
+    tensor::{Int, Tensor},
 };
 use hearth_wgsl::{Key, dropout};
 
-use crate::{Positions, TransformerConfig, init::Initializer};
+use crate::{Positions, TokenMatrix, TransformerConfig, init::Initializer};
 
 /// Looks up a vector for each token, and adds one for its position where positions are learned.
 #[derive(Module, Debug)]
 pub struct Embedding {
     /// `[V, C]`; the head's matrix too where the model is tied.
-    pub tokens: Param<Tensor<2>>,
+    pub tokens: TokenMatrix,
     /// `[T, C]`, learned positions only.
     pub positions: Option<Param<Tensor<2>>>,
     #[module(skip)]
@@ -21,7 +21,7 @@ pub struct Embedding {
 
 impl Embedding {
     pub(crate) fn init(config: &TransformerConfig, init: &mut Initializer) -> Self {
-        let tokens = init.normal([config.vocab_size, config.width], config.init_std);
+        let tokens = TokenMatrix::init(config, init);
         let positions = (config.positions == Positions::Learned)
             .then(|| init.normal([config.context_length, config.width], config.init_std));
         Self { tokens, positions, dropout: config.dropout }
@@ -29,10 +29,10 @@ impl Embedding {
 
     /// Maps ids `[B, T]`, the first of them at position `start`, to the residual stream `[B, T, C]`.
     ///
-    /// With a `key`, dropout is on. The gradient is summed by Burn in token order, without atomics.
+    /// With a `key`, dropout is on.
     pub fn forward(&self, tokens_bt: Tensor<2, Int>, start: usize, key: Option<Key>) -> Tensor<3> {
         let [_, time] = tokens_bt.dims();
-        let x = embedding(self.tokens.val(), tokens_bt);
+        let x = self.tokens.rows(tokens_bt);
         let x = match &self.positions {
             Some(positions) => x + positions.val().narrow(0, start, time).unsqueeze(),
             None => x,

@@ -1,11 +1,8 @@
 //! The last segment: the residual stream to logits, or to the loss.
 
-use burn::{
-    module::{Module, Param},
-    tensor::Tensor,
-};
+use burn::{module::Module, tensor::Tensor};
 
-use crate::{Norm, TransformerConfig, init::Initializer, loss::softcap};
+use crate::{Norm, TokenMatrix, TransformerConfig, init::Initializer, loss::softcap};
 
 /// The final norm and the output matrix.
 ///
@@ -15,7 +12,7 @@ pub struct Head {
     /// Final normalisation.
     pub norm: Norm,
     /// `[V, C]`, untied models only.
-    pub output: Option<Param<Tensor<2>>>,
+    pub output: Option<TokenMatrix>,
     #[module(skip)]
     logit_softcap: Option<f64>,
 }
@@ -24,16 +21,15 @@ impl Head {
     pub(crate) fn init(config: &TransformerConfig, init: &mut Initializer) -> Self {
         Self {
             norm: Norm::init(config, init),
-            output: (!config.tied).then(|| init.normal([config.vocab_size, config.width], config.init_std)),
+            output: (!config.tied).then(|| TokenMatrix::init(config, init)),
             logit_softcap: config.logit_softcap,
         }
     }
 
     /// Maps `[B, T, C]` to logits `[B, T, V]`, all of them at once: for generation and tests, not for training.
     ///
-    /// `output_vc` is the matrix that [`Transformer::output`](crate::Transformer::output) returns.
-    pub fn logits(&self, x_btc: Tensor<3>, output_vc: Tensor<2>) -> Tensor<3> {
-        let logits = self.norm.forward(x_btc).matmul(output_vc.transpose().unsqueeze());
-        softcap(logits, self.logit_softcap)
+    /// `output` is the matrix that [`Transformer::output`](crate::Transformer::output) returns.
+    pub fn logits(&self, x_btc: Tensor<3>, output: &TokenMatrix) -> Tensor<3> {
+        softcap(output.logits(self.norm.forward(x_btc)), self.logit_softcap)
     }
 }

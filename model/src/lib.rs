@@ -21,6 +21,7 @@ mod mlp;
 mod norm;
 mod presets;
 mod rope;
+mod token_matrix;
 mod transformer;
 
 pub mod generate;
@@ -39,4 +40,5 @@ pub use loss::{CrossEntropy, IGNORED, LossGradients};
 pub use mlp::Mlp;
 pub use norm::Norm;
 pub use presets::{PRESETS, preset};
+pub use token_matrix::TokenMatrix;
 pub use transformer::Transformer;

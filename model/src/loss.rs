@@ -5,6 +5,8 @@
 
 use burn::tensor::{Int, Tensor};
 
+use crate::TransformerConfig;
+
 /// A target that does not count.
 pub const IGNORED: i32 = -1;
 
@@ -29,8 +31,8 @@ pub struct LossGradients {
     pub loss: Tensor<1>,
     /// With respect to the head's input, `[N, C]`, scaled.
     pub hidden: Tensor<2>,
-    /// With respect to the output matrix, `[V, C]`, scaled.
-    pub output: Tensor<2>,
+    /// With respect to the shards of the output matrix, `[rows, C]` each, scaled.
+    pub output: Vec<Tensor<2>>,
 }
 
 impl CrossEntropy {
@@ -40,16 +42,20 @@ impl CrossEntropy {
         Self { logit_softcap: None, z_loss: 0.0, chunk }
     }
 
+    /// The loss of a model's head: its vocabulary and its soft-cap.
+    pub fn of(model: &TransformerConfig) -> Self {
+        Self { logit_softcap: model.logit_softcap, ..Self::new(model.vocab_size) }
+    }
+
     /// The summed loss `[1]` in nats, without gradients.
     ///
-    /// `hidden_nc` is the normalised stream `[N, C]`, `output_vc` the output matrix `[V, C]`, `targets_n` the ids `[N]`,
-    /// where a negative id ([`IGNORED`]) does not count. All on a device without autodiff.
-    pub fn loss(&self, hidden_nc: Tensor<2>, output_vc: Tensor<2>, targets_n: Tensor<1, Int>) -> Tensor<1> {
+    /// `hidden_nc` is the normalised stream `[N, C]`, `output` the shards of the output matrix `[V, C]`, `targets_n` the
+    /// ids `[N]`, where a negative id ([`IGNORED`]) does not count. All on a device without autodiff.
+    pub fn loss(&self, hidden_nc: Tensor<2>, output: &[Tensor<2>], targets_n: Tensor<1, Int>) -> Tensor<1> {
         let mut loss = Tensor::zeros([1], &hidden_nc.device());
         for (start, length) in self.chunks(hidden_nc.dims()[0]) {
             let hidden = hidden_nc.clone().narrow(0, start, length);
-            let chunk = Chunk::new(self, hidden, output_vc.clone(), targets_n.clone().narrow(0, start, length));
-            loss = loss + chunk.loss;
+            loss = loss + Chunk::new(self, hidden, output, targets_n.clone().narrow(0, start, length)).loss;
         }
         loss
     }
@@ -58,31 +64,31 @@ impl CrossEntropy {
     pub fn loss_and_gradients(
         &self,
         hidden_nc: Tensor<2>,
-        output_vc: Tensor<2>,
+        output: &[Tensor<2>],
         targets_n: Tensor<1, Int>,
         scale: f64,
     ) -> LossGradients {
-        let device = hidden_nc.device();
-        let mut loss = Tensor::zeros([1], &device);
+        let mut loss = Tensor::zeros([1], &hidden_nc.device());
         let mut hidden_gradients = Vec::new();
-        let mut output_gradient: Option<Tensor<2>> = None;
+        let mut output_gradients: Vec<Option<Tensor<2>>> = vec![None; output.len()];
         for (start, length) in self.chunks(hidden_nc.dims()[0]) {
             let hidden = hidden_nc.clone().narrow(0, start, length);
             let targets = targets_n.clone().narrow(0, start, length);
-            let chunk = Chunk::new(self, hidden.clone(), output_vc.clone(), targets);
+            let chunk = Chunk::new(self, hidden.clone(), output, targets);
             loss = loss + chunk.loss.clone();
-            let logits_gradient = chunk.gradient(self, scale);
-            hidden_gradients.push(logits_gradient.clone().matmul(output_vc.clone()));
-            let output = logits_gradient.transpose().matmul(hidden);
-            output_gradient = Some(match output_gradient {
-                Some(sum) => sum + output,
-                None => output,
-            });
+            let logits_gradients = chunk.gradients(self, scale).into_iter();
+            let mut of_hidden = None;
+            for ((gradient, shard), sum) in logits_gradients.zip(output).zip(&mut output_gradients) {
+                accumulate(&mut of_hidden, gradient.clone().matmul(shard.clone()));
+                accumulate(sum, gradient.transpose().matmul(hidden.clone()));
+            }
+            hidden_gradients.extend(of_hidden);
         }
+        let or_zeros = |(sum, shard): (Option<Tensor<2>>, &Tensor<2>)| sum.unwrap_or_else(|| shard.zeros_like());
         LossGradients {
             loss,
             hidden: Tensor::cat(hidden_gradients, 0),
-            output: output_gradient.unwrap_or_else(|| output_vc.zeros_like()),
+            output: output_gradients.into_iter().zip(output).map(or_zeros).collect(),
         }
     }
 
@@ -97,63 +103,92 @@ impl CrossEntropy {
 struct Chunk {
     /// Sum over the chunk, `[1]`.
     loss: Tensor<1>,
-    /// After the soft-cap, `[n, V]`.
-    logits: Tensor<2>,
-    /// `exp(logits - max)`, `[n, V]`.
-    exponentials: Tensor<2>,
-    /// Their sum, `[n, 1]`.
+    shards: Vec<Shard>,
+    /// The sum of all exponentials, `[n, 1]`.
     normaliser: Tensor<2>,
     /// `logsumexp(logits)`, `[n, 1]`.
     log_normaliser: Tensor<2>,
-    /// 1 at the target, else 0, `[n, V]`; all 0 where the target does not count.
-    one_hot: Tensor<2>,
     /// 1 where the target counts, else 0, `[n, 1]`.
     counted: Tensor<2>,
 }
 
-impl Chunk {
-    fn new(options: &CrossEntropy, hidden: Tensor<2>, output_vc: Tensor<2>, targets: Tensor<1, Int>) -> Self {
-        let [positions, _] = hidden.dims();
-        let [vocabulary, _] = output_vc.dims();
-        let device = hidden.device();
-        let logits = softcap(hidden.matmul(output_vc.transpose()), options.logit_softcap);
-        let targets = targets.reshape([positions, 1]);
-        let ids = Tensor::<1, Int>::arange(0..vocabulary as i64, &device).reshape([1, vocabulary]);
-        let shape = [positions, vocabulary];
-        let one_hot = targets.clone().expand(shape).equal(ids.expand(shape)).float();
-        let counted = targets.greater_equal_scalar(0).float();
+/// A chunk's columns that belong to one shard of the output matrix.
+struct Shard {
+    /// After the soft-cap, `[n, rows]`.
+    logits: Tensor<2>,
+    /// `exp(logits - max)`, `[n, rows]`.
+    exponentials: Tensor<2>,
+    /// 1 at the target, else 0, `[n, rows]`; all 0 where the target does not count or is in another shard.
+    one_hot: Tensor<2>,
+}
 
-        let max = logits.clone().max_dim(1);
-        let exponentials = (logits.clone() - max.clone()).exp();
-        let normaliser = exponentials.clone().sum_dim(1);
+impl Chunk {
+    fn new(options: &CrossEntropy, hidden: Tensor<2>, output: &[Tensor<2>], targets: Tensor<1, Int>) -> Self {
+        let [positions, _] = hidden.dims();
+        let logits: Vec<Tensor<2>> = output
+            .iter()
+            .map(|shard| softcap(hidden.clone().matmul(shard.clone().transpose()), options.logit_softcap))
+            .collect();
+        let max = reduce(&logits, |logits| logits.clone().max_dim(1), Tensor::max_pair);
+        let targets = targets.reshape([positions, 1]);
+        let counted = targets.clone().greater_equal_scalar(0).float();
+        let mut start = 0;
+        let shards: Vec<Shard> = logits
+            .into_iter()
+            .map(|logits| {
+                let [_, rows] = logits.dims();
+                let ids = Tensor::<1, Int>::arange(start..start + rows as i64, &logits.device()).reshape([1, rows]);
+                start += rows as i64;
+                let shape = [positions, rows];
+                Shard {
+                    one_hot: targets.clone().expand(shape).equal(ids.expand(shape)).float(),
+                    exponentials: (logits.clone() - max.clone()).exp(),
+                    logits,
+                }
+            })
+            .collect();
+        let normaliser = reduce(&shards, |shard| shard.exponentials.clone().sum_dim(1), Tensor::add);
+        let target_logit =
+            reduce(&shards, |shard| (shard.logits.clone() * shard.one_hot.clone()).sum_dim(1), Tensor::add);
         let log_normaliser = normaliser.clone().log() + max;
-        let target_logit = (logits.clone() * one_hot.clone()).sum_dim(1);
         let z_loss = log_normaliser.clone().square() * options.z_loss;
         let losses = (log_normaliser.clone() - target_logit + z_loss) * counted.clone();
-        Self {
-            loss: losses.sum_dim(0).reshape([1]),
-            logits,
-            exponentials,
-            normaliser,
-            log_normaliser,
-            one_hot,
-            counted,
-        }
+        Self { loss: losses.sum_dim(0).reshape([1]), shards, normaliser, log_normaliser, counted }
     }
 
-    /// The gradient of `scale` times the chunk's loss with respect to the logits before the soft-cap, `[n, V]`.
+    /// The gradients of `scale` times the chunk's loss with respect to the logits before the soft-cap, `[n, rows]`
+    /// for each shard.
     ///
     /// `d loss / d logits = softmax * (1 + 2 z_loss logsumexp) - one_hot`, and through the soft-cap
     /// `d (cap tanh(x / cap)) / dx = 1 - (logits / cap)^2`.
-    fn gradient(self, options: &CrossEntropy, scale: f64) -> Tensor<2> {
+    fn gradients(self, options: &CrossEntropy, scale: f64) -> Vec<Tensor<2>> {
         let of_normaliser = self.log_normaliser * (2.0 * options.z_loss) + 1.0;
         let row_scale = self.counted * of_normaliser * scale / self.normaliser;
-        let gradient = self.exponentials * row_scale - self.one_hot * scale;
-        match options.logit_softcap {
-            Some(cap) => gradient * (-(self.logits / cap).square() + 1.0),
-            None => gradient,
-        }
+        let gradient = |Shard { logits, exponentials, one_hot }: Shard| {
+            let gradient = exponentials * row_scale.clone() - one_hot * scale;
+            match options.logit_softcap {
+                Some(cap) => gradient * (-(logits / cap).square() + 1.0),
+                None => gradient,
+            }
+        };
+        self.shards.into_iter().map(gradient).collect()
     }
+}
+
+/// Maps each shard to a tensor and folds these from the first to the last.
+fn reduce<T>(
+    shards: &[T],
+    map: impl Fn(&T) -> Tensor<2>,
+    fold: impl Fn(Tensor<2>, Tensor<2>) -> Tensor<2>,
+) -> Tensor<2> {
+    shards.iter().map(map).reduce(fold).expect("a vocabulary has at least one id")
+}
+
+fn accumulate(sum: &mut Option<Tensor<2>>, term: Tensor<2>) {
+    *sum = Some(match sum.take() {
+        Some(sum) => sum + term,
+        None => term,
+    });
 }
 
 /// `cap * tanh(logits / cap)`, or the logits as they are.

@@ -1,13 +1,7 @@
 //! The feed-forward network of a block.
 
-use burn::{
-    module::Module,
-    nn::Linear,
-    tensor::{
-        Tensor,
-        activation::{sigmoid, silu},
-    },
-};
+use burn::{module::Module, nn::Linear, tensor::Tensor};
+use hearth_wgsl::{gelu, swiglu};
 
 use crate::{Activation, TransformerConfig, init::Initializer};
 
@@ -35,19 +29,9 @@ impl Mlp {
     /// Maps `[B, T, C]` to `[B, T, C]`.
     pub fn forward(&self, x_btc: Tensor<3>) -> Tensor<3> {
         let hidden_btf = match &self.gate {
-            Some(gate) => silu(gate.forward(x_btc.clone())) * self.up.forward(x_btc),
+            Some(gate) => swiglu(gate.forward(x_btc.clone()), self.up.forward(x_btc)),
             None => gelu(self.up.forward(x_btc)),
         };
         self.down.forward(hidden_btf)
     }
-}
-
-/// GELU in its tanh form (Hendrycks and Gimpel 2016, arXiv 1606.08415), `x/2 * (1 + tanh(u))` with
-/// `u = sqrt(2/pi) * (x + 0.044715 x^3)`.
-///
-/// Written as `x * sigmoid(2u)`, which is the same function with one exponential and no power.
-fn gelu(x_btf: Tensor<3>) -> Tensor<3> {
-    let twice = 2.0 * (2.0 / std::f64::consts::PI).sqrt();
-    let u = x_btf.clone() * (x_btf.clone().square() * (0.044715 * twice) + twice);
-    x_btf * sigmoid(u)
 }

@@ -4,6 +4,7 @@ use burn::{
     module::{Module, Param},
     tensor::Tensor,
 };
+use hearth_wgsl::normalize;
 
 use crate::{NormKind, TransformerConfig, init::Initializer};
 
@@ -41,9 +42,7 @@ impl Norm {
 
     /// Normalises over the last axis; the shape `[.., C]` is kept.
     pub fn forward<const R: usize>(&self, x: Tensor<R>) -> Tensor<R> {
-        let x = if self.centred { x.clone() - x.mean_dim(R - 1) } else { x };
-        let root_mean_square = (x.clone().square().mean_dim(R - 1) + self.eps).sqrt();
-        let y = x / root_mean_square * self.gamma.val().unsqueeze();
+        let y = normalize(x, self.centred, self.eps) * self.gamma.val().unsqueeze();
         match &self.beta {
             Some(beta) => y + beta.val().unsqueeze(),
             None => y,

@@ -79,6 +79,7 @@ fn gpt2(vocab_size: usize, context_length: usize, layers: usize, width: usize, h
         logit_softcap: None,
         init_std: 0.02,
         scaled_residual_init: true,
+        vocab_shard_bytes: 128 << 20,
     }
 }
 

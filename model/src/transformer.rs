@@ -5,7 +5,7 @@ use burn::{
     tensor::{Device, Int, Tensor},
 };
 
-use crate::{Block, CrossEntropy, Embedding, Frame, Head, KeyValues, ModelError, TransformerConfig, init::Initializer};
+use crate::{Block, Embedding, Frame, Head, KeyValues, ModelError, TokenMatrix, TransformerConfig, init::Initializer};
 
 /// A decoder-only transformer.
 ///
@@ -45,17 +45,14 @@ impl Transformer {
         &self.config
     }
 
-    /// The output matrix `[V, C]`: the head's own, or the embedding's where the model is tied.
-    pub fn output(&self) -> Tensor<2> {
-        match &self.head.output {
-            Some(output) => output.val(),
-            None => self.embedding.tokens.val(),
-        }
+    /// The device that the model's embedding is on.
+    pub fn device(&self) -> Device {
+        self.embedding.tokens.shards[0].val().device()
     }
 
-    /// The head's loss for this model's vocabulary and soft-cap.
-    pub fn cross_entropy(&self) -> CrossEntropy {
-        CrossEntropy { logit_softcap: self.config.logit_softcap, ..CrossEntropy::new(self.config.vocab_size) }
+    /// The output matrix: the head's own, or the embedding's where the model is tied.
+    pub fn output(&self) -> &TokenMatrix {
+        self.head.output.as_ref().unwrap_or(&self.embedding.tokens)
     }
 
     /// Logits `[B, T, V]` of the ids `[B, T]`, without dropout.

@@ -11,6 +11,7 @@ use crate::{
     TrainError,
     optim::{OptimizerConfig, Schedule, ScheduleKind},
     step::{StepOptions, Trainer},
+    walk::Walk,
 };
 
 /// Largest difference of a gradient, relative to the tensor's largest value.
@@ -113,14 +114,14 @@ struct Trained {
 
 fn train(config: &TransformerConfig, device: &Device) -> Result<Trained, TrainError> {
     let options = StepOptions {
-        time: TIME,
         optimizer: OptimizerConfig::default(),
         schedule: Schedule { kind: ScheduleKind::Constant, warmup_steps: 0, ..Schedule::default() },
         total_steps: STEPS,
-        z_loss: 1e-3,
         seed: 5,
     };
-    let mut trainer = Trainer::new(config.init(1, &device.clone().autodiff())?, options);
+    let mut walk = Walk::new(config, TIME, device);
+    walk.loss.z_loss = 1e-3;
+    let mut trainer = Trainer::new(config.init(1, &device.clone().autodiff())?, walk, options);
     let (_, sink) = trainer.gradients(0, &batches(config.vocab_size, 0));
     let gradients = sink.named(trainer.model());
     let losses = (0..STEPS)

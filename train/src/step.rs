@@ -5,13 +5,14 @@ use hearth_data::Batch;
 use hearth_model::{Key, Transformer};
 
 use crate::{
-    optim::{OptimizerConfig, Schedule, adamw, clip, global_norm},
+    optim::{OptimizerConfig, Schedule, adamw, clip_factor},
     walk::{MicroBatch, Sink, Walk},
 };
 
 /// A model with its optimizer.
 pub struct Trainer {
-    model: Transformer,
+    /// Absent while the optimizer has it: a second handle would keep every parameter in memory twice.
+    model: Option<Transformer>,
     optimizer: ModuleOptimizer,
     walk: Walk,
     options: StepOptions,
@@ -20,16 +21,12 @@ pub struct Trainer {
 /// What a step needs to know besides its data.
 #[derive(Clone, Debug)]
 pub struct StepOptions {
-    /// Tokens of a window, `T`; at most the model's context length.
-    pub time: usize,
     /// AdamW's settings.
     pub optimizer: OptimizerConfig,
     /// The learning rate's course.
     pub schedule: Schedule,
     /// Steps of the whole run, which the schedule looks at.
     pub total_steps: u64,
-    /// Weight of the squared log-normaliser in the loss.
-    pub z_loss: f64,
     /// Where dropout's masks come from.
     pub seed: u64,
 }
@@ -46,17 +43,17 @@ pub struct StepOutcome {
 }
 
 impl Trainer {
-    /// Trains `model`, which must be on a device with autodiff, on windows of `options.time` tokens.
-    pub fn new(model: Transformer, options: StepOptions) -> Self {
-        let mut walk = Walk::new(&model, options.time);
-        walk.loss.z_loss = options.z_loss;
+    /// Trains `model`, which must be with autodiff and may be on any device: its parameters are moved to where the
+    /// walk's policy wants them.
+    pub fn new(model: Transformer, walk: Walk, options: StepOptions) -> Self {
+        let model = walk.place(model);
         let optimizer = adamw(&options.optimizer, &model);
-        Self { model, optimizer, walk, options }
+        Self { model: Some(model), optimizer, walk, options }
     }
 
     /// The model as it is now, with autodiff.
     pub fn model(&self) -> &Transformer {
-        &self.model
+        self.model.as_ref().expect("the optimizer gives the model back")
     }
 
     /// The walk that a step takes.
@@ -70,13 +67,12 @@ impl Trainer {
     pub fn gradients(&self, step: u64, micro_batches: &[Batch]) -> (Tensor<1>, Sink) {
         let counted: usize = micro_batches.iter().map(Batch::counted).sum();
         let scale = 1.0 / counted.max(1) as f64;
-        let key = (self.model.config().dropout > 0.0).then(|| Key::new(self.options.seed).fold_in(step));
-        let device = self.model.output().device();
+        let key = (self.model().config().dropout > 0.0).then(|| Key::new(self.options.seed).fold_in(step));
         let mut sink = Sink::default();
         let mut total: Option<Tensor<1>> = None;
         for (index, batch) in micro_batches.iter().enumerate() {
             let key = key.map(|key| key.fold_in(index as u64));
-            let loss = self.walk.train(&self.model, MicroBatch::new(batch, &device), key, scale, &mut sink);
+            let loss = self.walk.train(self.model(), MicroBatch::new(batch, &self.walk.device), key, scale, &mut sink);
             total = Some(match total {
                 Some(total) => total + loss,
                 None => loss,
@@ -89,18 +85,16 @@ impl Trainer {
     /// Does step number `step` (from 0): walks every micro-batch and updates the parameters.
     ///
     /// # Panics
-    /// If there is no micro-batch, or its windows have another length than the options say.
+    /// If there is no micro-batch, or its windows have another length than the walk's.
     pub fn step(&mut self, step: u64, micro_batches: &[Batch]) -> StepOutcome {
         let (loss, sink) = self.gradients(step, micro_batches);
-        let mut gradients = sink.into_inner();
-        let grad_norm = global_norm(&self.model, &gradients);
+        let grad_norm = sink.norm(self.model());
         let StepOptions { optimizer, schedule, total_steps, .. } = &self.options;
-        if optimizer.clip_norm > 0.0 {
-            clip(&self.model, &mut gradients, grad_norm.clone(), optimizer.clip_norm);
-        }
+        let factor = (optimizer.clip_norm > 0.0).then(|| clip_factor(grad_norm.clone(), optimizer.clip_norm));
+        let gradients = sink.into_gradients(self.model(), factor);
         let learning_rate = schedule.learning_rate(step, *total_steps, optimizer.learning_rate);
-        // The optimizer consumes the model; a clone of the handles stands in for the moment.
-        self.model = self.optimizer.step(learning_rate, self.model.clone(), gradients);
+        let model = self.model.take().expect("the optimizer gives the model back");
+        self.model = Some(self.optimizer.step(learning_rate, model, gradients));
         StepOutcome { loss, grad_norm, learning_rate }
     }
 
@@ -108,6 +102,6 @@ impl Trainer {
     ///
     /// `model` is [`Trainer::model`] without autodiff (`.valid()`).
     pub fn evaluate(&self, model: &Transformer, batch: &Batch) -> Tensor<1> {
-        self.walk.evaluate(model, MicroBatch::new(batch, &model.output().device()))
+        self.walk.evaluate(model, MicroBatch::new(batch, &self.walk.device))
     }
 }

@@ -6,6 +6,7 @@ use hearth_model::{IGNORED, TransformerConfig, preset};
 use hearth_train::{
     optim::{OptimizerConfig, Schedule, ScheduleKind},
     step::{StepOptions, Trainer},
+    walk::Walk,
 };
 use hearth_wgsl::each_device;
 
@@ -29,14 +30,13 @@ fn losses(parts: usize, device: &Device) -> Vec<f32> {
         ..preset("stories260k").unwrap()
     };
     let options = StepOptions {
-        time: TIME,
         optimizer: OptimizerConfig::default(),
         schedule: Schedule { kind: ScheduleKind::Constant, warmup_steps: 0, ..Schedule::default() },
         total_steps: 10,
-        z_loss: 0.0,
         seed: 0,
     };
-    let mut trainer = Trainer::new(config.init(0, &device.clone().autodiff()).unwrap(), options);
+    let walk = Walk::new(&config, TIME, device);
+    let mut trainer = Trainer::new(config.init(0, &device.clone().autodiff()).unwrap(), walk, options);
     (0..10)
         .map(|step| {
             let rows = ROWS / parts;

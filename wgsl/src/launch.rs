@@ -39,6 +39,16 @@ pub fn run<K: KernelSource>(kernel: K, workgroup: u32, count: CubeCount, buffers
     buffers[0].client.launch(Box::new(kernel), count, arguments);
 }
 
+/// Checks that a shader is valid WGSL and has the workgroup that its host code launches.
+#[cfg(test)]
+pub fn check_shader(text: &str, workgroup: u32) {
+    let module = naga::front::wgsl::parse_str(text).expect("the shader parses");
+    naga::valid::Validator::new(naga::valid::ValidationFlags::all(), naga::valid::Capabilities::empty())
+        .validate(&module)
+        .expect("the shader is valid");
+    assert_eq!(module.entry_points[0].workgroup_size, [workgroup, 1, 1]);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

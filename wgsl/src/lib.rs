@@ -10,9 +10,17 @@
 mod launch;
 
 pub mod dropout;
+pub mod gate;
+pub mod norm;
+pub mod softmax;
 #[doc(hidden)]
 pub mod testing;
 pub mod threefry;
+pub mod vjp;
 
 pub use dropout::dropout;
+pub use gate::{gelu, swiglu};
+pub use norm::normalize;
+pub use softmax::softmax;
 pub use threefry::Key;
+pub use vjp::vjp;

@@ -5,7 +5,7 @@
 
 use std::{io::Write, sync::OnceLock};
 
-use burn::tensor::{Device, DeviceKind, wgpu::wgpu};
+use burn::tensor::{Device, DeviceKind, Distribution, Tensor, wgpu::wgpu};
 use cubecl::config::{CubeClRuntimeConfig, RuntimeConfig, autotune::AutotuneLevel};
 
 /// The default wgpu adapter of this machine, software ones included, or `None`, said aloud.
@@ -38,6 +38,35 @@ fn open() -> Option<Device> {
     config.autotune.level = AutotuneLevel::Minimal;
     CubeClRuntimeConfig::try_set(config);
     Some(Device::wgpu(DeviceKind::DefaultDevice))
+}
+
+/// Compares the gradient of `operation` with central differences, in the middle of a graph: of
+/// `sum(w * operation(x^2))`, so that a backward pass that ignores what arrives from above is found out.
+///
+/// # Panics
+/// If they differ by more than differences in f32 explain.
+pub fn gradient_by_differences(shape: [usize; 2], device: &Device, operation: impl Fn(Tensor<2>) -> Tensor<2>) {
+    const STEP: f32 = 1e-2;
+    let values = |x: Tensor<2>| x.into_data().iter().collect::<Vec<f32>>();
+    let x = Tensor::<2>::random(shape, Distribution::Uniform(0.5, 1.5), device);
+    let weight = Tensor::<2>::random(shape, Distribution::Uniform(-1.0, 1.0), device);
+    let loss = |x: Tensor<2>| weight.clone() * operation(x.square());
+
+    let leaf = x.clone().autodiff().require_grad();
+    let gradients = loss(leaf.clone()).sum().backward();
+    let gradient = values(leaf.grad(&gradients).expect("x has a gradient"));
+    let host = values(x);
+    for index in 0..host.len() {
+        let shifted = |by: f32| {
+            let mut host = host.clone();
+            host[index] += by;
+            let loss = loss(Tensor::<1>::from_floats(host.as_slice(), device).reshape(shape));
+            values(loss).into_iter().map(f64::from).sum::<f64>()
+        };
+        let expected = (shifted(STEP) - shifted(-STEP)) / (2.0 * f64::from(STEP));
+        let found = f64::from(gradient[index]);
+        assert!((found - expected).abs() < 2e-3, "[{index}]: {found} is not {expected}");
+    }
 }
 
 /// Turns `fn name(device: Device) { .. }` into the tests `name::cpu` and `name::wgpu`.

@@ -37,7 +37,7 @@ pub async fn generate(
             config.vocab_size
         )));
     }
-    let device = model.output().device();
+    let device = model.device();
     let mut random = sampling.random();
     let mut text = prompt.to_vec();
     let mut cache = vec![None; config.layers];

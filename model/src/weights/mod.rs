@@ -1,23 +1,28 @@
 //! Weights in and out: Hearth's own safetensors, and pretrained formats.
 //!
-//! A parameter's name is its path in the module, such as `blocks.0.attention.query.weight`.
+//! A parameter's name is its path in the module, such as `blocks.0.attention.query.weight`. A matrix over the
+//! vocabulary is whole here, `embedding.tokens`, however many shards the model has it in.
 
 pub mod llama2c;
 
 use std::path::Path;
 
 use burn::tensor::TensorData;
-use burn_store::{ModuleSnapshot, ModuleStore, SafetensorsStore, bridge};
+use burn_store::{ApplyResult, ModuleSnapshot, ModuleStore, SafetensorsStore, bridge};
 
-use crate::{ModelError, Transformer};
+use crate::{ModelError, TokenMatrix, Transformer};
 
 /// Writes all parameters to a safetensors file, beside it first and then renamed, so that a file is whole or absent.
 ///
 /// # Errors
 /// [`ModelError::Weights`] names the file.
 pub fn save(model: &Transformer, path: &Path) -> Result<(), ModelError> {
-    let mut store = SafetensorsStore::from_file(path).overwrite(true).clear_metadata().metadata("format", "hearth-1");
-    store.collect_from(model).map_err(|error| broken(path, error))
+    let mut store = SafetensorsStore::from_file(path)
+        .overwrite(true)
+        .clear_metadata()
+        .metadata("format", "hearth-1")
+        .with_key_remapping(r"\.shards\.0$", "");
+    store.collect_from(&with_whole_matrices(model)).map_err(|error| broken(path, error))
 }
 
 /// Reads all parameters from a file that [`save`] wrote.
@@ -28,9 +33,11 @@ pub fn load(model: &mut Transformer, path: &Path) -> Result<(), ModelError> {
     if let Err(source) = std::fs::File::open(path) {
         return Err(ModelError::Io { path: path.into(), source });
     }
-    let mut store = SafetensorsStore::from_file(path).validate(false).allow_partial(true);
-    let result = store.apply_to(model).map_err(|error| broken(path, error))?;
-    check(result, path)
+    let mut store = SafetensorsStore::from_file(path)
+        .validate(false)
+        .allow_partial(true)
+        .with_key_remapping(format!("^({MATRICES})$"), "$1.shards.0");
+    apply(model, path, |whole| store.apply_to(whole).map_err(|error| broken(path, error)))
 }
 
 /// Sets every parameter from named host tensors; `source` is the file they came from, for errors.
@@ -42,11 +49,39 @@ pub fn assign(
     tensors: impl IntoIterator<Item = (String, TensorData)>,
     source: &Path,
 ) -> Result<(), ModelError> {
-    let tensors = tensors.into_iter().map(|(name, data)| bridge::from_data(data, name, None)).collect();
-    check(model.apply(tensors, None, None, false), source)
+    let tensors = tensors.into_iter().map(|(name, data)| {
+        let is_matrix = MATRICES.split('|').any(|matrix| matrix == name);
+        bridge::from_data(data, if is_matrix { name + ".shards.0" } else { name }, None)
+    });
+    apply(model, source, |whole| Ok(whole.apply(tensors.collect(), None, None, false)))
 }
 
-fn check(result: burn_store::ApplyResult, path: &Path) -> Result<(), ModelError> {
+/// The matrices over the vocabulary.
+const MATRICES: &str = "embedding.tokens|head.output";
+
+fn with_whole_matrices(model: &Transformer) -> Transformer {
+    let mut whole = model.clone();
+    whole.embedding.tokens = model.embedding.tokens.whole();
+    whole.head.output = model.head.output.as_ref().map(TokenMatrix::whole);
+    whole
+}
+
+/// Sets the parameters of `model` by `set`, which sees its matrices whole.
+fn apply(
+    model: &mut Transformer,
+    path: &Path,
+    set: impl FnOnce(&mut Transformer) -> Result<ApplyResult, ModelError>,
+) -> Result<(), ModelError> {
+    let mut whole = with_whole_matrices(model);
+    check(set(&mut whole)?, path)?;
+    whole.embedding.tokens = model.embedding.tokens.cut(&whole.embedding.tokens);
+    let outputs = model.head.output.as_ref().zip(whole.head.output.as_ref());
+    whole.head.output = outputs.map(|(shards, output)| shards.cut(output));
+    *model = whole;
+    Ok(())
+}
+
+fn check(result: ApplyResult, path: &Path) -> Result<(), ModelError> {
     let reason = if let Some(error) = result.errors.first() {
         error.to_string()
     } else if let Some((name, _)) = result.missing.first() {

@@ -6,7 +6,8 @@ mod schedule;
 
 use serde::{Deserialize, Serialize};
 
-pub use clip::{clip, global_norm};
+pub use clip::clip_factor;
+pub use groups::adamw;
 pub use schedule::{Schedule, ScheduleKind};
 
 /// AdamW (Loshchilov and Hutter 2019, arXiv 1711.05101). Every value is set here; no library default applies.
@@ -32,5 +33,3 @@ impl Default for OptimizerConfig {
         Self { learning_rate: 1e-3, beta1: 0.9, beta2: 0.95, eps: 1e-8, weight_decay: 0.1, clip_norm: 1.0 }
     }
 }
-
-pub use groups::adamw;

@@ -23,6 +23,7 @@ use crate::{
     devices::{OpenDevice, matmul_flops},
     report::{FrontKind, Report},
     step::{StepOptions, Trainer},
+    walk::Walk,
 };
 use steps::Loop;
 use throughput::Throughput;
@@ -100,14 +101,15 @@ impl Run {
         }
         let peak_flops = matmul_flops(&device.device);
         let flops_per_token = Flops::per_sequence(&config.model, context).training / context as f64;
+        let mut walk = Walk::new(&config.model, context, &device.device);
+        walk.loss.z_loss = config.loss.z_loss;
         let trainer = Trainer::new(
             model,
+            walk,
             StepOptions {
-                time: context,
                 optimizer: config.optimizer.clone(),
                 schedule: config.schedule.clone(),
                 total_steps,
-                z_loss: config.loss.z_loss,
                 seed: config.seed,
             },
         );

@@ -6,16 +6,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use burn::{
-    module::Module,
-    tensor::{Tensor, TensorData},
-};
+use burn::{module::Module, tensor::Tensor};
 use hearth_data::{Batch, Batches, Tokenizer};
 use hearth_model::generate::{Sampling, generate};
 
 use super::throughput::Throughput;
 use crate::{
     TrainConfig, TrainError,
+    readback::Readback,
     report::{Event, Report},
     step::{StepOutcome, Trainer},
 };
@@ -27,18 +25,17 @@ const SLOW_START: Duration = Duration::from_secs(2);
 struct Pending {
     step: u64,
     learning_rate: f64,
-    loss: TensorData,
-    grad_norm: TensorData,
+    loss: Readback,
+    grad_norm: Readback,
 }
 
 impl Pending {
     fn new(step: u64, outcome: StepOutcome) -> Self {
-        // On wgpu, `into_data` queues the copy; the wait is where the bytes are touched.
         Self {
             step,
             learning_rate: outcome.learning_rate,
-            loss: outcome.loss.into_data(),
-            grad_norm: outcome.grad_norm.into_data(),
+            loss: Readback::new(outcome.loss),
+            grad_norm: Readback::new(outcome.grad_norm),
         }
     }
 }
@@ -91,7 +88,7 @@ impl Loop {
     /// Reads a step's figures and reports them.
     fn settle(&mut self, pending: Option<Pending>) -> Result<(), TrainError> {
         let Some(Pending { step, learning_rate, loss, grad_norm }) = pending else { return Ok(()) };
-        let (loss, grad_norm) = (scalar(&loss), scalar(&grad_norm));
+        let (loss, grad_norm) = (scalar(loss)?, scalar(grad_norm)?);
         let elapsed = self.start.elapsed();
         self.throughput.step_done();
         if step == 0 {
@@ -123,7 +120,7 @@ impl Loop {
         let losses = self.validation.iter().map(|batch| self.trainer.evaluate(&model, batch));
         let total = losses.reduce(Tensor::add).expect("there is at least one validation batch");
         let counted: usize = self.validation.iter().map(Batch::counted).sum();
-        let val_loss = scalar(&total.into_data()) / counted as f64;
+        let val_loss = scalar(Readback::new(total))? / counted as f64;
         self.report.event(Event { val_loss: Some(val_loss), ..self.event(step) })?;
         self.throughput.pause_over();
         Ok(val_loss)
@@ -162,6 +159,7 @@ fn due(step: u64, every: u64) -> bool {
     every > 0 && step.is_multiple_of(every)
 }
 
-fn scalar(data: &TensorData) -> f64 {
-    data.iter::<f32>().next().map_or(f64::NAN, f64::from)
+fn scalar(readback: Readback) -> Result<f64, TrainError> {
+    let data = readback.wait().map_err(|error| TrainError::Device(format!("the device failed: {error:?}")))?;
+    Ok(data.iter::<f32>().next().map_or(f64::NAN, f64::from))
 }

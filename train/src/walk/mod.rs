@@ -1,18 +1,30 @@
 //! The walk: a training step runs the model's segments forward and then back.
 //!
-//! Between two segments there is one tensor, the residual stream `[B, T, C]`. Forward, each segment runs on a tape of
-//! its own. Backward, from the last segment to the first, each segment's vector-Jacobian product turns the gradient of
-//! its output into the gradient of its input, handed down, and of its parameters, handed to the [`Sink`].
-//! Nothing here waits for the device.
+//! Between two segments there is one tensor, the residual stream `[B, T, C]`. Forward, each segment runs and leaves
+//! behind what its [`Policy`] says: a tape, or only its input. Backward, from the last segment to the first, its
+//! vector-Jacobian product turns the gradient of its output into the gradient of its input, handed down, and of its
+//! parameters, handed to the [`Sink`]. The policy decides what memory a walk takes and how long, and no bit of its result.
+//!
+//! Nothing here waits for the device, but for tensors that the policy has put into host memory: those were queued long
+//! before, so that the device has work while the host waits.
 
+mod parked;
+mod policy;
 mod segment;
 mod sink;
 
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::{
+    module::Module,
+    tensor::{Device, Int, Tensor, TensorData},
+};
 use hearth_data::Batch;
-use hearth_model::{CrossEntropy, Frame, Key, Transformer};
+use hearth_model::{Block, CrossEntropy, Frame, Key, Transformer, TransformerConfig};
+use hearth_wgsl::vjp;
 
-use segment::Tape;
+use parked::Parked;
+pub use policy::{Activations, Placement, Policy, Segment};
+use segment::{Tape, boundary, fetch};
+
 pub use sink::Sink;
 
 /// One micro-batch on the device.
@@ -36,9 +48,20 @@ impl MicroBatch {
     }
 }
 
+/// What waits for a segment's backward pass.
+enum Held {
+    Tapes(Vec<Tape<Block>>),
+    Input(Tensor<3>),
+    Parked(Parked),
+}
+
 /// What a walk needs besides the model and the batch.
 #[derive(Clone, Debug)]
 pub struct Walk {
+    /// Where the segments run; without autodiff.
+    pub device: Device,
+    /// What is held for the backward pass, and where parameters live.
+    pub policy: Policy,
     /// Rotations and masks for the batch's positions.
     pub frame: Frame,
     /// The loss over the head's logits.
@@ -46,15 +69,35 @@ pub struct Walk {
 }
 
 impl Walk {
-    /// A walk for windows of `time` tokens.
-    pub fn new(model: &Transformer, time: usize) -> Self {
-        let device = model.output().device();
-        Self { frame: Frame::new(model.config(), 0, time, &device), loss: model.cross_entropy() }
+    /// A walk on `device` for windows of `time` tokens, that keeps everything there.
+    pub fn new(model: &TransformerConfig, time: usize, device: &Device) -> Self {
+        let device = device.clone().without_autodiff();
+        Self {
+            policy: Policy::keep(model.layers),
+            frame: Frame::new(model, 0, time, &device),
+            loss: CrossEntropy::of(model),
+            device,
+        }
+    }
+
+    /// The model with each segment's parameters where the policy wants them.
+    pub fn place(&self, model: Transformer) -> Transformer {
+        let at = |placement: Placement| match placement {
+            Placement::Device => self.device.clone().autodiff(),
+            Placement::Host => Device::flex().autodiff(),
+        };
+        let mut model = model;
+        model.embedding = model.embedding.fork(&at(self.policy.embedding));
+        let blocks = model.blocks.into_iter().enumerate();
+        model.blocks = blocks.map(|(layer, block)| block.fork(&at(self.policy.block(layer)))).collect();
+        model.head = model.head.fork(&at(self.policy.head));
+        model
     }
 
     /// Walks forward and back; adds the gradients of `scale` times the summed loss to `sink`.
     ///
-    /// With a `key`, dropout is on. Returns the summed loss over the targets that count, `[1]`, in nats.
+    /// `model` must be where [`Walk::place`] puts it. With a `key`, dropout is on.
+    /// Returns the summed loss over the targets that count, `[1]`, in nats.
     pub fn train(
         &self,
         model: &Transformer,
@@ -63,43 +106,111 @@ impl Walk {
         scale: f64,
         sink: &mut Sink,
     ) -> Tensor<1> {
-        let segment_key = |segment: usize| key.map(|key| key.fold_in(segment as u64));
+        let embedding_key = key.map(|key| key.fold_in(0));
+        let fetch_embedding = || fetch(&model.embedding, self.policy.embedding, &self.device);
 
-        let embedded = model.embedding.forward(batch.inputs, 0, segment_key(0));
-        let mut x_btc = embedded.clone().inner();
-        let mut tapes = Vec::with_capacity(model.blocks.len());
-        for (layer, block) in model.blocks.iter().enumerate() {
-            let tape = Tape::record(x_btc, |x| block.forward(x, &self.frame, segment_key(layer + 1)));
+        let mut x_btc = fetch_embedding().valid().forward(batch.inputs.clone(), 0, embedding_key);
+        boundary(&self.device);
+        let mut held = Vec::with_capacity(self.policy.segments.len());
+        for segment in &self.policy.segments {
+            let (holds, output) = self.forward(model, segment, x_btc, key);
+            x_btc = output;
+            held.push(holds);
+        }
+
+        let (loss, mut gradient_btc) = self.head(model, x_btc, batch.targets, scale, sink);
+
+        for (segment, held) in self.policy.segments.iter().zip(held).rev() {
+            let tapes = match held {
+                Held::Tapes(tapes) => tapes,
+                Held::Input(input) => self.record(model, segment, input, key),
+                Held::Parked(parked) => self.record(model, segment, parked.restore(), key),
+            };
+            for tape in tapes.into_iter().rev() {
+                gradient_btc = tape.backward(gradient_btc, segment.parameters, sink);
+            }
+        }
+        let embedding = fetch_embedding();
+        let embedded = embedding.forward(batch.inputs, 0, embedding_key);
+        sink.take(&mut vjp(embedded, gradient_btc), &embedding, self.policy.embedding);
+        boundary(&self.device);
+        loss
+    }
+
+    /// A segment's output, and what its policy holds for the backward pass.
+    fn forward(&self, model: &Transformer, segment: &Segment, input: Tensor<3>, key: Option<Key>) -> (Held, Tensor<3>) {
+        if segment.activations == Activations::Keep {
+            let tapes = self.record(model, segment, input, key);
+            let output = tapes.last().expect("a segment has blocks").output();
+            return (Held::Tapes(tapes), output);
+        }
+        // Off the tape the same operations run in the same order, so a tape that is made later has the same bits.
+        let mut x_btc = input.clone();
+        for layer in segment.blocks.clone() {
+            let block = fetch(&model.blocks[layer], segment.parameters, &self.device).valid();
+            x_btc = block.forward(x_btc, &self.frame, block_key(key, layer));
+            boundary(&self.device);
+        }
+        let held = match segment.activations {
+            Activations::Offload => Held::Parked(Parked::new(input)),
+            _ => Held::Input(input),
+        };
+        (held, x_btc)
+    }
+
+    /// Runs a segment's blocks, each on a tape of its own.
+    fn record(&self, model: &Transformer, segment: &Segment, input: Tensor<3>, key: Option<Key>) -> Vec<Tape<Block>> {
+        let mut x_btc = input;
+        let mut tapes = Vec::with_capacity(segment.blocks.len());
+        for layer in segment.blocks.clone() {
+            let block = fetch(&model.blocks[layer], segment.parameters, &self.device);
+            let tape = Tape::record(block, x_btc, |block, x| block.forward(x, &self.frame, block_key(key, layer)));
             x_btc = tape.output();
             tapes.push(tape);
         }
+        tapes
+    }
 
-        // The head's loss has its gradient in closed form, so only its norm needs a tape.
+    /// The last segment, forward and back: the summed loss `[1]`, and the gradient of the residual stream.
+    ///
+    /// The loss has its gradient in closed form, so only the norm needs a tape.
+    fn head(
+        &self,
+        model: &Transformer,
+        x_btc: Tensor<3>,
+        targets: Tensor<1, Int>,
+        scale: f64,
+        sink: &mut Sink,
+    ) -> (Tensor<1>, Tensor<3>) {
         let [b, t, c] = x_btc.dims();
-        let normed = Tape::record(x_btc, |x| model.head.norm.forward(x));
+        let norm = fetch(&model.head.norm, self.policy.head, &self.device);
+        let normed = Tape::record(norm, x_btc, |norm, x| norm.forward(x));
+        let matrix_place = if model.head.output.is_some() { self.policy.head } else { self.policy.embedding };
+        let matrix = fetch(model.output(), matrix_place, &self.device);
         let hidden_nc = normed.output().reshape([b * t, c]);
-        let head = self.loss.loss_and_gradients(hidden_nc, model.output().inner(), batch.targets, scale);
-        let output = model.head.output.as_ref().unwrap_or(&model.embedding.tokens);
-        sink.add(output.id, head.output);
-
-        let mut gradient_btc = normed.backward(&model.head.norm, head.hidden.reshape([b, t, c]), sink);
-        for (block, tape) in model.blocks.iter().zip(tapes).rev() {
-            gradient_btc = tape.backward(block, gradient_btc, sink);
+        let found = self.loss.loss_and_gradients(hidden_nc, &matrix.values(), targets, scale);
+        for (shard, gradient) in matrix.shards.iter().zip(found.output) {
+            sink.add(shard.id, gradient, matrix_place);
         }
-        segment::backward(&embedded, gradient_btc, |gradients| sink.take(gradients, &model.embedding));
-        head.loss
+        (found.loss, normed.backward(found.hidden.reshape([b, t, c]), self.policy.head, sink))
     }
 
     /// Walks forward only, without tapes or dropout. The model must be without autodiff (`model.valid()`).
     ///
     /// Returns the summed loss over the targets that count, `[1]`, in nats.
     pub fn evaluate(&self, model: &Transformer, batch: MicroBatch) -> Tensor<1> {
-        let mut x_btc = model.embedding.forward(batch.inputs, 0, None);
+        let mut x_btc = model.embedding.clone().to_device(&self.device).forward(batch.inputs, 0, None);
         for block in &model.blocks {
-            x_btc = block.forward(x_btc, &self.frame, None);
+            x_btc = block.clone().to_device(&self.device).forward(x_btc, &self.frame, None);
         }
         let [b, t, c] = x_btc.dims();
-        let hidden_nc = model.head.norm.forward(x_btc).reshape([b * t, c]);
-        self.loss.loss(hidden_nc, model.output(), batch.targets)
+        let hidden_nc = model.head.norm.clone().to_device(&self.device).forward(x_btc).reshape([b * t, c]);
+        let output = model.output().clone().to_device(&self.device).values();
+        self.loss.loss(hidden_nc, &output, batch.targets)
     }
+}
+
+/// Where a block's dropout masks come from; the embedding has number 0.
+fn block_key(key: Option<Key>, layer: usize) -> Option<Key> {
+    key.map(|key| key.fold_in(layer as u64 + 1))
 }

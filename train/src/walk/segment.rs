@@ -1,45 +1,62 @@
-//! One segment's forward on a tape, and its vector-Jacobian product.
+//! One module's forward on a tape and its vector-Jacobian product.
 
 use burn::{
     module::Module,
-    tensor::{Gradients, Tensor},
+    tensor::{Device, Tensor},
 };
+use hearth_wgsl::vjp;
 
-use super::Sink;
+use super::{Placement, Sink};
 
-/// A segment's forward pass from a fresh leaf, so that its tape ends at its own input.
-pub(super) struct Tape {
+/// A module on the device that runs it.
+///
+/// One that lives in host memory is uploaded; the copy's parameters are leaves of their own with the same ids.
+pub(super) fn fetch<M: Module>(module: &M, placement: Placement, device: &Device) -> M {
+    match placement {
+        Placement::Device => module.clone(),
+        Placement::Host => module.clone().fork(&device.clone().autodiff()),
+    }
+}
+
+/// Ends what Burn's fusion may merge and hands it to the device, without waiting.
+///
+/// Merged kernels may sum in another order. With a boundary around each pass of each block, its kernels are the same
+/// whatever ran before, so that a pass that is run again gives the same bits.
+pub(super) fn boundary(device: &Device) {
+    // A device that is lost says so at the next read.
+    let _ = device.flush();
+}
+
+/// A forward pass from a fresh leaf, so that its tape ends at the module's own input.
+pub(super) struct Tape<M> {
+    module: M,
     input: Tensor<3>,
     output: Tensor<3>,
 }
 
-impl Tape {
+impl<M: Module> Tape<M> {
     /// Runs `forward` on `input`, which must be without autodiff.
-    pub fn record(input: Tensor<3>, forward: impl FnOnce(Tensor<3>) -> Tensor<3>) -> Self {
+    pub fn record(module: M, input: Tensor<3>, forward: impl FnOnce(&M, Tensor<3>) -> Tensor<3>) -> Self {
         // A tracked input also keeps clear of burn #5162: wrong gradients where only parameters are tracked.
         let input = input.autodiff().require_grad();
-        let output = forward(input.clone());
-        Self { input, output }
+        let output = forward(&module, input.clone());
+        boundary(&output.device());
+        Self { module, input, output }
     }
 
-    /// The segment's output, off the tape.
+    /// The module's output, off the tape.
     pub fn output(&self) -> Tensor<3> {
         self.output.clone().inner()
     }
 
-    /// The gradient of the input, given that of the output; the gradients of `module`'s parameters go to the sink.
-    pub fn backward<M: Module>(self, module: &M, gradient: Tensor<3>, sink: &mut Sink) -> Tensor<3> {
-        let Self { input, output } = self;
-        backward(&output, gradient, |gradients| {
-            sink.take(gradients, module);
-            input.grad_remove(gradients).expect("a segment's output depends on its input")
-        })
+    /// The gradient of the input, given that of the output; the gradients of the parameters go to the sink.
+    pub fn backward(self, gradient: Tensor<3>, placement: Placement, sink: &mut Sink) -> Tensor<3> {
+        let Self { module, input, output } = self;
+        let mut gradients = vjp(output, gradient);
+        let gradient = input.grad_remove(&mut gradients).expect("a module's output depends on its input");
+        boundary(&gradient.device());
+        sink.take(&mut gradients, &module, placement);
+        boundary(&gradient.device());
+        gradient
     }
-}
-
-/// Runs the tape behind `output` back from `gradient` and hands what it yields to `collect`.
-pub(super) fn backward<R>(output: &Tensor<3>, gradient: Tensor<3>, collect: impl FnOnce(&mut Gradients) -> R) -> R {
-    // `gradient` is a constant here, so the derivative of this sum is the vector-Jacobian product.
-    let mut gradients = (output.clone() * Tensor::from_inner(gradient)).sum().backward();
-    collect(&mut gradients)
 }

@@ -11,6 +11,7 @@ use hearth_model::{Transformer, TransformerConfig, weights};
 use hearth_train::{
     optim::{OptimizerConfig, Schedule, ScheduleKind},
     step::{StepOptions, Trainer},
+    walk::Walk,
 };
 use safetensors::SafeTensors;
 
@@ -50,7 +51,7 @@ struct Tolerance {
 const SMALLEST_SCALE: f64 = 1e-2;
 
 pub struct Golden {
-    config: TransformerConfig,
+    pub config: TransformerConfig,
     z_loss: f64,
     tensors: HashMap<String, TensorData>,
 }
@@ -81,6 +82,13 @@ impl Golden {
         }
     }
 
+    /// With every matrix over the vocabulary cut into so many shards.
+    pub fn with_shards(mut self, shards: usize) -> Self {
+        self.config.vocab_shard_bytes = self.config.vocab_size.div_ceil(shards) * self.config.width * size_of::<f32>();
+        assert_eq!(self.config.vocab_shards().len(), shards);
+        self
+    }
+
     /// One batch: logits, loss, and the gradient of each parameter.
     pub fn check_case(&self, case: &str, device: &Device) {
         let tolerance = tolerance(device);
@@ -90,7 +98,7 @@ impl Golden {
         let logits = model.valid().logits(Tensor::<2, Int>::from_data(ids, device));
         self.assert_close(&format!("{case}.logits"), &logits.into_data(), tolerance.gradient);
 
-        let trainer = Trainer::new(model, self.options(batch.time));
+        let trainer = Trainer::new(model, self.walk(batch.time, device), options());
         let (loss, sink) = trainer.gradients(0, &[batch]);
         let loss: Vec<f32> = loss.into_data().iter().collect();
         self.assert_each_close(&format!("{case}.loss"), &loss, tolerance.loss, 0.0);
@@ -105,7 +113,8 @@ impl Golden {
     /// Ten AdamW steps with decay groups and clipping: the losses before each update, and the gradient norms.
     pub fn check_steps(&self, device: &Device) {
         let tolerance = tolerance(device);
-        let mut trainer = Trainer::new(self.model(device), self.options(self.batch("steps", 0).time));
+        let walk = self.walk(self.batch("steps", 0).time, device);
+        let mut trainer = Trainer::new(self.model(device), walk, options());
         let (mut losses, mut norms) = (Vec::new(), Vec::new());
         for step in 0..10 {
             let outcome = trainer.step(step as u64, &[self.batch("steps", step)]);
@@ -116,7 +125,7 @@ impl Golden {
         self.assert_each_close("steps.grad_norms", &norms, 0.0, tolerance.gradient);
     }
 
-    fn model(&self, device: &Device) -> Transformer {
+    pub fn model(&self, device: &Device) -> Transformer {
         let mut model = self.config.init(0, &device.clone().autodiff()).unwrap();
         let parameters = self.tensors.iter().filter_map(|(name, data)| {
             let name = name.strip_prefix("param.")?;
@@ -126,7 +135,7 @@ impl Golden {
         model
     }
 
-    fn batch(&self, case: &str, index: usize) -> Batch {
+    pub fn batch(&self, case: &str, index: usize) -> Batch {
         let (tokens, targets) = (&self.tensors[&format!("{case}.tokens")], &self.tensors[&format!("{case}.targets")]);
         let shape = tokens.shape().to_vec();
         let [rows, time] = [shape[shape.len() - 2], shape[shape.len() - 1]];
@@ -134,22 +143,10 @@ impl Golden {
         Batch { inputs: cut(tokens), targets: cut(targets), rows, time }
     }
 
-    fn options(&self, time: usize) -> StepOptions {
-        StepOptions {
-            time,
-            optimizer: OptimizerConfig {
-                learning_rate: 1e-2,
-                beta1: 0.9,
-                beta2: 0.95,
-                eps: 1e-8,
-                weight_decay: 0.1,
-                clip_norm: 1.0,
-            },
-            schedule: Schedule { kind: ScheduleKind::Constant, warmup_steps: 0, ..Schedule::default() },
-            total_steps: 10,
-            z_loss: self.z_loss,
-            seed: 0,
-        }
+    pub fn walk(&self, time: usize, device: &Device) -> Walk {
+        let mut walk = Walk::new(&self.config, time, device);
+        walk.loss.z_loss = self.z_loss;
+        walk
     }
 
     fn assert_close(&self, name: &str, found: &TensorData, tolerance: f64) {
@@ -179,5 +176,21 @@ fn tolerance(device: &Device) -> Tolerance {
         Tolerance { gradient: 1e-5, loss: 1e-6 }
     } else {
         Tolerance { gradient: 1e-4, loss: 1e-5 }
+    }
+}
+
+pub fn options() -> StepOptions {
+    StepOptions {
+        optimizer: OptimizerConfig {
+            learning_rate: 1e-2,
+            beta1: 0.9,
+            beta2: 0.95,
+            eps: 1e-8,
+            weight_decay: 0.1,
+            clip_norm: 1.0,
+        },
+        schedule: Schedule { kind: ScheduleKind::Constant, warmup_steps: 0, ..Schedule::default() },
+        total_steps: 10,
+        seed: 0,
     }
 }

@@ -7,3 +7,4 @@ mod golden;
 mod gpt2;
 mod llama;
 mod options;
+mod policies;

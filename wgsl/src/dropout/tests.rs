@@ -1,7 +1,7 @@
 use burn::tensor::{Device, Distribution, Tensor};
 
 use super::{Mask, dropout, kernel::WORKGROUP};
-use crate::{Key, each_device};
+use crate::{Key, each_device, launch::check_shader};
 
 fn values<const D: usize>(x: Tensor<D>) -> Vec<f32> {
     x.into_data().iter().collect()
@@ -79,10 +79,5 @@ fn rate_zero_is_the_identity_and_one_is_refused() {
 /// The shader is valid WGSL on any machine, and its workgroup is the one that the host code counts with.
 #[test]
 fn shader_is_valid() {
-    let source = include_str!("dropout.wgsl");
-    let module = naga::front::wgsl::parse_str(source).expect("the shader parses");
-    naga::valid::Validator::new(naga::valid::ValidationFlags::all(), naga::valid::Capabilities::empty())
-        .validate(&module)
-        .expect("the shader is valid");
-    assert_eq!(module.entry_points[0].workgroup_size, [WORKGROUP, 1, 1]);
+    check_shader(include_str!("dropout.wgsl"), WORKGROUP);
 }

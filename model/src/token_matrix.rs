@@ -1,0 +1,86 @@
+//! A matrix with a row for each token, cut into shards that any adapter can bind.
+
+use burn::{
+    module::{Module, Param},
+    tensor::{Device, Int, Tensor, module::embedding},
+};
+
+use crate::{TransformerConfig, init::Initializer};
+
+/// `[V, C]` as shards of consecutive rows, none larger than `vocab_shard_bytes`.
+///
+/// GPT-2's matrix has 147 MiB in f32, and WebGPU binds 128 MiB by default. The cut depends on the configuration alone,
+/// so the same model has the same shards on every device; a file holds the whole matrix.
+#[derive(Module, Debug)]
+pub struct TokenMatrix {
+    /// `[rows, C]` each, in the order of the ids.
+    pub shards: Vec<Param<Tensor<2>>>,
+}
+
+impl TransformerConfig {
+    /// Rows of each shard of a matrix over the vocabulary.
+    pub fn vocab_shards(&self) -> Vec<usize> {
+        let most_rows = (self.vocab_shard_bytes / (size_of::<f32>() * self.width)).max(1);
+        let rows = self.vocab_size.div_ceil(self.vocab_size.div_ceil(most_rows));
+        (0..self.vocab_size).step_by(rows).map(|start| rows.min(self.vocab_size - start)).collect()
+    }
+}
+
+impl TokenMatrix {
+    pub(crate) fn init(config: &TransformerConfig, init: &mut Initializer) -> Self {
+        Self { shards: init.normal_rows(&config.vocab_shards(), config.width, config.init_std) }
+    }
+
+    /// The shards without their tape.
+    pub fn values(&self) -> Vec<Tensor<2>> {
+        self.shards.iter().map(|shard| shard.val().without_autodiff()).collect()
+    }
+
+    /// The rows of the ids `[B, T]`, `[B, T, C]`.
+    ///
+    /// The gradient is summed by Burn in token order, without atomics.
+    pub fn rows(&self, tokens_bt: Tensor<2, Int>) -> Tensor<3> {
+        if let [whole] = self.shards.as_slice() {
+            return embedding(whole.val(), tokens_bt);
+        }
+        let mut start = 0;
+        let found = self.shards.iter().map(|shard| {
+            let [rows, _] = shard.dims();
+            let local_bt = tokens_bt.clone() - start as i64;
+            start += rows;
+            // Ids of other shards read some row of this one and are then multiplied by 0.
+            let inside = local_bt.clone().greater_equal_scalar(0).bool_and(local_bt.clone().lower_scalar(rows as i64));
+            let x_btc = embedding(shard.val(), local_bt.clamp(0, rows as i64 - 1));
+            x_btc * inside.float().unsqueeze_dim(2)
+        });
+        found.reduce(Tensor::add).expect("a vocabulary has at least one id")
+    }
+
+    /// The same matrix in one shard; in host memory where there were several, for it may not fit the device's limits.
+    pub(crate) fn whole(&self) -> Self {
+        let [first, _, ..] = self.shards.as_slice() else { return self.clone() };
+        let host = Device::flex();
+        let values = self.shards.iter().map(|shard| shard.val().detach().to_device(&host)).collect();
+        Self { shards: vec![Param::initialized(first.id, Tensor::cat(values, 0))] }
+    }
+
+    /// `whole`, which has one shard, cut and placed like this matrix.
+    pub(crate) fn cut(&self, whole: &Self) -> Self {
+        let [_, _, ..] = self.shards.as_slice() else { return whole.clone() };
+        let whole = whole.shards[0].val();
+        let mut start = 0;
+        let cut = |shard: &Param<Tensor<2>>| {
+            let [rows, _] = shard.dims();
+            let piece = whole.clone().narrow(0, start, rows);
+            start += rows;
+            shard.clone().transform_for_load(piece, shard.id)
+        };
+        Self { shards: self.shards.iter().map(cut).collect() }
+    }
+
+    /// Logits `[.., V]` of the normalised stream `[.., C]`, all of them at once.
+    pub fn logits<const R: usize>(&self, x: Tensor<R>) -> Tensor<R> {
+        let logits = self.shards.iter().map(|shard| x.clone().matmul(shard.val().transpose().unsqueeze())).collect();
+        Tensor::cat(logits, R - 1)
+    }
+}

@@ -1,0 +1,68 @@
+//! Reading a tensor back without making the device wait.
+
+use std::{
+    fmt,
+    pin::Pin,
+    task::{Context, Poll, Waker},
+};
+
+use burn::{
+    backend::ExecutionError,
+    tensor::{Tensor, TensorData, Transaction},
+};
+
+type Copied = Result<Vec<TensorData>, ExecutionError>;
+
+/// A copy of a tensor on its way to host memory.
+///
+/// The copy is queued where the tensor is handed over, behind what made it and before what comes after. Burn's
+/// `into_data` would queue it at the first look at the bytes instead, behind everything queued in between, and hold on to
+/// the device's memory until then.
+pub struct Readback(State);
+
+enum State {
+    Queued(Pin<Box<dyn Future<Output = Copied> + Send>>),
+    Done(Copied),
+}
+
+impl Readback {
+    /// Queues the copy and lets go of the tensor. Nothing waits.
+    pub fn new<const D: usize>(tensor: Tensor<D>) -> Self {
+        let mut copy: Pin<Box<dyn Future<Output = Copied> + Send>> =
+            Box::pin(Transaction::default().register(tensor).execute_async());
+        // The first poll queues the copy.
+        Self(match copy.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(copied) => State::Done(copied),
+            Poll::Pending => State::Queued(copy),
+        })
+    }
+
+    /// The values, once they have arrived.
+    ///
+    /// # Errors
+    /// A device that is lost, or that could not make the tensor.
+    pub async fn data(self) -> Result<TensorData, ExecutionError> {
+        let copied = match self.0 {
+            State::Queued(copy) => copy.await,
+            State::Done(copied) => copied,
+        };
+        Ok(copied?.pop().expect("one tensor was registered"))
+    }
+
+    /// As [`Readback::data`], waiting; not in a browser.
+    ///
+    /// # Errors
+    /// As [`Readback::data`].
+    pub fn wait(self) -> Result<TensorData, ExecutionError> {
+        pollster::block_on(self.data())
+    }
+}
+
+impl fmt::Debug for Readback {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.0 {
+            State::Queued(_) => "Readback(queued)",
+            State::Done(_) => "Readback(done)",
+        })
+    }
+}

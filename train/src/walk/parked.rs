@@ -1,0 +1,37 @@
+//! Tensors in host memory while the device does not need them.
+
+use burn::tensor::{Device, Tensor, TensorData};
+
+use crate::readback::Readback;
+
+/// A tensor that waits in host memory.
+#[derive(Debug)]
+pub(super) struct Parked {
+    copy: Readback,
+    device: Device,
+}
+
+impl Parked {
+    /// Queues the copy to host memory and lets go of the device's; nothing waits.
+    pub fn new<const D: usize>(tensor: Tensor<D>) -> Self {
+        let device = tensor.device();
+        Self { copy: Readback::new(tensor), device }
+    }
+
+    /// The tensor on its device again. Waits for the copy, which by then lies far back in the device's queue.
+    pub fn restore<const D: usize>(self) -> Tensor<D> {
+        let device = self.device.clone();
+        Tensor::from_data(self.values(), &device)
+    }
+
+    /// The tensor where the CPU computes. Waits as [`Parked::restore`] does.
+    pub fn on_host<const D: usize>(self) -> Tensor<D> {
+        Tensor::from_data(self.values(), &Device::flex())
+    }
+
+    /// # Panics
+    /// If the device is lost, as every operation on it then does.
+    fn values(self) -> TensorData {
+        self.copy.wait().unwrap_or_else(|error| panic!("a tensor did not reach host memory: {error:?}"))
+    }
+}

@@ -1,0 +1,94 @@
+//! What a walk spends memory on: policies, one for each segment.
+
+use std::{fmt, ops::Range};
+
+use serde::{Deserialize, Serialize};
+
+/// What is held of a segment between its forward and its backward pass.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Activations {
+    /// Its tape: the fastest.
+    #[default]
+    Keep,
+    /// Its input alone; the backward pass runs the segment again first (Chen et al. 2016, arXiv 1604.06174).
+    Recompute,
+    /// As [`Activations::Recompute`], with the input in host memory.
+    Offload,
+}
+
+/// Where a segment's parameters, their gradients and their optimizer state live.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Placement {
+    /// Where the segment runs.
+    #[default]
+    Device,
+    /// In host memory: a copy is uploaded when the walk arrives and dropped when it moves on, and the update is done on
+    /// the CPU (as ZeRO-Offload does, arXiv 2101.06840).
+    Host,
+}
+
+/// Consecutive blocks that the walk treats as one.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Segment {
+    /// Their numbers.
+    pub blocks: Range<usize>,
+    /// What is held for the backward pass.
+    pub activations: Activations,
+    /// Where the parameters live.
+    pub parameters: Placement,
+}
+
+/// The policies of a whole model. The segments cover all blocks, in order.
+///
+/// The embedding and the head hold nothing for the backward pass beyond their input, so only their place can be chosen.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Policy {
+    /// Where the embedding lives, and a tied head's matrix with it.
+    pub embedding: Placement,
+    /// The blocks.
+    pub segments: Vec<Segment>,
+    /// Where the final norm lives, and the head's matrix if it has one of its own.
+    pub head: Placement,
+}
+
+impl Policy {
+    /// Segments of `group` blocks, all alike, with every parameter in one place.
+    pub fn uniform(layers: usize, group: usize, activations: Activations, parameters: Placement) -> Self {
+        let segments = (0..layers).step_by(group.max(1)).map(|start| Segment {
+            blocks: start..layers.min(start + group.max(1)),
+            activations,
+            parameters,
+        });
+        Self { embedding: parameters, segments: segments.collect(), head: parameters }
+    }
+
+    /// Everything kept, everything on the device.
+    pub fn keep(layers: usize) -> Self {
+        Self::uniform(layers, 1, Activations::Keep, Placement::Device)
+    }
+
+    /// Whether any parameter lives in host memory.
+    pub fn uses_host(&self) -> bool {
+        let places =
+            [self.embedding, self.head].into_iter().chain(self.segments.iter().map(|segment| segment.parameters));
+        places.into_iter().any(|place| place == Placement::Host)
+    }
+
+    /// Where block `layer` lives.
+    pub(super) fn block(&self, layer: usize) -> Placement {
+        let segment = self.segments.iter().find(|segment| segment.blocks.contains(&layer));
+        segment.expect("a policy covers all blocks").parameters
+    }
+}
+
+impl fmt::Display for Activations {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Keep => "keep",
+            Self::Recompute => "recompute",
+            Self::Offload => "offload",
+        })
+    }
+}

@@ -1,0 +1,99 @@
+//! A policy changes no bit: losses and every gradient equal those of keeping everything.
+
+use burn::tensor::{Device, TensorData};
+use hearth_train::{
+    step::Trainer,
+    walk::{
+        Activations::{self, Keep, Offload, Recompute},
+        Placement::{self, Device as OnDevice, Host},
+        Policy, Segment,
+    },
+};
+
+use crate::golden::{Golden, options};
+
+/// Every way to cut `layers` blocks into consecutive groups, as the groups' lengths.
+fn groupings(layers: usize) -> Vec<Vec<usize>> {
+    if layers == 0 {
+        return vec![vec![]];
+    }
+    let with_first = |first: usize| groupings(layers - first).into_iter().map(move |rest| [vec![first], rest].concat());
+    (1..=layers).flat_map(with_first).collect()
+}
+
+fn policy(groups: &[usize], choose: impl Fn(usize) -> (Activations, Placement)) -> Policy {
+    let mut start = 0;
+    let segments = groups.iter().enumerate().map(|(index, length)| {
+        let blocks = start..start + length;
+        start += length;
+        let (activations, parameters) = choose(index);
+        Segment { blocks, activations, parameters }
+    });
+    Policy { segments: segments.collect(), embedding: OnDevice, head: OnDevice }
+}
+
+/// Uniform policies over every grouping, parameters in host memory, and mixtures of all of it.
+fn policies(layers: usize) -> Vec<Policy> {
+    let kinds = [
+        (Recompute, OnDevice),
+        (Offload, OnDevice),
+        (Keep, Host),
+        (Recompute, Host),
+        (Offload, Host),
+        (Keep, OnDevice),
+    ];
+    let mut policies = Vec::new();
+    for groups in groupings(layers) {
+        policies.extend([Keep, Recompute, Offload].map(|activations| policy(&groups, |_| (activations, OnDevice))));
+        policies.extend((0..kinds.len()).map(|first| policy(&groups, |index| kinds[(first + index) % kinds.len()])));
+    }
+    policies.extend([Keep, Recompute, Offload].map(|activations| Policy::uniform(layers, 1, activations, Host)));
+    policies.push(Policy { embedding: Host, ..Policy::keep(layers) });
+    policies.push(Policy { head: Host, ..Policy::keep(layers) });
+    policies
+}
+
+/// The loss, the gradients of two micro-batches, and the norm.
+fn bits(golden: &Golden, policy: &Policy, device: &Device) -> Vec<(String, TensorData)> {
+    let batches = [golden.batch("main", 0), golden.batch("main", 0)];
+    let mut walk = golden.walk(batches[0].time, device);
+    walk.policy = policy.clone();
+    let trainer = Trainer::new(golden.model(device), walk, options());
+    let (loss, sink) = trainer.gradients(3, &batches);
+    let norm = sink.norm(trainer.model()).into_data();
+    let mut found = sink.named(trainer.model());
+    found.push(("norm".into(), norm));
+    found.push(("loss".into(), loss.into_data()));
+    found
+}
+
+fn no_policy_changes_a_bit(mut golden: Golden, device: &Device) {
+    for dropout in [0.0, 0.25] {
+        golden.config.dropout = dropout;
+        let kept = bits(&golden, &Policy::keep(golden.config.layers), device);
+        for policy in policies(golden.config.layers) {
+            for ((name, found), (_, expected)) in bits(&golden, &policy, device).iter().zip(&kept) {
+                assert!(found == expected, "{name} with dropout {dropout} under {policy:?}");
+            }
+        }
+    }
+}
+
+hearth_wgsl::each_device! {
+    fn llama(device) {
+        no_policy_changes_a_bit(Golden::read("llama.safetensors"), &device);
+    }
+}
+
+hearth_wgsl::each_device! {
+    fn gpt2(device) {
+        no_policy_changes_a_bit(Golden::read("gpt2.safetensors"), &device);
+    }
+}
+
+hearth_wgsl::each_device! {
+    /// Interleaved RoPE, QK-norm, a window, soft-cap and z-loss; a tied matrix in five shards.
+    fn every_option(device) {
+        no_policy_changes_a_bit(Golden::read("options.safetensors").with_shards(5), &device);
+    }
+}

@@ -1,0 +1,34 @@
+//! Softmax over the last axis as one operation with its own backward.
+//!
+//! Burn's Flex computes softmax in one pass where no tape runs, and in five operations on a tape, with other bits.
+//! Here both ways run the same forward, so that a segment that is computed twice gives the same bits twice; and the
+//! tape keeps the result alone.
+
+mod backward;
+#[cfg(test)]
+mod tests;
+
+use burn::{
+    backend::{Backend, Dispatch, Flex, TensorMetadata, backend_extension, tensor::FloatTensor},
+    tensor::Tensor,
+};
+use burn_cubecl::CubeBackend;
+
+/// `exp(x) / sum(exp(x))` over the last axis, computed from `x - max(x)`; shape and dtype are those of `x`.
+pub fn softmax<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    Tensor::from_dispatch(Dispatch::softmax_rows(x.into_dispatch()))
+}
+
+/// Backends that can apply [`softmax`]: the default body is Burn's, which fusion sees through.
+#[backend_extension(Cube, Flex, Autodiff, Fusion)]
+pub trait SoftmaxOps: Backend {
+    /// See [`softmax`].
+    #[fusion(default)]
+    fn softmax_rows(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        let last = x.shape().num_dims() - 1;
+        Self::softmax(x, last)
+    }
+}
+
+impl SoftmaxOps for Flex {}
+impl SoftmaxOps for CubeBackend {}

@@ -1,0 +1,45 @@
+use burn::tensor::{Distribution, Tensor};
+
+use super::softmax;
+use crate::{each_device, testing::gradient_by_differences};
+
+fn values<const D: usize>(x: Tensor<D>) -> Vec<f32> {
+    x.into_data().iter().collect()
+}
+
+each_device! {
+    /// Against f64 on the host; a masked score has no weight, a large one does not overflow.
+    fn equals_its_definition(device) {
+        for columns in [1, 7, 257] {
+            let x = Tensor::<2>::random([3, columns], Distribution::Uniform(-60.0, 60.0), &device);
+            let found = values(softmax(x.clone()));
+            for (x, found) in values(x).chunks(columns).zip(found.chunks(columns)) {
+                let max = x.iter().copied().fold(f32::MIN, f32::max);
+                let exponentials: Vec<f64> = x.iter().map(|x| f64::from(x - max).exp()).collect();
+                let sum: f64 = exponentials.iter().sum();
+                for (found, exponential) in found.iter().zip(exponentials) {
+                    let expected = exponential / sum;
+                    assert!((f64::from(*found) - expected).abs() < 2e-6, "{found} is not {expected}");
+                }
+            }
+        }
+        let masked = values(softmax(Tensor::<1>::from_floats([0.0, -1e30, 0.0], &device)));
+        assert_eq!(masked, [0.5, 0.0, 0.5]);
+    }
+}
+
+each_device! {
+    /// The same bits on a tape and off it: recomputation depends on it.
+    fn a_tape_changes_no_bit(device) {
+        let x = Tensor::<3>::random([2, 5, 37], Distribution::Uniform(-4.0, 4.0), &device);
+        let taped = softmax(x.clone().autodiff().require_grad());
+        assert_eq!(values(taped.inner()), values(softmax(x)));
+    }
+}
+
+each_device! {
+    fn gradient_by_finite_differences(device) {
+        gradient_by_differences([3, 7], &device, softmax);
+        gradient_by_differences([2, 1], &device, softmax);
+    }
+}
