@@ -1,0 +1,276 @@
+//! What a training step takes in memory and time under each policy, against plain Burn on the same model.
+//!
+//! `cargo bench -p hearth-train --bench memory -- [--device cpu|wgpu] [--model c512|gpt2] [--rows keep,recompute-1,..]
+//! [--out FOLDER]` prints a table. Each row runs in a process of its own: a first step, in which memory is sampled, and a
+//! second, which is timed. On wgpu, memory is what the device's pool has handed out; on the CPU, the resident set.
+//! With `--out` the samples go there as `DEVICE-MODEL.json`, from which `--plot FILE.svg` draws the picture.
+
+use std::{
+    fs,
+    path::PathBuf,
+    process::Command,
+    sync::atomic::{AtomicBool, Ordering},
+    time::{Duration, Instant},
+};
+
+use anyhow::Context;
+use burn::{
+    optim::GradientsParams,
+    tensor::{Device, Int, Tensor, TensorData, activation::log_softmax},
+};
+use clap::Parser;
+use hearth_data::Batch;
+use hearth_model::{ParameterCount, Transformer, TransformerConfig, preset};
+use hearth_train::{
+    devices::{DeviceChoice, open},
+    optim::{OptimizerConfig, Schedule, ScheduleKind, adamw},
+    readback::Readback,
+    step::{StepOptions, Trainer},
+    walk::{Activations, Placement, Policy, Walk},
+};
+use serde::{Deserialize, Serialize};
+
+const ROWS: [&str; 10] = [
+    "burn",
+    "burn-checkpointing",
+    "keep",
+    "recompute-1",
+    "recompute-2",
+    "recompute-3",
+    "recompute-4",
+    "recompute-6",
+    "offload",
+    "parameter-offload",
+];
+
+#[derive(Parser)]
+struct Arguments {
+    #[arg(long, default_value = "cpu")]
+    device: DeviceChoice,
+    #[arg(long, default_value = "c512")]
+    model: String,
+    #[arg(long, value_delimiter = ',')]
+    rows: Vec<String>,
+    #[arg(long)]
+    out: Option<PathBuf>,
+    /// Cargo passes it.
+    #[arg(long, hide = true)]
+    bench: bool,
+    /// Runs one row in this process and prints it as JSON.
+    #[arg(long, hide = true)]
+    row: Option<String>,
+}
+
+/// One row's figures, bytes and seconds.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Row {
+    name: String,
+    /// Parameters, gradients and moments on the device.
+    state: u64,
+    peak: u64,
+    reserved: u64,
+    seconds: f64,
+    loss: f32,
+    /// Share of the step's time, bytes.
+    samples: Vec<(f64, u64)>,
+}
+
+fn main() -> anyhow::Result<()> {
+    let arguments = Arguments::parse();
+    let (config, rows, time) = model(&arguments.model)?;
+    if let Some(row) = &arguments.row {
+        println!("{}", serde_json::to_string(&measure(row, &config, rows, time, arguments.device)?)?);
+        return Ok(());
+    }
+    let names = if arguments.rows.is_empty() { ROWS.map(String::from).to_vec() } else { arguments.rows.clone() };
+    println!(
+        "{}: {} parameters, B {rows}, T {time}, {}",
+        arguments.model,
+        ParameterCount::of(&config).total,
+        arguments.device
+    );
+    println!("| policy | peak MiB | above state MiB | reserved MiB | s/step | loss |\n|---|---|---|---|---|---|");
+    let mut found: Vec<Row> = Vec::new();
+    for name in names {
+        let output = Command::new(std::env::current_exe()?)
+            .args(["--row", &name, "--model", &arguments.model, "--device", &arguments.device.to_string()])
+            .output()?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        let line = text.lines().rfind(|line| line.starts_with('{'));
+        let Some(line) = line else {
+            println!("| {name} | failed: {} |", String::from_utf8_lossy(&output.stderr).lines().last().unwrap_or(""));
+            continue;
+        };
+        let row: Row = serde_json::from_str(line)?;
+        let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
+        println!(
+            "| {name} | {:.0} | {:.0} | {:.0} | {:.2} | {:.6} |",
+            mib(row.peak),
+            mib(row.peak.saturating_sub(row.state)),
+            mib(row.reserved),
+            row.seconds,
+            row.loss
+        );
+        found.push(row);
+        if let Some(out) = &arguments.out {
+            fs::create_dir_all(out)?;
+            let file = out.join(format!("{}-{}.json", arguments.device, arguments.model));
+            fs::write(file, serde_json::to_string(&found)?)?;
+        }
+    }
+    Ok(())
+}
+
+/// The configuration, with sequences and tokens of a batch.
+fn model(name: &str) -> anyhow::Result<(TransformerConfig, usize, usize)> {
+    Ok(match name {
+        "tiny" => {
+            let gpt2 = preset("gpt2")?;
+            (TransformerConfig { vocab_size: 512, context_length: 128, layers: 4, width: 128, heads: 4, ..gpt2 }, 2, 128)
+        }
+        "c512" => {
+            let gpt2 = preset("gpt2")?;
+            (TransformerConfig { vocab_size: 8192, context_length: 512, width: 512, heads: 8, ..gpt2 }, 1, 512)
+        }
+        "gpt2" => (preset("gpt2")?, 1, 256),
+        _ => anyhow::bail!("--model {name}: give tiny, c512 or gpt2"),
+    })
+}
+
+fn measure(name: &str, config: &TransformerConfig, rows: usize, time: usize, device: DeviceChoice) -> anyhow::Result<Row> {
+    let device = open(device)?.device;
+    let vocabulary = config.vocab_size;
+    let batch = move |step: usize| {
+        let token = |at: usize| ((at * at * 7 + at * 31 + step) % vocabulary) as i32;
+        Batch {
+            inputs: (0..rows * time).map(token).collect(),
+            targets: (1..=rows * time).map(token).collect(),
+            rows,
+            time,
+        }
+    };
+    let parameters = ParameterCount::of(config).total as u64;
+    let (mut step, state): (Box<dyn FnMut(usize) -> Tensor<1>>, u64) = match name {
+        "burn" | "burn-checkpointing" => (plain(config, &device, name == "burn-checkpointing", batch)?, 16 * parameters),
+        _ => {
+            let policy = policy(name, config.layers).with_context(|| format!("--rows {name}: give {}", ROWS.join(", ")))?;
+            let on_host = policy.uses_host();
+            let mut walk = Walk::new(config, time, &device);
+            walk.policy = policy;
+            let home = if on_host { Device::flex() } else { device.clone() };
+            let model = config.init(1, &home.autodiff())?;
+            let mut trainer = Trainer::new(model, walk, options());
+            (Box::new(move |at| trainer.step(at as u64, &[batch(at)]).loss), if on_host { 0 } else { 16 * parameters })
+        }
+    };
+    let mut run = |at: usize| {
+        let start = Instant::now();
+        let loss = Readback::new(step(at));
+        device.sync()?;
+        anyhow::Ok((start.elapsed().as_secs_f64(), loss.wait()?.iter::<f32>().next().unwrap_or(f32::NAN)))
+    };
+    // The first step makes the optimizer's moments; the second is the one whose memory counts.
+    run(0)?;
+    let (samples, reserved, loss) = sampled(&device, || Ok(run(1)?.1))?;
+    let (seconds, _) = run(2)?;
+    let peak = samples.iter().map(|(_, bytes)| *bytes).max().unwrap_or(0);
+    Ok(Row { name: name.into(), state, peak, reserved, seconds, loss, samples: thinned(samples) })
+}
+
+/// A constant learning rate and no clipping, as the plain loop has.
+fn options() -> StepOptions {
+    StepOptions {
+        optimizer: OptimizerConfig { clip_norm: 0.0, ..OptimizerConfig::default() },
+        schedule: Schedule { kind: ScheduleKind::Constant, warmup_steps: 0, ..Schedule::default() },
+        total_steps: 3,
+        seed: 0,
+    }
+}
+
+fn policy(name: &str, layers: usize) -> Option<Policy> {
+    Some(match name.split_once('-') {
+        Some(("recompute", group)) => {
+            Policy::uniform(layers, group.parse().ok()?, Activations::Recompute, Placement::Device)
+        }
+        Some(("parameter", "offload")) => Policy::uniform(layers, 1, Activations::Offload, Placement::Host),
+        None if name == "keep" => Policy::keep(layers),
+        None if name == "offload" => Policy::uniform(layers, 1, Activations::Offload, Placement::Device),
+        _ => return None,
+    })
+}
+
+/// The same model with one tape over everything and the usual optimizer step, as Burn's examples train.
+fn plain(
+    config: &TransformerConfig,
+    device: &Device,
+    checkpointing: bool,
+    batch: impl Fn(usize) -> Batch + 'static,
+) -> anyhow::Result<Box<dyn FnMut(usize) -> Tensor<1>>> {
+    let autodiff = device.clone().autodiff();
+    let autodiff = if checkpointing { autodiff.gradient_checkpointing() } else { autodiff };
+    let mut model: Option<Transformer> = Some(config.init(1, &autodiff)?);
+    let options = OptimizerConfig::default();
+    let mut optimizer = adamw(&options, model.as_ref().expect("just made"));
+    let device = device.clone();
+    Ok(Box::new(move |at| {
+        let batch = batch(at);
+        let now = model.take().expect("given back below");
+        let shape = [batch.rows, batch.time];
+        let inputs = Tensor::<2, Int>::from_data(TensorData::new(batch.inputs, shape), &device);
+        let targets = Tensor::<2, Int>::from_data(TensorData::new(batch.targets, [shape[0] * shape[1], 1]), &device);
+        let logits = now.logits(inputs);
+        let [b, t, v] = logits.dims();
+        let log_probabilities = log_softmax(logits.reshape([b * t, v]), 1);
+        let loss = -log_probabilities.gather(1, targets).mean();
+        let gradients = GradientsParams::from_grads(loss.backward(), &now);
+        model = Some(optimizer.step(options.learning_rate, now, gradients));
+        loss.inner()
+    }))
+}
+
+/// Runs `work` while memory is read over and over; the samples, what the pool has reserved, and the result.
+fn sampled<R>(device: &Device, work: impl FnOnce() -> anyhow::Result<R>) -> anyhow::Result<(Vec<(f64, u64)>, u64, R)> {
+    let done = AtomicBool::new(false);
+    let start = Instant::now();
+    let (samples, result) = std::thread::scope(|scope| {
+        let sampler = scope.spawn(|| {
+            let mut samples = Vec::new();
+            while !done.load(Ordering::Relaxed) {
+                samples.push((start.elapsed().as_secs_f64(), memory_in_use(device)));
+                std::thread::sleep(Duration::from_micros(200));
+            }
+            samples
+        });
+        let result = work();
+        done.store(true, Ordering::Relaxed);
+        (sampler.join().expect("the sampler only reads"), result)
+    });
+    let total = start.elapsed().as_secs_f64();
+    let reserved = device.memory_pool_usage().map_or_else(resident_peak, |usage| usage.bytes_reserved);
+    Ok((samples.into_iter().map(|(at, bytes)| (at / total, bytes)).collect(), reserved, result?))
+}
+
+fn memory_in_use(device: &Device) -> u64 {
+    device.memory_pool_usage().map_or_else(resident, |usage| usage.bytes_in_use)
+}
+
+/// The process's resident set.
+fn resident() -> u64 {
+    status_kib("VmRSS:") << 10
+}
+
+fn resident_peak() -> u64 {
+    status_kib("VmHWM:") << 10
+}
+
+fn status_kib(field: &str) -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix(field));
+    line.and_then(|rest| rest.split_whitespace().next()?.parse().ok()).unwrap_or(0)
+}
+
+/// At most 400 samples: the largest of each stretch.
+fn thinned(samples: Vec<(f64, u64)>) -> Vec<(f64, u64)> {
+    let stretch = samples.len().div_ceil(400).max(1);
+    samples.chunks(stretch).filter_map(|chunk| chunk.iter().copied().max_by_key(|(_, bytes)| *bytes)).collect()
+}
