@@ -20,10 +20,11 @@ use burn::{
 };
 use clap::Parser;
 use hearth_data::Batch;
-use hearth_model::{ParameterCount, Transformer, TransformerConfig, preset};
+use hearth_model::{CrossEntropy, ParameterCount, Transformer, TransformerConfig, preset};
 use hearth_train::{
     devices::{DeviceChoice, open},
     optim::{OptimizerConfig, Schedule, ScheduleKind, adamw},
+    plan::{Cut, Ledger},
     readback::Readback,
     step::{StepOptions, Trainer},
     walk::{Activations, Placement, Policy, Walk},
@@ -67,6 +68,8 @@ struct Row {
     name: String,
     /// Parameters, gradients and moments on the device.
     state: u64,
+    /// The planner's peak and its moment, for rows that it can plan.
+    predicted: Option<(u64, String)>,
     peak: u64,
     reserved: u64,
     seconds: f64,
@@ -89,7 +92,8 @@ fn main() -> anyhow::Result<()> {
         ParameterCount::of(&config).total,
         arguments.device
     );
-    println!("| policy | peak MiB | above state MiB | reserved MiB | s/step | loss |\n|---|---|---|---|---|---|");
+    println!("| policy | peak MiB | predicted MiB | above state MiB | reserved MiB | s/step | loss |");
+    println!("|---|---|---|---|---|---|---|");
     let mut found: Vec<Row> = Vec::new();
     for name in names {
         let output = Command::new(std::env::current_exe()?)
@@ -104,8 +108,9 @@ fn main() -> anyhow::Result<()> {
         let row: Row = serde_json::from_str(line)?;
         let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
         println!(
-            "| {name} | {:.0} | {:.0} | {:.0} | {:.2} | {:.6} |",
+            "| {name} | {:.1} | {} | {:.1} | {:.0} | {:.2} | {:.6} |",
             mib(row.peak),
+            row.predicted.as_ref().map_or("".into(), |(bytes, at)| format!("{:.1} ({at})", mib(*bytes))),
             mib(row.peak.saturating_sub(row.state)),
             mib(row.reserved),
             row.seconds,
@@ -126,7 +131,36 @@ fn model(name: &str) -> anyhow::Result<(TransformerConfig, usize, usize)> {
     Ok(match name {
         "tiny" => {
             let gpt2 = preset("gpt2")?;
-            (TransformerConfig { vocab_size: 512, context_length: 128, layers: 4, width: 128, heads: 4, ..gpt2 }, 2, 128)
+            (
+                TransformerConfig { vocab_size: 512, context_length: 128, layers: 4, width: 128, heads: 4, ..gpt2 },
+                2,
+                128,
+            )
+        }
+        "mid" => {
+            let gpt2 = preset("gpt2")?;
+            (
+                TransformerConfig { vocab_size: 2048, context_length: 256, layers: 6, width: 256, heads: 8, ..gpt2 },
+                2,
+                256,
+            )
+        }
+        "llama" => {
+            let llama = preset("stories15m")?;
+            (
+                TransformerConfig {
+                    vocab_size: 2048,
+                    context_length: 256,
+                    kv_heads: 2,
+                    layers: 6,
+                    width: 256,
+                    heads: 8,
+                    ffn_width: 704,
+                    ..llama
+                },
+                2,
+                256,
+            )
         }
         "c512" => {
             let gpt2 = preset("gpt2")?;
@@ -137,7 +171,13 @@ fn model(name: &str) -> anyhow::Result<(TransformerConfig, usize, usize)> {
     })
 }
 
-fn measure(name: &str, config: &TransformerConfig, rows: usize, time: usize, device: DeviceChoice) -> anyhow::Result<Row> {
+fn measure(
+    name: &str,
+    config: &TransformerConfig,
+    rows: usize,
+    time: usize,
+    device: DeviceChoice,
+) -> anyhow::Result<Row> {
     let device = open(device)?.device;
     let vocabulary = config.vocab_size;
     let batch = move |step: usize| {
@@ -150,10 +190,19 @@ fn measure(name: &str, config: &TransformerConfig, rows: usize, time: usize, dev
         }
     };
     let parameters = ParameterCount::of(config).total as u64;
+    let predicted = policy(name, config.layers).map(|policy| {
+        let logits_chunk = CrossEntropy::of(config).chunk;
+        let cut = Cut { micro_batch: rows, accumulation: 1, logits_chunk, policy };
+        let peak = Ledger::of(config, time, &cut).peak().clone();
+        (peak.usage.total(), peak.name)
+    });
     let (mut step, state): (Box<dyn FnMut(usize) -> Tensor<1>>, u64) = match name {
-        "burn" | "burn-checkpointing" => (plain(config, &device, name == "burn-checkpointing", batch)?, 16 * parameters),
+        "burn" | "burn-checkpointing" => {
+            (plain(config, &device, name == "burn-checkpointing", batch)?, 16 * parameters)
+        }
         _ => {
-            let policy = policy(name, config.layers).with_context(|| format!("--rows {name}: give {}", ROWS.join(", ")))?;
+            let policy =
+                policy(name, config.layers).with_context(|| format!("--rows {name}: give {}", ROWS.join(", ")))?;
             let on_host = policy.uses_host();
             let mut walk = Walk::new(config, time, &device);
             walk.policy = policy;
@@ -169,12 +218,12 @@ fn measure(name: &str, config: &TransformerConfig, rows: usize, time: usize, dev
         device.sync()?;
         anyhow::Ok((start.elapsed().as_secs_f64(), loss.wait()?.iter::<f32>().next().unwrap_or(f32::NAN)))
     };
-    // The first step makes the optimizer's moments; the second is the one whose memory counts.
+    // The first step makes the optimizer's moments and tunes kernels; the second is the one that counts.
     run(0)?;
-    let (samples, reserved, loss) = sampled(&device, || Ok(run(1)?.1))?;
-    let (seconds, _) = run(2)?;
+    device.memory_cleanup();
+    let (samples, reserved, (seconds, loss)) = sampled(&device, || run(1))?;
     let peak = samples.iter().map(|(_, bytes)| *bytes).max().unwrap_or(0);
-    Ok(Row { name: name.into(), state, peak, reserved, seconds, loss, samples: thinned(samples) })
+    Ok(Row { name: name.into(), state, predicted, peak, reserved, seconds, loss, samples: thinned(samples) })
 }
 
 /// A constant learning rate and no clipping, as the plain loop has.
@@ -237,7 +286,7 @@ fn sampled<R>(device: &Device, work: impl FnOnce() -> anyhow::Result<R>) -> anyh
             let mut samples = Vec::new();
             while !done.load(Ordering::Relaxed) {
                 samples.push((start.elapsed().as_secs_f64(), memory_in_use(device)));
-                std::thread::sleep(Duration::from_micros(200));
+                std::thread::sleep(Duration::from_millis(2));
             }
             samples
         });

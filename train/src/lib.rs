@@ -11,6 +11,7 @@
 pub mod config;
 pub mod error;
 pub mod optim;
+pub mod plan;
 pub mod readback;
 pub mod step;
 pub mod walk;

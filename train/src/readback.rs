@@ -37,6 +37,17 @@ impl Readback {
         })
     }
 
+    /// Waits for the copy and moves it into ordinary memory; what the device mapped for it is free again.
+    pub fn settle(&mut self) {
+        if let State::Queued(copy) = &mut self.0 {
+            let copied = pollster::block_on(copy.as_mut());
+            let own = |data: TensorData| {
+                TensorData::from_bytes_vec(data.bytes().to_vec(), data.shape().clone(), data.dtype())
+            };
+            self.0 = State::Done(copied.map(|tensors| tensors.into_iter().map(own).collect()));
+        }
+    }
+
     /// The values, once they have arrived.
     ///
     /// # Errors

@@ -115,6 +115,9 @@ impl Walk {
         for segment in &self.policy.segments {
             let (holds, output) = self.forward(model, segment, x_btc, key);
             x_btc = output;
+            if let Some(Held::Parked(earlier)) = held.last_mut() {
+                earlier.settle();
+            }
             held.push(holds);
         }
 

@@ -18,6 +18,13 @@ impl Parked {
         Self { copy: Readback::new(tensor), device }
     }
 
+    /// Waits for the copy and frees the buffer that it passed through.
+    ///
+    /// Called one segment later, when the device has that segment's work before it.
+    pub fn settle(&mut self) {
+        self.copy.settle();
+    }
+
     /// The tensor on its device again. Waits for the copy, which by then lies far back in the device's queue.
     pub fn restore<const D: usize>(self) -> Tensor<D> {
         let device = self.device.clone();

@@ -83,6 +83,35 @@ impl Policy {
     }
 }
 
+impl fmt::Display for Policy {
+    /// As in `recompute 8 of 12 blocks in groups of 2, keep 4`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let layers = self.segments.last().map_or(0, |segment| segment.blocks.end);
+        let mut parts = Vec::new();
+        for kind in [Activations::Recompute, Activations::Offload, Activations::Keep] {
+            let of_kind: Vec<&Segment> = self.segments.iter().filter(|segment| segment.activations == kind).collect();
+            let blocks: usize = of_kind.iter().map(|segment| segment.blocks.len()).sum();
+            let longest = of_kind.iter().map(|segment| segment.blocks.len()).max().unwrap_or(0);
+            match (blocks, kind) {
+                (0, _) => {}
+                (_, Activations::Keep) | (_, _) if longest <= 1 => {
+                    parts.push(format!("{kind} {blocks} of {layers} blocks"))
+                }
+                _ => parts.push(format!("{kind} {blocks} of {layers} blocks in groups of {longest}")),
+            }
+        }
+        let on_host: usize =
+            self.segments.iter().filter(|it| it.parameters == Placement::Host).map(|it| it.blocks.len()).sum();
+        if on_host > 0 {
+            parts.push(format!("parameters of {on_host} blocks on the host"));
+        }
+        if self.embedding == Placement::Host {
+            parts.push("embedding on the host".into());
+        }
+        f.write_str(&parts.join(", "))
+    }
+}
+
 impl fmt::Display for Activations {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -18,6 +18,8 @@ use super::{Placement, parked::Parked};
 pub struct Sink {
     on_device: GradientsParams,
     on_host: HashMap<ParamId, HostGradient>,
+    /// Those of `on_host` whose copies may still be on their way.
+    in_flight: Vec<ParamId>,
 }
 
 /// A gradient in host memory, with what the global norm needs of it.
@@ -46,12 +48,18 @@ impl Sink {
                 };
                 let square_sum = square_sum(sum.clone());
                 self.on_host.insert(id, HostGradient { gradient: Parked::new(sum), square_sum });
+                self.in_flight.push(id);
             }
         }
     }
 
     /// Moves the gradients of `module`'s parameters out of a tape's `gradients`.
     pub fn take<M: Module>(&mut self, gradients: &mut Gradients, module: &M, placement: Placement) {
+        for id in std::mem::take(&mut self.in_flight) {
+            if let Some(held) = self.on_host.get_mut(&id) {
+                held.gradient.settle();
+            }
+        }
         module.visit(&mut Take { sink: self, gradients, placement });
     }
 

@@ -1,0 +1,262 @@
+//! Device memory over a step, by taking the walk with sizes in place of tensors.
+//!
+//! Every term is a count of tensors that the code of `hearth-model` and the tapes behind it hold, in f32. What counts is
+//! distinct buffers: a saved input that is also another operation's result is one.
+
+use hearth_model::{Activation, ParameterCount, TransformerConfig};
+
+use super::Cut;
+use crate::walk::{Activations, Placement};
+
+const F32: u64 = size_of::<f32>() as u64;
+
+/// Bytes of device memory, by what they are for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Weights; of segments in host memory, the copies at hand.
+    pub parameters: u64,
+    /// Gradients in the sink.
+    pub gradients: u64,
+    /// AdamW's two moments.
+    pub optimizer: u64,
+    /// Inputs of segments that are recomputed.
+    pub boundaries: u64,
+    /// Tapes that are kept.
+    pub tapes: u64,
+    /// The segment at work: its tape if it is recomputed, and what its backward pass makes.
+    pub live: u64,
+    /// Logits and their gradient.
+    pub logits: u64,
+    /// Rotations, masks and ids.
+    pub constants: u64,
+    /// What Burn's pool reserves beyond tensors, and buffers for transfers to the host.
+    pub workspace: u64,
+}
+
+/// The pool's page for tensors of at most 64 KiB, and the ends of its other pages (cubecl-runtime 0.11.3).
+const POOL: u64 = 10 << 20;
+
+impl Usage {
+    /// All of it.
+    pub fn total(&self) -> u64 {
+        self.parts().iter().map(|(_, bytes)| bytes).sum()
+    }
+
+    /// Each part with its name.
+    pub fn parts(&self) -> [(&'static str, u64); 9] {
+        [
+            ("parameters", self.parameters),
+            ("gradients", self.gradients),
+            ("optimizer state", self.optimizer),
+            ("boundary tensors", self.boundaries),
+            ("kept tapes", self.tapes),
+            ("live segment", self.live),
+            ("logits", self.logits),
+            ("constants", self.constants),
+            ("workspace", self.workspace),
+        ]
+    }
+}
+
+/// Device memory at one place of the walk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Moment {
+    /// Where.
+    pub name: String,
+    /// How much.
+    pub usage: Usage,
+}
+
+/// Sizes in bytes of what one block holds, for one micro-batch.
+#[derive(Clone, Copy, Debug)]
+struct BlockSizes {
+    /// The residual stream `[B, T, C]`.
+    stream: u64,
+    /// What the tape holds beyond the input.
+    tape: u64,
+    /// What the backward pass makes at its peak, beyond the tape and the weights' gradients.
+    backward: u64,
+    /// What the forward pass makes at its peak without a tape.
+    forward: u64,
+    /// Weights.
+    parameters: u64,
+}
+
+/// The memory of a step, moment by moment.
+#[derive(Clone, Debug)]
+pub struct Ledger {
+    /// In the order of the walk.
+    pub moments: Vec<Moment>,
+}
+
+impl Ledger {
+    /// Takes the walk of one step (not the first, which has no moments yet) for windows of `time` tokens.
+    pub fn of(model: &TransformerConfig, time: usize, cut: &Cut) -> Self {
+        let count = ParameterCount::of(model);
+        let block = BlockSizes::of(model, time, cut.micro_batch);
+        let [embedding, head] = [count.embedding, count.head].map(|count| count as u64 * F32);
+        let matrix = (model.vocab_size * model.width) as u64 * F32;
+        let on_device = |placement: Placement, bytes: u64| if placement == Placement::Device { bytes } else { 0 };
+        let policy = &cut.policy;
+        let resident_blocks: u64 = policy
+            .segments
+            .iter()
+            .map(|segment| on_device(segment.parameters, segment.blocks.len() as u64 * block.parameters))
+            .sum();
+        let resident = on_device(policy.embedding, embedding) + resident_blocks + on_device(policy.head, head);
+        let constants = constants(model, time, cut.micro_batch);
+        // At most two boundaries, and the gradients of two blocks, are on their way to the host.
+        let offloads = policy.segments.iter().any(|segment| segment.activations == Activations::Offload);
+        let host_blocks = policy.segments.iter().any(|segment| segment.parameters == Placement::Host);
+        let staging = if offloads { 2 * block.stream } else { 0 } + if host_blocks { 2 * block.parameters } else { 0 };
+        let workspace = POOL + staging;
+        let base = Usage { parameters: resident, optimizer: 2 * resident, constants, workspace, ..Usage::default() };
+        let matrix_place = if model.tied { policy.embedding } else { policy.head };
+        // With several micro-batches the sink is full from the first one on.
+        let accumulating = cut.accumulation > 1;
+        let mut sink = if accumulating { resident } else { 0 };
+
+        let mut ledger = Self { moments: Vec::new() };
+        let mut held = Usage::default();
+        for segment in &policy.segments {
+            let uploaded = block.parameters - on_device(segment.parameters, block.parameters);
+            let blocks = segment.blocks.len() as u64;
+            let mut usage = base;
+            usage.gradients = sink;
+            usage.parameters += uploaded;
+            (usage.boundaries, usage.tapes) = (held.boundaries, held.tapes);
+            usage.live = block.forward + block.stream;
+            ledger.push(format!("forward of blocks {}", range(&segment.blocks)), usage);
+            match segment.activations {
+                Activations::Keep => {
+                    held.tapes += blocks * (block.stream + block.tape) + blocks * uploaded;
+                }
+                Activations::Recompute => held.boundaries += block.stream,
+                Activations::Offload => {}
+            }
+        }
+
+        let uploaded_matrix = matrix - on_device(matrix_place, matrix);
+        let mut usage = base;
+        (usage.boundaries, usage.tapes) = (held.boundaries, held.tapes);
+        usage.parameters += uploaded_matrix;
+        usage.gradients = sink + if accumulating { 0 } else { matrix };
+        usage.live = 3 * block.stream;
+        usage.logits = logits(model, time, cut);
+        ledger.push("loss".into(), usage);
+        if !accumulating {
+            sink += on_device(matrix_place, matrix)
+                + on_device(policy.head, head.saturating_sub(if model.tied { 0 } else { matrix }));
+        }
+
+        for segment in policy.segments.iter().rev() {
+            let blocks = segment.blocks.len() as u64;
+            let stays = on_device(segment.parameters, block.parameters);
+            let uploaded = block.parameters - stays;
+            let recomputed = match segment.activations {
+                Activations::Keep => 0,
+                Activations::Recompute => {
+                    held.boundaries -= block.stream;
+                    blocks * (block.stream + block.tape)
+                }
+                Activations::Offload => blocks * (block.stream + block.tape),
+            };
+            for left in (0..blocks).rev() {
+                let mut usage = base;
+                (usage.boundaries, usage.tapes) = (held.boundaries, held.tapes);
+                usage.parameters += if recomputed > 0 { uploaded * (left + 1) } else { 0 };
+                // The block's gradients are made beside what the sink already has of them.
+                usage.gradients = sink + block.parameters;
+                let tapes_left = recomputed / blocks * (left + 1);
+                usage.live = tapes_left + block.backward;
+                let number = segment.blocks.start as u64 + left;
+                ledger.push(format!("backward of block {number}"), usage);
+                if segment.activations == Activations::Keep {
+                    held.tapes -= block.stream + block.tape + uploaded;
+                }
+                if !accumulating {
+                    sink += stays;
+                }
+            }
+        }
+
+        let mut usage = base;
+        usage.gradients = sink + embedding;
+        usage.parameters += embedding - on_device(policy.embedding, embedding);
+        usage.live = 2 * block.stream;
+        ledger.push("backward of the embedding".into(), usage);
+
+        let mut usage = base;
+        usage.gradients = resident;
+        usage.live = largest_update(model, cut);
+        ledger.push("update".into(), usage);
+        ledger
+    }
+
+    /// The moment that takes most.
+    pub fn peak(&self) -> &Moment {
+        self.moments.iter().max_by_key(|moment| moment.usage.total()).expect("a walk has moments")
+    }
+
+    fn push(&mut self, name: String, usage: Usage) {
+        self.moments.push(Moment { name, usage });
+    }
+}
+
+impl BlockSizes {
+    fn of(model: &TransformerConfig, time: usize, rows: usize) -> Self {
+        let positions = (rows * time) as u64 * F32;
+        let [c, f] = [model.width, model.ffn_width()].map(|width| width as u64 * positions);
+        let q = (model.heads * model.head_width()) as u64 * positions;
+        let kv = (model.kv_heads() * model.head_width()) as u64 * positions;
+        let scores = (rows * model.heads * time * time) as u64 * F32;
+        let gated = model.mlp == Activation::Swiglu;
+        let qk_norm = if model.qk_norm { q + kv } else { 0 };
+        // Each norm leaves its result and the scaled one that the projections read; attention its scaled queries, keys,
+        // values, weights and mixture; the feed-forward network its hidden values before and after the activation.
+        let mlp = if gated { 3 * f } else { 2 * f };
+        let tape = 4 * c + 2 * q + 2 * kv + qk_norm + scores + mlp;
+        // The two places that can be the peak of the backward pass.
+        let in_mlp = c + if gated { 2 * f } else { f };
+        let in_attention = (c + 2 * scores).saturating_sub(mlp + 2 * c);
+        let forward = (2 * c + mlp).max(2 * c + q + 2 * kv + 2 * scores);
+        Self {
+            stream: c,
+            tape,
+            backward: c + in_mlp.max(in_attention),
+            forward,
+            parameters: ParameterCount::of(model).block as u64 * F32,
+        }
+    }
+}
+
+/// Logits, exponentials, the gradient, and the products that a chunk adds to sums.
+fn logits(model: &TransformerConfig, time: usize, cut: &Cut) -> u64 {
+    let positions = cut.micro_batch * time;
+    let chunk = cut.logits_chunk.clamp(1, positions);
+    let one = (chunk * model.vocab_size) as u64 * F32;
+    let shard = (model.vocab_shards()[0] * model.width) as u64 * F32;
+    let sums = if chunk < positions || cut.accumulation > 1 { shard } else { 0 };
+    3 * one + sums
+}
+
+fn constants(model: &TransformerConfig, time: usize, rows: usize) -> u64 {
+    let mut windows: Vec<Option<usize>> = (0..model.layers).map(|layer| model.window(layer)).collect();
+    windows.sort_unstable();
+    windows.dedup();
+    let rope = match model.positions {
+        hearth_model::Positions::Rope => 2 * time * model.head_width() + model.head_width() * model.head_width(),
+        hearth_model::Positions::Learned => 0,
+    };
+    (windows.len() * time * time + rope + 2 * rows * time) as u64 * F32
+}
+
+/// New moments and weights of the largest parameter, before the old ones go.
+fn largest_update(model: &TransformerConfig, cut: &Cut) -> u64 {
+    let shard = if cut.policy.embedding == Placement::Device { model.vocab_shards()[0] * model.width } else { 0 };
+    (shard.max(model.width * model.ffn_width()) as u64) * F32
+}
+
+fn range(blocks: &std::ops::Range<usize>) -> String {
+    if blocks.len() == 1 { blocks.start.to_string() } else { format!("{} to {}", blocks.start, blocks.end - 1) }
+}

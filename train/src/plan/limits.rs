@@ -1,0 +1,38 @@
+//! What a device can hold and bind.
+
+use hearth_model::{Positions, TransformerConfig};
+
+use super::Cut;
+
+/// A device's limits, in bytes where nothing else is said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Memory that the step may take, where it is known.
+    pub memory: Option<u64>,
+    /// Largest tensor: the smaller of the largest buffer and the largest binding. `None` on the CPU.
+    pub tensor: Option<u64>,
+}
+
+impl Limits {
+    /// The largest tensor of a step that is cut this way, with its name.
+    pub fn largest_tensor(model: &TransformerConfig, time: usize, cut: &Cut) -> (&'static str, u64) {
+        let positions = cut.micro_batch * time;
+        let shard = model.vocab_shards()[0];
+        let queries = model.heads * model.head_width();
+        let sizes = [
+            ("the attention scores [B, H, T, T]", cut.micro_batch * model.heads * time * time),
+            ("the feed-forward activations [B, T, F]", positions * model.ffn_width()),
+            ("the residual stream [B, T, C]", positions * model.width.max(queries)),
+            ("a chunk of logits", cut.logits_chunk.min(positions) * shard),
+            ("a shard of the token matrix", shard * model.width),
+            ("a feed-forward matrix [C, F]", model.width * model.ffn_width()),
+            ("a projection of attention [C, H*D]", model.width * queries),
+            (
+                "the learned positions [T, C]",
+                if model.positions == Positions::Learned { model.context_length * model.width } else { 0 },
+            ),
+        ];
+        let largest = sizes.into_iter().max_by_key(|(_, elements)| *elements).expect("the list is not empty");
+        (largest.0, (largest.1 * size_of::<f32>()) as u64)
+    }
+}

@@ -1,0 +1,109 @@
+//! All ways to cut a step, and those of them that nothing beats.
+
+use hearth_model::TransformerConfig;
+
+use super::{Cut, Ledger, Limits, Plan, Rates};
+use crate::walk::{Activations, Placement, Policy, Segment};
+
+/// A plan must be so much smaller than another to be worth its time.
+const WORTH_IT: f64 = 0.97;
+
+/// The plans for a step of `micro_batch * accumulation` sequences that nothing beats in both memory and time, from the
+/// smallest to the fastest.
+///
+/// Micro-batches are at most `micro_batch` sequences. Plans whose tensors the device cannot bind are left out, so the
+/// list may be empty; `limits.memory` is not looked at.
+pub fn plans(
+    model: &TransformerConfig,
+    time: usize,
+    micro_batch: usize,
+    accumulation: usize,
+    limits: &Limits,
+    rates: &Rates,
+) -> Vec<Plan> {
+    let mut found: Vec<Plan> = cuts(model, time, micro_batch, accumulation)
+        .filter(|cut| limits.tensor.is_none_or(|most| Limits::largest_tensor(model, time, cut).1 <= most))
+        .map(|cut| plan(model, time, cut, rates))
+        .collect();
+    found.sort_by(|a, b| a.seconds.total_cmp(&b.seconds).then(a.peak_bytes().cmp(&b.peak_bytes())));
+    let mut best: Vec<Plan> = Vec::new();
+    for plan in found {
+        let smaller = |than: &Plan| (plan.peak_bytes() as f64) < WORTH_IT * than.peak_bytes() as f64;
+        if best.last().is_none_or(smaller) {
+            best.push(plan);
+        }
+    }
+    best.reverse();
+    best
+}
+
+/// What a cut is predicted to take.
+pub fn plan(model: &TransformerConfig, time: usize, cut: Cut, rates: &Rates) -> Plan {
+    let peak = Ledger::of(model, time, &cut).peak().clone();
+    Plan { seconds: rates.seconds(model, time, &cut), peak, cut }
+}
+
+/// Micro-batches that divide the batch, chunks of logits, recomputed first blocks in groups, and what lives on the host.
+fn cuts(model: &TransformerConfig, time: usize, micro_batch: usize, accumulation: usize) -> impl Iterator<Item = Cut> {
+    let layers = model.layers;
+    let batch = micro_batch * accumulation;
+    let rows = (1..=micro_batch).filter(move |rows| batch.is_multiple_of(*rows));
+    rows.flat_map(move |rows| {
+        let chunks = logits_chunks(model, rows * time);
+        policies(layers).flat_map(move |policy| {
+            chunks.clone().into_iter().map(move |logits_chunk| Cut {
+                micro_batch: rows,
+                accumulation: batch / rows,
+                logits_chunk,
+                policy: policy.clone(),
+            })
+        })
+    })
+}
+
+/// Positions that fill 32, 8 and 2 MiB of logits; each once.
+fn logits_chunks(model: &TransformerConfig, positions: usize) -> Vec<usize> {
+    let mut chunks: Vec<usize> =
+        [32, 8, 2].map(|mib: usize| ((mib << 20) / (size_of::<f32>() * model.vocab_size)).clamp(1, positions)).to_vec();
+    chunks.dedup();
+    chunks
+}
+
+/// The last blocks are kept, for their tapes are used first; the others are recomputed in groups.
+fn policies(layers: usize) -> impl Iterator<Item = Policy> {
+    let places = [
+        (Placement::Device, Placement::Device),
+        (Placement::Device, Placement::Host),
+        (Placement::Host, Placement::Host),
+    ];
+    places.into_iter().flat_map(move |(ends, parameters)| {
+        let recomputed = spread(layers);
+        recomputed.into_iter().flat_map(move |recomputed| {
+            let groups = (1..=recomputed.max(1)).filter(move |group| *group == 1 || group * group <= 4 * recomputed);
+            groups.flat_map(move |group| {
+                let kinds = if recomputed == 0 {
+                    vec![Activations::Keep]
+                } else {
+                    vec![Activations::Recompute, Activations::Offload]
+                };
+                kinds.into_iter().map(move |activations| {
+                    let mut segments = Policy::uniform(recomputed, group, activations, parameters).segments;
+                    segments.extend((recomputed..layers).map(|block| Segment {
+                        blocks: block..block + 1,
+                        activations: Activations::Keep,
+                        parameters,
+                    }));
+                    Policy { embedding: ends, segments, head: ends }
+                })
+            })
+        })
+    })
+}
+
+/// At most 25 numbers from 0 to `layers`, both included.
+fn spread(layers: usize) -> Vec<usize> {
+    let step = layers.div_ceil(24).max(1);
+    let mut numbers: Vec<usize> = (0..layers).step_by(step).collect();
+    numbers.push(layers);
+    numbers
+}
