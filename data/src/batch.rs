@@ -24,6 +24,17 @@ impl Batch {
     pub fn counted(&self) -> usize {
         self.targets.iter().filter(|&&target| target != IGNORED).count()
     }
+
+    /// The same windows in batches of at most `rows`, in order.
+    pub fn split(&self, rows: usize) -> impl Iterator<Item = Self> {
+        let tokens = rows.max(1) * self.time;
+        self.inputs.chunks(tokens).zip(self.targets.chunks(tokens)).map(|(inputs, targets)| Self {
+            inputs: inputs.to_vec(),
+            targets: targets.to_vec(),
+            rows: inputs.len() / self.time,
+            time: self.time,
+        })
+    }
 }
 
 /// All batches of one stream, by position. Calls are pure: the same arguments give the same batch.

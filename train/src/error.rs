@@ -32,6 +32,14 @@ pub enum TrainError {
         /// The folder.
         path: PathBuf,
     },
+    /// The device refused memory in the first steps.
+    #[error("the device refused memory for a step that takes about {} MiB: {reason}", bytes >> 20)]
+    OutOfMemory {
+        /// What the plan predicted.
+        bytes: u64,
+        /// What the device said.
+        reason: String,
+    },
     /// The device cannot be had.
     #[error("{0}")]
     Device(String),

@@ -1,6 +1,10 @@
 //! One training step: micro-batches, accumulation, clipping, update.
 
-use burn::{optim::ModuleOptimizer, tensor::Tensor};
+use burn::{
+    module::{Module, ModuleVisitor, Param},
+    optim::ModuleOptimizer,
+    tensor::{Device, Tensor},
+};
 use hearth_data::Batch;
 use hearth_model::{Key, Transformer};
 
@@ -98,10 +102,33 @@ impl Trainer {
         StepOutcome { loss, grad_norm, learning_rate }
     }
 
+    /// A number that depends on every parameter on the device, `[1]`: reading it says whether all of them could be made.
+    pub fn witness(&self) -> Tensor<1> {
+        let mut witness = Witness { device: self.walk.device.clone(), sum: Tensor::zeros([1], &self.walk.device) };
+        self.model().visit(&mut witness);
+        witness.sum
+    }
+
     /// The summed loss `[1]` of a batch without dropout or gradients, in nats.
     ///
     /// `model` is [`Trainer::model`] without autodiff (`.valid()`).
     pub fn evaluate(&self, model: &Transformer, batch: &Batch) -> Tensor<1> {
         self.walk.evaluate(model, MicroBatch::new(batch, &self.walk.device))
+    }
+}
+
+/// Sums one element of each parameter.
+struct Witness {
+    device: Device,
+    sum: Tensor<1>,
+}
+
+impl ModuleVisitor for Witness {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let value = param.val().without_autodiff();
+        if value.device() == self.device {
+            let first = value.slice(std::array::from_fn::<_, D, _>(|_| 0..1)).reshape([1]);
+            self.sum = self.sum.clone() + first;
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! What a run is: one TOML file, every field with its unit and its default.
 
+mod memory;
 mod read;
 mod validate;
 
@@ -7,6 +8,7 @@ use std::path::PathBuf;
 
 use hearth_data::TokenizerKind;
 use hearth_model::TransformerConfig;
+pub use memory::{MemoryConfig, PolicyKind, SegmentRule};
 use serde::{Deserialize, Serialize};
 
 use crate::optim::{OptimizerConfig, Schedule};
@@ -25,6 +27,9 @@ pub struct TrainConfig {
     /// How many sequences a step has.
     #[serde(default)]
     pub batch: BatchConfig,
+    /// What a step may spend on memory.
+    #[serde(default)]
+    pub memory: MemoryConfig,
     /// AdamW and clipping.
     #[serde(default)]
     pub optimizer: OptimizerConfig,
@@ -66,7 +71,7 @@ pub struct DataConfig {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct BatchConfig {
-    /// Sequences that are on the device at once. Default 8.
+    /// Sequences that are on the device at once; under `memory.policy = "auto"` at most. Default 8.
     pub micro_batch: usize,
     /// Micro-batches whose gradients are summed before an update. Default 1.
     pub accumulation: usize,

@@ -45,8 +45,10 @@ impl TrainConfig {
         {
             *text = folder.join(text.as_str()).display().to_string();
         }
+        expand_memory(&mut table);
         for setting in settings {
             set(&mut table, setting)?;
+            expand_memory(&mut table);
         }
         expand_preset(&mut table)?;
         let config: Self = serde_path_to_error::deserialize(Value::Table(table)).map_err(|error| {
@@ -78,6 +80,14 @@ fn set(table: &mut Table, setting: &str) -> Result<(), TrainError> {
     }
     inner.insert(last.into(), value);
     Ok(())
+}
+
+/// Replaces `memory = "NAME"` by `memory.policy = "NAME"`.
+fn expand_memory(table: &mut Table) {
+    if let Some(memory @ Value::String(_)) = table.get_mut("memory") {
+        let policy = std::mem::replace(memory, Value::Table(Table::new()));
+        memory.as_table_mut().expect("just made").insert("policy".into(), policy);
+    }
 }
 
 /// Replaces `model.preset` by the fields that it stands for; fields written beside it win.
@@ -137,10 +147,17 @@ mod tests {
         assert!(syntax.starts_with("run.toml: line 2: "), "{syntax}");
         let preset = error(MINIMAL, &["model.preset=gpt5"]);
         assert!(preset.starts_with("unknown preset \"gpt5\"; the presets are shakespeare-cpu"), "{preset}");
+        let missing = error(MINIMAL, &["memory=keep", "memory.segments=[{segment = \"blocks.4\"}]"]);
+        assert!(
+            missing.contains("memory.segments: \"blocks.4\" is not there: this model has blocks.0 to"),
+            "{missing}"
+        );
+        let policy = error(MINIMAL, &["memory=sparse"]);
+        assert!(policy.starts_with("run.toml: memory.policy: unknown variant `sparse`"), "{policy}");
         let endless = error(MINIMAL, &["limits.steps=0"]);
         assert!(endless.contains("set limits.steps or limits.tokens"), "{endless}");
         assert_eq!(error(MINIMAL, &["seed"]), "--set seed: must read section.field=value");
-        for message in [unknown, kind, heads, syntax, preset, endless] {
+        for message in [unknown, kind, heads, syntax, preset, missing, policy, endless] {
             assert!(!message.contains('\n'), "{message}");
         }
     }

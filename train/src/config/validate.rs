@@ -24,6 +24,9 @@ impl TrainConfig {
                 return refuse(field, &value, "must be from 1 to 1048576");
             }
         }
+        self.memory
+            .policy(self.model.layers)
+            .map_err(|reason| TrainError::Config { source_name: source.into(), reason })?;
         if self.limits.steps == 0 && self.limits.tokens == 0 {
             return refuse("limits.steps", &0, "set limits.steps or limits.tokens, or the run would never end");
         }

@@ -3,8 +3,8 @@
 use burn::tensor::{Device, wgpu::WgpuSetup};
 use wgpu::{AdapterInfo, Backends, DeviceType, DownlevelFlags, Features, Instance, InstanceDescriptor, Limits};
 
-use super::OpenDevice;
-use crate::TrainError;
+use super::{OpenDevice, memory};
+use crate::{TrainError, plan};
 
 /// One adapter, not opened yet.
 #[derive(Clone, Debug)]
@@ -76,11 +76,25 @@ impl Adapter {
         self.adapter.features().contains(Features::SUBGROUP)
     }
 
+    /// Bytes of its own memory that a run may take, where that can be known.
+    pub fn memory(&self) -> Option<u64> {
+        memory::of_adapter(&self.adapter)
+    }
+
     /// Opens a logical device with all of the adapter's limits.
     ///
     /// # Errors
     /// An adapter without compute shaders, or one that refuses.
     pub fn open(self) -> Result<OpenDevice, TrainError> {
+        let limits = self.limits.clone();
+        self.open_within(limits)
+    }
+
+    /// As [`Adapter::open`], with these limits and no more.
+    ///
+    /// # Errors
+    /// As [`Adapter::open`], or limits beyond the adapter's.
+    pub fn open_within(self, limits: Limits) -> Result<OpenDevice, TrainError> {
         let name = format!("{} ({}, {})", self.info.name, self.info.backend, self.kind());
         let fail = |reason: String| TrainError::Device(format!("wgpu:{} {name}: {reason}", self.index));
         if !self.adapter.get_downlevel_capabilities().flags.contains(DownlevelFlags::COMPUTE_SHADERS) {
@@ -91,12 +105,16 @@ impl Adapter {
         let request = wgpu::DeviceDescriptor {
             label: Some("hearth"),
             required_features: features,
-            required_limits: self.limits.clone(),
+            required_limits: limits.clone(),
             memory_hints: wgpu::MemoryHints::MemoryUsage,
             ..Default::default()
         };
         let (device, queue) =
             pollster::block_on(self.adapter.request_device(&request)).map_err(|error| fail(error.to_string()))?;
+        let limits = plan::Limits {
+            memory: self.memory(),
+            tensor: Some(limits.max_buffer_size.min(limits.max_storage_buffer_binding_size)),
+        };
         let setup =
             WgpuSetup { instance: self.instance, adapter: self.adapter, device, queue, backend: self.info.backend };
         let device = Device::wgpu_options()
@@ -105,6 +123,6 @@ impl Adapter {
             .map_err(|error| TrainError::Device(format!("wgpu:{} {name}: {error}", self.index)))?;
         let note = (self.info.device_type == DeviceType::Cpu)
             .then(|| "this is a software adapter: right, but far slower than --device cpu".to_string());
-        Ok(OpenDevice { device, name, compiles_kernels: true, note })
+        Ok(OpenDevice { device, name, limits, compiles_kernels: true, note })
     }
 }

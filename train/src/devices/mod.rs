@@ -1,6 +1,7 @@
 //! Which device trains: the CPU backend or a wgpu adapter.
 
 mod adapter;
+mod memory;
 mod peak;
 
 use std::{fmt, str::FromStr};
@@ -10,7 +11,7 @@ use burn::tensor::Device;
 pub use adapter::{Adapter, adapters};
 pub use peak::matmul_flops;
 
-use crate::TrainError;
+use crate::{TrainError, plan::Limits};
 
 /// What `--device` asks for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -56,6 +57,8 @@ pub struct OpenDevice {
     pub device: Device,
     /// What it is, for people.
     pub name: String,
+    /// What it can hold and bind.
+    pub limits: Limits,
     /// Whether kernels are compiled at first use.
     pub compiles_kernels: bool,
     /// Why it is not what was hoped for, if so: one sentence.
@@ -110,6 +113,7 @@ fn cpu(note: Option<String>) -> OpenDevice {
     OpenDevice {
         device: Device::flex(),
         name: format!("CPU, {threads} threads (Burn Flex)"),
+        limits: Limits { memory: memory::of_host(), tensor: None },
         compiles_kernels: false,
         note,
     }

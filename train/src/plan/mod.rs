@@ -3,17 +3,21 @@
 //! The planner takes the same walk as the step, with sizes in place of tensors ([`Ledger`]), over all the ways to cut the
 //! work, and keeps those that nothing beats in both memory and time.
 
+mod choose;
 mod cost;
 mod ledger;
 mod limits;
 mod search;
+mod table;
 
 use std::fmt;
 
+pub use choose::{Choice, choose, mib};
 pub use cost::Rates;
 pub use ledger::{Ledger, Moment, Usage};
 pub use limits::Limits;
 pub use search::{plan, plans};
+pub use table::Table;
 
 use crate::walk::Policy;
 

@@ -1,5 +1,6 @@
 //! The native driver of a run: data, device, the loop over steps, and what is left in the run's folder.
 
+mod first;
 mod folder;
 mod interrupt;
 mod steps;
@@ -11,7 +12,7 @@ use std::{
     time::Instant,
 };
 
-use burn::module::Module;
+use burn::{module::Module, tensor::Device};
 use hearth_data::{Batches, Tokenizer, Tokens};
 use hearth_model::{Flops, ParameterCount, TransformerConfig};
 
@@ -21,6 +22,7 @@ pub use interrupt::stop_on_ctrl_c;
 use crate::{
     TrainConfig, TrainError,
     devices::{OpenDevice, matmul_flops},
+    plan::{Choice, Cut, Rates, choose, mib},
     report::{FrontKind, Report},
     step::{StepOptions, Trainer},
     walk::Walk,
@@ -93,7 +95,6 @@ impl Run {
         if let Some(note) = &device.note {
             report.note(note);
         }
-        let model = config.model.init(config.seed, &device.device.clone().autodiff())?;
         if device.compiles_kernels {
             report.note(
                 "compiling and choosing kernels for this device: the first steps are slow, later runs reuse them",
@@ -101,38 +102,38 @@ impl Run {
         }
         let peak_flops = matmul_flops(&device.device);
         let flops_per_token = Flops::per_sequence(&config.model, context).training / context as f64;
-        let mut walk = Walk::new(&config.model, context, &device.device);
-        walk.loss.z_loss = config.loss.z_loss;
-        let trainer = Trainer::new(
-            model,
-            walk,
-            StepOptions {
-                optimizer: config.optimizer.clone(),
-                schedule: config.schedule.clone(),
-                total_steps,
-                seed: config.seed,
-            },
-        );
+        let rates = Rates { flops: peak_flops, ..Rates::default() };
+        let mut choice = choose(&config, &device.limits, &rates)?;
+        report.note(&plan_note(&choice));
         let mut run = Loop {
             throughput: Throughput::new(config.tokens_per_step(), flops_per_token / peak_flops),
+            trainer: trainer(&config, &choice.plan.cut, &device)?,
+            plan: choice.plan.clone(),
             config,
             tokenizer,
-            trainer,
             train,
             validation,
             report,
             start: Instant::now(),
             last_loss: f64::NAN,
+            evaluated_at_start: false,
             first_and_tenth: [None; 2],
         };
         let title = format!("{} · {}", model_name(&run.config.model), device.name);
-        let steps = match run.steps(total_steps, &stop) {
-            Ok(steps) => steps,
-            Err(error) => {
+        let steps = loop {
+            let error = match run.steps(total_steps, &stop) {
+                Ok(steps) => break steps,
+                Err(error) => error,
+            };
+            let smaller = choice.smaller().cloned();
+            let (TrainError::OutOfMemory { .. }, Some(plan)) = (&error, smaller) else {
                 // The curve up to the fault is worth seeing; the fault is what the user must hear of.
                 let _ = run.report.finish(&title);
                 return Err(error);
-            }
+            };
+            choice.plan = plan;
+            run.report.note(&format!("{error}; starting again with less: {}", plan_note(&choice)));
+            run = run.again(&choice.plan, &device)?;
         };
         let val_loss = run.evaluate(steps)?;
         if run.config.sample.every > 0 {
@@ -153,6 +154,28 @@ impl Run {
             interrupted: steps < total_steps,
         })
     }
+}
+
+/// A fresh model on its device or, where its parameters live in host memory, there.
+fn trainer(config: &TrainConfig, cut: &Cut, device: &OpenDevice) -> Result<Trainer, TrainError> {
+    let mut walk = Walk::new(&config.model, config.model.context_length, &device.device);
+    walk.loss.z_loss = config.loss.z_loss;
+    walk.loss.chunk = cut.logits_chunk;
+    walk.policy = cut.policy.clone();
+    let home = if cut.policy.uses_host() { Device::flex() } else { device.device.clone() };
+    let options = StepOptions {
+        optimizer: config.optimizer.clone(),
+        schedule: config.schedule.clone(),
+        total_steps: config.total_steps(),
+        seed: config.seed,
+    };
+    Ok(Trainer::new(config.model.init(config.seed, &home.autodiff())?, walk, options))
+}
+
+fn plan_note(choice: &Choice) -> String {
+    let Choice { plan, budget, .. } = choice;
+    let of = budget.map_or(String::new(), |budget| format!(" of {}", mib(budget)));
+    format!("a step is {}: about {}{of}", plan.cut, mib(plan.peak_bytes()))
 }
 
 /// Takes the vocabulary's size from the tokenizer, or checks that both agree.

@@ -10,9 +10,14 @@ use burn::{module::Module, tensor::Tensor};
 use hearth_data::{Batch, Batches, Tokenizer};
 use hearth_model::generate::{Sampling, generate};
 
-use super::throughput::Throughput;
+use super::{
+    first::{self, FIRST_STEPS},
+    throughput::Throughput,
+};
 use crate::{
     TrainConfig, TrainError,
+    devices::OpenDevice,
+    plan::{Cut, Plan},
     readback::Readback,
     report::{Event, Report},
     step::{StepOutcome, Trainer},
@@ -43,6 +48,8 @@ impl Pending {
 /// The loop's state.
 pub(super) struct Loop {
     pub config: TrainConfig,
+    /// How the batch is cut, and what it was predicted to take.
+    pub plan: Plan,
     pub tokenizer: Tokenizer,
     pub trainer: Trainer,
     pub train: Batches,
@@ -51,16 +58,22 @@ pub(super) struct Loop {
     pub throughput: Throughput,
     pub start: Instant,
     pub last_loss: f64,
+    pub evaluated_at_start: bool,
     pub first_and_tenth: [Option<f64>; 2],
 }
 
 impl Loop {
     /// Runs steps until the limit or a stop; returns how many.
+    ///
+    /// The first steps are reported once all of them have gone well, so that a run that starts again with less memory
+    /// leaves no trace in the metrics.
     pub fn steps(&mut self, total: u64, stop: &AtomicBool) -> Result<u64, TrainError> {
         let mut pending: Option<Pending> = None;
         let mut step = 0;
+        let mut early = Vec::new();
         while step < total && !stop.load(Ordering::Relaxed) {
-            if due(step, self.config.evaluation.every) {
+            if due(step, self.config.evaluation.every) && !(step == 0 && self.evaluated_at_start) {
+                self.evaluated_at_start = true;
                 self.settle(pending.take())?;
                 self.evaluate(step)?;
             }
@@ -68,28 +81,58 @@ impl Loop {
                 self.settle(pending.take())?;
                 self.sample()?;
             }
-            let batch = &self.config.batch;
-            let first = step * (batch.micro_batch * batch.accumulation) as u64;
-            let micro_batches: Vec<Batch> = (0..batch.accumulation)
-                .map(|index| self.train.batch(first + (index * batch.micro_batch) as u64, batch.micro_batch))
-                .collect();
-            let outcome = self.trainer.step(step, &micro_batches);
-            // The figures of a step are read once the next one is under way, so that the device never idles.
-            self.settle(pending.replace(Pending::new(step, outcome)))?;
-            if step == 0 {
-                self.settle(pending.take())?;
-            }
+            let micro_batches = self.micro_batches(step);
             step += 1;
+            if step <= FIRST_STEPS {
+                let outcome = first::step(&mut self.trainer, step - 1, &micro_batches, self.plan.peak_bytes())?;
+                early.push((self.start.elapsed(), Pending::new(step - 1, outcome)));
+                if step < FIRST_STEPS.min(total) {
+                    continue;
+                }
+                for (at, pending) in std::mem::take(&mut early) {
+                    self.settle_at(pending, at)?;
+                }
+                continue;
+            }
+            let outcome = self.trainer.step(step - 1, &micro_batches);
+            // The figures of a step are read once the next one is under way, so that the device never idles.
+            self.settle(pending.replace(Pending::new(step - 1, outcome)))?;
+        }
+        for (at, pending) in early {
+            self.settle_at(pending, at)?;
         }
         self.settle(pending)?;
         Ok(step)
     }
 
+    /// The run from its beginning under another plan, after what the last one held has been freed.
+    pub fn again(self, plan: &Plan, device: &OpenDevice) -> Result<Self, TrainError> {
+        let Self { config, trainer, .. } = self;
+        drop(trainer);
+        // What could not be made was said before; here only memory is given back.
+        let _ = device.device.sync();
+        device.device.memory_cleanup();
+        let trainer = super::trainer(&config, &plan.cut, device)?;
+        Ok(Self { config, trainer, plan: plan.clone(), start: Instant::now(), ..self })
+    }
+
+    /// The micro-batches of a step, cut as planned.
+    fn micro_batches(&self, step: u64) -> Vec<Batch> {
+        let Cut { micro_batch, accumulation, .. } = self.plan.cut;
+        let first = step * (micro_batch * accumulation) as u64;
+        (0..accumulation).map(|index| self.train.batch(first + (index * micro_batch) as u64, micro_batch)).collect()
+    }
+
     /// Reads a step's figures and reports them.
     fn settle(&mut self, pending: Option<Pending>) -> Result<(), TrainError> {
-        let Some(Pending { step, learning_rate, loss, grad_norm }) = pending else { return Ok(()) };
+        let Some(pending) = pending else { return Ok(()) };
+        self.settle_at(pending, self.start.elapsed())
+    }
+
+    /// As [`Loop::settle`] for a step that was done at `elapsed`.
+    fn settle_at(&mut self, pending: Pending, elapsed: Duration) -> Result<(), TrainError> {
+        let Pending { step, learning_rate, loss, grad_norm } = pending;
         let (loss, grad_norm) = (scalar(loss)?, scalar(grad_norm)?);
-        let elapsed = self.start.elapsed();
         self.throughput.step_done();
         if step == 0 {
             self.first_and_tenth[0] = Some(elapsed.as_secs_f64());
@@ -117,7 +160,9 @@ impl Loop {
     /// The mean loss over the fixed validation batches, nats per token, reported.
     pub fn evaluate(&mut self, step: u64) -> Result<f64, TrainError> {
         let model = self.trainer.model().valid();
-        let losses = self.validation.iter().map(|batch| self.trainer.evaluate(&model, batch));
+        let rows = self.plan.cut.micro_batch;
+        let parts = self.validation.iter().flat_map(|batch| batch.split(rows));
+        let losses = parts.map(|batch| self.trainer.evaluate(&model, &batch));
         let total = losses.reduce(Tensor::add).expect("there is at least one validation batch");
         let counted: usize = self.validation.iter().map(Batch::counted).sum();
         let val_loss = scalar(Readback::new(total))? / counted as f64;

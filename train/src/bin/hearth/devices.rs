@@ -31,6 +31,10 @@ impl Devices {
                 limits.max_compute_workgroup_storage_size / 1024,
                 limits.max_compute_workgroups_per_dimension,
             );
+            match adapter.memory() {
+                Some(bytes) => println!("        a run may take {} MiB", bytes / MIB),
+                None => println!("        memory unknown: give runs memory.budget_mib"),
+            }
             let yes = |has| if has { "yes" } else { "no" };
             println!("        f16 {}, subgroups {}", yes(adapter.has_f16()), yes(adapter.has_subgroups()));
         }

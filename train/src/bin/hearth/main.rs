@@ -3,6 +3,7 @@
 mod certify;
 mod devices;
 mod generate;
+mod plan;
 mod train;
 
 use std::process::ExitCode;
@@ -20,6 +21,7 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     Devices(devices::Devices),
+    Plan(plan::Plan),
     Train(train::Train),
     Generate(generate::Generate),
     Certify(certify::Certify),
@@ -30,6 +32,7 @@ fn main() -> ExitCode {
     env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("error,hearth=info")).init();
     let result = match arguments.command {
         Command::Devices(command) => command.run(),
+        Command::Plan(command) => command.run(),
         Command::Train(command) => command.run(),
         Command::Generate(command) => command.run(),
         Command::Certify(command) => command.run(),

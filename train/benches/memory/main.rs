@@ -1,13 +1,17 @@
 //! What a training step takes in memory and time under each policy, against plain Burn on the same model.
 //!
-//! `cargo bench -p hearth-train --bench memory -- [--device cpu|wgpu] [--model c512|gpt2] [--rows keep,recompute-1,..]
-//! [--out FOLDER]` prints a table. Each row runs in a process of its own: a first step, in which memory is sampled, and a
-//! second, which is timed. On wgpu, memory is what the device's pool has handed out; on the CPU, the resident set.
-//! With `--out` the samples go there as `DEVICE-MODEL.json`, from which `--plot FILE.svg` draws the picture.
+//! `cargo bench --workspace --bench memory -- [--device cpu|wgpu] [--model c512|gpt2] [--rows keep,recompute-1,..]
+//! [--out FOLDER]` prints a table. Each row runs in a process of its own and takes three steps: the first tunes
+//! kernels and makes the optimizer's state, the second is measured, the third is sampled. On wgpu the peak is what the
+//! device's pool has reserved, and samples are what it has handed out; on the CPU both are the resident set.
+//! With `--out` the figures go there as `DEVICE-MODEL.json`; `--plot FILE.svg` then draws the samples, and measures
+//! nothing.
+
+mod plot;
 
 use std::{
     fs,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::Command,
     sync::atomic::{AtomicBool, Ordering},
     time::{Duration, Instant},
@@ -54,6 +58,9 @@ struct Arguments {
     rows: Vec<String>,
     #[arg(long)]
     out: Option<PathBuf>,
+    /// Draws what an earlier `--out` wrote.
+    #[arg(long, requires = "out")]
+    plot: Option<PathBuf>,
     /// Cargo passes it.
     #[arg(long, hide = true)]
     bench: bool,
@@ -70,7 +77,9 @@ struct Row {
     state: u64,
     /// The planner's peak and its moment, for rows that it can plan.
     predicted: Option<(u64, String)>,
+    /// The largest sample.
     peak: u64,
+    /// The pool's, after the step; the resident set's peak on the CPU.
     reserved: u64,
     seconds: f64,
     loss: f32,
@@ -85,14 +94,19 @@ fn main() -> anyhow::Result<()> {
         println!("{}", serde_json::to_string(&measure(row, &config, rows, time, arguments.device)?)?);
         return Ok(());
     }
-    let names = if arguments.rows.is_empty() { ROWS.map(String::from).to_vec() } else { arguments.rows.clone() };
-    println!(
+    let title = format!(
         "{}: {} parameters, B {rows}, T {time}, {}",
         arguments.model,
         ParameterCount::of(&config).total,
         arguments.device
     );
-    println!("| policy | peak MiB | predicted MiB | above state MiB | reserved MiB | s/step | loss |");
+    let data = arguments.out.as_ref().map(|out| out.join(format!("{}-{}.json", arguments.device, arguments.model)));
+    if let (Some(picture), Some(data)) = (&arguments.plot, &data) {
+        return plot::draw(data, &title, picture);
+    }
+    let names = if arguments.rows.is_empty() { ROWS.map(String::from).to_vec() } else { arguments.rows.clone() };
+    println!("{title}");
+    println!("| policy | peak MiB | predicted MiB | above state MiB | most in use MiB | s/step | loss |");
     println!("|---|---|---|---|---|---|---|");
     let mut found: Vec<Row> = Vec::new();
     for name in names {
@@ -108,19 +122,18 @@ fn main() -> anyhow::Result<()> {
         let row: Row = serde_json::from_str(line)?;
         let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
         println!(
-            "| {name} | {:.1} | {} | {:.1} | {:.0} | {:.2} | {:.6} |",
-            mib(row.peak),
-            row.predicted.as_ref().map_or("".into(), |(bytes, at)| format!("{:.1} ({at})", mib(*bytes))),
-            mib(row.peak.saturating_sub(row.state)),
+            "| {name} | {:.0} | {} | {:.0} | {:.0} | {:.2} | {:.6} |",
             mib(row.reserved),
+            row.predicted.as_ref().map_or("".into(), |(bytes, at)| format!("{:.0} ({at})", mib(*bytes))),
+            mib(row.reserved.saturating_sub(row.state)),
+            mib(row.peak),
             row.seconds,
             row.loss
         );
         found.push(row);
-        if let Some(out) = &arguments.out {
-            fs::create_dir_all(out)?;
-            let file = out.join(format!("{}-{}.json", arguments.device, arguments.model));
-            fs::write(file, serde_json::to_string(&found)?)?;
+        if let Some(data) = &data {
+            fs::create_dir_all(data.parent().unwrap_or(Path::new(".")))?;
+            fs::write(data, serde_json::to_string(&found)?)?;
         }
     }
     Ok(())
@@ -218,10 +231,12 @@ fn measure(
         device.sync()?;
         anyhow::Ok((start.elapsed().as_secs_f64(), loss.wait()?.iter::<f32>().next().unwrap_or(f32::NAN)))
     };
-    // The first step makes the optimizer's moments and tunes kernels; the second is the one that counts.
+    // The first step makes the optimizer's moments and tunes kernels.
     run(0)?;
     device.memory_cleanup();
-    let (samples, reserved, (seconds, loss)) = sampled(&device, || run(1))?;
+    let (seconds, loss) = run(1)?;
+    let reserved = device.memory_pool_usage().map_or_else(resident_peak, |usage| usage.bytes_reserved);
+    let samples = sampled(&device, || run(2))?;
     let peak = samples.iter().map(|(_, bytes)| *bytes).max().unwrap_or(0);
     Ok(Row { name: name.into(), state, predicted, peak, reserved, seconds, loss, samples: thinned(samples) })
 }
@@ -277,8 +292,8 @@ fn plain(
     }))
 }
 
-/// Runs `work` while memory is read over and over; the samples, what the pool has reserved, and the result.
-fn sampled<R>(device: &Device, work: impl FnOnce() -> anyhow::Result<R>) -> anyhow::Result<(Vec<(f64, u64)>, u64, R)> {
+/// Runs `work` while memory is read over and over: shares of the time, and bytes.
+fn sampled<R>(device: &Device, work: impl FnOnce() -> anyhow::Result<R>) -> anyhow::Result<Vec<(f64, u64)>> {
     let done = AtomicBool::new(false);
     let start = Instant::now();
     let (samples, result) = std::thread::scope(|scope| {
@@ -295,8 +310,8 @@ fn sampled<R>(device: &Device, work: impl FnOnce() -> anyhow::Result<R>) -> anyh
         (sampler.join().expect("the sampler only reads"), result)
     });
     let total = start.elapsed().as_secs_f64();
-    let reserved = device.memory_pool_usage().map_or_else(resident_peak, |usage| usage.bytes_reserved);
-    Ok((samples.into_iter().map(|(at, bytes)| (at / total, bytes)).collect(), reserved, result?))
+    result?;
+    Ok(samples.into_iter().map(|(at, bytes)| (at / total, bytes)).collect())
 }
 
 fn memory_in_use(device: &Device) -> u64 {

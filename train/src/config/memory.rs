@@ -1,0 +1,198 @@
+//! What a step may spend on memory.
+
+use std::ops::Range;
+
+use serde::{Deserialize, Serialize};
+
+use crate::walk::{Activations, Placement, Policy, Segment};
+
+/// What a step may spend on memory. `memory = "recompute"` is short for `memory.policy = "recompute"`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct MemoryConfig {
+    /// `auto` (default), `keep`, `recompute` or `offload`.
+    pub policy: PolicyKind,
+    /// Device memory that the step may take, in MiB. 0 (default): nine tenths of what the device has, where that can be
+    /// known.
+    pub budget_mib: u64,
+    /// Blocks that are recomputed together, under `recompute` and `offload`. Default 1.
+    pub group: usize,
+    /// Where parameters and optimizer state live, `device` (default) or `host`; `auto` chooses itself.
+    pub parameters: Placement,
+    /// Segments that are treated otherwise; not under `auto`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub segments: Vec<SegmentRule>,
+}
+
+/// Who decides what is held for the backward pass.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PolicyKind {
+    /// The planner: the fastest that fits. It may lower `batch.micro_batch`, and raises `batch.accumulation` for it.
+    #[default]
+    Auto,
+    /// Everything is kept.
+    Keep,
+    /// Blocks are computed again in the backward pass.
+    Recompute,
+    /// As `recompute`, with their inputs in host memory.
+    Offload,
+}
+
+/// How one segment is treated.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SegmentRule {
+    /// `embedding`, `head`, `blocks.N` or `blocks.N-M`.
+    pub segment: String,
+    /// `keep`, `recompute` or `offload`; blocks only. Default: what `policy` says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub activations: Option<Activations>,
+    /// `device` or `host`. Default: what `parameters` says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parameters: Option<Placement>,
+}
+
+impl Default for MemoryConfig {
+    fn default() -> Self {
+        Self { policy: PolicyKind::Auto, budget_mib: 0, group: 1, parameters: Placement::Device, segments: Vec::new() }
+    }
+}
+
+impl MemoryConfig {
+    /// The policy for a model of `layers` blocks; `None` where the planner decides.
+    ///
+    /// # Errors
+    /// The field, its value and what is wrong with it, as one sentence.
+    pub fn policy(&self, layers: usize) -> Result<Option<Policy>, String> {
+        if self.group == 0 {
+            return Err("memory.group = 0: must be at least 1".into());
+        }
+        let activations = match self.policy {
+            PolicyKind::Auto if self.segments.is_empty() => return Ok(None),
+            PolicyKind::Auto => {
+                return Err("memory.segments: set memory.policy to keep, recompute or offload beside it, for auto \
+                            decides every segment itself"
+                    .into());
+            }
+            PolicyKind::Keep => Activations::Keep,
+            PolicyKind::Recompute => Activations::Recompute,
+            PolicyKind::Offload => Activations::Offload,
+        };
+        let mut policy = Policy { embedding: self.parameters, segments: Vec::new(), head: self.parameters };
+        let mut ruled: Vec<Segment> = Vec::new();
+        for rule in &self.segments {
+            let parameters = rule.parameters.unwrap_or(self.parameters);
+            let end = match rule.segment.as_str() {
+                "embedding" => &mut policy.embedding,
+                "head" => &mut policy.head,
+                _ => {
+                    let blocks = rule.blocks(layers)?;
+                    if let Some(other) =
+                        ruled.iter().find(|it| it.blocks.start < blocks.end && blocks.start < it.blocks.end)
+                    {
+                        let (start, end) = (other.blocks.start, other.blocks.end - 1);
+                        return Err(rule.refuse(format!("overlaps the segment of blocks {start} to {end}")));
+                    }
+                    let activations = rule.activations.unwrap_or(activations);
+                    ruled.push(Segment { blocks, activations, parameters });
+                    continue;
+                }
+            };
+            if rule.activations.is_some() {
+                return Err(rule.refuse("has no activations to choose for, only parameters".into()));
+            }
+            *end = parameters;
+        }
+        ruled.sort_by_key(|segment| segment.blocks.start);
+        let mut next = 0;
+        let mut fill = |segments: &mut Vec<Segment>, end: usize| {
+            let free = Policy::uniform(end - next, self.group, activations, self.parameters).segments.into_iter();
+            segments.extend(free.map(|it| Segment { blocks: it.blocks.start + next..it.blocks.end + next, ..it }));
+            next = end;
+        };
+        for segment in ruled {
+            fill(&mut policy.segments, segment.blocks.start);
+            let end = segment.blocks.end;
+            policy.segments.push(segment);
+            fill(&mut policy.segments, end);
+            policy.segments.retain(|segment| !segment.blocks.is_empty());
+        }
+        fill(&mut policy.segments, layers);
+        Ok(Some(policy))
+    }
+}
+
+impl SegmentRule {
+    fn blocks(&self, layers: usize) -> Result<Range<usize>, String> {
+        let numbers = self.segment.strip_prefix("blocks.").and_then(|text| {
+            let (first, last) = text.split_once('-').unwrap_or((text, text));
+            Some((first.parse::<usize>().ok()?, last.parse::<usize>().ok()?))
+        });
+        let Some((first, last)) = numbers else {
+            return Err(self.refuse("is no segment: give embedding, head, blocks.N or blocks.N-M".into()));
+        };
+        if first > last || last >= layers {
+            return Err(self.refuse(format!("is not there: this model has blocks.0 to blocks.{}", layers - 1)));
+        }
+        Ok(first..last + 1)
+    }
+
+    fn refuse(&self, reason: String) -> String {
+        format!("memory.segments: \"{}\" {reason}", self.segment)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rule(segment: &str, activations: Option<Activations>, parameters: Option<Placement>) -> SegmentRule {
+        SegmentRule { segment: segment.into(), activations, parameters }
+    }
+
+    #[test]
+    fn rules_stand_between_groups_of_the_rest() {
+        let config = MemoryConfig {
+            policy: PolicyKind::Recompute,
+            group: 2,
+            segments: vec![
+                rule("blocks.3-4", Some(Activations::Keep), None),
+                rule("blocks.0", None, Some(Placement::Host)),
+                rule("head", None, Some(Placement::Host)),
+            ],
+            ..MemoryConfig::default()
+        };
+        let policy = config.policy(7).unwrap().unwrap();
+        let found: Vec<_> =
+            policy.segments.iter().map(|it| (it.blocks.clone(), it.activations, it.parameters)).collect();
+        assert_eq!(
+            found,
+            [
+                (0..1, Activations::Recompute, Placement::Host),
+                (1..3, Activations::Recompute, Placement::Device),
+                (3..5, Activations::Keep, Placement::Device),
+                (5..7, Activations::Recompute, Placement::Device),
+            ]
+        );
+        assert_eq!((policy.embedding, policy.head), (Placement::Device, Placement::Host));
+    }
+
+    #[test]
+    fn segments_that_are_not_there_are_refused() {
+        let error = |policy: PolicyKind, segments: Vec<SegmentRule>| {
+            MemoryConfig { policy, segments, ..MemoryConfig::default() }.policy(4).unwrap_err()
+        };
+        let one = |segment: &str| error(PolicyKind::Keep, vec![rule(segment, Some(Activations::Keep), None)]);
+        assert_eq!(one("blocks.4"), "memory.segments: \"blocks.4\" is not there: this model has blocks.0 to blocks.3");
+        assert!(one("blocks.2-9").contains("blocks.0 to blocks.3"));
+        assert!(one("blocks.3-2").contains("is not there"));
+        for nonsense in ["block.1", "blocks.", "blocks.-1", "blocks.1-x", "tail"] {
+            assert!(one(nonsense).contains("is no segment"), "{nonsense}");
+        }
+        assert!(one("head").contains("only parameters"));
+        let both = vec![rule("blocks.0-2", None, None), rule("blocks.2", None, None)];
+        assert!(error(PolicyKind::Keep, both.clone()).contains("overlaps the segment of blocks 0 to 2"));
+        assert!(error(PolicyKind::Auto, both).contains("auto decides every segment itself"));
+    }
+}

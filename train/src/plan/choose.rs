@@ -1,0 +1,118 @@
+//! From a configuration and a device to the plan of a run.
+
+use super::{Cut, Limits, Plan, Rates, plan, plans};
+use crate::{TrainConfig, TrainError, walk::Policy};
+
+/// The plan of a run, and what could have been.
+#[derive(Clone, Debug)]
+pub struct Choice {
+    /// What is done.
+    pub plan: Plan,
+    /// Those that nothing beats in both memory and time, from the smallest to the fastest.
+    pub frontier: Vec<Plan>,
+    /// Bytes that the step may take, where they are known.
+    pub budget: Option<u64>,
+}
+
+/// A plan must be so much smaller than one that did not fit.
+const SMALLER: f64 = 0.85;
+
+impl Choice {
+    /// The next smaller plan, for when a device refuses this one.
+    pub fn smaller(&self) -> Option<&Plan> {
+        let small_enough = |plan: &&Plan| (plan.peak_bytes() as f64) < SMALLER * self.plan.peak_bytes() as f64;
+        self.frontier.iter().rev().find(small_enough)
+    }
+
+    /// The next faster plan, which takes more memory.
+    pub fn faster(&self) -> Option<&Plan> {
+        self.frontier.iter().find(|plan| plan.seconds < self.plan.seconds && plan.peak_bytes() > self.plan.peak_bytes())
+    }
+}
+
+/// The fastest plan within the budget; or, where the configuration sets a policy, that one.
+///
+/// # Errors
+/// A budget too small for any plan, which names the smallest that would do; tensors that the device cannot bind.
+pub fn choose(config: &TrainConfig, limits: &Limits, rates: &Rates) -> Result<Choice, TrainError> {
+    let (model, time) = (&config.model, config.model.context_length);
+    let (rows, accumulation) = (config.batch.micro_batch, config.batch.accumulation);
+    let refuse = |reason: String| TrainError::Config { source_name: "memory".into(), reason };
+    let budget = match config.memory.budget_mib {
+        0 => limits.memory,
+        mib => Some(mib << 20),
+    };
+    let frontier = plans(model, time, rows, accumulation, limits, rates);
+    let fits = |plan: &Plan| budget.is_none_or(|budget| plan.peak_bytes() <= budget);
+    let plan = match config.memory.policy(model.layers).map_err(refuse)? {
+        None => {
+            let fastest = frontier.iter().rev().find(|plan| fits(plan));
+            fastest.cloned().ok_or_else(|| refuse(nothing_fits(config, limits, budget, frontier.first())))?
+        }
+        Some(policy) => {
+            let set = plan(model, time, set_cut(config, policy), rates);
+            let (name, bytes) = Limits::largest_tensor(model, time, &set.cut);
+            if let Some(most) = limits.tensor.filter(|most| bytes > *most) {
+                return Err(refuse(format!(
+                    "{name} would take {}, and this device binds at most {}: lower batch.micro_batch = {rows}, or give \
+                     memory.policy = \"auto\"",
+                    mib(bytes),
+                    mib(most)
+                )));
+            }
+            if !fits(&set) {
+                return Err(refuse(set_policy_does_not_fit(&set, budget, frontier.first())));
+            }
+            set
+        }
+    };
+    Ok(Choice { plan, frontier, budget })
+}
+
+/// Why no plan will do, and what would.
+fn nothing_fits(config: &TrainConfig, limits: &Limits, budget: Option<u64>, smallest: Option<&Plan>) -> String {
+    let Some(smallest) = smallest else {
+        let one = Cut { micro_batch: 1, logits_chunk: 1, ..set_cut(config, Policy::keep(config.model.layers)) };
+        let (name, bytes) = Limits::largest_tensor(&config.model, config.model.context_length, &one);
+        return format!(
+            "{name} of one sequence would take {}, and this device binds at most {}: make the model or \
+             model.context_length smaller",
+            mib(bytes),
+            limits.tensor.map_or("less".into(), mib)
+        );
+    };
+    format!(
+        "no plan fits in {}: the smallest takes {} ({}); give memory.budget_mib = {} or more, or make the model or \
+         model.context_length smaller",
+        budget.map_or("the device".into(), mib),
+        mib(smallest.peak_bytes()),
+        smallest.cut,
+        smallest.peak_bytes().div_ceil(1 << 20),
+    )
+}
+
+fn set_policy_does_not_fit(set: &Plan, budget: Option<u64>, smallest: Option<&Plan>) -> String {
+    let down_to = smallest.map_or(String::new(), |smallest| format!(", down to {}", mib(smallest.peak_bytes())));
+    format!(
+        "the policy that is set takes {} of {}: memory.policy = \"auto\" finds what fits{down_to}; or raise \
+         memory.budget_mib",
+        mib(set.peak_bytes()),
+        budget.map_or("the device".into(), mib),
+    )
+}
+
+fn set_cut(config: &TrainConfig, policy: Policy) -> Cut {
+    let logits_chunk = hearth_model::CrossEntropy::of(&config.model).chunk;
+    let positions = config.batch.micro_batch * config.model.context_length;
+    Cut {
+        micro_batch: config.batch.micro_batch,
+        accumulation: config.batch.accumulation,
+        logits_chunk: logits_chunk.min(positions),
+        policy,
+    }
+}
+
+/// Bytes in words.
+pub fn mib(bytes: u64) -> String {
+    format!("{} MiB", bytes.div_ceil(1 << 20))
+}

@@ -1,0 +1,48 @@
+//! A plan as a table for people.
+
+use std::fmt;
+
+use hearth_model::{ParameterCount, TransformerConfig};
+
+use super::{Choice, Plan, choose::mib};
+
+/// Prints a choice: what takes how much, what was chosen, and the neighbours.
+pub struct Table<'a> {
+    /// The model that is planned for.
+    pub model: &'a TransformerConfig,
+    /// What was chosen.
+    pub choice: &'a Choice,
+}
+
+impl fmt::Display for Table<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { model, choice } = self;
+        let Choice { plan, budget, .. } = choice;
+        let parameters = ParameterCount::of(model).total;
+        writeln!(f, "{parameters} parameters, windows of {} tokens", model.context_length)?;
+        writeln!(f, "step      {}", plan.cut)?;
+        writeln!(f, "          logits of {} positions at once", plan.cut.logits_chunk)?;
+        writeln!(
+            f,
+            "peak      {} of {}, at: {}",
+            mib(plan.peak_bytes()),
+            budget.map_or("unknown".into(), mib),
+            plan.peak.name
+        )?;
+        for (name, bytes) in plan.peak.usage.parts().into_iter().filter(|(_, bytes)| *bytes > 0) {
+            writeln!(f, "  {name:18}{:>10.1} MiB", bytes as f64 / f64::from(1 << 20))?;
+        }
+        let neighbour = |f: &mut fmt::Formatter<'_>, word: &str, other: Option<&Plan>| match other {
+            Some(other) => writeln!(
+                f,
+                "{word:10}{}, {:.2} times as long: {}",
+                mib(other.peak_bytes()),
+                other.seconds / plan.seconds,
+                other.cut
+            ),
+            None => writeln!(f, "{word:10}none"),
+        };
+        neighbour(f, "smaller", choice.smaller())?;
+        neighbour(f, "faster", choice.faster())
+    }
+}

@@ -1,0 +1,188 @@
+//! Memory as planned: predictions against the pool, a model larger than its budget, WebGPU's default limits, refusals.
+//!
+//! The tests take turns: memory is measured, so nothing else may run in this process.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicBool};
+
+use burn::{module::Module, tensor::Device};
+use hearth_data::Batch;
+use hearth_model::{CrossEntropy, TransformerConfig, preset};
+use hearth_train::{
+    TrainConfig,
+    devices::{Adapter, OpenDevice, adapters},
+    optim::{OptimizerConfig, Schedule, ScheduleKind},
+    plan::{Cut, Ledger, Rates, choose},
+    report::FrontKind,
+    run::Run,
+    step::{StepOptions, Trainer},
+    walk::{Activations, Placement, Policy, Walk},
+};
+
+/// Held by the test that runs, with every tensor it makes.
+static ALONE: Mutex<()> = Mutex::new(());
+
+/// Waits for its turn; `None`, said aloud, where there is no adapter.
+fn alone() -> Option<MutexGuard<'static, ()>> {
+    let guard = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    // Sets what tests need of the runtime.
+    hearth_wgsl::testing::wgpu_device().map(|_| guard)
+}
+
+fn adapter() -> Adapter {
+    adapters().into_iter().max_by_key(Adapter::rank).expect("there is one")
+}
+
+/// Of one test; dropped with all its memory.
+fn open() -> OpenDevice {
+    adapter().open().unwrap()
+}
+
+fn gpt2(layers: usize, width: usize, context_length: usize, vocab_size: usize) -> TransformerConfig {
+    TransformerConfig { layers, width, context_length, vocab_size, heads: 8, ..preset("gpt2").unwrap() }
+}
+
+fn batch(model: &TransformerConfig, rows: usize, step: usize) -> Batch {
+    let time = model.context_length;
+    let token = |at: usize| ((at * at * 7 + at * 31 + step) % model.vocab_size) as i32;
+    Batch { inputs: (0..rows * time).map(token).collect(), targets: (1..=rows * time).map(token).collect(), rows, time }
+}
+
+fn trainer(model: &TransformerConfig, cut: &Cut, device: &Device) -> Trainer {
+    let mut walk = Walk::new(model, model.context_length, device);
+    walk.policy = cut.policy.clone();
+    walk.loss.chunk = cut.logits_chunk;
+    let home = if cut.policy.uses_host() { Device::flex() } else { device.clone() };
+    let options = StepOptions {
+        optimizer: OptimizerConfig::default(),
+        schedule: Schedule { kind: ScheduleKind::Constant, warmup_steps: 0, ..Schedule::default() },
+        total_steps: 10,
+        seed: 0,
+    };
+    Trainer::new(model.init(1, &home.autodiff()).unwrap(), walk, options)
+}
+
+/// Losses of `steps` steps, and what the pool had reserved after the last, in MiB.
+fn train(model: &TransformerConfig, cut: &Cut, device: &Device, steps: usize) -> (Vec<f32>, f64) {
+    let mut trainer = trainer(model, cut, device);
+    let mut losses = Vec::new();
+    for step in 0..steps {
+        // The first step tunes kernels, with memory of its own.
+        device.sync().unwrap();
+        device.memory_cleanup();
+        let micro = batch(model, cut.micro_batch, step);
+        losses.extend(trainer.step(step as u64, &vec![micro; cut.accumulation]).loss.into_data().iter::<f32>());
+    }
+    device.sync().unwrap();
+    (losses, device.memory_pool_usage().unwrap().bytes_reserved as f64 / f64::from(1 << 20))
+}
+
+/// Within a tenth, for each policy.
+#[test]
+fn predictions_hold() {
+    let Some(_turn) = alone() else { return };
+    let model = gpt2(6, 256, 256, 2048);
+    let device = open().device;
+    let on_device = |activations, group| Policy::uniform(6, group, activations, Placement::Device);
+    let policies = [
+        on_device(Activations::Keep, 1),
+        on_device(Activations::Recompute, 1),
+        on_device(Activations::Recompute, 3),
+        on_device(Activations::Offload, 2),
+        Policy::uniform(6, 1, Activations::Offload, Placement::Host),
+    ];
+    for policy in policies {
+        let cut = Cut { micro_batch: 2, accumulation: 1, logits_chunk: CrossEntropy::of(&model).chunk, policy };
+        let predicted = Ledger::of(&model, model.context_length, &cut).peak().usage.total() as f64 / f64::from(1 << 20);
+        let (_, measured) = train(&model, &cut, &device, 2);
+        eprintln!("{}: predicted {predicted:.1} MiB, measured {measured:.1} MiB", cut.policy);
+        assert!(
+            (predicted / measured - 1.0).abs() <= 0.1,
+            "{cut}: predicted {predicted:.1}, measured {measured:.1} MiB"
+        );
+    }
+}
+
+fn config(model: &TransformerConfig, settings: &[&str]) -> TrainConfig {
+    let text = format!(
+        "[data]\ntext = \"none\"\n[model]\n{}\n[limits]\nsteps = 3\n[evaluation]\nevery = 0\nbatches = 1\n",
+        toml::to_string(model).unwrap()
+    );
+    let settings: Vec<String> = settings.iter().map(ToString::to_string).collect();
+    TrainConfig::parse(&text, "test", &settings).unwrap()
+}
+
+/// 600 MB of parameters, gradients and moments under 300 MB.
+#[test]
+fn a_model_larger_than_its_budget_trains() {
+    let Some(_turn) = alone() else { return };
+    const BUDGET_MIB: u64 = 286;
+    let model = gpt2(12, 512, 32, 256);
+    let device = open();
+    let config = config(&model, &["batch.micro_batch=1", &format!("memory.budget_mib={BUDGET_MIB}")]);
+    let choice = choose(&config, &device.limits, &Rates::default()).unwrap();
+    assert!(choice.plan.cut.policy.uses_host(), "{}", choice.plan.cut);
+    let (losses, measured) = train(&model, &choice.plan.cut, &device.device, 3);
+    eprintln!("{}: {measured:.0} MiB", choice.plan.cut);
+    assert!(measured <= BUDGET_MIB as f64, "{measured} MiB");
+    drop(device);
+
+    let kept = Cut { policy: Policy::keep(12), ..choice.plan.cut };
+    let (unconstrained, measured) = train(&model, &kept, &open().device, 3);
+    eprintln!("unconstrained: {measured:.0} MiB");
+    assert!(measured > 2.0 * BUDGET_MIB as f64, "{measured} MiB");
+    assert_eq!(losses, unconstrained);
+}
+
+/// Limits asked for one by one, as a browser grants them.
+#[test]
+fn gpt2_takes_a_step_within_webgpus_default_limits() {
+    let Some(_turn) = alone() else { return };
+    let model = TransformerConfig { context_length: 32, ..preset("gpt2").unwrap() };
+    let device = adapter().open_within(wgpu::Limits::default()).unwrap();
+    assert_eq!(device.limits.tensor, Some(128 << 20));
+    let choice = choose(&config(&model, &["batch.micro_batch=1"]), &device.limits, &Rates::default()).unwrap();
+    let mut trainer = trainer(&model, &choice.plan.cut, &device.device);
+    let before = first_values(&trainer);
+    let loss = trainer.step(0, &[batch(&model, 1, 0)]).loss.into_data().iter::<f32>().next().unwrap();
+    // About ln(50257) + 0.1 for tied N(0, 0.02) weights.
+    assert!((10.5..11.5).contains(&loss), "{loss}");
+    for (before, after) in before.iter().zip(first_values(&trainer)) {
+        assert_ne!(*before, after, "every shard is updated");
+    }
+}
+
+/// One row of each shard of the token matrix.
+fn first_values(trainer: &Trainer) -> Vec<Vec<f32>> {
+    let shards = trainer.model().valid().embedding.tokens.values();
+    assert_eq!(shards.len(), 2);
+    // Into a vector at once: Burn's data would be read after the step.
+    shards.into_iter().map(|shard| shard.narrow(0, 0, 1).into_data().iter().collect()).collect()
+}
+
+/// A device whose buffers are smaller than the planner was told.
+#[test]
+fn a_refused_allocation_falls_back() {
+    let Some(_turn) = alone() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let model = gpt2(2, 64, 128, 0);
+    let run = |limits: wgpu::Limits, name: &str| {
+        let mut device = adapter().open_within(limits).unwrap();
+        device.limits.tensor = None;
+        Run {
+            config: config(&model, &["batch.micro_batch=32"]),
+            text: include_str!("../../examples/shakespeare/input.txt").into(),
+            device,
+            folder: folder.path().join(name),
+            front: FrontKind::Quiet,
+            stop: Arc::new(AtomicBool::new(false)),
+        }
+        .go()
+    };
+    let whole = run(adapter().limits, "whole").unwrap();
+    // 32 sequences' attention scores are 16 MiB.
+    let small = wgpu::Limits { max_buffer_size: 9 << 20, max_storage_buffer_binding_size: 9 << 20, ..adapter().limits };
+    let cut = run(small, "cut").unwrap();
+    assert!((whole.val_loss - cut.val_loss).abs() < 1e-4, "{} and {}", whole.val_loss, cut.val_loss);
+    let lines = std::fs::read_to_string(folder.path().join("cut/metrics.jsonl")).unwrap();
+    assert_eq!(lines.lines().filter(|line| line.contains("train_loss")).count(), 3, "{lines}");
+}
