@@ -206,8 +206,8 @@ fn measure(
     let predicted = policy(name, config.layers).map(|policy| {
         let logits_chunk = CrossEntropy::of(config).chunk;
         let cut = Cut { micro_batch: rows, accumulation: 1, logits_chunk, policy };
-        let peak = Ledger::of(config, time, &cut).peak().clone();
-        (peak.usage.total(), peak.name)
+        let peak = *Ledger::of(config, time, &cut).peak();
+        (peak.usage.total(), peak.place.to_string())
     });
     let (mut step, state): (Box<dyn FnMut(usize) -> Tensor<1>>, u64) = match name {
         "burn" | "burn-checkpointing" => {

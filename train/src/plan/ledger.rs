@@ -3,7 +3,9 @@
 //! Every term is a count of tensors that the code of `hearth-model` and the tapes behind it hold, in f32. What counts is
 //! distinct buffers: a saved input that is also another operation's result is one.
 
-use hearth_model::{Activation, ParameterCount, TransformerConfig};
+use std::fmt;
+
+use hearth_model::{Activation, ParameterCount, Positions, TransformerConfig};
 
 use super::Cut;
 use crate::walk::{Activations, Placement};
@@ -58,11 +60,39 @@ impl Usage {
     }
 }
 
+/// A place of the walk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// The forward pass of the blocks from the first number to before the second.
+    Forward(usize, usize),
+    /// The head with its loss and their gradients.
+    Loss,
+    /// The backward pass of a block.
+    Backward(usize),
+    /// The backward pass of the embedding.
+    Embedding,
+    /// The optimizer.
+    Update,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Forward(first, end) if end - first == 1 => write!(f, "forward of block {first}"),
+            Self::Forward(first, end) => write!(f, "forward of blocks {first} to {}", end - 1),
+            Self::Loss => write!(f, "loss"),
+            Self::Backward(block) => write!(f, "backward of block {block}"),
+            Self::Embedding => write!(f, "backward of the embedding"),
+            Self::Update => write!(f, "update"),
+        }
+    }
+}
+
 /// Device memory at one place of the walk.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Moment {
     /// Where.
-    pub name: String,
+    pub place: Place,
     /// How much.
     pub usage: Usage,
 }
@@ -126,7 +156,7 @@ impl Ledger {
             usage.parameters += uploaded;
             (usage.boundaries, usage.tapes) = (held.boundaries, held.tapes);
             usage.live = block.forward + block.stream;
-            ledger.push(format!("forward of blocks {}", range(&segment.blocks)), usage);
+            ledger.push(Place::Forward(segment.blocks.start, segment.blocks.end), usage);
             match segment.activations {
                 Activations::Keep => {
                     held.tapes += blocks * (block.stream + block.tape) + blocks * uploaded;
@@ -143,7 +173,7 @@ impl Ledger {
         usage.gradients = sink + if accumulating { 0 } else { matrix };
         usage.live = 3 * block.stream;
         usage.logits = logits(model, time, cut);
-        ledger.push("loss".into(), usage);
+        ledger.push(Place::Loss, usage);
         if !accumulating {
             sink += on_device(matrix_place, matrix)
                 + on_device(policy.head, head.saturating_sub(if model.tied { 0 } else { matrix }));
@@ -169,8 +199,7 @@ impl Ledger {
                 usage.gradients = sink + block.parameters;
                 let tapes_left = recomputed / blocks * (left + 1);
                 usage.live = tapes_left + block.backward;
-                let number = segment.blocks.start as u64 + left;
-                ledger.push(format!("backward of block {number}"), usage);
+                ledger.push(Place::Backward(segment.blocks.start + left as usize), usage);
                 if segment.activations == Activations::Keep {
                     held.tapes -= block.stream + block.tape + uploaded;
                 }
@@ -184,12 +213,12 @@ impl Ledger {
         usage.gradients = sink + embedding;
         usage.parameters += embedding - on_device(policy.embedding, embedding);
         usage.live = 2 * block.stream;
-        ledger.push("backward of the embedding".into(), usage);
+        ledger.push(Place::Embedding, usage);
 
         let mut usage = base;
         usage.gradients = resident;
         usage.live = largest_update(model, cut);
-        ledger.push("update".into(), usage);
+        ledger.push(Place::Update, usage);
         ledger
     }
 
@@ -198,8 +227,8 @@ impl Ledger {
         self.moments.iter().max_by_key(|moment| moment.usage.total()).expect("a walk has moments")
     }
 
-    fn push(&mut self, name: String, usage: Usage) {
-        self.moments.push(Moment { name, usage });
+    fn push(&mut self, place: Place, usage: Usage) {
+        self.moments.push(Moment { place, usage });
     }
 }
 
@@ -245,8 +274,8 @@ fn constants(model: &TransformerConfig, time: usize, rows: usize) -> u64 {
     windows.sort_unstable();
     windows.dedup();
     let rope = match model.positions {
-        hearth_model::Positions::Rope => 2 * time * model.head_width() + model.head_width() * model.head_width(),
-        hearth_model::Positions::Learned => 0,
+        Positions::Rope => 2 * time * model.head_width() + model.head_width() * model.head_width(),
+        Positions::Learned => 0,
     };
     (windows.len() * time * time + rope + 2 * rows * time) as u64 * F32
 }
@@ -255,8 +284,4 @@ fn constants(model: &TransformerConfig, time: usize, rows: usize) -> u64 {
 fn largest_update(model: &TransformerConfig, cut: &Cut) -> u64 {
     let shard = if cut.policy.embedding == Placement::Device { model.vocab_shards()[0] * model.width } else { 0 };
     (shard.max(model.width * model.ffn_width()) as u64) * F32
-}
-
-fn range(blocks: &std::ops::Range<usize>) -> String {
-    if blocks.len() == 1 { blocks.start.to_string() } else { format!("{} to {}", blocks.start, blocks.end - 1) }
 }

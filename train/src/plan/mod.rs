@@ -9,12 +9,14 @@ mod ledger;
 mod limits;
 mod search;
 mod table;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 
 pub use choose::{Choice, choose, mib};
 pub use cost::Rates;
-pub use ledger::{Ledger, Moment, Usage};
+pub use ledger::{Ledger, Moment, Place, Usage};
 pub use limits::Limits;
 pub use search::{plan, plans};
 pub use table::Table;

@@ -39,7 +39,7 @@ pub fn plans(
 
 /// What a cut is predicted to take.
 pub fn plan(model: &TransformerConfig, time: usize, cut: Cut, rates: &Rates) -> Plan {
-    let peak = Ledger::of(model, time, &cut).peak().clone();
+    let peak = *Ledger::of(model, time, &cut).peak();
     Plan { seconds: rates.seconds(model, time, &cut), peak, cut }
 }
 

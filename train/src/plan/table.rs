@@ -27,7 +27,7 @@ impl fmt::Display for Table<'_> {
             "peak      {} of {}, at: {}",
             mib(plan.peak_bytes()),
             budget.map_or("unknown".into(), mib),
-            plan.peak.name
+            plan.peak.place
         )?;
         for (name, bytes) in plan.peak.usage.parts().into_iter().filter(|(_, bytes)| *bytes > 0) {
             writeln!(f, "  {name:18}{:>10.1} MiB", bytes as f64 / f64::from(1 << 20))?;
