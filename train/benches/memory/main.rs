@@ -58,7 +58,7 @@ struct Arguments {
     rows: Vec<String>,
     #[arg(long)]
     out: Option<PathBuf>,
-    /// Draws what an earlier `--out` wrote.
+    /// Draws what an earlier `--out` wrote, and prints it again.
     #[arg(long, requires = "out")]
     plot: Option<PathBuf>,
     /// Cargo passes it.
@@ -75,8 +75,6 @@ struct Row {
     name: String,
     /// Parameters, gradients and moments on the device.
     state: u64,
-    /// The planner's peak and its moment, for rows that it can plan.
-    predicted: Option<(u64, String)>,
     /// The largest sample.
     peak: u64,
     /// The pool's, after the step; the resident set's peak on the CPU.
@@ -101,13 +99,15 @@ fn main() -> anyhow::Result<()> {
         arguments.device
     );
     let data = arguments.out.as_ref().map(|out| out.join(format!("{}-{}.json", arguments.device, arguments.model)));
-    if let (Some(picture), Some(data)) = (&arguments.plot, &data) {
-        return plot::draw(data, &title, picture);
-    }
-    let names = if arguments.rows.is_empty() { ROWS.map(String::from).to_vec() } else { arguments.rows.clone() };
     println!("{title}");
     println!("| policy | peak MiB | predicted MiB | above state MiB | most in use MiB | s/step | loss |");
     println!("|---|---|---|---|---|---|---|");
+    if let (Some(picture), Some(data)) = (&arguments.plot, &data) {
+        let found: Vec<Row> = serde_json::from_str(&fs::read_to_string(data)?)?;
+        found.iter().for_each(|row| print(row, &config, rows, time));
+        return plot::draw(&found, &title, picture);
+    }
+    let names = if arguments.rows.is_empty() { ROWS.map(String::from).to_vec() } else { arguments.rows.clone() };
     let mut found: Vec<Row> = Vec::new();
     for name in names {
         let output = Command::new(std::env::current_exe()?)
@@ -120,16 +120,7 @@ fn main() -> anyhow::Result<()> {
             continue;
         };
         let row: Row = serde_json::from_str(line)?;
-        let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
-        println!(
-            "| {name} | {:.0} | {} | {:.0} | {:.0} | {:.2} | {:.6} |",
-            mib(row.reserved),
-            row.predicted.as_ref().map_or("".into(), |(bytes, at)| format!("{:.0} ({at})", mib(*bytes))),
-            mib(row.reserved.saturating_sub(row.state)),
-            mib(row.peak),
-            row.seconds,
-            row.loss
-        );
+        print(&row, &config, rows, time);
         found.push(row);
         if let Some(data) = &data {
             fs::create_dir_all(data.parent().unwrap_or(Path::new(".")))?;
@@ -137,6 +128,27 @@ fn main() -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+fn print(row: &Row, config: &TransformerConfig, rows: usize, time: usize) {
+    let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
+    let predicted = policy(&row.name, config.layers).map(|policy| {
+        let logits_chunk = CrossEntropy::of(config).chunk;
+        let cut = Cut { micro_batch: rows, accumulation: 1, logits_chunk, policy };
+        let peak = *Ledger::of(config, time, &cut).peak();
+        let error = 100.0 * (peak.usage.total() as f64 / row.reserved as f64 - 1.0);
+        format!("{:.0} ({error:+.1} %, {})", mib(peak.usage.total()), peak.place)
+    });
+    println!(
+        "| {} | {:.0} | {} | {:.0} | {:.0} | {:.2} | {:.6} |",
+        row.name,
+        mib(row.reserved),
+        predicted.unwrap_or_default(),
+        mib(row.reserved.saturating_sub(row.state)),
+        mib(row.peak),
+        row.seconds,
+        row.loss
+    );
 }
 
 /// The configuration, with sequences and tokens of a batch.
@@ -203,12 +215,6 @@ fn measure(
         }
     };
     let parameters = ParameterCount::of(config).total as u64;
-    let predicted = policy(name, config.layers).map(|policy| {
-        let logits_chunk = CrossEntropy::of(config).chunk;
-        let cut = Cut { micro_batch: rows, accumulation: 1, logits_chunk, policy };
-        let peak = *Ledger::of(config, time, &cut).peak();
-        (peak.usage.total(), peak.place.to_string())
-    });
     let (mut step, state): (Box<dyn FnMut(usize) -> Tensor<1>>, u64) = match name {
         "burn" | "burn-checkpointing" => {
             (plain(config, &device, name == "burn-checkpointing", batch)?, 16 * parameters)
@@ -238,7 +244,7 @@ fn measure(
     let reserved = device.memory_pool_usage().map_or_else(resident_peak, |usage| usage.bytes_reserved);
     let samples = sampled(&device, || run(2))?;
     let peak = samples.iter().map(|(_, bytes)| *bytes).max().unwrap_or(0);
-    Ok(Row { name: name.into(), state, predicted, peak, reserved, seconds, loss, samples: thinned(samples) })
+    Ok(Row { name: name.into(), state, peak, reserved, seconds, loss, samples: thinned(samples) })
 }
 
 /// A constant learning rate and no clipping, as the plain loop has.

@@ -1,6 +1,6 @@
 //! Memory over a step, one line a policy.
 
-use std::{fs, path::Path};
+use std::path::Path;
 
 use plotters::prelude::*;
 
@@ -16,9 +16,8 @@ const DRAWN: [(&str, RGBColor); 6] = [
     ("parameter-offload", RGBColor(150, 80, 170)),
 ];
 
-/// Draws the samples in `data`, which `--out` wrote, to an SVG file.
-pub fn draw(data: &Path, title: &str, picture: &Path) -> anyhow::Result<()> {
-    let rows: Vec<Row> = serde_json::from_str(&fs::read_to_string(data)?)?;
+/// Draws the rows' samples to an SVG file.
+pub fn draw(rows: &[Row], title: &str, picture: &Path) -> anyhow::Result<()> {
     let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
     let most = rows.iter().flat_map(|row| &row.samples).map(|(_, bytes)| mib(*bytes)).fold(0.0, f64::max);
     let area = SVGBackend::new(picture, (820, 420)).into_drawing_area();

@@ -113,6 +113,7 @@ impl Adapter {
             pollster::block_on(self.adapter.request_device(&request)).map_err(|error| fail(error.to_string()))?;
         let limits = plan::Limits {
             memory: self.memory(),
+            apart: true,
             tensor: Some(limits.max_buffer_size.min(limits.max_storage_buffer_binding_size)),
         };
         let setup =

@@ -113,7 +113,7 @@ fn cpu(note: Option<String>) -> OpenDevice {
     OpenDevice {
         device: Device::flex(),
         name: format!("CPU, {threads} threads (Burn Flex)"),
-        limits: Limits { memory: memory::of_host(), tensor: None },
+        limits: Limits { memory: memory::of_host(), apart: false, tensor: None },
         compiles_kernels: false,
         note,
     }

@@ -280,8 +280,12 @@ fn constants(model: &TransformerConfig, time: usize, rows: usize) -> u64 {
     (windows.len() * time * time + rope + 2 * rows * time) as u64 * F32
 }
 
-/// New moments and weights of the largest parameter, before the old ones go.
+/// New moments and weights of the largest parameter on the device, before the old ones go.
 fn largest_update(model: &TransformerConfig, cut: &Cut) -> u64 {
-    let shard = if cut.policy.embedding == Placement::Device { model.vocab_shards()[0] * model.width } else { 0 };
-    (shard.max(model.width * model.ffn_width()) as u64) * F32
+    let shard = model.vocab_shards()[0] * model.width;
+    let matrix = model.width * model.ffn_width();
+    let on_device = |placement: Placement, elements: usize| if placement == Placement::Device { elements } else { 0 };
+    let blocks = cut.policy.segments.iter().map(|segment| on_device(segment.parameters, matrix));
+    let largest = blocks.chain([on_device(cut.policy.embedding, shard)]).max().unwrap_or(0);
+    3 * largest as u64 * F32
 }

@@ -9,6 +9,8 @@ use super::Cut;
 pub struct Limits {
     /// Memory that the step may take, where it is known.
     pub memory: Option<u64>,
+    /// Whether that memory is apart from the host's, so that moving tensors to the host makes room.
+    pub apart: bool,
     /// Largest tensor: the smaller of the largest buffer and the largest binding. `None` on the CPU.
     pub tensor: Option<u64>,
 }

@@ -1,7 +1,10 @@
 use super::{Choice, Limits, Rates, choose};
-use crate::{TrainConfig, walk::Policy};
+use crate::{
+    TrainConfig,
+    walk::{Activations, Policy},
+};
 
-const UNLIMITED: Limits = Limits { memory: None, tensor: None };
+const UNLIMITED: Limits = Limits { memory: None, apart: true, tensor: None };
 
 /// GPT-2 124M, a batch of 8 times 2 windows of 256 tokens.
 fn config(settings: &[&str]) -> TrainConfig {
@@ -39,6 +42,15 @@ fn the_frontier_trades_memory_for_time_and_keeps_the_batch() {
 }
 
 #[test]
+fn nothing_is_moved_to_the_host_where_the_host_computes() {
+    let limits = Limits { apart: false, ..UNLIMITED };
+    for plan in chosen(&[], &limits).unwrap().frontier {
+        let segments = &plan.cut.policy.segments;
+        assert!(!plan.cut.policy.uses_host() && segments.iter().all(|it| it.activations != Activations::Offload));
+    }
+}
+
+#[test]
 fn a_budget_is_kept_and_one_too_small_names_what_would_do() {
     let mut last = u64::MAX;
     for mib in [16_000, 4000, 2500, 1000] {
@@ -48,7 +60,10 @@ fn a_budget_is_kept_and_one_too_small_names_what_would_do() {
         last = peak;
     }
     let error = chosen(&["memory.budget_mib=100"], &UNLIMITED).unwrap_err();
-    assert!(error.starts_with("memory: no plan fits in 100 MiB: the smallest takes ") && !error.contains('\n'), "{error}");
+    assert!(
+        error.starts_with("memory: no plan fits in 100 MiB: the smallest takes ") && !error.contains('\n'),
+        "{error}"
+    );
     let needed = error.split_once("memory.budget_mib = ").unwrap().1.split(' ').next().unwrap();
     assert!(chosen(&[&format!("memory.budget_mib={needed}")], &UNLIMITED).is_ok());
     let one_less = needed.parse::<u64>().unwrap() - 1;
@@ -58,7 +73,7 @@ fn a_budget_is_kept_and_one_too_small_names_what_would_do() {
 #[test]
 fn tensors_that_the_device_cannot_bind_are_avoided_or_named() {
     // Eight sequences' feed-forward activations are 24 MiB, one's 3; a shard of the token matrix is 74.
-    let limits = |mib: u64| Limits { memory: None, tensor: Some(mib << 20) };
+    let limits = |mib: u64| Limits { tensor: Some(mib << 20), ..UNLIMITED };
     assert_eq!(chosen(&[], &limits(128)).unwrap().plan.cut.micro_batch, 8);
     let small = &["model.vocab_size=4096"];
     assert_eq!(chosen(small, &limits(13)).unwrap().plan.cut.micro_batch, 4);
