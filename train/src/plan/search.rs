@@ -21,7 +21,8 @@ pub fn plans(
     limits: &Limits,
     rates: &Rates,
 ) -> Vec<Plan> {
-    let mut found: Vec<Plan> = cuts(model, time, micro_batch, accumulation)
+    let mut found: Vec<Plan> = cuts(model, time, micro_batch, accumulation, limits.apart)
+        .into_iter()
         .filter(|cut| limits.tensor.is_none_or(|most| Limits::largest_tensor(model, time, cut).1 <= most))
         .map(|cut| plan(model, time, cut, rates))
         .collect();
@@ -43,22 +44,22 @@ pub fn plan(model: &TransformerConfig, time: usize, cut: Cut, rates: &Rates) -> 
     Plan { seconds: rates.seconds(model, time, &cut), peak, cut }
 }
 
-/// Micro-batches that divide the batch, chunks of logits, recomputed first blocks in groups, and what lives on the host.
-fn cuts(model: &TransformerConfig, time: usize, micro_batch: usize, accumulation: usize) -> impl Iterator<Item = Cut> {
-    let layers = model.layers;
+/// Micro-batches that divide the batch, chunks of logits, and policies.
+fn cuts(model: &TransformerConfig, time: usize, micro_batch: usize, accumulation: usize, apart: bool) -> Vec<Cut> {
     let batch = micro_batch * accumulation;
-    let rows = (1..=micro_batch).filter(move |rows| batch.is_multiple_of(*rows));
-    rows.flat_map(move |rows| {
-        let chunks = logits_chunks(model, rows * time);
-        policies(layers).flat_map(move |policy| {
-            chunks.clone().into_iter().map(move |logits_chunk| Cut {
+    let policies = policies(model.layers, apart);
+    let mut cuts = Vec::new();
+    for rows in (1..=micro_batch).filter(|rows| batch.is_multiple_of(*rows)) {
+        for logits_chunk in logits_chunks(model, rows * time) {
+            cuts.extend(policies.iter().map(|policy| Cut {
                 micro_batch: rows,
                 accumulation: batch / rows,
                 logits_chunk,
                 policy: policy.clone(),
-            })
-        })
-    })
+            }));
+        }
+    }
+    cuts
 }
 
 /// Positions that fill 32, 8 and 2 MiB of logits; each once.
@@ -69,35 +70,32 @@ fn logits_chunks(model: &TransformerConfig, positions: usize) -> Vec<usize> {
     chunks
 }
 
-/// The last blocks are kept, for their tapes are used first; the others are recomputed in groups.
-fn policies(layers: usize) -> impl Iterator<Item = Policy> {
-    let places = [
-        (Placement::Device, Placement::Device),
-        (Placement::Device, Placement::Host),
-        (Placement::Host, Placement::Host),
-    ];
-    places.into_iter().flat_map(move |(ends, parameters)| {
-        let recomputed = spread(layers);
-        recomputed.into_iter().flat_map(move |recomputed| {
-            let groups = (1..=recomputed.max(1)).filter(move |group| *group == 1 || group * group <= 4 * recomputed);
-            groups.flat_map(move |group| {
-                let kinds = if recomputed == 0 {
-                    vec![Activations::Keep]
-                } else {
-                    vec![Activations::Recompute, Activations::Offload]
-                };
-                kinds.into_iter().map(move |activations| {
+/// The last blocks are kept, for their tapes are used first; the others are recomputed in groups. Host memory is used
+/// only where it is `apart` from the device's: for all blocks, and then for the embedding and the head too.
+fn policies(layers: usize, apart: bool) -> Vec<Policy> {
+    use Placement::{Device, Host};
+    let places: &[_] = if apart { &[(Device, Device), (Device, Host), (Host, Host)] } else { &[(Device, Device)] };
+    let kinds: &[_] = if apart { &[Activations::Recompute, Activations::Offload] } else { &[Activations::Recompute] };
+    let mut policies = Vec::new();
+    for &(ends, parameters) in places {
+        for recomputed in spread(layers) {
+            // Groups much longer than the root of their number only cost memory.
+            let groups = (1..=recomputed.max(1)).filter(|group| *group == 1 || group * group <= 4 * recomputed);
+            for group in groups {
+                // With nothing to recompute the kinds are the same.
+                for &activations in &kinds[..if recomputed == 0 { 1 } else { kinds.len() }] {
                     let mut segments = Policy::uniform(recomputed, group, activations, parameters).segments;
                     segments.extend((recomputed..layers).map(|block| Segment {
                         blocks: block..block + 1,
                         activations: Activations::Keep,
                         parameters,
                     }));
-                    Policy { embedding: ends, segments, head: ends }
-                })
-            })
-        })
-    })
+                    policies.push(Policy { embedding: ends, segments, head: ends });
+                }
+            }
+        }
+    }
+    policies
 }
 
 /// At most 25 numbers from 0 to `layers`, both included.
