@@ -2,11 +2,14 @@
 //!
 //! The layers, each above what it uses:
 //!
-//! - [`walk`]: segments forward and back, gradients into a sink. [`optim`]: AdamW, schedules, clipping.
-//! - [`step`]: micro-batches, accumulation, clipping, update. It never waits for the device.
+//! - [`walk`]: segments forward and back under a memory policy, gradients into a sink. [`optim`]: AdamW, schedules,
+//!   clipping. [`readback`]: tensors to the host without making the device wait.
+//! - [`step`]: micro-batches, accumulation, clipping, update. It waits for the device only for what a policy keeps in
+//!   host memory.
+//! - [`plan`]: what a step takes in memory and time, and the policy that fits.
 //! - [`devices`], [`report`], [`run`], [`certify`]: the native edge, where files, threads and a terminal are.
 //!
-//! `walk`, `optim` and `step` compile for the web; the rest needs an operating system.
+//! `walk`, `optim`, `step` and `plan` compile for the web; the rest needs an operating system.
 
 pub mod config;
 pub mod error;

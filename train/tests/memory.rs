@@ -159,17 +159,17 @@ fn first_values(trainer: &Trainer) -> Vec<Vec<f32>> {
     shards.into_iter().map(|shard| shard.narrow(0, 0, 1).into_data().iter().collect()).collect()
 }
 
-/// A device whose buffers are smaller than the planner was told.
+/// A device whose buffers are smaller than the planner was told; and a whole run with its parameters on the host.
 #[test]
 fn a_refused_allocation_falls_back() {
     let Some(_turn) = alone() else { return };
     let folder = tempfile::tempdir().unwrap();
     let model = gpt2(2, 64, 128, 0);
-    let run = |limits: wgpu::Limits, name: &str| {
+    let run = |limits: wgpu::Limits, name: &str, settings: &[&str]| {
         let mut device = adapter().open_within(limits).unwrap();
         device.limits.tensor = None;
         Run {
-            config: config(&model, &["batch.micro_batch=32"]),
+            config: config(&model, settings),
             text: include_str!("../../examples/shakespeare/input.txt").into(),
             device,
             folder: folder.path().join(name),
@@ -178,11 +178,14 @@ fn a_refused_allocation_falls_back() {
         }
         .go()
     };
-    let whole = run(adapter().limits, "whole").unwrap();
+    let whole = run(adapter().limits, "whole", &["batch.micro_batch=32"]).unwrap();
     // 32 sequences' attention scores are 16 MiB.
     let small = wgpu::Limits { max_buffer_size: 9 << 20, max_storage_buffer_binding_size: 9 << 20, ..adapter().limits };
-    let cut = run(small, "cut").unwrap();
+    let cut = run(small, "cut", &["batch.micro_batch=32"]).unwrap();
     assert!((whole.val_loss - cut.val_loss).abs() < 1e-4, "{} and {}", whole.val_loss, cut.val_loss);
+    let on_host = ["batch.micro_batch=32", "memory=offload", "memory.parameters=host", "sample.every=2"];
+    let hosted = run(adapter().limits, "hosted", &on_host).unwrap();
+    assert!((whole.val_loss - hosted.val_loss).abs() < 1e-4, "{} and {}", whole.val_loss, hosted.val_loss);
     let lines = std::fs::read_to_string(folder.path().join("cut/metrics.jsonl")).unwrap();
     assert_eq!(lines.lines().filter(|line| line.contains("train_loss")).count(), 3, "{lines}");
 }

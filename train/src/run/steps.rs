@@ -6,7 +6,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use burn::{module::Module, tensor::Tensor};
+use burn::{
+    module::Module,
+    tensor::{Device, Tensor},
+};
 use hearth_data::{Batch, Batches, Tokenizer};
 use hearth_model::generate::{Sampling, generate};
 
@@ -181,7 +184,11 @@ impl Loop {
             seed: self.config.seed,
             ..Sampling::default()
         };
-        let model = self.trainer.model().valid();
+        let mut model = self.trainer.model().valid();
+        if self.plan.cut.policy.uses_host() {
+            // Drawn token by token: uploading the model for each would take longer than the CPU does.
+            model = model.to_device(&Device::flex());
+        }
         let keep_on = |_| ControlFlow::Continue(());
         let ids = pollster::block_on(generate(&model, &prompt, sample.tokens, &sampling, keep_on))?;
         let text = self.tokenizer.decode(&ids)?;

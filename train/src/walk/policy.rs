@@ -13,7 +13,7 @@ pub enum Activations {
     Keep,
     /// Its input alone; the backward pass runs the segment again first (Chen et al. 2016, arXiv 1604.06174).
     Recompute,
-    /// As [`Activations::Recompute`], with the input in host memory.
+    /// As [`Activations::Recompute`], with the input in host memory. Not in a browser, where nothing can wait for it.
     Offload,
 }
 
@@ -25,7 +25,7 @@ pub enum Placement {
     #[default]
     Device,
     /// In host memory: a copy is uploaded when the walk arrives and dropped when it moves on, and the update is done on
-    /// the CPU (as ZeRO-Offload does, arXiv 2101.06840).
+    /// the CPU (as ZeRO-Offload does, arXiv 2101.06840). Not in a browser, as [`Activations::Offload`].
     Host,
 }
 
