@@ -110,3 +110,17 @@ impl Batches {
         Batch { inputs, targets, rows, time }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn split_keeps_every_window_in_order() {
+        let batch = Batch { inputs: (0..15).collect(), targets: (1..16).collect(), rows: 5, time: 3 };
+        let parts: Vec<Batch> = batch.split(2).collect();
+        assert_eq!(parts.iter().map(|part| part.rows).collect::<Vec<_>>(), [2, 2, 1]);
+        assert_eq!(parts.iter().flat_map(|part| part.inputs.clone()).collect::<Vec<_>>(), batch.inputs);
+        assert_eq!(parts.iter().flat_map(|part| part.targets.clone()).collect::<Vec<_>>(), batch.targets);
+    }
+}
