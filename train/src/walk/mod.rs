@@ -10,8 +10,8 @@
 
 mod parked;
 mod policy;
-mod segment;
 mod sink;
+mod tape;
 
 use burn::{
     module::Module,
@@ -23,7 +23,7 @@ use hearth_wgsl::vjp;
 
 use parked::Parked;
 pub use policy::{Activations, Placement, Policy, Segment};
-use segment::{Tape, boundary, fetch};
+use tape::{Tape, boundary, fetch};
 
 pub use sink::Sink;
 
