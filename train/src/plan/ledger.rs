@@ -196,7 +196,7 @@ impl Ledger {
                 (usage.boundaries, usage.tapes) = (held.boundaries, held.tapes);
                 usage.parameters += if recomputed > 0 { uploaded * (left + 1) } else { 0 };
                 // The block's gradients are made beside what the sink already has of them.
-                usage.gradients = sink + block.parameters;
+                usage.gradients = sink + with_earlier(block.parameters, segment.parameters, accumulating);
                 let tapes_left = recomputed / blocks * (left + 1);
                 usage.live = tapes_left + block.backward;
                 ledger.push(Place::Backward(segment.blocks.start + left as usize), usage);
@@ -210,7 +210,7 @@ impl Ledger {
         }
 
         let mut usage = base;
-        usage.gradients = sink + embedding;
+        usage.gradients = sink + with_earlier(embedding, policy.embedding, accumulating || model.tied);
         usage.parameters += embedding - on_device(policy.embedding, embedding);
         usage.live = 2 * block.stream;
         ledger.push(Place::Embedding, usage);
@@ -257,6 +257,11 @@ impl BlockSizes {
             parameters: ParameterCount::of(model).block as u64 * F32,
         }
     }
+}
+
+/// New gradients; where earlier ones come back from the host to be added to, those and the sums as well.
+fn with_earlier(gradients: u64, placement: Placement, any: bool) -> u64 {
+    if placement == Placement::Host && any { 3 * gradients } else { gradients }
 }
 
 /// Logits, exponentials, the gradient, and the products that a chunk adds to sums.
