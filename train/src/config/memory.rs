@@ -105,20 +105,17 @@ impl MemoryConfig {
             *end = parameters;
         }
         ruled.sort_by_key(|segment| segment.blocks.start);
-        let mut next = 0;
-        let mut fill = |segments: &mut Vec<Segment>, end: usize| {
-            let free = Policy::uniform(end - next, self.group, activations, self.parameters).segments.into_iter();
-            segments.extend(free.map(|it| Segment { blocks: it.blocks.start + next..it.blocks.end + next, ..it }));
-            next = end;
+        let free = |start: usize, end: usize| {
+            let groups = Policy::uniform(end - start, self.group, activations, self.parameters).segments.into_iter();
+            groups.map(move |it| Segment { blocks: it.blocks.start + start..it.blocks.end + start, ..it })
         };
+        let mut next = 0;
         for segment in ruled {
-            fill(&mut policy.segments, segment.blocks.start);
-            let end = segment.blocks.end;
+            policy.segments.extend(free(next, segment.blocks.start));
+            next = segment.blocks.end;
             policy.segments.push(segment);
-            fill(&mut policy.segments, end);
-            policy.segments.retain(|segment| !segment.blocks.is_empty());
         }
-        fill(&mut policy.segments, layers);
+        policy.segments.extend(free(next, layers));
         Ok(Some(policy))
     }
 }
