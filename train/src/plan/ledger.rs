@@ -135,10 +135,13 @@ impl Ledger {
             .sum();
         let resident = on_device(policy.embedding, embedding) + resident_blocks + on_device(policy.head, head);
         let constants = constants(model, time, cut.micro_batch);
-        // At most two boundaries, and the gradients of two blocks, are on their way to the host.
+        // At most two boundaries, and the gradients of two blocks, are on their way to the host; buffers for that stay
+        // reserved, the one for the token matrix among them.
         let offloads = policy.segments.iter().any(|segment| segment.activations == Activations::Offload);
         let host_blocks = policy.segments.iter().any(|segment| segment.parameters == Placement::Host);
-        let staging = if offloads { 2 * block.stream } else { 0 } + if host_blocks { 2 * block.parameters } else { 0 };
+        let staging = if offloads { 2 * block.stream } else { 0 }
+            + if host_blocks { 2 * block.parameters } else { 0 }
+            + if policy.embedding == Placement::Host { matrix } else { 0 };
         let workspace = POOL + staging;
         let base = Usage { parameters: resident, optimizer: 2 * resident, constants, workspace, ..Usage::default() };
         let matrix_place = if model.tied { policy.embedding } else { policy.head };
@@ -259,9 +262,9 @@ impl BlockSizes {
     }
 }
 
-/// New gradients; where earlier ones come back from the host to be added to, those and the sums as well.
+/// New gradients; where earlier ones come back from the host to be added to, those as well.
 fn with_earlier(gradients: u64, placement: Placement, any: bool) -> u64 {
-    if placement == Placement::Host && any { 3 * gradients } else { gradients }
+    if placement == Placement::Host && any { 2 * gradients } else { gradients }
 }
 
 /// Logits, exponentials, the gradient, and the products that a chunk adds to sums.
