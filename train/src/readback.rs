@@ -22,7 +22,9 @@ pub struct Readback(State);
 
 enum State {
     Queued(Pin<Box<dyn Future<Output = Copied> + Send>>),
-    Done(Copied),
+    /// Still in what the device mapped for it.
+    Arrived(Copied),
+    Settled(Copied),
 }
 
 impl Readback {
@@ -32,20 +34,24 @@ impl Readback {
             Box::pin(Transaction::default().register(tensor).execute_async());
         // The first poll queues the copy.
         Self(match copy.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(copied) => State::Done(copied),
+            Poll::Ready(copied) => State::Arrived(copied),
             Poll::Pending => State::Queued(copy),
         })
     }
 
     /// Waits for the copy and moves it into ordinary memory; what the device mapped for it is free again.
     pub fn settle(&mut self) {
-        if let State::Queued(copy) = &mut self.0 {
-            let copied = pollster::block_on(copy.as_mut());
-            let own = |data: TensorData| {
-                TensorData::from_bytes_vec(data.bytes().to_vec(), data.shape().clone(), data.dtype())
-            };
-            self.0 = State::Done(copied.map(|tensors| tensors.into_iter().map(own).collect()));
-        }
+        let copied = match std::mem::replace(&mut self.0, State::Settled(Ok(Vec::new()))) {
+            State::Queued(copy) => pollster::block_on(copy),
+            State::Arrived(copied) => copied,
+            settled @ State::Settled(_) => {
+                self.0 = settled;
+                return;
+            }
+        };
+        let own =
+            |data: TensorData| TensorData::from_bytes_vec(data.bytes().to_vec(), data.shape().clone(), data.dtype());
+        self.0 = State::Settled(copied.map(|tensors| tensors.into_iter().map(own).collect()));
     }
 
     /// The values, once they have arrived.
@@ -55,7 +61,7 @@ impl Readback {
     pub async fn data(self) -> Result<TensorData, ExecutionError> {
         let copied = match self.0 {
             State::Queued(copy) => copy.await,
-            State::Done(copied) => copied,
+            State::Arrived(copied) | State::Settled(copied) => copied,
         };
         Ok(copied?.pop().expect("one tensor was registered"))
     }
@@ -73,7 +79,8 @@ impl fmt::Debug for Readback {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.0 {
             State::Queued(_) => "Readback(queued)",
-            State::Done(_) => "Readback(done)",
+            State::Arrived(_) => "Readback(arrived)",
+            State::Settled(_) => "Readback(settled)",
         })
     }
 }

@@ -7,8 +7,8 @@ use std::fmt;
 
 use hearth_model::{Activation, ParameterCount, Positions, TransformerConfig};
 
-use super::Cut;
-use crate::walk::{Activations, Placement};
+use super::{Cut, Limits};
+use crate::walk::{Activations, Placement, Policy};
 
 const F32: u64 = size_of::<f32>() as u64;
 
@@ -35,8 +35,10 @@ pub struct Usage {
     pub workspace: u64,
 }
 
-/// The pool's page for tensors of at most 64 KiB, and the ends of its other pages (cubecl-runtime 0.11.3).
-const POOL: u64 = 10 << 20;
+const MIB: u64 = 1 << 20;
+
+/// The pool's page for tensors of at most 64 KiB (cubecl-server 0.11.3).
+const SMALL_TENSORS: u64 = 8 * MIB;
 
 impl Usage {
     /// All of it.
@@ -117,6 +119,8 @@ struct BlockSizes {
 pub struct Ledger {
     /// In the order of the walk.
     pub moments: Vec<Moment>,
+    /// What the pool reserves at a time.
+    page: u64,
 }
 
 impl Ledger {
@@ -135,21 +139,14 @@ impl Ledger {
             .sum();
         let resident = on_device(policy.embedding, embedding) + resident_blocks + on_device(policy.head, head);
         let constants = constants(model, time, cut.micro_batch);
-        // At most two boundaries, and the gradients of two blocks, are on their way to the host; buffers for that stay
-        // reserved, the one for the token matrix among them.
-        let offloads = policy.segments.iter().any(|segment| segment.activations == Activations::Offload);
-        let host_blocks = policy.segments.iter().any(|segment| segment.parameters == Placement::Host);
-        let staging = if offloads { 2 * block.stream } else { 0 }
-            + if host_blocks { 2 * block.parameters } else { 0 }
-            + if policy.embedding == Placement::Host { matrix } else { 0 };
-        let workspace = POOL + staging;
-        let base = Usage { parameters: resident, optimizer: 2 * resident, constants, workspace, ..Usage::default() };
         let matrix_place = if model.tied { policy.embedding } else { policy.head };
+        let workspace = SMALL_TENSORS + transfers(model, policy, &block);
+        let base = Usage { parameters: resident, optimizer: 2 * resident, constants, workspace, ..Usage::default() };
         // With several micro-batches the sink is full from the first one on.
         let accumulating = cut.accumulation > 1;
         let mut sink = if accumulating { resident } else { 0 };
 
-        let mut ledger = Self { moments: Vec::new() };
+        let mut ledger = Self { moments: Vec::new(), page: page(model, time, cut) };
         let mut held = Usage::default();
         for segment in &policy.segments {
             let uploaded = block.parameters - on_device(segment.parameters, block.parameters);
@@ -198,10 +195,12 @@ impl Ledger {
                 let mut usage = base;
                 (usage.boundaries, usage.tapes) = (held.boundaries, held.tapes);
                 usage.parameters += if recomputed > 0 { uploaded * (left + 1) } else { 0 };
-                // The block's gradients are made beside what the sink already has of them.
-                usage.gradients = sink + with_earlier(block.parameters, segment.parameters, accumulating);
-                let tapes_left = recomputed / blocks * (left + 1);
-                usage.live = tapes_left + block.backward;
+                // The block's gradients are made beside what the sink already has of them; on their way to the host
+                // they are laid end to end, and earlier ones come back to be added to.
+                usage.gradients = sink + block.parameters;
+                let packing = uploaded * if accumulating { 2 } else { 1 };
+                let tape = recomputed / blocks;
+                usage.live = tape * left + packing.max(tape + block.backward);
                 ledger.push(Place::Backward(segment.blocks.start + left as usize), usage);
                 if segment.activations == Activations::Keep {
                     held.tapes -= block.stream + block.tape + uploaded;
@@ -227,10 +226,13 @@ impl Ledger {
 
     /// The moment that takes most.
     pub fn peak(&self) -> &Moment {
-        self.moments.iter().max_by_key(|moment| moment.usage.total()).expect("a walk has moments")
+        let size = |moment: &&Moment| (moment.usage.total(), moment.usage.total() - moment.usage.workspace);
+        self.moments.iter().max_by_key(size).expect("a walk has moments")
     }
 
-    fn push(&mut self, place: Place, usage: Usage) {
+    fn push(&mut self, place: Place, mut usage: Usage) {
+        let tensors = usage.total() - usage.workspace;
+        usage.workspace += tensors.next_multiple_of(self.page) - tensors;
         self.moments.push(Moment { place, usage });
     }
 }
@@ -267,14 +269,30 @@ fn with_earlier(gradients: u64, placement: Placement, any: bool) -> u64 {
     if placement == Placement::Host && any { 2 * gradients } else { gradients }
 }
 
+/// The pool's page: the largest tensor and at most 2 MiB more (cubecl-server 0.11.3).
+fn page(model: &TransformerConfig, time: usize, cut: &Cut) -> u64 {
+    let (_, largest) = Limits::largest_tensor(model, time, cut);
+    (largest + MIB).next_multiple_of(MIB)
+}
+
+/// Buffers for transfers to the host, which stay reserved: for two boundaries, and for one pack of gradients at a time, of
+/// the head, the blocks and the embedding in turn. A smaller pack uses a larger one's.
+fn transfers(model: &TransformerConfig, policy: &Policy, block: &BlockSizes) -> u64 {
+    let offloads = policy.segments.iter().any(|segment| segment.activations == Activations::Offload);
+    let blocks = policy.segments.iter().any(|segment| segment.parameters == Placement::Host);
+    let matrix = policy.embedding == Placement::Host || (!model.tied && policy.head == Placement::Host);
+    let shard = (model.vocab_shards()[0] * model.width) as u64 * F32;
+    let packs = [if matrix { shard } else { 0 }, if blocks { block.parameters } else { 0 }];
+    let boundaries = if offloads { 2 * block.stream } else { 0 };
+    boundaries + if packs[1] > packs[0] { packs[0] + packs[1] } else { packs[0] }
+}
+
 /// Logits, exponentials, the gradient, and the products that a chunk adds to sums.
 fn logits(model: &TransformerConfig, time: usize, cut: &Cut) -> u64 {
     let positions = cut.micro_batch * time;
-    let chunk = cut.logits_chunk.clamp(1, positions);
-    let one = (chunk * model.vocab_size) as u64 * F32;
     let shard = (model.vocab_shards()[0] * model.width) as u64 * F32;
-    let sums = if chunk < positions || cut.accumulation > 1 { shard } else { 0 };
-    3 * one + sums
+    let sums = if cut.logits_chunk < positions || cut.accumulation > 1 { shard } else { 0 };
+    3 * (cut.logits_chunk.clamp(1, positions) * model.vocab_size) as u64 * F32 + sums
 }
 
 fn constants(model: &TransformerConfig, time: usize, rows: usize) -> u64 {
@@ -294,6 +312,7 @@ fn largest_update(model: &TransformerConfig, cut: &Cut) -> u64 {
     let matrix = model.width * model.ffn_width();
     let on_device = |placement: Placement, elements: usize| if placement == Placement::Device { elements } else { 0 };
     let blocks = cut.policy.segments.iter().map(|segment| on_device(segment.parameters, matrix));
-    let largest = blocks.chain([on_device(cut.policy.embedding, shard)]).max().unwrap_or(0);
+    let head = if model.tied { 0 } else { on_device(cut.policy.head, shard) };
+    let largest = blocks.chain([on_device(cut.policy.embedding, shard), head]).max().unwrap_or(0);
     3 * largest as u64 * F32
 }

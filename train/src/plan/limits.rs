@@ -1,6 +1,6 @@
 //! What a device can hold and bind.
 
-use hearth_model::{Positions, TransformerConfig};
+use hearth_model::{ParameterCount, Positions, TransformerConfig};
 
 use super::Cut;
 
@@ -29,6 +29,10 @@ impl Limits {
             ("a shard of the token matrix", shard * model.width),
             ("a feed-forward matrix [C, F]", model.width * model.ffn_width()),
             ("a projection of attention [C, H*D]", model.width * queries),
+            (
+                "the gradients of a block on their way to the host",
+                if cut.policy.uses_host() { ParameterCount::of(model).block } else { 0 },
+            ),
             (
                 "the learned positions [T, C]",
                 if model.positions == Positions::Learned { model.context_length * model.width } else { 0 },

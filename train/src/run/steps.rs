@@ -33,8 +33,8 @@ const SLOW_START: Duration = Duration::from_secs(2);
 struct Pending {
     step: u64,
     learning_rate: f64,
-    loss: Readback,
-    grad_norm: Readback,
+    /// The loss and the norm of the gradient, `[2]`.
+    figures: Readback,
 }
 
 impl Pending {
@@ -42,8 +42,7 @@ impl Pending {
         Self {
             step,
             learning_rate: outcome.learning_rate,
-            loss: Readback::new(outcome.loss),
-            grad_norm: Readback::new(outcome.grad_norm),
+            figures: Readback::new(Tensor::cat(vec![outcome.loss, outcome.grad_norm], 0)),
         }
     }
 }
@@ -99,7 +98,8 @@ impl Loop {
             }
             let outcome = self.trainer.step(step - 1, &micro_batches);
             // The figures of a step are read once the next one is under way, so that the device never idles.
-            self.settle(pending.replace(Pending::new(step - 1, outcome)))?;
+            self.settle(pending.take())?;
+            pending = Some(Pending::new(step - 1, outcome));
         }
         for (at, pending) in early {
             self.settle_at(pending, at)?;
@@ -134,8 +134,8 @@ impl Loop {
 
     /// As [`Loop::settle`] for a step that was done at `elapsed`.
     fn settle_at(&mut self, pending: Pending, elapsed: Duration) -> Result<(), TrainError> {
-        let Pending { step, learning_rate, loss, grad_norm } = pending;
-        let (loss, grad_norm) = (scalar(loss)?, scalar(grad_norm)?);
+        let Pending { step, learning_rate, figures } = pending;
+        let [loss, grad_norm] = scalars(figures)?;
         self.throughput.step_done();
         if step == 0 {
             self.first_and_tenth[0] = Some(elapsed.as_secs_f64());
@@ -168,7 +168,8 @@ impl Loop {
         let losses = parts.map(|batch| self.trainer.evaluate(&model, &batch));
         let total = losses.reduce(Tensor::add).expect("there is at least one validation batch");
         let counted: usize = self.validation.iter().map(Batch::counted).sum();
-        let val_loss = scalar(Readback::new(total))? / counted as f64;
+        let [total] = scalars(Readback::new(total))?;
+        let val_loss = total / counted as f64;
         self.report.event(Event { val_loss: Some(val_loss), ..self.event(step) })?;
         self.throughput.pause_over();
         Ok(val_loss)
@@ -211,7 +212,8 @@ fn due(step: u64, every: u64) -> bool {
     every > 0 && step.is_multiple_of(every)
 }
 
-fn scalar(readback: Readback) -> Result<f64, TrainError> {
+fn scalars<const N: usize>(readback: Readback) -> Result<[f64; N], TrainError> {
     let data = readback.wait().map_err(|error| TrainError::Device(format!("the device failed: {error:?}")))?;
-    Ok(data.iter::<f32>().next().map_or(f64::NAN, f64::from))
+    let values: Vec<f64> = data.iter::<f32>().map(f64::from).collect();
+    Ok(values.try_into().expect("a tensor of N numbers was queued"))
 }

@@ -135,7 +135,11 @@ impl Walk {
         }
         let embedding = fetch_embedding();
         let embedded = embedding.forward(batch.inputs, 0, embedding_key);
-        sink.take(&mut vjp(embedded, gradient_btc), &embedding, self.policy.embedding);
+        let mut gradients = vjp(embedded, gradient_btc);
+        for shard in &embedding.tokens.shards {
+            sink.take(&mut gradients, shard, self.policy.embedding);
+        }
+        sink.take(&mut gradients, &embedding.positions, self.policy.embedding);
         boundary(&self.device);
         loss
     }
@@ -192,10 +196,11 @@ impl Walk {
         let matrix = fetch(model.output(), matrix_place, &self.device);
         let hidden_nc = normed.output().reshape([b * t, c]);
         let found = self.loss.loss_and_gradients(hidden_nc, &matrix.values(), targets, scale);
+        let gradient_btc = normed.backward(found.hidden.reshape([b, t, c]), self.policy.head, sink);
         for (shard, gradient) in matrix.shards.iter().zip(found.output) {
             sink.add(shard.id, gradient, matrix_place);
         }
-        (found.loss, normed.backward(found.hidden.reshape([b, t, c]), self.policy.head, sink))
+        (found.loss, gradient_btc)
     }
 
     /// Walks forward only, without tapes or dropout. The model must be without autodiff (`model.valid()`).

@@ -31,14 +31,11 @@ impl Parked {
         Tensor::from_data(self.values(), &device)
     }
 
-    /// The tensor where the CPU computes. Waits as [`Parked::restore`] does.
-    pub fn on_host<const D: usize>(self) -> Tensor<D> {
-        Tensor::from_data(self.values(), &Device::flex())
-    }
-
+    /// The tensor's values. Waits as [`Parked::restore`] does.
+    ///
     /// # Panics
     /// If the device is lost, as every operation on it then does.
-    fn values(self) -> TensorData {
+    pub fn values(self) -> TensorData {
         self.copy.wait().unwrap_or_else(|error| panic!("a tensor did not reach host memory: {error:?}"))
     }
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use burn::{
     module::{Module, ModuleVisitor, Param, ParamId},
     optim::GradientsParams,
-    tensor::{Device, Gradients, Tensor, TensorData},
+    tensor::{Device, Gradients, Shape, Tensor, TensorData},
 };
 
 use super::{Placement, parked::Parked};
@@ -17,17 +17,23 @@ use super::{Placement, parked::Parked};
 #[derive(Debug, Default)]
 pub struct Sink {
     on_device: GradientsParams,
-    on_host: HashMap<ParamId, HostGradient>,
-    /// Those of `on_host` whose copies may still be on their way.
-    in_flight: Vec<ParamId>,
+    on_host: Vec<Pack>,
+    /// What the global norm needs of those in host memory, on the walk's device, `[1]` each.
+    square_sums: HashMap<ParamId, Tensor<1>>,
 }
 
-/// A gradient in host memory, with what the global norm needs of it.
+/// Gradients that wait in host memory, end to end.
 #[derive(Debug)]
-struct HostGradient {
-    gradient: Parked,
-    /// On the walk's device, `[1]`.
-    square_sum: Tensor<1>,
+struct Pack {
+    parts: Vec<(ParamId, Shape)>,
+    values: Parked,
+}
+
+/// One gradient on its way into a pack.
+struct Arrival {
+    id: ParamId,
+    shape: Shape,
+    values: Tensor<1>,
 }
 
 impl Sink {
@@ -41,26 +47,43 @@ impl Sink {
                 };
                 self.on_device.register(id, sum);
             }
-            Placement::Host => {
-                let sum = match self.on_host.remove(&id) {
-                    Some(earlier) => earlier.gradient.restore() + gradient,
-                    None => gradient,
-                };
-                let square_sum = square_sum(sum.clone());
-                self.on_host.insert(id, HostGradient { gradient: Parked::new(sum), square_sum });
-                self.in_flight.push(id);
-            }
+            Placement::Host => self.park(vec![Arrival::new(id, gradient)]),
         }
     }
 
-    /// Moves the gradients of `module`'s parameters out of a tape's `gradients`.
+    /// Moves the gradients of `module`'s parameters out of a tape's `gradients`; to host memory in one copy.
     pub fn take<M: Module>(&mut self, gradients: &mut Gradients, module: &M, placement: Placement) {
-        for id in std::mem::take(&mut self.in_flight) {
-            if let Some(held) = self.on_host.get_mut(&id) {
-                held.gradient.settle();
+        let mut take = Take { sink: self, gradients, placement, for_host: Vec::new() };
+        module.visit(&mut take);
+        let for_host = take.for_host;
+        if !for_host.is_empty() {
+            self.park(for_host);
+        }
+    }
+
+    /// Sends gradients to host memory together, added to what waits there for the same parameters.
+    ///
+    /// One copy is on its way at a time, so that one buffer for transfers serves them all. It was queued a segment ago:
+    /// the device has that segment's work before it while the host waits.
+    fn park(&mut self, mut arrived: Vec<Arrival>) {
+        if let Some(last) = self.on_host.last_mut() {
+            last.values.settle();
+        }
+        let parts: Vec<(ParamId, Shape)> = arrived.iter().map(|it| (it.id, it.shape.clone())).collect();
+        if let Some(at) = self.on_host.iter().position(|pack| pack.parts == parts) {
+            let earlier: Tensor<1> = self.on_host.remove(at).values.restore();
+            let mut start = 0;
+            for it in &mut arrived {
+                let end = start + it.shape.num_elements();
+                it.values = earlier.clone().narrow(0, start, end - start) + it.values.clone();
+                start = end;
             }
         }
-        module.visit(&mut Take { sink: self, gradients, placement });
+        for it in &arrived {
+            self.square_sums.insert(it.id, square_sum(it.values.clone(), it.shape[0]));
+        }
+        let values = Tensor::cat(arrived.into_iter().map(|it| it.values).collect(), 0);
+        self.on_host.push(Pack { parts, values: Parked::new(values) });
     }
 
     /// The L2 norm of all gradients of `module` together, `[1]`, on the walk's device.
@@ -74,7 +97,8 @@ impl Sink {
     ///
     /// A matrix over the vocabulary is whole, whatever its shards.
     pub fn named<M: Module>(self, module: &M) -> Vec<(String, TensorData)> {
-        let mut named = Named { sink: self, path: Vec::new(), found: Vec::new() };
+        let on_host = unpack(self.on_host);
+        let mut named = Named { on_device: self.on_device, on_host, path: Vec::new(), found: Vec::new() };
         module.visit(&mut named);
         named.found
     }
@@ -84,16 +108,41 @@ impl Sink {
     /// Waits for the device only where parameters live in host memory.
     pub fn into_gradients<M: Module>(self, module: &M, factor: Option<Tensor<1>>) -> GradientsParams {
         let host_factor = factor.clone().filter(|_| !self.on_host.is_empty()).map(|it| it.to_device(&Device::flex()));
-        let mut collect = Collect { sink: self, factor, host_factor, gradients: GradientsParams::new() };
+        let on_host = unpack(self.on_host);
+        let gradients = GradientsParams::new();
+        let mut collect = Collect { on_device: self.on_device, on_host, factor, host_factor, gradients };
         module.visit(&mut collect);
         collect.gradients
     }
 }
 
-/// The sum of the squares, `[1]`.
-fn square_sum<const D: usize>(gradient: Tensor<D>) -> Tensor<1> {
+impl Arrival {
+    fn new<const D: usize>(id: ParamId, gradient: Tensor<D>) -> Self {
+        let shape = gradient.shape();
+        let elements = shape.num_elements();
+        Self { id, shape, values: gradient.reshape([elements]) }
+    }
+}
+
+/// Each packed gradient by itself. Waits for those whose copies are on their way.
+fn unpack(packs: Vec<Pack>) -> HashMap<ParamId, TensorData> {
+    let mut gradients = HashMap::new();
+    for pack in packs {
+        let values: Vec<f32> = pack.values.values().try_into_vec().expect("gradients are f32");
+        let mut rest = values.as_slice();
+        for (id, shape) in pack.parts {
+            let (own, others) = rest.split_at(shape.num_elements());
+            gradients.insert(id, TensorData::new(own.to_vec(), shape));
+            rest = others;
+        }
+    }
+    gradients
+}
+
+/// The sum of the squares, `[1]`, of a gradient with that many rows.
+fn square_sum<const D: usize>(gradient: Tensor<D>, rows: usize) -> Tensor<1> {
     // Row sums, then their sum: one reduction over everything may use float atomics, whose order varies.
-    let [rows, columns] = [gradient.dims()[0], gradient.dims()[1..].iter().product()];
+    let columns = gradient.shape().num_elements() / rows;
     gradient.reshape([rows, columns]).square().sum_dim(1).sum_dim(0).reshape([1])
 }
 
@@ -101,12 +150,15 @@ struct Take<'a> {
     sink: &'a mut Sink,
     gradients: &'a mut Gradients,
     placement: Placement,
+    for_host: Vec<Arrival>,
 }
 
 impl ModuleVisitor for Take<'_> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        if let Some(gradient) = param.val().grad_remove(self.gradients) {
-            self.sink.add(param.id, gradient, self.placement);
+        let Some(gradient) = param.val().grad_remove(self.gradients) else { return };
+        match self.placement {
+            Placement::Device => self.sink.add(param.id, gradient, Placement::Device),
+            Placement::Host => self.for_host.push(Arrival::new(param.id, gradient)),
         }
     }
 }
@@ -118,8 +170,8 @@ struct Squares<'a> {
 
 impl ModuleVisitor for Squares<'_> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let on_device = self.sink.on_device.get::<D>(param.id).map(square_sum);
-        let on_host = || self.sink.on_host.get(&param.id).map(|held| held.square_sum.clone());
+        let on_device = self.sink.on_device.get::<D>(param.id).map(|it| square_sum(it, param.dims()[0]));
+        let on_host = || self.sink.square_sums.get(&param.id).cloned();
         let Some(square) = on_device.or_else(on_host) else { return };
         self.sum = Some(match self.sum.take() {
             Some(sum) => sum + square,
@@ -129,7 +181,8 @@ impl ModuleVisitor for Squares<'_> {
 }
 
 struct Named {
-    sink: Sink,
+    on_device: GradientsParams,
+    on_host: HashMap<ParamId, TensorData>,
     path: Vec<String>,
     found: Vec<(String, TensorData)>,
 }
@@ -144,9 +197,8 @@ impl ModuleVisitor for Named {
     }
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let on_device = self.sink.on_device.get::<D>(param.id).map(Tensor::into_data);
-        let on_host = self.sink.on_host.remove(&param.id).map(|held| held.gradient.on_host::<D>().into_data());
-        let Some(data) = on_device.or(on_host) else { return };
+        let on_device = self.on_device.get::<D>(param.id).map(Tensor::into_data);
+        let Some(data) = on_device.or_else(|| self.on_host.remove(&param.id)) else { return };
         let path = self.path.join(".");
         match path.split_once(".shards.") {
             None => self.found.push((path, data)),
@@ -162,7 +214,8 @@ impl ModuleVisitor for Named {
 }
 
 struct Collect {
-    sink: Sink,
+    on_device: GradientsParams,
+    on_host: HashMap<ParamId, TensorData>,
     factor: Option<Tensor<1>>,
     host_factor: Option<Tensor<1>>,
     gradients: GradientsParams,
@@ -170,10 +223,10 @@ struct Collect {
 
 impl ModuleVisitor for Collect {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let (gradient, factor) = match self.sink.on_device.remove::<D>(param.id) {
+        let (gradient, factor) = match self.on_device.remove::<D>(param.id) {
             Some(gradient) => (gradient, &self.factor),
-            None => match self.sink.on_host.remove(&param.id) {
-                Some(held) => (held.gradient.on_host(), &self.host_factor),
+            None => match self.on_host.remove(&param.id) {
+                Some(data) => (Tensor::from_data(data, &Device::flex()), &self.host_factor),
                 None => return,
             },
         };
