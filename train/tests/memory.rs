@@ -130,7 +130,13 @@ fn a_model_larger_than_its_budget_trains() {
     let (unconstrained, measured) = train(&model, &kept, &open().device, 3);
     eprintln!("unconstrained: {measured:.0} MiB");
     assert!(measured > 2.0 * BUDGET_MIB as f64, "{measured} MiB");
-    assert_eq!(losses, unconstrained);
+    if adapter().kind() == "software" {
+        assert_eq!(losses, unconstrained);
+    }
+    // The update is done on the host: a GPU may round its own otherwise.
+    for (loss, unconstrained) in losses.iter().zip(unconstrained) {
+        assert!((loss - unconstrained).abs() < 1e-4, "{loss} and {unconstrained}");
+    }
 }
 
 /// Limits asked for one by one, as a browser grants them.
@@ -181,8 +187,11 @@ fn a_refused_allocation_falls_back() {
     let whole = run(adapter().limits, "whole", &["batch.micro_batch=32"]).unwrap();
     // 32 sequences' attention scores are 16 MiB.
     let small = wgpu::Limits { max_buffer_size: 9 << 20, max_storage_buffer_binding_size: 9 << 20, ..adapter().limits };
-    let cut = run(small, "cut", &["batch.micro_batch=32"]).unwrap();
-    assert!((whole.val_loss - cut.val_loss).abs() < 1e-4, "{} and {}", whole.val_loss, cut.val_loss);
+    // Refused in the evaluation before the first step, and then in a step.
+    for (name, every) in [("evaluating", "evaluation.every=2"), ("cut", "evaluation.every=0")] {
+        let cut = run(small.clone(), name, &["batch.micro_batch=32", every]).unwrap();
+        assert!((whole.val_loss - cut.val_loss).abs() < 1e-4, "{} and {}", whole.val_loss, cut.val_loss);
+    }
     let on_host = ["batch.micro_batch=32", "memory=offload", "memory.parameters=host", "sample.every=2"];
     let hosted = run(adapter().limits, "hosted", &on_host).unwrap();
     assert!((whole.val_loss - hosted.val_loss).abs() < 1e-4, "{} and {}", whole.val_loss, hosted.val_loss);

@@ -1,4 +1,4 @@
-//! The first steps, in which a device may turn out to have less memory than was planned with.
+//! The beginning of a run, in which a device may turn out to have less memory than was planned with.
 
 use std::{
     any::Any,
@@ -6,44 +6,24 @@ use std::{
     sync::Mutex,
 };
 
-use crate::{
-    TrainError,
-    readback::Readback,
-    step::{StepOutcome, Trainer},
-};
-use hearth_data::Batch;
-
-/// Steps until everything that a step allocates has been allocated once: the second has the optimizer's state as well.
-pub(super) const FIRST_STEPS: u64 = 2;
+use crate::TrainError;
 
 /// The panic hook belongs to the process.
 static HOOK: Mutex<()> = Mutex::new(());
 
-/// Does a step and waits for all of it.
+/// Does `work`, which must wait for all that it queues.
 ///
 /// # Errors
-/// [`TrainError::OutOfMemory`] if an allocation was refused, however Burn told of it. The trainer's model is then lost.
-pub(super) fn step(
-    trainer: &mut Trainer,
-    step: u64,
-    micro_batches: &[Batch],
-    planned: u64,
-) -> Result<StepOutcome, TrainError> {
-    let refused = |reason: String| TrainError::OutOfMemory { bytes: planned, reason };
-    let attempt = quietly(|| {
-        let outcome = trainer.step(step, micro_batches);
-        let read = Readback::new(trainer.witness() + outcome.loss.clone() + outcome.grad_norm.clone()).wait();
-        read.map(|_| outcome)
-    });
-    match attempt {
-        Ok(Ok(outcome)) => Ok(outcome),
-        Ok(Err(error)) => {
-            let text = format!("{error:?}");
-            if is_refusal(&text) { Err(refused(first_sentence(&text))) } else { Err(TrainError::Device(text)) }
-        }
+/// Those of `work`; [`TrainError::OutOfMemory`] if an allocation was refused, however Burn told of it. `planned` is what
+/// the work was thought to take, in bytes.
+pub(super) fn with_refusals<R>(planned: u64, work: impl FnOnce() -> Result<R, TrainError>) -> Result<R, TrainError> {
+    let refused = |text: &str| TrainError::OutOfMemory { bytes: planned, reason: first_sentence(text) };
+    match quietly(work) {
+        Ok(Err(TrainError::Device(text))) if is_refusal(&text) => Err(refused(&text)),
+        Ok(result) => result,
         Err(panic) => {
             let text = message(panic.as_ref());
-            if is_refusal(&text) { Err(refused(first_sentence(&text))) } else { resume_unwind(panic) }
+            if is_refusal(&text) { Err(refused(&text)) } else { resume_unwind(panic) }
         }
     }
 }

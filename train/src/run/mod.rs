@@ -107,7 +107,6 @@ impl Run {
         report.note(&plan_note(&choice));
         let mut run = Loop {
             throughput: Throughput::new(config.tokens_per_step(), flops_per_token / peak_flops),
-            trainer: trainer(&config, &choice.plan.cut, &device)?,
             plan: choice.plan.clone(),
             config,
             tokenizer,
@@ -116,30 +115,35 @@ impl Run {
             report,
             start: Instant::now(),
             last_loss: f64::NAN,
-            evaluated_at_start: false,
             first_and_tenth: [None; 2],
         };
         let title = format!("{} · {}", model_name(&run.config.model), device.name);
-        let steps = loop {
-            let error = match run.steps(total_steps, &stop) {
-                Ok(steps) => break steps,
+        let trained = loop {
+            let error = match run.begin(&device, total_steps, &stop) {
+                Ok((mut trainer, first)) => {
+                    break run.steps(&mut trainer, first, total_steps, &stop).map(|steps| (trainer, steps));
+                }
                 Err(error) => error,
             };
             let smaller = choice.smaller().cloned();
-            let (TrainError::OutOfMemory { .. }, Some(plan)) = (&error, smaller) else {
-                // The curve up to the fault is worth seeing; the fault is what the user must hear of.
-                let _ = run.report.finish(&title);
-                return Err(error);
-            };
+            let (TrainError::OutOfMemory { .. }, Some(plan)) = (&error, smaller) else { break Err(error) };
             choice.plan = plan;
             run.report.note(&format!("{error}; starting again with less: {}", plan_note(&choice)));
-            run = run.again(&choice.plan, &device)?;
+            run.plan = choice.plan.clone();
         };
-        let val_loss = run.evaluate(steps)?;
+        // After a fault the curve up to it is worth seeing; the fault is what the user must hear of.
+        let (trainer, steps) = match trained {
+            Ok(trained) => trained,
+            Err(error) => {
+                let _ = run.report.finish(&title);
+                return Err(error);
+            }
+        };
+        let val_loss = run.evaluate(&trainer, steps)?;
         if run.config.sample.every > 0 {
-            run.sample()?;
+            run.sample(&trainer)?;
         }
-        folder.write_model(&run.trainer.model().valid())?;
+        folder.write_model(&trainer.model().valid())?;
         let seconds = run.start.elapsed().as_secs_f64();
         let picture = run.report.finish(&title)?;
         Ok(Summary {

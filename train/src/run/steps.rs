@@ -13,10 +13,7 @@ use burn::{
 use hearth_data::{Batch, Batches, Tokenizer};
 use hearth_model::generate::{Sampling, generate};
 
-use super::{
-    first::{self, FIRST_STEPS},
-    throughput::Throughput,
-};
+use super::{first::with_refusals, throughput::Throughput};
 use crate::{
     TrainConfig, TrainError,
     devices::OpenDevice,
@@ -25,6 +22,9 @@ use crate::{
     report::{Event, Report},
     step::{StepOutcome, Trainer},
 };
+
+/// Steps until everything that a step allocates has been allocated once: the second has the optimizer's state as well.
+const FIRST_STEPS: u64 = 2;
 
 /// Longer than this for a first step deserves a word.
 const SLOW_START: Duration = Duration::from_secs(2);
@@ -35,6 +35,15 @@ struct Pending {
     learning_rate: f64,
     /// The loss and the norm of the gradient, `[2]`.
     figures: Readback,
+}
+
+/// What one of the first steps came to, kept back until all of them have gone well.
+struct First {
+    validation_loss: Option<f64>,
+    sample: Option<String>,
+    pending: Pending,
+    /// Since the start.
+    done: Duration,
 }
 
 impl Pending {
@@ -53,70 +62,93 @@ pub(super) struct Loop {
     /// How the batch is cut, and what it was predicted to take.
     pub plan: Plan,
     pub tokenizer: Tokenizer,
-    pub trainer: Trainer,
     pub train: Batches,
     pub validation: Vec<Batch>,
     pub report: Report,
     pub throughput: Throughput,
     pub start: Instant,
     pub last_loss: f64,
-    pub evaluated_at_start: bool,
     pub first_and_tenth: [Option<f64>; 2],
 }
 
 impl Loop {
-    /// Runs steps until the limit or a stop; returns how many.
+    /// Makes the trainer and does the first steps, waiting for each; returns how many.
     ///
-    /// The first steps are reported once all of them have gone well, so that a run that starts again with less memory
-    /// leaves no trace in the metrics.
-    pub fn steps(&mut self, total: u64, stop: &AtomicBool) -> Result<u64, TrainError> {
+    /// They are reported once all of them have gone well, so that a run that starts again with less memory leaves no
+    /// trace in the metrics.
+    ///
+    /// # Errors
+    /// [`TrainError::OutOfMemory`] if the device refused memory: all that was made is then gone again.
+    pub fn begin(&mut self, device: &OpenDevice, total: u64, stop: &AtomicBool) -> Result<(Trainer, u64), TrainError> {
+        self.start = Instant::now();
+        let begun = with_refusals(self.plan.peak_bytes(), || self.first_steps(device, total, stop));
+        let (trainer, first) = begun.inspect_err(|_| {
+            // What could not be made was said; here only memory is given back.
+            let _ = device.device.sync();
+            device.device.memory_cleanup();
+        })?;
+        let steps = first.len() as u64;
+        for First { validation_loss, sample, pending, done } in first {
+            if let Some(loss) = validation_loss {
+                self.report_validation(pending.step, loss)?;
+            }
+            if let Some(text) = sample {
+                self.report_sample(&text);
+            }
+            self.settle_at(pending, done)?;
+        }
+        Ok((trainer, steps))
+    }
+
+    fn first_steps(
+        &self,
+        device: &OpenDevice,
+        total: u64,
+        stop: &AtomicBool,
+    ) -> Result<(Trainer, Vec<First>), TrainError> {
+        let mut trainer = super::trainer(&self.config, &self.plan.cut, device)?;
+        let mut first = Vec::new();
+        for step in 0..FIRST_STEPS.min(total) {
+            if stop.load(Ordering::Relaxed) {
+                break;
+            }
+            let evaluates = due(step, self.config.evaluation.every);
+            let validation_loss = evaluates.then(|| self.validation_loss(&trainer)).transpose()?;
+            let sample = due(step, self.config.sample.every).then(|| self.draw(&trainer)).transpose()?;
+            let pending = Pending::new(step, trainer.step(step, &self.micro_batches(step)));
+            scalars::<1>(Readback::new(trainer.witness()))?;
+            first.push(First { validation_loss, sample, pending, done: self.start.elapsed() });
+        }
+        Ok((trainer, first))
+    }
+
+    /// Runs the steps from number `first` on until the limit or a stop; returns the number after the last.
+    pub fn steps(
+        &mut self,
+        trainer: &mut Trainer,
+        first: u64,
+        total: u64,
+        stop: &AtomicBool,
+    ) -> Result<u64, TrainError> {
         let mut pending: Option<Pending> = None;
-        let mut step = 0;
-        let mut early = Vec::new();
+        let mut step = first;
         while step < total && !stop.load(Ordering::Relaxed) {
-            if due(step, self.config.evaluation.every) && !(step == 0 && self.evaluated_at_start) {
-                self.evaluated_at_start = true;
+            if due(step, self.config.evaluation.every) {
                 self.settle(pending.take())?;
-                self.evaluate(step)?;
+                self.evaluate(trainer, step)?;
             }
             if due(step, self.config.sample.every) {
                 self.settle(pending.take())?;
-                self.sample()?;
+                self.sample(trainer)?;
             }
-            let micro_batches = self.micro_batches(step);
-            step += 1;
-            if step <= FIRST_STEPS {
-                let outcome = first::step(&mut self.trainer, step - 1, &micro_batches, self.plan.peak_bytes())?;
-                early.push((self.start.elapsed(), Pending::new(step - 1, outcome)));
-                if step < FIRST_STEPS.min(total) {
-                    continue;
-                }
-                for (at, pending) in std::mem::take(&mut early) {
-                    self.settle_at(pending, at)?;
-                }
-                continue;
-            }
-            let outcome = self.trainer.step(step - 1, &micro_batches);
+            let outcome = trainer.step(step, &self.micro_batches(step));
             // The figures of a step are read once the next one is under way, so that the device never idles.
             self.settle(pending.take())?;
-            pending = Some(Pending::new(step - 1, outcome));
-        }
-        for (at, pending) in early {
-            self.settle_at(pending, at)?;
+            pending = Some(Pending::new(step, outcome));
+            step += 1;
         }
         self.settle(pending)?;
         Ok(step)
-    }
-
-    /// The run from its beginning under another plan, after what the last one held has been freed.
-    pub fn again(self, plan: &Plan, device: &OpenDevice) -> Result<Self, TrainError> {
-        let Self { config, trainer, .. } = self;
-        drop(trainer);
-        // What could not be made was said before; here only memory is given back.
-        let _ = device.device.sync();
-        device.device.memory_cleanup();
-        let trainer = super::trainer(&config, &plan.cut, device)?;
-        Ok(Self { config, trainer, plan: plan.clone(), start: Instant::now(), ..self })
     }
 
     /// The micro-batches of a step, cut as planned.
@@ -161,22 +193,37 @@ impl Loop {
     }
 
     /// The mean loss over the fixed validation batches, nats per token, reported.
-    pub fn evaluate(&mut self, step: u64) -> Result<f64, TrainError> {
-        let model = self.trainer.model().valid();
+    pub fn evaluate(&mut self, trainer: &Trainer, step: u64) -> Result<f64, TrainError> {
+        let loss = self.validation_loss(trainer)?;
+        self.report_validation(step, loss)?;
+        Ok(loss)
+    }
+
+    fn validation_loss(&self, trainer: &Trainer) -> Result<f64, TrainError> {
+        let model = trainer.model().valid();
         let rows = self.plan.cut.micro_batch;
         let parts = self.validation.iter().flat_map(|batch| batch.split(rows));
-        let losses = parts.map(|batch| self.trainer.evaluate(&model, &batch));
+        let losses = parts.map(|batch| trainer.evaluate(&model, &batch));
         let total = losses.reduce(Tensor::add).expect("there is at least one validation batch");
         let counted: usize = self.validation.iter().map(Batch::counted).sum();
         let [total] = scalars(Readback::new(total))?;
-        let val_loss = total / counted as f64;
-        self.report.event(Event { val_loss: Some(val_loss), ..self.event(step) })?;
+        Ok(total / counted as f64)
+    }
+
+    fn report_validation(&mut self, step: u64, loss: f64) -> Result<(), TrainError> {
+        self.report.event(Event { val_loss: Some(loss), ..self.event(step) })?;
         self.throughput.pause_over();
-        Ok(val_loss)
+        Ok(())
     }
 
     /// Draws a text and shows it.
-    pub fn sample(&mut self) -> Result<(), TrainError> {
+    pub fn sample(&mut self, trainer: &Trainer) -> Result<(), TrainError> {
+        let text = self.draw(trainer)?;
+        self.report_sample(&text);
+        Ok(())
+    }
+
+    fn draw(&self, trainer: &Trainer) -> Result<String, TrainError> {
         let sample = &self.config.sample;
         let prompt = self.tokenizer.encode(&sample.prompt)?;
         let sampling = Sampling {
@@ -185,17 +232,19 @@ impl Loop {
             seed: self.config.seed,
             ..Sampling::default()
         };
-        let mut model = self.trainer.model().valid();
+        let mut model = trainer.model().valid();
         if self.plan.cut.policy.uses_host() {
             // Drawn token by token: uploading the model for each would take longer than the CPU does.
             model = model.to_device(&Device::flex());
         }
         let keep_on = |_| ControlFlow::Continue(());
         let ids = pollster::block_on(generate(&model, &prompt, sample.tokens, &sampling, keep_on))?;
-        let text = self.tokenizer.decode(&ids)?;
-        self.report.note(&format!("sample: {}{text}", sample.prompt));
+        Ok(self.tokenizer.decode(&ids)?)
+    }
+
+    fn report_sample(&mut self, text: &str) {
+        self.report.note(&format!("sample: {}{text}", self.config.sample.prompt));
         self.throughput.pause_over();
-        Ok(())
     }
 
     fn event(&self, step: u64) -> Event {

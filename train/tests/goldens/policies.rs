@@ -1,6 +1,7 @@
 //! A policy changes no bit: losses and every gradient equal those of keeping everything.
 
 use burn::tensor::{Device, TensorData};
+use hearth_model::{Transformer, TransformerConfig};
 use hearth_train::{
     step::Trainer,
     walk::{
@@ -54,11 +55,11 @@ fn policies(layers: usize) -> Vec<Policy> {
 }
 
 /// The loss, the gradients of two micro-batches, and the norm.
-fn bits(golden: &Golden, policy: &Policy, device: &Device) -> Vec<(String, TensorData)> {
+fn bits(golden: &Golden, model: Transformer, policy: &Policy, device: &Device) -> Vec<(String, TensorData)> {
     let batches = [golden.batch("main", 0), golden.batch("main", 0)];
     let mut walk = golden.walk(batches[0].time, device);
     walk.policy = policy.clone();
-    let trainer = Trainer::new(golden.model(device), walk, options());
+    let trainer = Trainer::new(model, walk, options());
     let (loss, sink) = trainer.gradients(3, &batches);
     let norm = sink.norm(trainer.model()).into_data();
     let mut found = sink.named(trainer.model());
@@ -67,33 +68,48 @@ fn bits(golden: &Golden, policy: &Policy, device: &Device) -> Vec<(String, Tenso
     found
 }
 
-fn no_policy_changes_a_bit(mut golden: Golden, device: &Device) {
+fn no_policy_changes_a_bit(golden: &Golden, model: impl Fn() -> Transformer, device: &Device) {
+    let kept = bits(golden, model(), &Policy::keep(golden.config.layers), device);
+    for policy in policies(golden.config.layers) {
+        for ((name, found), (_, expected)) in bits(golden, model(), &policy, device).iter().zip(&kept) {
+            assert!(found == expected, "{name} with dropout {} under {policy:?}", golden.config.dropout);
+        }
+    }
+}
+
+/// With the golden's own two blocks.
+fn with_and_without_dropout(mut golden: Golden, device: &Device) {
     for dropout in [0.0, 0.25] {
         golden.config.dropout = dropout;
-        let kept = bits(&golden, &Policy::keep(golden.config.layers), device);
-        for policy in policies(golden.config.layers) {
-            for ((name, found), (_, expected)) in bits(&golden, &policy, device).iter().zip(&kept) {
-                assert!(found == expected, "{name} with dropout {dropout} under {policy:?}");
-            }
-        }
+        no_policy_changes_a_bit(&golden, || golden.model(device), device);
     }
 }
 
 hearth_wgsl::each_device! {
     fn llama(device) {
-        no_policy_changes_a_bit(Golden::read("llama.safetensors"), &device);
+        with_and_without_dropout(Golden::read("llama.safetensors"), &device);
     }
 }
 
 hearth_wgsl::each_device! {
     fn gpt2(device) {
-        no_policy_changes_a_bit(Golden::read("gpt2.safetensors"), &device);
+        with_and_without_dropout(Golden::read("gpt2.safetensors"), &device);
     }
 }
 
 hearth_wgsl::each_device! {
     /// Interleaved RoPE, QK-norm, a window, soft-cap and z-loss; a tied matrix in five shards.
     fn every_option(device) {
-        no_policy_changes_a_bit(Golden::read("options.safetensors").with_shards(5), &device);
+        with_and_without_dropout(Golden::read("options.safetensors").with_shards(5), &device);
+    }
+}
+
+hearth_wgsl::each_device! {
+    /// Eight groupings, where the goldens have two.
+    fn four_blocks(device) {
+        let mut golden = Golden::read("llama.safetensors");
+        golden.config = TransformerConfig { layers: 4, dropout: 0.25, ..golden.config };
+        let model = golden.config.init(5, &device.clone().autodiff()).unwrap();
+        no_policy_changes_a_bit(&golden, || model.clone(), &device);
     }
 }
