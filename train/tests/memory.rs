@@ -81,7 +81,6 @@ fn train(model: &TransformerConfig, cut: &Cut, device: &Device, steps: usize) ->
 fn predictions_hold() {
     let Some(_turn) = alone() else { return };
     let model = gpt2(6, 256, 256, 2048);
-    let device = open().device;
     let on_device = |activations, group| Policy::uniform(6, group, activations, Placement::Device);
     let policies = [
         on_device(Activations::Keep, 1),
@@ -93,7 +92,7 @@ fn predictions_hold() {
     for policy in policies {
         let cut = Cut { micro_batch: 2, accumulation: 1, logits_chunk: CrossEntropy::of(&model).chunk, policy };
         let predicted = Ledger::of(&model, model.context_length, &cut).peak().usage.total() as f64 / f64::from(1 << 20);
-        let (_, measured) = train(&model, &cut, &device, 2);
+        let (_, measured) = train(&model, &cut, &open().device, 2);
         eprintln!("{}: predicted {predicted:.1} MiB, measured {measured:.1} MiB", cut.policy);
         assert!(
             (predicted / measured - 1.0).abs() <= 0.1,
