@@ -1,8 +1,8 @@
 //! Text to tokens to batches.
 //!
 //! ```text
-//! read_text -> Tokenizer::encode -> Tokens::split -> Rows -> Batches
-//!   String          Vec<u32>       a TokenStream    [T]  [B, T], by number
+//! read_text -> Tokenizer::encode -> Tokens::split -> Rows -> Batches -> Loader
+//!   String          Vec<u32>       a TokenStream    [T]  [B, T], by number  prepared ahead
 //! ```
 //!
 //! A position in the training data is one integer, the number of samples drawn so far. The sampler is a
@@ -28,13 +28,14 @@
 //! # }
 //! ```
 //!
-//! Nothing here knows of models or devices, and the crate compiles for wasm32.
+//! Nothing here knows of models or devices, and the crate compiles for wasm32, where [`Loader`] does without its thread.
 
 mod batch;
 mod batches;
 mod char_tokenizer;
 mod epochs;
 mod error;
+mod loader;
 mod mixture;
 mod packing;
 mod permutation;
@@ -51,6 +52,7 @@ pub use batch::{Batch, IGNORED, Packed};
 pub use batches::Batches;
 pub use char_tokenizer::CharTokenizer;
 pub use error::DataError;
+pub use loader::Loader;
 pub use rows::Rows;
 pub use share::Share;
 pub use stream::TokenStream;
