@@ -33,6 +33,8 @@
 mod batch;
 mod batches;
 mod char_tokenizer;
+#[cfg(feature = "dataset")]
+mod dataset;
 mod epochs;
 mod error;
 mod loader;
@@ -51,6 +53,8 @@ mod tokens;
 pub use batch::{Batch, IGNORED, Packed};
 pub use batches::Batches;
 pub use char_tokenizer::CharTokenizer;
+#[cfg(feature = "dataset")]
+pub use dataset::TokenDataset;
 pub use error::DataError;
 pub use loader::Loader;
 pub use rows::Rows;

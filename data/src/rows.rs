@@ -108,6 +108,13 @@ impl Rows {
         self.fill((u128::from(index) * u128::from(places) / u128::from(of)) as u64, row)
     }
 
+    /// Fills `row` with number `index` of the [`Rows::count`] rows that cover the stream.
+    #[cfg(feature = "dataset")]
+    pub(crate) fn in_order(&self, index: u64, row: Row) -> Result<(), DataError> {
+        let width = if self.are_packed() { 1 } else { self.context_length as u64 };
+        self.fill(index * width, row)
+    }
+
     fn targets(&self) -> u64 {
         self.stream.token_count() - 1
     }
