@@ -113,4 +113,62 @@ pub enum DataError {
         /// Tokens in a window.
         needed: u64,
     },
+
+    /// The ends of documents do not divide the stream.
+    #[error(
+        "`document_ends` must never fall and must end with the number of tokens, {tokens}: give each document's end"
+    )]
+    DocumentEnds {
+        /// Tokens in the stream.
+        tokens: u64,
+    },
+    /// No document has a target.
+    #[error("none of the {documents} documents has two tokens: give longer documents, or check how they are separated")]
+    NothingToPack {
+        /// Documents in the stream.
+        documents: u64,
+    },
+
+    /// A mixture of no streams.
+    #[error("a mixture needs at least one stream: name one with a weight")]
+    EmptyMixture,
+    /// A stream's share of a mixture cannot be kept.
+    #[error(
+        "the weight of stream {stream} of the mixture is {weight}: give a positive number of at least 1/65536 of \
+         the weights' sum, or leave the stream out"
+    )]
+    MixtureWeight {
+        /// Which stream, from 0.
+        stream: usize,
+        /// The weight given.
+        weight: f64,
+    },
+    /// Streams of a mixture have rows of different lengths.
+    #[error("one stream of the mixture has `context_length` {first}, another {other}: give all the same")]
+    MixedContext {
+        /// `T` of the first stream.
+        first: usize,
+        /// `T` of the first one that differs.
+        other: usize,
+    },
+
+    /// A replica's number is not among those of the world.
+    #[error("`rank` is {rank} in a world of {world}: ranks run from 0 to one below `world`")]
+    Rank {
+        /// The number given.
+        rank: usize,
+        /// Number of replicas.
+        world: usize,
+    },
+    /// Some replica would have nothing to do.
+    #[error("a global batch of {global_rows} rows leaves some of {world} replicas without a row: enlarge the batch")]
+    TooFewRows {
+        /// Rows of a global batch.
+        global_rows: usize,
+        /// Number of replicas.
+        world: usize,
+    },
+    /// A micro-batch of no rows.
+    #[error("`micro_batch` is 0: give at least 1")]
+    ZeroMicroBatch,
 }

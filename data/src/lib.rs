@@ -1,46 +1,65 @@
-//! Text to tokens to batches, in memory.
+//! Text to tokens to batches.
 //!
 //! ```text
-//! read_text -> Tokenizer::encode -> Tokens::split -> Batches::batch
-//!   String          Vec<u32>       train, validation   [B, T] inputs and targets
+//! read_text -> Tokenizer::encode -> Tokens::split -> Rows -> Batches -> Loader
+//!   String          Vec<u32>       a TokenStream    [T]  [B, T], by number  prepared ahead
 //! ```
 //!
 //! A position in the training data is one integer, the number of samples drawn so far. The sampler is a
 //! keyed permutation, not a shuffled list: any position is reached in constant time, so a run resumes, and
-//! micro-batches and replicas cut the same global batch, without any other state.
+//! micro-batches and replicas cut the same global batch, without any other state. A mixture of streams and the packing of
+//! documents keep to that: each row is a pure function of its sample number.
 //!
 //! ```
-//! use hearth_data::{Batches, TokenizerKind, Tokens};
+//! use std::sync::Arc;
+//!
+//! use hearth_data::{Batches, Rows, TokenizerKind, Tokens};
 //!
 //! # fn main() -> Result<(), hearth_data::DataError> {
 //! let text = "To be, or not to be: that is the question.";
 //! let tokenizer = TokenizerKind::Char.build(text)?;
 //! let (train, _validation) = Tokens::new(tokenizer.encode(text)?)?.split(0.1)?;
-//! let batches = Batches::new(train, 8, 42)?;
+//! let batches = Batches::new(Rows::windows(Arc::new(train), 8, 0, 42)?);
 //!
-//! let batch = batches.batch(0, 2);
+//! let batch = batches.batch(0..2)?;
 //! assert_eq!(batch.inputs.len(), 2 * 8);
 //! assert_eq!(batch.targets[0], batch.inputs[1]);
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! Nothing here knows of models or devices, starts a thread, or does I/O beyond [`read_text`]: the crate
-//! compiles for wasm32.
+//! Nothing here knows of models or devices, and the crate compiles for wasm32, where [`Loader`] does without its thread.
 
 mod batch;
+mod batches;
 mod char_tokenizer;
+#[cfg(feature = "dataset")]
+mod dataset;
+mod epochs;
 mod error;
+mod loader;
+mod mixture;
+mod packing;
 mod permutation;
+mod rows;
 mod sampler;
+mod share;
 mod splitmix;
+mod stream;
 mod text;
 mod tokenizer;
 mod tokens;
 
-pub use batch::{Batch, Batches, IGNORED};
+pub use batch::{Batch, IGNORED, Packed};
+pub use batches::Batches;
 pub use char_tokenizer::CharTokenizer;
+#[cfg(feature = "dataset")]
+pub use dataset::TokenDataset;
 pub use error::DataError;
+pub use loader::Loader;
+pub use rows::Rows;
+pub use share::Share;
+pub use stream::TokenStream;
 pub use text::read_text;
 pub use tokenizer::{Tokenizer, TokenizerKind};
 pub use tokens::Tokens;

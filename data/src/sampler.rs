@@ -1,8 +1,7 @@
 //! Which window of the stream a sample is: a pure function of its number.
 
 use crate::DataError;
-use crate::permutation::Permutation;
-use crate::splitmix::splitmix64;
+use crate::epochs::Epochs;
 
 /// Numbers the windows of a stream in a random order, epoch after epoch, for ever.
 ///
@@ -11,13 +10,11 @@ use crate::splitmix::splitmix64;
 /// between windows move. At stride `T` no target is seen twice in an epoch; at stride 1 every offset is a window, as
 /// in nanoGPT. The windows that a phase leaves out at either end of the stream are reached by other epochs' phases.
 ///
-/// The sample number is the whole state. Replica `r` of `R` takes every `R`-th sample from `r` on, or
-/// its own rows of each global batch: the numbers are the same however they are dealt out.
+/// The sample number is the whole state, the same however the samples are dealt out to replicas and micro-batches.
 #[derive(Debug, Clone)]
 pub(crate) struct Sampler {
     stride: u64,
-    seed: u64,
-    windows_per_epoch: u64,
+    windows: Epochs,
     /// How many phases there are; the greatest places the last window at the very end of the stream.
     phases: u64,
 }
@@ -39,23 +36,22 @@ impl Sampler {
         // its one window and as many phases as are left.
         let windows_per_epoch = ((tokens - context_length) / stride).max(1);
         let phases = tokens - context_length - (windows_per_epoch - 1) * stride;
-        Ok(Self { stride, seed, windows_per_epoch, phases })
+        Ok(Self { stride, windows: Epochs::new(windows_per_epoch, seed), phases })
     }
 
     /// Samples in an epoch, the same in each.
     pub(crate) fn windows_per_epoch(&self) -> u64 {
-        self.windows_per_epoch
+        self.windows.length()
     }
 
     /// Index in the stream of the first token of sample number `sample`.
     pub(crate) fn start_of(&self, sample: u64) -> u64 {
-        let (epoch, position) = (sample / self.windows_per_epoch, sample % self.windows_per_epoch);
-        let order = Permutation::new(self.windows_per_epoch, splitmix64(self.seed, 2 * epoch));
-        self.phase(epoch) + self.stride * order.at(position)
+        let (epoch, window) = self.windows.at(sample);
+        self.phase(epoch) + self.stride * window
     }
 
     fn phase(&self, epoch: u64) -> u64 {
-        splitmix64(self.seed, 2 * epoch + 1) % self.phases
+        self.windows.draw(epoch, self.phases)
     }
 }
 

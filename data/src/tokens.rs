@@ -1,26 +1,45 @@
-//! A stream of token ids.
+//! A stream of token ids in memory.
 
-use crate::DataError;
+use std::ops::Range;
+
+use crate::{DataError, TokenStream};
 
 /// A stream of token ids in memory. Every id fits an `i32`, the integer that devices take.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Tokens(Vec<u32>);
+pub struct Tokens {
+    ids: Vec<u32>,
+    /// Where each document ends, counted in tokens. Never falls; the last is the stream's length.
+    document_ends: Vec<u64>,
+}
 
 impl Tokens {
-    /// The stream of `ids`, in their order.
+    /// The stream of `ids`, in their order, as one document.
     ///
     /// # Errors
     /// When an id is above `i32::MAX`.
     pub fn new(ids: Vec<u32>) -> Result<Self, DataError> {
-        match ids.iter().position(|&id| i32::try_from(id).is_err()) {
-            Some(position) => Err(DataError::IdTooLarge { id: ids[position], position }),
-            None => Ok(Self(ids)),
+        let end = ids.len() as u64;
+        Self::with_documents(ids, vec![end])
+    }
+
+    /// As [`Tokens::new`] for a stream whose document `k` ends before token `document_ends[k]`.
+    ///
+    /// # Errors
+    /// As [`Tokens::new`], and when the ends fall or the last is not the number of ids.
+    pub fn with_documents(ids: Vec<u32>, document_ends: Vec<u64>) -> Result<Self, DataError> {
+        if let Some(position) = ids.iter().position(|&id| i32::try_from(id).is_err()) {
+            return Err(DataError::IdTooLarge { id: ids[position], position });
         }
+        let tokens = ids.len() as u64;
+        if document_ends.last() != Some(&tokens) || !document_ends.is_sorted() {
+            return Err(DataError::DocumentEnds { tokens });
+        }
+        Ok(Self { ids, document_ends })
     }
 
     /// Cuts the stream once: `(training, validation)`, where validation is the last `validation_fraction`
     /// (from 0, none, up to but not including 1). Training takes `floor(len * (1 - validation_fraction))`
-    /// tokens, as in nanoGPT's data preparation.
+    /// tokens, as in nanoGPT's data preparation. A document across the cut becomes two.
     ///
     /// # Errors
     /// When `validation_fraction` is out of range or not a number.
@@ -28,25 +47,52 @@ impl Tokens {
         if !(0.0..1.0).contains(&validation_fraction) {
             return Err(DataError::ValidationFraction { fraction: validation_fraction });
         }
-        let Self(mut training) = self;
-        let boundary = (training.len() as f64 * (1.0 - validation_fraction)) as usize;
-        let validation = training.split_off(boundary);
-        Ok((Self(training), Self(validation)))
+        let Self { mut ids, document_ends: mut ends } = self;
+        let boundary = (ids.len() as f64 * (1.0 - validation_fraction)) as usize;
+        let validation = ids.split_off(boundary);
+        let boundary = boundary as u64;
+        let later = ends.split_off(ends.partition_point(|&end| end < boundary));
+        ends.push(boundary);
+        let later = later.into_iter().map(|end| end - boundary).collect();
+        Ok((Self { ids, document_ends: ends }, Self { ids: validation, document_ends: later }))
     }
 
     /// Number of tokens.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.ids.len()
     }
 
     /// Whether there are none, as in the validation part of a split by 0.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.ids.is_empty()
     }
 
     /// The ids, in order.
     pub fn as_slice(&self) -> &[u32] {
-        &self.0
+        &self.ids
+    }
+}
+
+impl TokenStream for Tokens {
+    fn token_count(&self) -> u64 {
+        self.ids.len() as u64
+    }
+
+    fn copy(&self, start: u64, out: &mut [i32]) -> Result<(), DataError> {
+        let start = start as usize; // an index into memory
+        let ids = &self.ids[start..start + out.len()];
+        out.iter_mut().zip(ids).for_each(|(out, &id)| *out = id as i32); // no id is above `i32::MAX`
+        Ok(())
+    }
+
+    fn document_count(&self) -> u64 {
+        self.document_ends.len() as u64
+    }
+
+    fn document(&self, document: u64) -> Range<u64> {
+        let index = document as usize;
+        let start = if index == 0 { 0 } else { self.document_ends[index - 1] };
+        start..self.document_ends[index]
     }
 }
 
@@ -78,5 +124,25 @@ mod tests {
         }
         let error = Tokens::new(vec![i32::MAX as u32, 1 << 31]).unwrap_err();
         assert!(matches!(error, DataError::IdTooLarge { id: 0x8000_0000, position: 1 }));
+    }
+    #[test]
+    fn split_cuts_the_documents_too() {
+        let ends_of =
+            |tokens: &Tokens| (0..tokens.document_count()).map(|k| tokens.document(k).end).collect::<Vec<_>>();
+        let cut = |ends: Vec<u64>| {
+            let (training, validation) = Tokens::with_documents((0..10).collect(), ends).unwrap().split(0.5).unwrap();
+            (ends_of(&training), ends_of(&validation))
+        };
+        assert_eq!(cut(vec![3, 7, 10]), (vec![3, 5], vec![2, 5]));
+        assert_eq!(cut(vec![2, 2, 10]), (vec![2, 2, 5], vec![5]));
+        assert_eq!(cut(vec![10]), (vec![5], vec![5]));
+    }
+
+    #[test]
+    fn refuses_documents_that_do_not_make_up_the_stream() {
+        for ends in [vec![], vec![1], vec![3], vec![2, 1, 2]] {
+            let error = Tokens::with_documents(vec![1, 2], ends).unwrap_err();
+            assert!(matches!(error, DataError::DocumentEnds { tokens: 2 }));
+        }
     }
 }

@@ -1,10 +1,16 @@
 //! Batches: what their rows hold, how they are cut, and the fixed set for evaluation.
 
-use hearth_data::{Batch, Batches, DataError, IGNORED, Tokens};
+use std::sync::Arc;
 
-/// A stream in which each token is its own position.
+use hearth_data::{Batch, Batches, DataError, IGNORED, Rows, Tokens};
+
+/// Rows of a stream in which each token is its own position.
+fn rows(tokens: u32, context_length: usize, seed: u64) -> Rows {
+    Rows::windows(Arc::new(Tokens::new((0..tokens).collect()).unwrap()), context_length, 0, seed).unwrap()
+}
+
 fn counting(tokens: u32, context_length: usize, seed: u64) -> Batches {
-    Batches::new(Tokens::new((0..tokens).collect()).unwrap(), context_length, seed).unwrap()
+    Batches::new(rows(tokens, context_length, seed))
 }
 
 fn starts(batch: &Batch) -> Vec<i32> {
@@ -13,7 +19,7 @@ fn starts(batch: &Batch) -> Vec<i32> {
 
 #[test]
 fn rows_are_windows_and_targets_are_shifted_by_one() {
-    let batch = counting(1_000, 16, 1).batch(0, 5);
+    let batch = counting(1_000, 16, 1).batch(0..5).unwrap();
     assert_eq!((batch.rows, batch.time, batch.counted()), (5, 16, 80));
     for (inputs, targets) in batch.inputs.chunks(16).zip(batch.targets.chunks(16)) {
         let first = inputs[0];
@@ -24,7 +30,7 @@ fn rows_are_windows_and_targets_are_shifted_by_one() {
 
 #[test]
 fn ignored_targets_do_not_count() {
-    let batch = Batch { inputs: vec![3, 4, 5], targets: vec![4, IGNORED, 0], rows: 1, time: 3 };
+    let batch = Batch { inputs: vec![3, 4, 5], targets: vec![4, IGNORED, 0], rows: 1, time: 3, packing: None };
     assert_eq!(batch.counted(), 2);
 }
 
@@ -32,8 +38,8 @@ fn ignored_targets_do_not_count() {
 fn micro_batches_are_the_rows_of_the_global_batch() {
     let batches = counting(1_000, 16, 1);
     for position in [0, 50, 1 << 40] {
-        let whole = batches.batch(position, 12);
-        let parts = [0, 4, 8].map(|offset| batches.batch(position + offset, 4));
+        let whole = batches.batch(position..position + 12).unwrap();
+        let parts = [0, 4, 8].map(|offset| batches.batch(position + offset..position + offset + 4).unwrap());
         assert_eq!(whole.inputs, parts.each_ref().map(|part| part.inputs.clone()).concat());
         assert_eq!(whole.targets, parts.each_ref().map(|part| part.targets.clone()).concat());
     }
@@ -43,18 +49,20 @@ fn micro_batches_are_the_rows_of_the_global_batch() {
 fn a_position_gives_the_same_batch_in_a_new_run() {
     let first = counting(5_000, 8, 42);
     for position in (0..2_000).step_by(7) {
-        first.batch(position, 7);
+        first.batch(position..position + 7).unwrap();
     }
-    assert_eq!(first.batch(1_995, 7), counting(5_000, 8, 42).batch(1_995, 7));
-    assert_ne!(first.batch(1_995, 7), counting(5_000, 8, 43).batch(1_995, 7));
+    let again = |seed| counting(5_000, 8, seed).batch(1_995..2_002).unwrap();
+    assert_eq!(first.batch(1_995..2_002).unwrap(), again(42));
+    assert_ne!(first.batch(1_995..2_002).unwrap(), again(43));
 }
 
 #[test]
 fn an_epoch_counts_each_target_at_most_once() {
-    let batches = counting(997, 10, 6);
-    let windows = batches.windows_per_epoch();
+    let rows = rows(997, 10, 6);
+    let windows = rows.per_epoch();
+    let batches = Batches::new(rows);
     for epoch in 0..3 {
-        let mut targets = batches.batch(epoch * windows, windows as usize).targets;
+        let mut targets = batches.batch(epoch * windows..(epoch + 1) * windows).unwrap().targets;
         targets.sort_unstable();
         assert_eq!(targets, (targets[0]..targets[0] + 10 * windows as i32).collect::<Vec<_>>());
     }
@@ -63,15 +71,16 @@ fn an_epoch_counts_each_target_at_most_once() {
 #[test]
 fn evaluation_is_evenly_spaced_and_fixed() {
     let batches = counting(101, 5, 9);
-    let spaced: Vec<Vec<i32>> = batches.evaluation(2, 3).map(|batch| starts(&batch)).collect();
+    let spaced: Vec<Vec<i32>> = batches.evaluation(2, 3).unwrap().iter().map(starts).collect();
     assert_eq!(spaced, [[0, 16], [33, 50], [66, 83]]);
-    assert!(batches.evaluation(2, 3).eq(counting(101, 5, 10).evaluation(2, 3)), "the seed must not matter");
+    let other_seed = counting(101, 5, 10).evaluation(2, 3).unwrap();
+    assert_eq!(batches.evaluation(2, 3).unwrap(), other_seed);
 }
 
 #[test]
 fn evaluation_of_a_short_stream_takes_what_there_is() {
     let all = |tokens, rows, batches| -> Vec<Vec<i32>> {
-        counting(tokens, 5, 0).evaluation(rows, batches).map(|batch| starts(&batch)).collect()
+        counting(tokens, 5, 0).evaluation(rows, batches).unwrap().iter().map(starts).collect()
     };
     assert_eq!(all(21, 2, 9), [[0, 5], [10, 15]]); // exactly four windows
     assert_eq!(all(26, 2, 9), [[0, 6], [12, 18]]); // a fifth would make a batch of another shape
@@ -81,13 +90,48 @@ fn evaluation_of_a_short_stream_takes_what_there_is() {
 
 #[test]
 fn a_text_of_one_window_trains() {
-    let batch = counting(9, 8, 0).batch(77, 2);
+    let batch = counting(9, 8, 0).batch(77..79).unwrap();
     assert_eq!(batch.inputs, [0, 1, 2, 3, 4, 5, 6, 7, 0, 1, 2, 3, 4, 5, 6, 7]);
 }
 
 #[test]
 fn refuses_a_text_shorter_than_a_window() {
-    let error = Batches::new(Tokens::new(vec![0; 64]).unwrap(), 64, 0).unwrap_err();
-    assert!(matches!(error, DataError::TooShort { tokens: 64, needed: 65 }));
-    assert!(matches!(Batches::new(Tokens::new(vec![]).unwrap(), 1, 0), Err(DataError::TooShort { tokens: 0, .. })));
+    let refused = |tokens, context_length| {
+        let tokens = Arc::new(Tokens::new(vec![0; tokens]).unwrap());
+        Rows::windows(tokens, context_length, 0, 0).unwrap_err()
+    };
+    assert!(matches!(refused(64, 64), DataError::TooShort { tokens: 64, needed: 65 }));
+    assert!(matches!(refused(0, 1), DataError::TooShort { tokens: 0, .. }));
+}
+
+#[test]
+fn a_mixture_draws_each_stream_in_its_own_order_and_proportion() {
+    let [common, rare] = [rows(1_000, 8, 1), rows(500, 8, 2)];
+    let alone = [&common, &rare].map(|rows| Batches::new(rows.clone()));
+    let mixed = Batches::mixed(vec![(0.75, common), (0.25, rare)]).unwrap();
+
+    // Round-robin of three to one, starting with the common stream.
+    let order = [(0, 0), (0, 1), (1, 0), (0, 2)];
+    for cycle in [0, 1, 1_000_000] {
+        let batch = mixed.batch(4 * cycle..4 * cycle + 4).unwrap();
+        for (row, (stream, sample)) in batch.split(1).zip(order) {
+            let sample = cycle * [3, 1][stream] + sample;
+            assert_eq!(row, alone[stream].batch(sample..sample + 1).unwrap(), "cycle {cycle}");
+        }
+    }
+}
+
+#[test]
+fn a_mixture_is_evaluated_stream_after_stream() {
+    let parts = [rows(101, 5, 9), rows(26, 5, 9)];
+    let mixed = Batches::mixed(parts.clone().map(|rows| (1.0, rows)).into()).unwrap();
+    let each = parts.map(|rows| Batches::new(rows).evaluation(2, 3).unwrap());
+    assert_eq!(mixed.evaluation(2, 3).unwrap(), each.concat());
+}
+
+#[test]
+fn a_mixture_needs_streams_with_the_same_rows() {
+    let error = Batches::mixed(vec![(1.0, rows(100, 8, 0)), (1.0, rows(100, 9, 0))]).unwrap_err();
+    assert!(matches!(error, DataError::MixedContext { first: 8, other: 9 }));
+    assert!(matches!(Batches::mixed(vec![]), Err(DataError::EmptyMixture)));
 }

@@ -1,0 +1,30 @@
+//! What batches are cut from: token ids in a row, wherever they are kept.
+
+use std::{fmt::Debug, ops::Range};
+
+use crate::DataError;
+
+/// A stream of token ids that consists of documents, one after the other without gaps. Every id fits an `i32`, the
+/// integer that devices take. One stream serves several threads.
+pub trait TokenStream: Debug + Send + Sync {
+    /// Number of tokens.
+    fn token_count(&self) -> u64;
+
+    /// Copies the tokens `start..start + out.len()`.
+    ///
+    /// # Errors
+    /// When they cannot be read from where they are kept.
+    ///
+    /// # Panics
+    /// When the stream ends before.
+    fn copy(&self, start: u64, out: &mut [i32]) -> Result<(), DataError>;
+
+    /// Number of documents.
+    fn document_count(&self) -> u64;
+
+    /// The tokens of a document, counted from 0. An empty document is allowed.
+    ///
+    /// # Panics
+    /// When there are not that many.
+    fn document(&self, document: u64) -> Range<u64>;
+}
