@@ -18,12 +18,12 @@ pub struct Batch {
     pub packing: Option<Packed>,
 }
 
-/// How rows divide into documents. A position may attend only to positions of its own row and segment.
+/// How rows divide into documents. A position may attend only to positions of its own row and document.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Packed {
-    /// Number of the segment within its row, from 0, `[B, T]`. Padding is a segment of its own.
-    pub segments: Vec<i32>,
-    /// Position within the segment, from 0, `[B, T]`.
+    /// Number of the document within its row, from 0, `[B, T]`. Padding counts as a document of its own.
+    pub documents: Vec<i32>,
+    /// Position within the document, from 0, `[B, T]`.
     pub positions: Vec<i32>,
 }
 
@@ -31,7 +31,7 @@ pub struct Packed {
 pub(crate) struct Row<'a> {
     pub inputs: &'a mut [i32],
     pub targets: &'a mut [i32],
-    /// Segments and positions, where the batch has them.
+    /// Documents and positions, where the batch has them.
     pub packing: Option<[&'a mut [i32]; 2]>,
 }
 
@@ -53,7 +53,7 @@ impl Batch {
                 targets: cut(&self.targets),
                 rows: last - first,
                 time: self.time,
-                packing: packing.map(|p| Packed { segments: cut(&p.segments), positions: cut(&p.positions) }),
+                packing: packing.map(|p| Packed { documents: cut(&p.documents), positions: cut(&p.positions) }),
             }
         })
     }
@@ -65,7 +65,7 @@ impl Batch {
         self.targets.resize(rows * time, 0);
         self.packing = packed.then(|| self.packing.take().unwrap_or_default());
         if let Some(packing) = &mut self.packing {
-            packing.segments.resize(rows * time, 0);
+            packing.documents.resize(rows * time, 0);
             packing.positions.resize(rows * time, 0);
         }
     }
@@ -76,16 +76,16 @@ impl Batch {
         Row {
             inputs: &mut self.inputs[span.clone()],
             targets: &mut self.targets[span.clone()],
-            packing: packing.map(|p| [&mut p.segments[span.clone()], &mut p.positions[span]]),
+            packing: packing.map(|p| [&mut p.documents[span.clone()], &mut p.positions[span]]),
         }
     }
 }
 
 impl Row<'_> {
-    /// Makes the positions from `at` on, `length` of them, the segment number `segment`.
-    pub(crate) fn mark(&mut self, at: usize, length: usize, segment: usize) {
-        if let Some([segments, positions]) = &mut self.packing {
-            segments[at..at + length].fill(segment as i32);
+    /// Makes the positions from `at` on, `length` of them, the document number `document`.
+    pub(crate) fn mark(&mut self, at: usize, length: usize, document: usize) {
+        if let Some([documents, positions]) = &mut self.packing {
+            documents[at..at + length].fill(document as i32);
             positions[at..at + length].iter_mut().zip(0..).for_each(|(out, position)| *out = position);
         }
     }
@@ -97,7 +97,7 @@ mod tests {
 
     #[test]
     fn split_keeps_every_row_in_order() {
-        let packing = Packed { segments: (2..17).collect(), positions: (3..18).collect() };
+        let packing = Packed { documents: (2..17).collect(), positions: (3..18).collect() };
         let batch = Batch {
             inputs: (0..15).collect(),
             targets: (1..16).collect(),
@@ -110,7 +110,7 @@ mod tests {
         let joined = |field: fn(&Batch) -> &Vec<i32>| parts.iter().flat_map(field).copied().collect::<Vec<_>>();
         assert_eq!(joined(|part| &part.inputs), batch.inputs);
         assert_eq!(joined(|part| &part.targets), batch.targets);
-        assert_eq!(joined(|part| &part.packing.as_ref().unwrap().segments), packing.segments);
+        assert_eq!(joined(|part| &part.packing.as_ref().unwrap().documents), packing.documents);
         assert_eq!(joined(|part| &part.packing.as_ref().unwrap().positions), packing.positions);
     }
 }

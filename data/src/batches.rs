@@ -52,7 +52,7 @@ impl Batches {
     /// When the stream cannot be read; `batch` then holds nothing of use.
     pub fn fill(&self, samples: Range<u64>, batch: &mut Batch) -> Result<(), DataError> {
         let rows = (samples.end - samples.start) as usize;
-        // One packed stream is enough for every row to say its segments.
+        // One packed stream is enough for every row to say its documents.
         batch.reshape(rows, self.parts[0].context_length(), self.parts.iter().any(Rows::are_packed));
         for (row, sample) in samples.enumerate() {
             let (part, sample) = self.mixture.at(sample);

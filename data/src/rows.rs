@@ -126,13 +126,13 @@ impl Rows {
         };
         let pieces = packing.row(place);
         let mut at = 0;
-        for (segment, piece) in pieces.iter().enumerate() {
+        for (document, piece) in pieces.iter().enumerate() {
             let end = at + piece.length;
             self.copy(piece.start, &mut row.inputs[at..end], &mut row.targets[at..end])?;
-            row.mark(at, piece.length, segment);
+            row.mark(at, piece.length, document);
             at = end;
         }
-        // Padding: an id that every vocabulary has, in a segment that nothing else attends to.
+        // Padding: an id that every vocabulary has, in a document that nothing else attends to.
         row.inputs[at..].fill(0);
         row.targets[at..].fill(IGNORED);
         row.mark(at, self.context_length - at, pieces.len());

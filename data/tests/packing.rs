@@ -36,11 +36,11 @@ fn segments(rows: &Rows, epoch: u64) -> Vec<(Vec<i32>, Vec<i32>, Vec<i32>)> {
     let mut all = Vec::new();
     for row in batch.split(1) {
         let packing = row.packing.unwrap();
-        let last = *packing.segments.last().unwrap();
-        assert!(packing.segments.is_sorted() && packing.segments[0] == 0);
+        let last = *packing.documents.last().unwrap();
+        assert!(packing.documents.is_sorted() && packing.documents[0] == 0);
         for segment in 0..=last {
             let of_segment = |values: &[i32]| -> Vec<i32> {
-                values.iter().zip(&packing.segments).filter(|(_, s)| **s == segment).map(|(value, _)| *value).collect()
+                values.iter().zip(&packing.documents).filter(|(_, s)| **s == segment).map(|(value, _)| *value).collect()
             };
             let [inputs, targets, positions] = [&row.inputs, &row.targets, &packing.positions].map(|v| of_segment(v));
             assert!(!inputs.is_empty(), "segment numbers have a gap");
@@ -115,7 +115,7 @@ fn a_mixture_of_packed_rows_and_windows_marks_both() {
     let windows = Rows::windows(Arc::new(documents([100])), 8, 0, 1).unwrap();
     let mixed = Batches::mixed(vec![(1.0, windows), (1.0, packed(&documents([4, 4]), 8))]).unwrap();
     let packing = mixed.batch(0..2).unwrap().packing.unwrap();
-    assert_eq!(packing.segments, [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 2, 2]);
+    assert_eq!(packing.documents, [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 2, 2]);
     assert_eq!(packing.positions, [0, 1, 2, 3, 4, 5, 6, 7, 0, 1, 2, 0, 1, 2, 0, 1]);
 }
 

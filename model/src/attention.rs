@@ -76,7 +76,7 @@ impl Attention {
         let scale = (d as f64).sqrt().recip();
         let q = (q_bhtd * scale).reshape([groups, rows, d]);
         let scores = q.matmul(k_bksd.reshape([groups, s, d]).swap_dims(1, 2));
-        let scores_bhts = scores.reshape([b, h, t, s]) + frame.mask(self.window).unsqueeze();
+        let scores_bhts = scores.reshape([b, h, t, s]) + frame.mask(self.window);
         let weights = softmax(scores_bhts).reshape([groups, rows, s]);
         let mixed_bhtd = weights.matmul(v_bksd.reshape([groups, s, d])).reshape([b, h, t, d]);
         self.output.forward(mixed_bhtd.swap_dims(1, 2).reshape([b, t, h * d]))

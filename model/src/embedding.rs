@@ -6,7 +6,7 @@ use burn::{
 };
 use hearth_wgsl::{Key, dropout};
 
-use crate::{Positions, TokenMatrix, TransformerConfig, init::Initializer};
+use crate::{Frame, Positions, TokenMatrix, TransformerConfig, frame::FramePositions, init::Initializer};
 
 /// Looks up a vector for each token, and adds one for its position where positions are learned.
 #[derive(Module, Debug)]
@@ -27,15 +27,19 @@ impl Embedding {
         Self { tokens, positions, dropout: config.dropout }
     }
 
-    /// Maps ids `[B, T]`, the first of them at position `start`, to the residual stream `[B, T, C]`.
+    /// Maps ids `[B, T]` at the positions of `frame` to the residual stream `[B, T, C]`.
     ///
     /// With a `key`, dropout is on.
-    pub fn forward(&self, tokens_bt: Tensor<2, Int>, start: usize, key: Option<Key>) -> Tensor<3> {
-        let [_, time] = tokens_bt.dims();
+    pub fn forward(&self, tokens_bt: Tensor<2, Int>, frame: &Frame, key: Option<Key>) -> Tensor<3> {
+        let [b, t] = tokens_bt.dims();
         let x = self.tokens.rows(tokens_bt);
-        let x = match &self.positions {
-            Some(positions) => x + positions.val().narrow(0, start, time).unsqueeze(),
-            None => x,
+        let x = match (&self.positions, &frame.positions) {
+            (None, _) => x,
+            (Some(table), FramePositions::From(start)) => x + table.val().narrow(0, *start, t).unsqueeze(),
+            (Some(table), FramePositions::Each(positions_bt)) => {
+                let [_, c] = table.dims();
+                x + table.val().select(0, positions_bt.clone().reshape([b * t])).reshape([b, t, c])
+            }
         };
         match key {
             Some(key) => dropout(x, key, self.dropout),

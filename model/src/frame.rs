@@ -1,24 +1,35 @@
 //! What all blocks of one pass share and no block learns: rotations and masks for the positions at hand.
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use crate::{Positions, TransformerConfig, rope::Rope};
 
 /// Added to a masked score. Finite, because WGSL does not promise infinities; its exponential is 0 all the same.
 const MASKED: f32 = -1e30;
 
-/// Constants for queries at the positions `start .. start + time` that attend to the keys `0 .. start + time`.
+/// Where each position of a batch stands, and which others it attends to.
 ///
 /// Made once for a shape and reused by every block and every step of that shape. On the device without autodiff.
+/// What is the same for all sequences has 1 in place of `B`.
 #[derive(Clone, Debug)]
 pub struct Frame {
+    pub(crate) positions: FramePositions,
     pub(crate) rope: Option<Rope>,
-    /// `[T, S]` for each distinct window of the model; the window is beside it.
-    masks: Vec<(Option<usize>, Tensor<2>)>,
+    /// `[B, 1, T, S]` for each distinct window of the model; the window is beside it.
+    masks: Vec<(Option<usize>, Tensor<4>)>,
+}
+
+/// Positions within the sequence, or within each document of it.
+#[derive(Clone, Debug)]
+pub(crate) enum FramePositions {
+    /// Consecutive, from this one on.
+    From(usize),
+    /// `[B, T]`
+    Each(Tensor<2, Int>),
 }
 
 impl Frame {
-    /// Builds the constants.
+    /// For queries at the positions `start .. start + time` that attend to the keys `0 .. start + time`.
     ///
     /// # Panics
     /// If `start + time` exceeds the model's context length.
@@ -29,18 +40,34 @@ impl Frame {
             config.context_length
         );
         let device = &device.clone().without_autodiff();
-        let mut masks: Vec<(Option<usize>, Tensor<2>)> = Vec::new();
+        let mut masks: Vec<(Option<usize>, Tensor<4>)> = Vec::new();
         for layer in 0..config.layers {
             let window = config.window(layer);
             if masks.iter().all(|(known, _)| *known != window) {
-                masks.push((window, causal_mask(start, time, window, device)));
+                masks.push((window, causal_mask(start, time, window, device).unsqueeze()));
             }
         }
-        Self { rope: (config.positions == Positions::Rope).then(|| Rope::new(config, start, time, device)), masks }
+        let rope = (config.positions == Positions::Rope).then(|| Rope::new(config, start, time, device));
+        Self { positions: FramePositions::From(start), rope, masks }
     }
 
-    /// The additive mask `[T, S]` for layers with this window.
-    pub(crate) fn mask(&self, window: Option<usize>) -> Tensor<2> {
+    /// The frame of rows that hold several documents: each attends to itself alone, and its positions begin at 0.
+    ///
+    /// `self` is the frame of plain rows of the same `T` from position 0. `documents_bt` `[B, T]` has a number for each
+    /// document of a row, `positions_bt` `[B, T]` the positions within it, below `T`.
+    pub fn packed(&self, documents_bt: Tensor<2, Int>, positions_bt: Tensor<2, Int>) -> Self {
+        let [b, t] = documents_bt.dims();
+        let others_btt = documents_bt.clone().reshape([b, t, 1]).not_equal(documents_bt.reshape([b, 1, t]));
+        let others = others_btt.float().reshape([b, 1, t, t]) * MASKED;
+        Self {
+            rope: self.rope.as_ref().map(|rope| rope.at(positions_bt.clone())),
+            masks: self.masks.iter().map(|(window, mask)| (*window, mask.clone() + others.clone())).collect(),
+            positions: FramePositions::Each(positions_bt),
+        }
+    }
+
+    /// The additive mask `[B, 1, T, S]` for layers with this window.
+    pub(crate) fn mask(&self, window: Option<usize>) -> Tensor<4> {
         let known = self.masks.iter().find(|(known, _)| *known == window);
         known.expect("a frame has the masks of its own model").1.clone()
     }

@@ -1,6 +1,6 @@
 //! Rotary position embedding (Su et al. 2021, arXiv 2104.09864, section 3.2.2).
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use crate::{RopeLayout, TransformerConfig};
 
@@ -10,12 +10,12 @@ use crate::{RopeLayout, TransformerConfig};
 /// The two layouts differ in which channels are a pair, so only in `turn` and in the order of the angles.
 #[derive(Clone, Debug)]
 pub(crate) struct Rope {
-    /// `[T, D]`
-    cos: Tensor<2>,
-    /// `[T, D]`
-    sin: Tensor<2>,
-    /// `[D, D]`
-    turn: Tensor<2>,
+    /// `[B, 1, T, D]`, or `[1, 1, T, D]` where all sequences have the same positions.
+    cos: Tensor<4>,
+    /// As `cos`.
+    sin: Tensor<4>,
+    /// `[1, 1, D, D]`
+    turn: Tensor<4>,
 }
 
 impl Rope {
@@ -45,13 +45,24 @@ impl Rope {
                 }
             }
         }
-        let tensor = |values, shape: [usize; 2]| Tensor::from_data(TensorData::new(values, shape), device);
-        Self { cos: tensor(cos, [time, width]), sin: tensor(sin, [time, width]), turn: tensor(turn, [width, width]) }
+        let tensor = |values, rows: usize| Tensor::from_data(TensorData::new(values, [1, 1, rows, width]), device);
+        Self { cos: tensor(cos, time), sin: tensor(sin, time), turn: tensor(turn, width) }
+    }
+
+    /// Rotations for the positions `[B, T]`, which must be among those of `self` when it starts at 0.
+    pub fn at(&self, positions_bt: Tensor<2, Int>) -> Self {
+        let [b, t] = positions_bt.dims();
+        let flat = positions_bt.reshape([b * t]);
+        let rows = |table: &Tensor<4>| {
+            let [.., width] = table.dims();
+            table.clone().select(2, flat.clone()).reshape([b, 1, t, width])
+        };
+        Self { cos: rows(&self.cos), sin: rows(&self.sin), turn: self.turn.clone() }
     }
 
     /// Rotates queries or keys `[B, H, T, D]`.
     pub fn apply(&self, x_bhtd: Tensor<4>) -> Tensor<4> {
-        let turned = x_bhtd.clone().matmul(self.turn.clone().unsqueeze());
-        x_bhtd * self.cos.clone().unsqueeze() + turned * self.sin.clone().unsqueeze()
+        let turned = x_bhtd.clone().matmul(self.turn.clone());
+        x_bhtd * self.cos.clone() + turned * self.sin.clone()
     }
 }

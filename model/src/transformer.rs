@@ -62,7 +62,7 @@ impl Transformer {
     pub fn logits(&self, tokens_bt: Tensor<2, Int>) -> Tensor<3> {
         let [_, time] = tokens_bt.dims();
         let frame = Frame::new(&self.config, 0, time, &tokens_bt.device());
-        let mut x_btc = self.embedding.forward(tokens_bt, 0, None);
+        let mut x_btc = self.embedding.forward(tokens_bt, &frame, None);
         for block in &self.blocks {
             x_btc = block.forward(x_btc, &frame, None);
         }
@@ -78,7 +78,7 @@ impl Transformer {
     pub fn next_logits(&self, tokens_bt: Tensor<2, Int>, start: usize, cache: &mut [Option<KeyValues>]) -> Tensor<2> {
         let [batch, time] = tokens_bt.dims();
         let frame = Frame::new(&self.config, start, time, &tokens_bt.device());
-        let mut x_btc = self.embedding.forward(tokens_bt, start, None);
+        let mut x_btc = self.embedding.forward(tokens_bt, &frame, None);
         for (block, cache) in self.blocks.iter().zip(cache) {
             x_btc = block.forward_cached(x_btc, &frame, cache);
         }

@@ -92,7 +92,7 @@ each_device! {
     fn segments_are_pure(device) {
         let model = small().init(1, &device).unwrap();
         let frame = Frame::new(&small(), 0, 8, &device);
-        let x = model.embedding.forward(ids(&device), 0, None);
+        let x = model.embedding.forward(ids(&device), &frame, None);
         let run = |key: u64| values(model.blocks[0].forward(x.clone(), &frame, Some(Key::new(key))));
         assert_eq!(run(1), run(1));
         assert_ne!(run(1), run(2));

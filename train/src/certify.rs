@@ -143,6 +143,7 @@ fn batches(vocabulary: usize, step: u64) -> Vec<Batch> {
                 .collect(),
             rows: ROWS,
             time: TIME,
+            packing: None,
         }
     };
     vec![batch(0), batch(ROWS)]

@@ -212,6 +212,7 @@ fn measure(
             targets: (1..=rows * time).map(token).collect(),
             rows,
             time,
+            packing: None,
         }
     };
     let parameters = ParameterCount::of(config).total as u64;

@@ -34,15 +34,19 @@ pub struct MicroBatch {
     pub inputs: Tensor<2, Int>,
     /// The id that follows each position, `[B*T]`; negative where it does not count.
     pub targets: Tensor<1, Int>,
+    /// For rows of several documents: which of them each position belongs to, and where in it, both `[B, T]`.
+    pub packing: Option<[Tensor<2, Int>; 2]>,
 }
 
 impl MicroBatch {
     /// Copies a batch to `device`.
     pub fn new(batch: &Batch, device: &Device) -> Self {
-        let shape = [batch.rows, batch.time];
         let device = &device.clone().without_autodiff();
+        let grid =
+            |values: &Vec<i32>| Tensor::from_data(TensorData::new(values.clone(), [batch.rows, batch.time]), device);
         Self {
-            inputs: Tensor::from_data(TensorData::new(batch.inputs.clone(), shape), device),
+            inputs: grid(&batch.inputs),
+            packing: batch.packing.as_ref().map(|packed| [grid(&packed.documents), grid(&packed.positions)]),
             targets: Tensor::from_data(TensorData::new(batch.targets.clone(), [batch.rows * batch.time]), device),
         }
     }
@@ -106,14 +110,15 @@ impl Walk {
         scale: f64,
         sink: &mut Sink,
     ) -> Tensor<1> {
+        let frame = &self.frame(&batch);
         let embedding_key = key.map(|key| key.fold_in(0));
         let fetch_embedding = || fetch(&model.embedding, self.policy.embedding, &self.device);
 
-        let mut x_btc = fetch_embedding().valid().forward(batch.inputs.clone(), 0, embedding_key);
+        let mut x_btc = fetch_embedding().valid().forward(batch.inputs.clone(), frame, embedding_key);
         boundary(&self.device);
         let mut held = Vec::with_capacity(self.policy.segments.len());
         for segment in &self.policy.segments {
-            let (holds, output) = self.forward(model, segment, x_btc, key);
+            let (holds, output) = self.forward(model, segment, x_btc, frame, key);
             x_btc = output;
             if let Some(Held::Parked(earlier)) = held.last_mut() {
                 earlier.settle();
@@ -126,15 +131,15 @@ impl Walk {
         for (segment, held) in self.policy.segments.iter().zip(held).rev() {
             let tapes = match held {
                 Held::Tapes(tapes) => tapes,
-                Held::Input(input) => self.record(model, segment, input, key),
-                Held::Parked(parked) => self.record(model, segment, parked.restore(), key),
+                Held::Input(input) => self.record(model, segment, input, frame, key),
+                Held::Parked(parked) => self.record(model, segment, parked.restore(), frame, key),
             };
             for tape in tapes.into_iter().rev() {
                 gradient_btc = tape.backward(gradient_btc, segment.parameters, sink);
             }
         }
         let embedding = fetch_embedding();
-        let embedded = embedding.forward(batch.inputs, 0, embedding_key);
+        let embedded = embedding.forward(batch.inputs, frame, embedding_key);
         let mut gradients = vjp(embedded, gradient_btc);
         for shard in &embedding.tokens.shards {
             sink.take(&mut gradients, shard, self.policy.embedding);
@@ -144,10 +149,24 @@ impl Walk {
         loss
     }
 
+    fn frame(&self, batch: &MicroBatch) -> Frame {
+        match &batch.packing {
+            Some([documents, positions]) => self.frame.packed(documents.clone(), positions.clone()),
+            None => self.frame.clone(),
+        }
+    }
+
     /// A segment's output, and what its policy holds for the backward pass.
-    fn forward(&self, model: &Transformer, segment: &Segment, input: Tensor<3>, key: Option<Key>) -> (Held, Tensor<3>) {
+    fn forward(
+        &self,
+        model: &Transformer,
+        segment: &Segment,
+        input: Tensor<3>,
+        frame: &Frame,
+        key: Option<Key>,
+    ) -> (Held, Tensor<3>) {
         if segment.activations == Activations::Keep {
-            let tapes = self.record(model, segment, input, key);
+            let tapes = self.record(model, segment, input, frame, key);
             let output = tapes.last().expect("a segment has blocks").output();
             return (Held::Tapes(tapes), output);
         }
@@ -155,7 +174,7 @@ impl Walk {
         let mut x_btc = input.clone();
         for layer in segment.blocks.clone() {
             let block = fetch(&model.blocks[layer], segment.parameters, &self.device).valid();
-            x_btc = block.forward(x_btc, &self.frame, block_key(key, layer));
+            x_btc = block.forward(x_btc, frame, block_key(key, layer));
             boundary(&self.device);
         }
         let held = match segment.activations {
@@ -166,12 +185,19 @@ impl Walk {
     }
 
     /// Runs a segment's blocks, each on a tape of its own.
-    fn record(&self, model: &Transformer, segment: &Segment, input: Tensor<3>, key: Option<Key>) -> Vec<Tape<Block>> {
+    fn record(
+        &self,
+        model: &Transformer,
+        segment: &Segment,
+        input: Tensor<3>,
+        frame: &Frame,
+        key: Option<Key>,
+    ) -> Vec<Tape<Block>> {
         let mut x_btc = input;
         let mut tapes = Vec::with_capacity(segment.blocks.len());
         for layer in segment.blocks.clone() {
             let block = fetch(&model.blocks[layer], segment.parameters, &self.device);
-            let tape = Tape::record(block, x_btc, |block, x| block.forward(x, &self.frame, block_key(key, layer)));
+            let tape = Tape::record(block, x_btc, |block, x| block.forward(x, frame, block_key(key, layer)));
             x_btc = tape.output();
             tapes.push(tape);
         }
@@ -207,9 +233,10 @@ impl Walk {
     ///
     /// Returns the summed loss over the targets that count, `[1]`, in nats.
     pub fn evaluate(&self, model: &Transformer, batch: MicroBatch) -> Tensor<1> {
-        let mut x_btc = model.embedding.clone().to_device(&self.device).forward(batch.inputs, 0, None);
+        let frame = &self.frame(&batch);
+        let mut x_btc = model.embedding.clone().to_device(&self.device).forward(batch.inputs, frame, None);
         for block in &model.blocks {
-            x_btc = block.clone().to_device(&self.device).forward(x_btc, &self.frame, None);
+            x_btc = block.clone().to_device(&self.device).forward(x_btc, frame, None);
         }
         let [b, t, c] = x_btc.dims();
         let hidden_nc = model.head.norm.clone().to_device(&self.device).forward(x_btc).reshape([b * t, c]);

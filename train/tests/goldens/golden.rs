@@ -140,7 +140,7 @@ impl Golden {
         let shape = tokens.shape().to_vec();
         let [rows, time] = [shape[shape.len() - 2], shape[shape.len() - 1]];
         let cut = |data: &TensorData| data.iter::<i32>().skip(index * rows * time).take(rows * time).collect();
-        Batch { inputs: cut(tokens), targets: cut(targets), rows, time }
+        Batch { inputs: cut(tokens), targets: cut(targets), rows, time, packing: None }
     }
 
     pub fn walk(&self, time: usize, device: &Device) -> Walk {
