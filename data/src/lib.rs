@@ -25,13 +25,14 @@
 //! # }
 //! ```
 //!
-//! Nothing here knows of models or devices, starts a thread, or does I/O beyond [`read_text`]: the crate
-//! compiles for wasm32.
+//! Nothing here knows of models or devices. The crate compiles for wasm32, but for the reader of files in their many
+//! forms (`Corpus`), which is native.
 
 mod batch;
-mod char_tokenizer;
 mod error;
 mod permutation;
+#[cfg(not(target_family = "wasm"))]
+mod reader;
 mod sampler;
 mod splitmix;
 mod text;
@@ -39,8 +40,9 @@ mod tokenizer;
 mod tokens;
 
 pub use batch::{Batch, Batches, IGNORED};
-pub use char_tokenizer::CharTokenizer;
 pub use error::DataError;
+#[cfg(not(target_family = "wasm"))]
+pub use reader::{Corpus, Documents, Fault, FaultKind, Faults, OnFault, Piece, ReadOptions};
 pub use text::read_text;
-pub use tokenizer::{Tokenizer, TokenizerKind};
+pub use tokenizer::{BpeTokenizer, CharTokenizer, Tokenizer, TokenizerKind};
 pub use tokens::Tokens;
