@@ -172,9 +172,18 @@ proptest! {
     }
 
     #[test]
-    fn no_file_makes_it_panic(content in any::<Vec<u8>>(), cut in 0..20_000usize) {
+    fn no_file_makes_it_panic(content in any::<Vec<u8>>(), at in any::<prop::sample::Index>(), byte in any::<u8>()) {
         refusal(&content);
-        let whole = altered(|_| {});
-        refusal(&whole[..cut.min(whole.len() - 1)]);
+        let mut whole = altered(|_| {});
+        let at = at.index(whole.len());
+        refusal(&whole[..at]);
+
+        whole[at] = byte;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tokenizer.json");
+        fs::write(&path, &whole).unwrap();
+        if let Ok(tokenizer) = Tokenizer::from_file(path) {
+            tokenizer.encode("that hat, the cat, <|endoftext|> \u{1f600}").unwrap();
+        }
     }
 }

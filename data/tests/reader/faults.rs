@@ -12,12 +12,18 @@ fn check(path: PathBuf, options: ReadOptions, documents: &[&str], faults: &[(Fau
     let DataError::Faulty(fault) = error else { panic!("{error}") };
     assert_eq!((fault.kind, fault.line), faults[0], "{fault}");
 
-    let (pieces, found) = read(&[path.clone()], ReadOptions { faults: OnFault::Skip, ..options }).unwrap();
+    let (pieces, found) = read(std::slice::from_ref(&path), ReadOptions { faults: OnFault::Skip, ..options }).unwrap();
     assert_eq!(texts(&pieces), documents);
     let first: Vec<_> = found.first().iter().map(|fault| (fault.kind, fault.line)).collect();
     assert_eq!(first, faults);
     assert_eq!(found.total(), faults.len() as u64);
     assert!(found.first().iter().all(|fault| fault.path == path));
+}
+
+#[test]
+fn configurations_say_skip_or_fail() {
+    let read = |json: &str| serde_json::from_str::<OnFault>(json).unwrap();
+    assert_eq!((read("\"skip\""), read("\"fail\"")), (OnFault::Skip, OnFault::default()));
 }
 
 #[test]
