@@ -81,6 +81,54 @@ pub enum DataError {
         vocab_size: usize,
     },
 
+    /// A file was to hold a tokenizer.
+    #[error(
+        "{} holds no usable tokenizer, {reason}: give a Hugging Face tokenizer.json with a BPE model, a tokenizer \
+         that Hearth saved, or a tiktoken rank file",
+        path.display()
+    )]
+    TokenizerFile {
+        /// The path as it was given.
+        path: PathBuf,
+        /// What is wrong in the file.
+        reason: String,
+    },
+    /// The parts of a BPE tokenizer do not fit together.
+    #[error("the BPE tokenizer cannot be built, {reason}: restore it as it was saved")]
+    BrokenBpe {
+        /// The part that does not fit.
+        reason: String,
+    },
+    /// No vocabulary of this size can be learned.
+    #[error("`vocab_size` is {vocab_size}: give from {smallest} to {largest}")]
+    VocabSize {
+        /// The size asked for.
+        vocab_size: usize,
+        /// The bytes and the end of text.
+        smallest: usize,
+        /// The most ids that a tokenizer may have.
+        largest: usize,
+    },
+
+    /// There is nothing to read.
+    #[cfg(not(target_family = "wasm"))]
+    #[error("there are no files in {paths:?}: name files, or folders that hold some")]
+    NoFiles {
+        /// The paths as they were given.
+        paths: Vec<PathBuf>,
+    },
+    /// A Parquet file inside of another compression.
+    #[cfg(not(target_family = "wasm"))]
+    #[error("{} is Parquet in another compression, which cannot be streamed: decompress it", path.display())]
+    WrappedParquet {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A file is faulty, and faults were not to be skipped.
+    #[cfg(not(target_family = "wasm"))]
+    #[error("{0}: correct the file, or have faults skipped")]
+    Faulty(crate::Fault),
+
     /// A token id does not fit the signed 32-bit integers of a batch.
     #[error(
         "token id {id} at position {position} is above {}, the largest that a batch can hold: \

@@ -28,11 +28,11 @@
 //! # }
 //! ```
 //!
-//! Nothing here knows of models or devices, and the crate compiles for wasm32, where [`Loader`] does without its thread.
+//! Nothing here knows of models or devices. The crate compiles for wasm32, where [`Loader`] does without its thread and
+//! the reader of files in their many forms (`Corpus`) is not there.
 
 mod batch;
 mod batches;
-mod char_tokenizer;
 #[cfg(feature = "dataset")]
 mod dataset;
 mod epochs;
@@ -41,6 +41,8 @@ mod loader;
 mod mixture;
 mod packing;
 mod permutation;
+#[cfg(not(target_family = "wasm"))]
+mod reader;
 mod rows;
 mod sampler;
 mod share;
@@ -52,14 +54,15 @@ mod tokens;
 
 pub use batch::{Batch, IGNORED, Packed};
 pub use batches::Batches;
-pub use char_tokenizer::CharTokenizer;
 #[cfg(feature = "dataset")]
 pub use dataset::TokenDataset;
 pub use error::DataError;
 pub use loader::Loader;
+#[cfg(not(target_family = "wasm"))]
+pub use reader::{Corpus, Documents, Fault, FaultKind, Faults, OnFault, Piece, ReadOptions};
 pub use rows::Rows;
 pub use share::Share;
 pub use stream::TokenStream;
 pub use text::read_text;
-pub use tokenizer::{Tokenizer, TokenizerKind};
+pub use tokenizer::{BpeTokenizer, CharTokenizer, Tokenizer, TokenizerKind};
 pub use tokens::Tokens;

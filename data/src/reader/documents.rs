@@ -1,0 +1,135 @@
+//! The documents of all files, one file after the other.
+
+use std::iter;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::fault::{Fault, FaultKind, Faults};
+use super::form::{Content, Form};
+use super::json_lines::JsonLines;
+use super::lines::Lines;
+use super::parquet::Column;
+use super::plain::Plain;
+use super::{Corpus, OnFault, ReadOptions};
+use crate::DataError;
+
+/// A document, or a part of a long one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Piece {
+    /// The text, never empty.
+    pub text: String,
+    /// Whether the document is complete with this piece.
+    pub ends_document: bool,
+    /// Decides whether the document is for training or for validation: a hash of its first piece; in a plain text
+    /// file without a separator, of each piece.
+    pub key: u64,
+    /// Bytes read of the files on disk so far, for a progress bar.
+    pub bytes_read: u64,
+}
+
+/// What a file gives: a document or a part of one.
+pub(super) struct Part {
+    pub(super) text: String,
+    pub(super) ends_document: bool,
+}
+
+type Parts = Box<dyn Iterator<Item = Result<Part, Fault>> + Send>;
+
+/// The documents of a [`Corpus`], in pieces. After an error there is nothing more.
+pub struct Documents<'a> {
+    corpus: &'a Corpus,
+    next_file: usize,
+    file: Option<OpenFile>,
+    /// Sizes of the files before the open one.
+    bytes_before: u64,
+    faults: Faults,
+}
+
+struct OpenFile {
+    parts: Parts,
+    read: Arc<AtomicU64>,
+    key_of_each_piece: bool,
+    /// Of the document that the last part did not end.
+    key: Option<u64>,
+}
+
+impl<'a> Documents<'a> {
+    pub(super) fn of(corpus: &'a Corpus) -> Self {
+        Self { corpus, next_file: 0, file: None, bytes_before: 0, faults: Faults::default() }
+    }
+
+    /// What was left out so far, where faults are skipped.
+    pub fn faults(&self) -> &Faults {
+        &self.faults
+    }
+
+    fn fail(&mut self, fault: Fault) -> DataError {
+        self.file = None;
+        self.next_file = self.corpus.files.len();
+        DataError::Faulty(fault)
+    }
+}
+
+impl Iterator for Documents<'_> {
+    type Item = Result<Piece, DataError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let Some(file) = &mut self.file else {
+                let path = self.corpus.files.get(self.next_file)?;
+                self.file = Some(OpenFile::of(path.clone(), &self.corpus.options));
+                continue;
+            };
+            match file.parts.next() {
+                Some(Ok(part)) => return Some(Ok(file.piece(part, self.bytes_before))),
+                Some(Err(fault)) => match self.corpus.options.faults {
+                    OnFault::Skip => self.faults.add(fault),
+                    OnFault::Fail => return Some(Err(self.fail(fault))),
+                },
+                None => {
+                    self.bytes_before += self.corpus.sizes[self.next_file];
+                    self.next_file += 1;
+                    self.file = None;
+                }
+            }
+        }
+    }
+}
+
+impl OpenFile {
+    fn of(path: PathBuf, options: &ReadOptions) -> Self {
+        let form = Form::of(&path);
+        let read = Arc::new(AtomicU64::new(0));
+        let key_of_each_piece = form.content == Content::Plain && options.separator.is_none();
+        let parts = parts(path, form, options, read.clone()).unwrap_or_else(|fault| Box::new(iter::once(Err(fault))));
+        Self { parts, read, key_of_each_piece, key: None }
+    }
+
+    fn piece(&mut self, part: Part, bytes_before: u64) -> Piece {
+        let Part { text, ends_document } = part;
+        let key = self.key.unwrap_or_else(|| key_of(&text));
+        self.key = (!ends_document && !self.key_of_each_piece).then_some(key);
+        Piece { text, ends_document, key, bytes_read: bytes_before + self.read.load(Ordering::Relaxed) }
+    }
+}
+
+fn parts(path: PathBuf, form: Form, options: &ReadOptions, read: Arc<AtomicU64>) -> Result<Parts, Fault> {
+    if form.content == Content::Parquet {
+        return Ok(Box::new(Column::open(path, &options.field, read)?));
+    }
+    let lines = match form.open(&path, read) {
+        Ok(source) => Lines::of(source),
+        Err(error) => return Err(Fault { kind: FaultKind::Unreadable, path, line: None, reason: error.to_string() }),
+    };
+    Ok(match form.content {
+        Content::JsonLines => Box::new(JsonLines::of(path, lines, options.field.clone())),
+        _ => Box::new(Plain::of(path, lines, options.separator.clone())),
+    })
+}
+
+/// The same on every platform and in every version: it decides what a model is judged on.
+fn key_of(text: &str) -> u64 {
+    let hash = blake3::hash(text.as_bytes());
+    hash.as_bytes().iter().take(8).fold(0, |key, &byte| key << 8 | u64::from(byte))
+}

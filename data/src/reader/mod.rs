@@ -1,0 +1,122 @@
+//! Files of text, in their many forms, as a stream of documents. A corpus may be larger than memory: no more than a
+//! piece of a plain text, a line of JSON or a page of Parquet is held.
+
+mod documents;
+mod fault;
+mod form;
+mod json_lines;
+mod lines;
+mod parquet;
+mod plain;
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use walkdir::WalkDir;
+
+pub use self::documents::{Documents, Piece};
+pub use self::fault::{Fault, FaultKind, Faults};
+use self::form::Form;
+use crate::DataError;
+
+/// How files are read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReadOptions {
+    /// The JSON field, or the Parquet column, that holds a document's text.
+    pub field: String,
+    /// A line that ends a document in a plain text file, as `<|endoftext|>`; without it such a file is one document.
+    pub separator: Option<String>,
+    /// What happens where a file is faulty.
+    pub faults: OnFault,
+}
+
+impl Default for ReadOptions {
+    fn default() -> Self {
+        Self { field: "text".to_owned(), separator: None, faults: OnFault::default() }
+    }
+}
+
+/// What happens where a file is faulty; in configuration files `"skip"` or `"fail"`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnFault {
+    /// The line, or what is left of the file, is left out and counted.
+    Skip,
+    /// Reading ends with an error that names the place.
+    #[default]
+    Fail,
+}
+
+/// Files of text in a fixed order.
+///
+/// The name says the form: `.jsonl` or `.ndjson`, `.parquet`, and anything else is plain text; all but Parquet may
+/// be compressed (`.gz`, `.zst`).
+#[derive(Debug, Clone)]
+pub struct Corpus {
+    files: Vec<PathBuf>,
+    /// Of each file on disk, in bytes.
+    sizes: Vec<u64>,
+    options: ReadOptions,
+}
+
+impl Corpus {
+    /// The corpus of `paths`, in their order; a folder stands for the files below it, sorted by path, but for those
+    /// whose names begin with a dot.
+    ///
+    /// # Errors
+    /// When a path does not exist or cannot be read, names a Parquet file inside of `.gz` or `.zst`, or there are no
+    /// files at all.
+    pub fn open(paths: &[PathBuf], options: ReadOptions) -> Result<Self, DataError> {
+        let (mut files, mut sizes) = (Vec::new(), Vec::new());
+        for path in paths {
+            for (file, size) in files_under(path)? {
+                if Form::of(&file).is_wrapped_parquet() {
+                    return Err(DataError::WrappedParquet { path: file });
+                }
+                files.push(file);
+                sizes.push(size);
+            }
+        }
+        if files.is_empty() {
+            return Err(DataError::NoFiles { paths: paths.to_vec() });
+        }
+        Ok(Self { files, sizes, options })
+    }
+
+    /// The files, in the order in which they are read.
+    pub fn files(&self) -> &[PathBuf] {
+        &self.files
+    }
+
+    /// Size of all files on disk.
+    pub fn bytes(&self) -> u64 {
+        self.sizes.iter().sum()
+    }
+
+    /// The documents of all files, from the first.
+    pub fn documents(&self) -> Documents<'_> {
+        Documents::of(self)
+    }
+}
+
+fn files_under(path: &Path) -> Result<Vec<(PathBuf, u64)>, DataError> {
+    if !path.exists() {
+        return Err(DataError::Missing { path: path.into() });
+    }
+    let visible =
+        |entry: &walkdir::DirEntry| entry.depth() == 0 || !entry.file_name().as_encoded_bytes().starts_with(b".");
+    let mut files = Vec::new();
+    for entry in WalkDir::new(path).follow_links(true).into_iter().filter_entry(visible) {
+        let file = entry.and_then(|entry| Ok((entry.metadata()?, entry.into_path())));
+        match file {
+            Ok((metadata, file)) if metadata.is_file() => files.push((file, metadata.len())),
+            Ok(_) => {}
+            Err(error) => {
+                let path = error.path().unwrap_or(path).to_owned();
+                return Err(DataError::Unreadable { path, source: error.into() });
+            }
+        }
+    }
+    files.sort_unstable();
+    Ok(files)
+}

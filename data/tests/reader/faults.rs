@@ -1,0 +1,134 @@
+use std::path::PathBuf;
+
+use hearth_data::{DataError, FaultKind, OnFault, ReadOptions};
+use parquet::basic::Compression;
+
+use super::files::{Folder, gzip, read, separated, skipping, texts, zstd};
+
+/// Reads `path` both ways: failing names its first fault, and skipping leaves `documents` and all of `faults`.
+fn check(path: PathBuf, options: ReadOptions, documents: &[&str], faults: &[(FaultKind, Option<u64>)]) {
+    let error = read(std::slice::from_ref(&path), options.clone()).unwrap_err();
+    assert!(error.to_string().starts_with(&path.display().to_string()), "{error}");
+    let DataError::Faulty(fault) = error else { panic!("{error}") };
+    assert_eq!((fault.kind, fault.line), faults[0], "{fault}");
+
+    let (pieces, found) = read(std::slice::from_ref(&path), ReadOptions { faults: OnFault::Skip, ..options }).unwrap();
+    assert_eq!(texts(&pieces), documents);
+    let first: Vec<_> = found.first().iter().map(|fault| (fault.kind, fault.line)).collect();
+    assert_eq!(first, faults);
+    assert_eq!(found.total(), faults.len() as u64);
+    assert!(found.first().iter().all(|fault| fault.path == path));
+}
+
+#[test]
+fn configurations_say_skip_or_fail() {
+    let read = |json: &str| serde_json::from_str::<OnFault>(json).unwrap();
+    assert_eq!((read("\"skip\""), read("\"fail\"")), (OnFault::Skip, OnFault::default()));
+}
+
+#[test]
+fn lines_of_json_that_have_no_document() {
+    let folder = Folder::new();
+    let lines: [&[u8]; 8] = [
+        br#"{"text":"good"}"#,
+        br#"{"text":"cut"#,
+        br#"["text"]"#,
+        br#"{"txt":"no"}"#,
+        br#"{"text":7}"#,
+        b"{\"text\":\"caf\xe9\"}",
+        br#"{"text":"lone \ud800"}"#,
+        br#"{"text":"good too"}"#,
+    ];
+    let path = folder.write("a.jsonl", &lines.join(&b'\n'));
+    let kinds = [
+        (FaultKind::BrokenJson, Some(2)),
+        (FaultKind::BrokenJson, Some(3)),
+        (FaultKind::MissingField, Some(4)),
+        (FaultKind::NotAString, Some(5)),
+        (FaultKind::NotUtf8, Some(6)),
+        (FaultKind::BrokenJson, Some(7)),
+    ];
+    check(path.clone(), ReadOptions::default(), &["good", "good too"], &kinds);
+    let (_, faults) = read(&[path], skipping()).unwrap();
+    assert_eq!(faults.counts()[&FaultKind::BrokenJson], 3);
+}
+
+#[test]
+fn lines_of_text_that_are_not_utf8() {
+    let folder = Folder::new();
+    let path = folder.write("a.txt", b"one\ntw\xff o\n<|endoftext|>\nthree\xe2\x82\nfour");
+    check(path, separated(), &["one\n", "four"], &[(FaultKind::NotUtf8, Some(2)), (FaultKind::NotUtf8, Some(4))]);
+    let path = folder.write("b.txt", b"cut in a character \xe2\x82");
+    check(path, ReadOptions::default(), &[], &[(FaultKind::NotUtf8, Some(1))]);
+}
+
+#[test]
+fn a_line_too_long_to_hold() {
+    let folder = Folder::new();
+    let long = format!("{{\"text\":\"{}\"}}", "x".repeat(64 << 20));
+    let path = folder.write("a.jsonl", format!("{long}\n{{\"text\":\"good\"}}\n{long}").as_bytes());
+    check(
+        path,
+        ReadOptions::default(),
+        &["good"],
+        &[(FaultKind::LineTooLong, Some(1)), (FaultKind::LineTooLong, Some(3))],
+    );
+}
+
+#[test]
+fn compressed_files_cut_short() {
+    let folder = Folder::new();
+    let (good, filler) = ("{\"text\":\"good\"}\n", "0123456789abcdef".repeat(5_000));
+    let text = format!("{good}{filler}");
+    for (name, bytes) in [("a.jsonl.gz", gzip(text.as_bytes())), ("a.jsonl.zst", zstd(text.as_bytes()))] {
+        let path = folder.write(name, &bytes[..bytes.len() - 5]);
+        let (pieces, faults) = read(std::slice::from_ref(&path), skipping()).unwrap();
+        assert!(texts(&pieces).iter().all(|text| *text == "good"));
+        assert_eq!(faults.counts()[&FaultKind::Unreadable], 1, "{name}: {faults:?}");
+        let error = read(&[path], ReadOptions::default()).unwrap_err();
+        assert!(error.to_string().contains(name), "{error}");
+    }
+    for name in ["not.txt.gz", "not.txt.zst"] {
+        check(folder.write(name, b"plain text"), ReadOptions::default(), &[], &[(FaultKind::Unreadable, Some(1))]);
+    }
+}
+
+/// What was read before a text breaks off is kept, and the files after it are read.
+#[test]
+fn reading_goes_on_behind_a_broken_file() {
+    let folder = Folder::new();
+    let text = (0..40_000).map(|n| format!("number {n}\n")).collect::<String>();
+    let bytes = gzip(text.as_bytes());
+    folder.write("a.txt.gz", &bytes[..bytes.len() / 2]);
+    folder.write("b.txt", b"after");
+    let (pieces, faults) = read(&[folder.path()], skipping()).unwrap();
+    let (after, before) = pieces.split_last().unwrap();
+    assert_eq!((after.text.as_str(), faults.total()), ("after", 1));
+    assert!(before.len() > 1 && text.starts_with(&texts(before).concat()));
+    assert!(before.last().unwrap().ends_document);
+}
+
+#[test]
+fn rows_and_columns_of_parquet() {
+    let folder = Folder::new();
+    let rows: [Option<&[u8]>; 5] = [Some(b"good"), None, Some(b"caf\xe9"), None, Some(b"good too")];
+    let path = folder.write_parquet("a.parquet", &rows, Compression::SNAPPY);
+    let kinds = [(FaultKind::MissingField, Some(2)), (FaultKind::NotUtf8, Some(3)), (FaultKind::MissingField, Some(4))];
+    check(path.clone(), ReadOptions::default(), &["good", "good too"], &kinds);
+
+    for (field, kind) in [("nothing", FaultKind::MissingField), ("other", FaultKind::NotAString)] {
+        let options = ReadOptions { field: field.to_owned(), ..ReadOptions::default() };
+        check(path.clone(), options, &[], &[(kind, None)]);
+    }
+
+    let bytes = std::fs::read(&path).unwrap();
+    let cut = folder.write("cut.parquet", &bytes[..bytes.len() - 20]);
+    check(cut, ReadOptions::default(), &[], &[(FaultKind::Unreadable, None)]);
+    // The pages between the magic number and the footer, whose length stands before the last magic number.
+    let mut damaged = bytes;
+    let (_, footer) = damaged.split_at(damaged.len() - 8);
+    let pages = damaged.len() - 8 - u32::from_le_bytes(footer[..4].try_into().unwrap()) as usize;
+    damaged[4..pages].fill(0xff);
+    let path = folder.write("damaged.parquet", &damaged);
+    check(path, ReadOptions::default(), &[], &[(FaultKind::Unreadable, Some(1))]);
+}

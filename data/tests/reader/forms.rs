@@ -1,0 +1,113 @@
+use hearth_data::{Corpus, DataError, ReadOptions};
+use parquet::basic::{Compression, GzipLevel, ZstdLevel};
+
+use super::files::{Folder, gzip, read, separated, texts, zstd};
+
+const JSONL: &str =
+    "{\"text\":\"one \\u00e9\",\"n\":1}\n\n{\"n\":[{}],\"text\":\"two\\n\"}\r\n{\"text\":\"\"}\n{\"text\":\"three\"}";
+const DOCUMENTS: [&str; 3] = ["one é", "two\n", "three"];
+
+#[test]
+fn json_lines_in_each_compression() {
+    let folder = Folder::new();
+    let plain = JSONL.as_bytes();
+    for (name, bytes) in [
+        ("a.jsonl", plain.to_vec()),
+        ("a.NDJSON", plain.to_vec()),
+        ("a.jsonl.gz", gzip(plain)),
+        ("b.jsonl.gz", [gzip(&plain[..9]), gzip(&plain[9..])].concat()), // as `cat` joins them
+        ("a.jsonl.zst", zstd(plain)),
+        ("b.jsonl.zst", [zstd(&plain[..9]), zstd(&plain[9..])].concat()),
+    ] {
+        let path = folder.write(name, &bytes);
+        let (pieces, faults) = read(&[path], ReadOptions::default()).unwrap();
+        assert_eq!(texts(&pieces), DOCUMENTS, "{name}");
+        assert!(pieces.iter().all(|piece| piece.ends_document));
+        assert_eq!((faults.total(), pieces[2].bytes_read), (0, bytes.len() as u64));
+    }
+}
+
+#[test]
+fn another_field_or_column() {
+    let folder = Folder::new();
+    let lines = folder.write("a.jsonl", br#"{"content":"yes","text":"no"}"#);
+    let options = ReadOptions { field: "content".to_owned(), ..ReadOptions::default() };
+    assert_eq!(texts(&read(&[lines], options).unwrap().0), ["yes"]);
+}
+
+#[test]
+fn parquet_in_each_compression() {
+    let folder = Folder::new();
+    let rows: Vec<_> = ["one é", "two\n", "", "three"].map(|text| Some(text.as_bytes())).to_vec();
+    for (name, compression) in [
+        ("plain.parquet", Compression::UNCOMPRESSED),
+        ("snappy.parquet", Compression::SNAPPY),
+        ("gzip.parquet", Compression::GZIP(GzipLevel::default())),
+        ("zstd.parquet", Compression::ZSTD(ZstdLevel::default())),
+    ] {
+        let path = folder.write_parquet(name, &rows, compression);
+        let size = path.metadata().unwrap().len();
+        let (pieces, faults) = read(&[path], ReadOptions::default()).unwrap();
+        assert_eq!(texts(&pieces), DOCUMENTS, "{name}");
+        assert!(pieces.iter().all(|piece| piece.ends_document));
+        assert!(pieces.windows(2).all(|pair| pair[0].bytes_read <= pair[1].bytes_read));
+        assert!(pieces[2].bytes_read <= size && faults.total() == 0);
+    }
+}
+
+#[test]
+fn parquet_of_many_rows() {
+    let folder = Folder::new();
+    let rows: Vec<String> = (0..3_000).map(|row| format!("row {row}")).collect();
+    let path = folder.write_parquet(
+        "a.parquet",
+        &rows.iter().map(|row| Some(row.as_bytes())).collect::<Vec<_>>(),
+        Compression::SNAPPY,
+    );
+    assert_eq!(texts(&read(&[path], ReadOptions::default()).unwrap().0), rows);
+}
+
+#[test]
+fn folders_are_walked_in_the_order_of_paths() {
+    let folder = Folder::new();
+    for name in ["b/2.txt", "b/10.md", "a.txt", ".hidden.txt", "b/.git/config", "c.unknown"] {
+        folder.write(name, name.as_bytes());
+    }
+    folder.write("empty.txt", b"");
+    let last = folder.write("z/last.txt.gz", &gzip(b"last"));
+
+    let corpus = Corpus::open(&[folder.path().join("z"), folder.path()], ReadOptions::default()).unwrap();
+    let names: Vec<_> = corpus.files().iter().map(|file| file.strip_prefix(folder.path()).unwrap()).collect();
+    let expected = ["z/last.txt.gz", "a.txt", "b/10.md", "b/2.txt", "c.unknown", "empty.txt", "z/last.txt.gz"];
+    assert_eq!(names, expected.map(std::path::Path::new));
+
+    let pieces: Vec<_> = corpus.documents().map(Result::unwrap).collect();
+    assert_eq!(texts(&pieces), ["last", "a.txt", "b/10.md", "b/2.txt", "c.unknown", "last"]);
+    let compressed = last.metadata().unwrap().len();
+    assert_eq!(corpus.bytes(), 2 * compressed + 28);
+    assert_eq!(pieces[2].bytes_read, compressed + 12);
+    assert_eq!(pieces.last().unwrap().bytes_read, corpus.bytes());
+}
+
+#[test]
+fn keys_name_documents() {
+    let folder = Folder::new();
+    let text = "one\n<|endoftext|>\ntwo\n<|endoftext|>\none\n";
+    let path = folder.write("a.txt", text.as_bytes());
+    let (pieces, _) = read(std::slice::from_ref(&path), separated()).unwrap();
+    assert_eq!(texts(&pieces), ["one\n", "two\n", "one\n"]);
+    assert_eq!(pieces[0].key, 0xe0e6_3aa4_c8e1_ed79);
+    assert_eq!(pieces[0].key, pieces[2].key);
+    assert_ne!(pieces[0].key, pieces[1].key);
+}
+
+#[test]
+fn what_cannot_be_opened_is_refused() {
+    let folder = Folder::new();
+    let open = |name: &str| Corpus::open(&[folder.path().join(name)], ReadOptions::default()).unwrap_err();
+    assert!(matches!(open("nowhere"), DataError::Missing { .. }));
+    assert!(matches!(open(""), DataError::NoFiles { .. }));
+    folder.write("a.parquet.gz", b"");
+    assert!(matches!(open("a.parquet.gz"), DataError::WrappedParquet { .. }));
+    assert!(matches!(Corpus::open(&[], ReadOptions::default()), Err(DataError::NoFiles { .. })));
+}

@@ -1,0 +1,71 @@
+use hearth_data::{ReadOptions, Tokenizer};
+
+use super::files::{Folder, gzip, read, separated, texts, zstd};
+
+/// Lines of words, some blank, some indented, some that end in a space.
+fn prose(lines: usize) -> String {
+    let line = |n: usize| match n % 7 {
+        3 => "\n".to_owned(),
+        5 => format!("    indented {n}, \n"),
+        _ => format!("line {n} of a text that's long é 中 🙂, isn't it?\n"),
+    };
+    (0..lines).map(line).collect()
+}
+
+#[test]
+fn long_texts_come_in_pieces_that_join_to_the_whole() {
+    let folder = Folder::new();
+    let text = prose(20_000);
+    for (name, bytes) in
+        [("a.txt", text.as_bytes().to_vec()), ("a.gz", gzip(text.as_bytes())), ("a.md.zst", zstd(text.as_bytes()))]
+    {
+        let path = folder.write(name, &bytes);
+        let (pieces, _) = read(&[path], ReadOptions::default()).unwrap();
+        assert_eq!(texts(&pieces).concat(), text);
+        let (last, others) = pieces.split_last().unwrap();
+        assert!(last.ends_document && last.bytes_read == bytes.len() as u64);
+        assert!(others.len() > 8);
+        for piece in others {
+            assert!(!piece.ends_document && (64 << 10..65 << 10).contains(&piece.text.len()), "{}", piece.text.len());
+        }
+        assert_ne!(others[0].key, others[1].key);
+    }
+}
+
+#[test]
+fn pieces_have_the_tokens_of_the_whole() {
+    let folder = Folder::new();
+    let text = prose(20_000);
+    let tokenizer = Tokenizer::train_bpe(text.lines().take(300).map(str::to_owned), 1_000).unwrap();
+    let (pieces, _) = read(&[folder.write("a.txt", text.as_bytes())], ReadOptions::default()).unwrap();
+    let by_piece: Vec<u32> = pieces.iter().flat_map(|piece| tokenizer.encode(&piece.text).unwrap()).collect();
+    assert_eq!(by_piece, tokenizer.encode(&text).unwrap());
+}
+
+#[test]
+fn a_text_without_good_places_is_cut_between_characters() {
+    let folder = Folder::new();
+    for text in ["x中🙂".repeat(700_000), "blank\n\n".repeat(400_000)] {
+        let (pieces, faults) = read(&[folder.write("a.txt", text.as_bytes())], ReadOptions::default()).unwrap();
+        assert!(texts(&pieces).concat() == text && faults.total() == 0);
+        assert!(pieces.len() > 2 && pieces.iter().all(|piece| piece.text.len() <= 2 << 20));
+    }
+}
+
+#[test]
+fn separators_end_documents() {
+    let folder = Folder::new();
+    let long = prose(3_000);
+    let text =
+        format!("<|endoftext|>\none\n<|endoftext|> two\r\n<|endoftext|>\r\n<|endoftext|>\n{long}<|endoftext|>\nend");
+    let (pieces, _) = read(&[folder.write("a.txt", text.as_bytes())], separated()).unwrap();
+
+    assert_eq!(pieces[0].text, "one\n<|endoftext|> two\r\n");
+    assert!(pieces[0].ends_document);
+    let (end, of_long) = pieces[1..].split_last().unwrap();
+    assert_eq!((texts(of_long).concat(), end.text.as_str()), (long, "end"));
+    let (last, others) = of_long.split_last().unwrap();
+    assert!(last.ends_document && end.ends_document && !others.is_empty());
+    assert!(others.iter().all(|piece| !piece.ends_document && piece.key == last.key));
+    assert_ne!(end.key, last.key);
+}
