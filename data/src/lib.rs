@@ -31,8 +31,12 @@
 mod batch;
 mod char_tokenizer;
 mod error;
+#[cfg(not(target_family = "wasm"))]
+mod new_file;
 mod permutation;
 mod sampler;
+#[cfg(not(target_family = "wasm"))]
+mod shard;
 mod splitmix;
 mod text;
 mod tokenizer;
@@ -41,6 +45,8 @@ mod tokens;
 pub use batch::{Batch, Batches, IGNORED};
 pub use char_tokenizer::CharTokenizer;
 pub use error::DataError;
+#[cfg(not(target_family = "wasm"))]
+pub use shard::TokenFiles;
 pub use text::read_text;
 pub use tokenizer::{Tokenizer, TokenizerKind};
 pub use tokens::Tokens;
