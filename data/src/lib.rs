@@ -34,6 +34,8 @@ mod error;
 #[cfg(not(target_family = "wasm"))]
 mod new_file;
 mod permutation;
+#[cfg(not(target_family = "wasm"))]
+mod prepare;
 mod sampler;
 #[cfg(not(target_family = "wasm"))]
 mod shard;
@@ -45,6 +47,8 @@ mod tokens;
 pub use batch::{Batch, Batches, IGNORED};
 pub use char_tokenizer::CharTokenizer;
 pub use error::DataError;
+#[cfg(not(target_family = "wasm"))]
+pub use prepare::{Counts, Encode, Outcome, Piece, Preparation, PrepareSettings, Progress, Split, Summary};
 #[cfg(not(target_family = "wasm"))]
 pub use shard::TokenFiles;
 pub use text::read_text;
