@@ -320,6 +320,24 @@ pub enum DataError {
         /// What is wrong with it.
         source: serde_json::Error,
     },
+    /// The shards of a prepared folder are not those that were counted.
+    #[error(
+        "{} counts {documents} documents and {tokens} tokens in the {split} shards, which hold {found} tokens: \
+         delete the folder and prepare it again",
+        path.display()
+    )]
+    CountedOtherwise {
+        /// The file with the counts.
+        path: PathBuf,
+        /// The part.
+        split: &'static str,
+        /// Documents, as counted.
+        documents: u64,
+        /// Tokens, as counted.
+        tokens: u64,
+        /// Tokens in the shards.
+        found: u64,
+    },
     /// There are shards in a folder that is to be prepared.
     #[error("{} is there but no `prepare.json` beside it: give an empty folder", path.display())]
     FolderInUse {

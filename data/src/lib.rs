@@ -25,8 +25,10 @@
 //! # }
 //! ```
 //!
-//! Nothing here knows of models or devices, starts a thread, or does I/O beyond [`read_text`]: the crate
-//! compiles for wasm32.
+//! A corpus that does not fit in memory is made into shards by a [`Preparation`] and read as [`TokenFiles`].
+//!
+//! Nothing here knows of models or devices. Those two are native only; what else there is starts no thread, does no I/O
+//! beyond [`read_text`], and compiles for wasm32.
 
 mod batch;
 mod char_tokenizer;

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, ErrorKind};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::split::{Done, Split};
+use super::split::{Counts, Done, Split};
 use crate::new_file::{NewFile, unwritable};
 use crate::{DataError, TokenFiles};
 
@@ -33,7 +33,7 @@ impl Manifest {
     pub(super) fn begin(folder: &Path, settings: Settings) -> Result<Self, DataError> {
         fs::create_dir_all(folder).map_err(unwritable(folder))?;
         let manifest = match Self::read(folder) {
-            Ok(manifest) if manifest.train.counts.shards + manifest.validation.counts.shards > 0 => {
+            Ok(manifest) if manifest.train.counts.shards > 0 || manifest.validation.counts.shards > 0 => {
                 manifest.check_settings(folder, &settings)?;
                 manifest
             }
@@ -82,9 +82,32 @@ impl Manifest {
         }
     }
 
-    /// The shards of a part that are counted.
-    pub(super) fn shards(&self, folder: &Path, split: Split) -> Vec<PathBuf> {
-        (0..self.done(split).counts.shards).map(|number| split.shard_path(folder, number)).collect()
+    /// The counted shards of a part; `None` where there are none.
+    ///
+    /// # Errors
+    /// When one is missing, as [`TokenFiles::open`], or when they do not hold what is counted.
+    pub(super) fn open_shards(
+        &self,
+        folder: &Path,
+        split: Split,
+        tokenizer_hash: Option<[u8; 32]>,
+    ) -> Result<Option<TokenFiles>, DataError> {
+        let Counts { shards, tokens, documents } = self.done(split).counts;
+        // Asks for each in turn: a damaged count ends at the first that is missing.
+        let existing = |number| {
+            let path = split.shard_path(folder, number);
+            if path.exists() { Ok(path) } else { Err(DataError::Missing { path }) }
+        };
+        let paths = (0..shards).map(existing).collect::<Result<Vec<_>, _>>()?;
+        if paths.is_empty() {
+            return Ok(None);
+        }
+        let files = TokenFiles::open(&paths, tokenizer_hash)?;
+        if files.len() != tokens || documents > tokens {
+            let (path, split, found) = (folder.join(NAME), split.name(), files.len());
+            return Err(DataError::CountedOtherwise { path, split, documents, tokens, found });
+        }
+        Ok(Some(files))
     }
 
     fn check_settings(&self, folder: &Path, now: &Settings) -> Result<(), DataError> {
@@ -97,12 +120,6 @@ impl Manifest {
             }
             None => Ok(()),
         }
-    }
-
-    /// Whether the counted shards are all there and whole, as far as their headers and sizes say.
-    pub(super) fn check_shards(&self, folder: &Path, tokenizer_hash: [u8; 32]) -> Result<(), DataError> {
-        let shards = [Split::Train, Split::Validation].map(|split| self.shards(folder, split)).concat();
-        if shards.is_empty() { Ok(()) } else { TokenFiles::open(&shards, Some(tokenizer_hash)).map(drop) }
     }
 
     fn remove_uncounted(&self, folder: &Path) -> Result<(), DataError> {

@@ -16,10 +16,7 @@ impl TokenFiles {
         if !manifest.finished {
             return Err(DataError::Unfinished { path: folder.into() });
         }
-        let shards = manifest.shards(folder, split);
-        if shards.is_empty() {
-            return Err(DataError::NoShards { path: folder.into(), split: split.name() });
-        }
-        Self::open(&shards, tokenizer_hash)
+        let shards = manifest.open_shards(folder, split, tokenizer_hash)?;
+        shards.ok_or_else(|| DataError::NoShards { path: folder.into(), split: split.name() })
     }
 }

@@ -10,9 +10,10 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use serde::Serialize;
 use tempfile::TempDir;
 
+use super::manifest::Manifest;
 use super::*;
-use crate::TokenFiles;
 use crate::splitmix::splitmix64;
+use crate::{DataError, TokenFiles};
 
 const HASH: [u8; 32] = [5; 32];
 const END: u32 = 999;
@@ -189,6 +190,15 @@ fn a_finished_folder_is_left_as_it_is() {
     assert_eq!(again, Summary { outcome: Outcome::AlreadyFinished, ..first });
     assert!(contents(folder.path()) == before);
 
+    let manifest = String::from_utf8(before[Path::new("prepare.json")].clone()).unwrap();
+    for (from, to) in [("\"tokens\": ", "\"tokens\": 1"), ("\"documents\": ", "\"documents\": 1844674407370955")] {
+        fs::write(folder.path().join("prepare.json"), manifest.replace(from, to)).unwrap();
+        assert!(matches!(run_all(folder.path(), SETTINGS), Err(DataError::CountedOtherwise { .. })));
+    }
+    fs::write(folder.path().join("prepare.json"), manifest.replace("\"shards\": ", "\"shards\": 99999999999")).unwrap();
+    assert!(matches!(run_all(folder.path(), SETTINGS), Err(DataError::Missing { .. })));
+
+    fs::write(folder.path().join("prepare.json"), manifest).unwrap();
     fs::remove_file(folder.path().join("train-00001.shard")).unwrap();
     let error = run_all(folder.path(), SETTINGS).unwrap_err().to_string();
     assert!(error.contains("train-00001.shard"), "{error}");
