@@ -38,14 +38,18 @@ pub(super) struct Batch<Content> {
     pub bytes_read: u64,
 }
 
+/// Text that is held at most, in batches that are being encoded: its ids may take four times as much. A larger batch
+/// is held alone.
+const MOST_HELD_BYTES: usize = 1 << 25;
+
 struct Job {
     batch: Batch<String>,
     reply: SyncSender<Result<Batch<Vec<u32>>, DataError>>,
 }
 
 /// Encodes `batches` on `threads` threads and hands them to `write` in their order, on the calling thread, which also
-/// draws them. At most `2 * threads` are held at a time, however slow one is: each has a channel of its own for its
-/// reply, and the oldest is waited for.
+/// draws them. At most `2 * threads` are held at a time, and fewer where they are large, however slow one is: each has a
+/// channel of its own for its reply, and the oldest is waited for.
 pub(super) fn encode_in_order(
     tokenizer: &impl Encode,
     threads: usize,
@@ -61,22 +65,23 @@ pub(super) fn encode_in_order(
             scope.spawn(move || encode_jobs(tokenizer, queue));
         }
         let mut held = VecDeque::with_capacity(most_held);
-        let mut write_oldest = |held: &mut VecDeque<Receiver<_>>| match held.pop_front() {
-            Some(reply) => write(reply.recv().expect("an encoder replies, or has panicked already")?),
-            None => Ok(()),
-        };
+        let mut held_bytes = 0;
+        let mut write_oldest =
+            |reply: Receiver<Result<_, _>>| write(reply.recv().expect("an encoder replies, or has panicked already")?);
         for batch in batches {
-            let (reply, receiver) = sync_channel(1);
-            jobs.send(Job { batch: batch?, reply }).expect("the queue outlives its senders");
-            held.push_back(receiver);
-            if held.len() == most_held {
-                write_oldest(&mut held)?;
+            let batch = batch?;
+            let bytes: usize = batch.parts.iter().map(|part| part.content.len()).sum();
+            while held.len() == most_held || held_bytes + bytes > MOST_HELD_BYTES {
+                let Some((bytes, reply)) = held.pop_front() else { break };
+                held_bytes -= bytes;
+                write_oldest(reply)?;
             }
+            let (reply, receiver) = sync_channel(1);
+            jobs.send(Job { batch, reply }).expect("the queue outlives its senders");
+            held.push_back((bytes, receiver));
+            held_bytes += bytes;
         }
-        while !held.is_empty() {
-            write_oldest(&mut held)?;
-        }
-        Ok(())
+        held.into_iter().try_for_each(|(_, reply)| write_oldest(reply))
     })
 }
 
@@ -114,7 +119,7 @@ mod tests {
 
     impl Encode for SlowFirst<'_> {
         fn encode(&self, text: &str) -> Result<Vec<u32>, DataError> {
-            if text == "0" {
+            if text.starts_with("0") {
                 thread::sleep(Duration::from_millis(300));
             }
             Ok(vec![self.drawn.load(Ordering::SeqCst) as u32])
@@ -133,21 +138,32 @@ mod tests {
         }
     }
 
-    #[test]
-    fn holds_a_bounded_number_of_batches_and_keeps_their_order() {
+    /// Batches drawn while the first of `count` batches, each of `bytes` bytes, is waited for by three threads.
+    fn drawn_during_the_first(count: u64, bytes: usize) -> u32 {
         let drawn = AtomicU64::new(0);
-        let batches = (0..1000).map(|number: u64| {
+        let batches = (0..count).map(|number| {
             drawn.fetch_add(1, Ordering::SeqCst);
-            let part = Part { number, split: Split::Train, ends_document: false, content: number.to_string() };
-            Ok(Batch { parts: vec![part], bytes_read: number })
+            let content = format!("{number:<bytes$}");
+            Ok(Batch {
+                parts: vec![Part { number, split: Split::Train, ends_document: false, content }],
+                bytes_read: 0,
+            })
         });
         let mut written = Vec::new();
-        encode_in_order(&SlowFirst { drawn: &drawn }, 3, batches, |batch| {
-            written.push((batch.parts[0].number, batch.parts[0].content[0]));
+        let write = |batch: Batch<Vec<u32>>| {
+            written.extend(batch.parts.into_iter().map(|part| (part.number, part.content[0])));
             Ok(())
-        })
-        .unwrap();
-        assert_eq!(written[0], (0, 6), "the first was waited for with other than 2 * threads batches drawn");
-        assert!(written.iter().map(|(number, _)| *number).eq(0..1000));
+        };
+        encode_in_order(&SlowFirst { drawn: &drawn }, 3, batches, write).unwrap();
+        assert!(written.iter().map(|(number, _)| *number).eq(0..count));
+        written[0].1
+    }
+
+    #[test]
+    fn holds_a_bounded_number_of_batches_and_keeps_their_order() {
+        // Those that are held, and the one that waits to be.
+        assert_eq!(drawn_during_the_first(1000, 1), 2 * 3 + 1);
+        assert_eq!(drawn_during_the_first(5, MOST_HELD_BYTES / 2), 2 + 1);
+        assert_eq!(drawn_during_the_first(3, MOST_HELD_BYTES + 1), 1 + 1);
     }
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::split::{Counts, Done, Split};
+use super::split::{Counts, Done, SPLITS, Split};
 use crate::new_file::{NewFile, unwritable};
 use crate::{DataError, TokenFiles};
 
@@ -123,7 +123,7 @@ impl Manifest {
     }
 
     fn remove_uncounted(&self, folder: &Path) -> Result<(), DataError> {
-        for split in [Split::Train, Split::Validation] {
+        for split in SPLITS {
             let paths = (self.done(split).counts.shards..).map(|number| split.shard_path(folder, number));
             for path in paths.take_while(|path| path.exists()) {
                 fs::remove_file(&path).map_err(unwritable(&path))?;
@@ -134,8 +134,7 @@ impl Manifest {
 }
 
 fn refuse_shards(folder: &Path) -> Result<(), DataError> {
-    let first = |split: Split| split.shard_path(folder, 0);
-    match [first(Split::Train), first(Split::Validation)].into_iter().find(|path| path.exists()) {
+    match SPLITS.map(|split| split.shard_path(folder, 0)).into_iter().find(|path| path.exists()) {
         Some(path) => Err(DataError::FolderInUse { path }),
         None => Ok(()),
     }

@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::batches::PieceBatches;
 use super::encode::encode_in_order;
 use super::manifest::{Manifest, Settings};
-use super::split::SplitWriter;
+use super::split::{SPLITS, SplitWriter};
 use super::{Encode, Outcome, Piece, Preparation, PrepareSettings, Progress, Split, Summary};
 use crate::DataError;
 use crate::new_file::NewFile;
@@ -33,7 +33,7 @@ impl<T: Encode + Serialize> Preparation<'_, T> {
         mut on_progress: impl FnMut(Progress),
     ) -> Result<Summary, DataError> {
         let mut manifest = Manifest::begin(self.folder, self.record()?)?;
-        for split in [Split::Train, Split::Validation] {
+        for split in SPLITS {
             manifest.open_shards(self.folder, split, Some(self.tokenizer.hash()))?;
         }
         if manifest.finished {
@@ -41,13 +41,14 @@ impl<T: Encode + Serialize> Preparation<'_, T> {
         }
         NewFile::write_whole(&self.folder.join("tokenizer.json"), &self.tokenizer_json()?)?;
 
-        let [mut train, mut validation] = [Split::Train, Split::Validation].map(|split| self.writer(split, &manifest));
-        let begun = manifest.clone();
-        let split_of = |number: u64, piece: &Piece| {
-            let split = Split::of(piece.key, self.settings.validation_fraction);
-            (number >= begun.done(split).next_piece).then_some(split)
+        let [mut train, mut validation] = SPLITS.map(|split| self.writer(split, &manifest));
+        let mut batches = PieceBatches {
+            pieces,
+            validation_fraction: self.settings.validation_fraction,
+            first_wanted: SPLITS.map(|split| manifest.done(split).next_piece),
+            begun: [false; 2],
+            drawn: 0,
         };
-        let mut batches = PieceBatches { pieces, split_of, drawn: 0 };
         let mut stopped = false;
         let until_stopped = batches.by_ref().take_while(|_| {
             stopped = stop.load(Ordering::Relaxed);

@@ -20,6 +20,9 @@ pub enum Split {
     Validation,
 }
 
+/// Both, in the order of their numbers (`split as usize`).
+pub(super) const SPLITS: [Split; 2] = [Split::Train, Split::Validation];
+
 impl Split {
     /// The part that a document belongs to, whatever else is in the corpus: validation where its mixed key, as a
     /// fraction of 2^64, is below `validation_fraction`.
@@ -27,6 +30,13 @@ impl Split {
         // The product saturates nowhere: the fraction is below 1.
         let bound = (validation_fraction * 2f64.powi(64)) as u64;
         if mix(key) < bound { Self::Validation } else { Self::Train }
+    }
+
+    pub(super) fn other(self) -> Self {
+        match self {
+            Self::Train => Self::Validation,
+            Self::Validation => Self::Train,
+        }
     }
 
     /// Where shard number `number` of the part stands.

@@ -50,7 +50,8 @@ impl Encode for Numbers {
     }
 }
 
-/// Documents of one to three pieces of up to 24 numbers, and a long one; every piece is padded to a third of a batch.
+/// Documents of one to three pieces of up to 24 numbers, and a long one; every piece is padded to a third of a batch. In
+/// some documents each piece has a key of its own.
 fn corpus() -> Vec<Piece> {
     let mut pieces = Vec::new();
     for document in 0..100 {
@@ -60,7 +61,9 @@ fn corpus() -> Vec<Piece> {
             let numbers: String = (0..count).map(|index| format!("{} ", splitmix64(key, index) % 998)).collect();
             let text = format!("{numbers:50000}");
             let bytes_read = pieces.len() as u64;
-            pieces.push(Piece { text, ends_document: part == key % 3, key, bytes_read });
+            let ends_document = part == key % 3;
+            let key = if document % 4 == 0 { splitmix64(key, part) } else { key };
+            pieces.push(Piece { text, ends_document, key, bytes_read });
         }
     }
     pieces
@@ -69,13 +72,16 @@ fn corpus() -> Vec<Piece> {
 /// Tokens and documents of a part of the corpus.
 fn expected(split: Split, settings: &PrepareSettings) -> (Vec<i32>, Vec<Range<u64>>) {
     let (mut tokens, mut documents) = (Vec::new(), Vec::new());
-    let mut start = 0;
-    for piece in corpus().iter().filter(|piece| Split::of(piece.key, settings.validation_fraction) == split) {
-        tokens.extend(numbers().encode(&piece.text).unwrap().iter().map(|&id| id as i32));
-        if piece.ends_document {
+    let (mut start, mut begun) = (0, false);
+    for piece in corpus() {
+        if Split::of(piece.key, settings.validation_fraction) == split {
+            tokens.extend(numbers().encode(&piece.text).unwrap().iter().map(|&id| id as i32));
+            begun = true;
+        }
+        if piece.ends_document && begun {
             tokens.push(END as i32);
             documents.push(start..tokens.len() as u64);
-            start = tokens.len() as u64;
+            (start, begun) = (tokens.len() as u64, false);
         }
     }
     (tokens, documents)
