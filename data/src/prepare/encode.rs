@@ -138,12 +138,12 @@ mod tests {
         }
     }
 
-    /// Batches drawn while the first of `count` batches, each of `bytes` bytes, is waited for by three threads.
+    /// Batches drawn while the first of `count` batches, each with `bytes` bytes beside its number, is waited for by three threads.
     fn drawn_during_the_first(count: u64, bytes: usize) -> u32 {
         let drawn = AtomicU64::new(0);
         let batches = (0..count).map(|number| {
             drawn.fetch_add(1, Ordering::SeqCst);
-            let content = format!("{number:<bytes$}");
+            let content = format!("{number}{}", " ".repeat(bytes));
             Ok(Batch {
                 parts: vec![Part { number, split: Split::Train, ends_document: false, content }],
                 bytes_read: 0,
@@ -162,8 +162,8 @@ mod tests {
     #[test]
     fn holds_a_bounded_number_of_batches_and_keeps_their_order() {
         // Those that are held, and the one that waits to be.
-        assert_eq!(drawn_during_the_first(1000, 1), 2 * 3 + 1);
-        assert_eq!(drawn_during_the_first(5, MOST_HELD_BYTES / 2), 2 + 1);
-        assert_eq!(drawn_during_the_first(3, MOST_HELD_BYTES + 1), 1 + 1);
+        assert_eq!(drawn_during_the_first(1000, 3), 2 * 3 + 1);
+        assert_eq!(drawn_during_the_first(5, MOST_HELD_BYTES / 2 - 1), 2 + 1);
+        assert_eq!(drawn_during_the_first(3, MOST_HELD_BYTES), 1 + 1);
     }
 }

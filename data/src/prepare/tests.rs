@@ -265,9 +265,12 @@ fn faults_are_errors_and_a_corpus_of_nothing_too() {
         let settings = PrepareSettings { validation_fraction, ..SETTINGS };
         assert!(matches!(run(settings, vec![]), Err(DataError::ValidationFraction { .. })));
     }
-    // Nothing was finished, so other settings may begin anew.
+    // Nothing was finished, so other settings may begin anew; a shard that a killed run did not count goes.
+    let uncounted = Split::Validation.shard_path(folder.path(), 0);
+    fs::write(&uncounted, "uncounted").unwrap();
     let no_validation = PrepareSettings { validation_fraction: 0.0, ..SETTINGS };
     assert_eq!(run(no_validation, vec![piece("1 2")]).unwrap().train, Counts { shards: 1, tokens: 3, documents: 1 });
+    assert!(!uncounted.exists());
     let error = TokenFiles::open_prepared(folder.path(), Split::Validation, None).unwrap_err().to_string();
     assert!(error.contains("no validation shards"), "{error}");
 }
