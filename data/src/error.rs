@@ -5,14 +5,14 @@ use std::path::PathBuf;
 /// What went wrong, where, and what to do about it.
 #[derive(Debug, thiserror::Error)]
 pub enum DataError {
-    /// The text file does not exist.
-    #[error("there is no text file at {}: check the path, which is relative to the working directory", path.display())]
+    /// The file does not exist.
+    #[error("there is no file at {}: check the path, which is relative to the working directory", path.display())]
     Missing {
         /// The path as it was given.
         path: PathBuf,
     },
     /// The path names a directory.
-    #[error("{} is a directory: name a text file in it", path.display())]
+    #[error("{} is a directory: name a file in it", path.display())]
     Directory {
         /// The path as it was given.
         path: PathBuf,
@@ -219,4 +219,248 @@ pub enum DataError {
     /// A micro-batch of no rows.
     #[error("`micro_batch` is 0: give at least 1")]
     ZeroMicroBatch,
+    /// The operating system refused to write the file.
+    #[error("{} cannot be written, check the space left on the disk and the permissions: {source}", path.display())]
+    Unwritable {
+        /// The file that was to be written.
+        path: PathBuf,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+
+    /// Token files were asked for without naming any.
+    #[error("no token files are given: name at least one shard or `.bin` file")]
+    NoTokenFiles,
+    /// The file is in none of the formats that tokens are read from.
+    #[error(
+        "{} is not a token file: give a shard that `prepare` wrote, or a `.bin` file of nanoGPT or llm.c",
+        path.display()
+    )]
+    NotTokens {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file ends inside of its header.
+    #[error(
+        "{} has {bytes} bytes but its header alone takes {needed}: it was cut short, prepare or download it again",
+        path.display()
+    )]
+    HeaderCut {
+        /// The file.
+        path: PathBuf,
+        /// Its size.
+        bytes: usize,
+        /// The size of a header.
+        needed: usize,
+    },
+    /// The format's version is another than the one known.
+    #[error(
+        "{} is of format version {version} but only version {known} can be read: prepare it again with this version",
+        path.display()
+    )]
+    ShardVersion {
+        /// The file.
+        path: PathBuf,
+        /// The version in its header.
+        version: u32,
+        /// The version that can be read.
+        known: u32,
+    },
+    /// A token takes neither 2 nor 4 bytes.
+    #[error("the header of {} gives tokens a width of {width} bytes, not 2 or 4: prepare it again", path.display())]
+    TokenWidth {
+        /// The file.
+        path: PathBuf,
+        /// The width in its header.
+        width: u32,
+    },
+    /// The counts in the header do not go with the file's size.
+    #[error(
+        "{} has {bytes} bytes but its {tokens} tokens and {documents} document ends take {expected}: \
+         it was cut short or changed, prepare or download it again",
+        path.display()
+    )]
+    FileLength {
+        /// The file.
+        path: PathBuf,
+        /// Its size.
+        bytes: usize,
+        /// The size that its header asks for.
+        expected: u128,
+        /// The number of tokens in its header.
+        tokens: u64,
+        /// The number of document ends in its header.
+        documents: u64,
+    },
+    /// The file has nothing to train on.
+    #[error("{} has no tokens: leave it out, or prepare it again", path.display())]
+    NoTokens {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The vocabulary is empty or too large for the width of a token.
+    #[error(
+        "the header of {} gives a vocabulary of {vocab_size} ids, but its tokens can have 1 to {most}: prepare it again",
+        path.display()
+    )]
+    FileVocabulary {
+        /// The file.
+        path: PathBuf,
+        /// The vocabulary size in its header.
+        vocab_size: u64,
+        /// The most that the width allows.
+        most: u64,
+    },
+    /// The header is not as it was written.
+    #[error("the header of {} does not have its checksum: it was changed, prepare it again", path.display())]
+    HeaderChanged {
+        /// The file.
+        path: PathBuf,
+    },
+    /// 16-bit tokens in an odd number of bytes.
+    #[error(
+        "{} has {bytes} bytes, which is no whole number of 16-bit tokens: it was cut short, or is not nanoGPT's",
+        path.display()
+    )]
+    HalfToken {
+        /// The file.
+        path: PathBuf,
+        /// Its size.
+        bytes: usize,
+    },
+    /// The tokens were made by another tokenizer than the others, or than the run's.
+    #[error(
+        "{} was made with the tokenizer {found}..., not {expected}...: prepare it again with the run's tokenizer",
+        path.display()
+    )]
+    OtherTokenizer {
+        /// The file.
+        path: PathBuf,
+        /// Start of the hash in its header, in hexadecimal digits.
+        found: String,
+        /// Start of the hash that was expected.
+        expected: String,
+    },
+    /// The content is not as it was written.
+    #[error("the tokens or document ends of {} do not have the hash in its header: prepare it again", path.display())]
+    ContentChanged {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Document ends in a file fall, or lie past the tokens.
+    #[error("document end {document} of {} is {end}, out of order or past the tokens: prepare it again", path.display())]
+    FileDocumentEnds {
+        /// The file.
+        path: PathBuf,
+        /// The index of the end in its file.
+        document: usize,
+        /// Its value.
+        end: u64,
+    },
+    /// A token id in a file lies outside the vocabulary.
+    #[error(
+        "token {position} of {} has the id {id}, outside the vocabulary of {vocab_size}: \
+         use the tokenizer and the model's `vocab_size` that belong to the file",
+        path.display()
+    )]
+    IdOutsideVocabulary {
+        /// The file.
+        path: PathBuf,
+        /// The index of the token in its file.
+        position: u64,
+        /// The id.
+        id: u32,
+        /// Ids run from 0 to one below this.
+        vocab_size: u64,
+    },
+    /// Tokens were asked for that the files do not have.
+    #[error("{wanted} tokens from {start} on reach past the {tokens} tokens of the files: use the files of this run")]
+    PastTheEnd {
+        /// Position of the first.
+        start: u64,
+        /// How many.
+        wanted: usize,
+        /// Tokens in all files.
+        tokens: u64,
+    },
+    /// A document was asked for that the files do not have.
+    #[error("there is no document {document} among the {documents} of the files: use the files of this run")]
+    NoSuchDocument {
+        /// Its number.
+        document: u64,
+        /// Documents in all files.
+        documents: u64,
+    },
+
+    /// A shard of no tokens was asked for.
+    #[error("`shard_tokens` is 0: give at least 1")]
+    ZeroShardTokens,
+    /// The corpus has nothing to prepare.
+    #[error("the {files} files of the corpus have no documents with any text: check that they are the right ones")]
+    NoDocuments {
+        /// How many files there are.
+        files: usize,
+    },
+    /// A folder was begun with other settings or another corpus.
+    #[error(
+        "{} was begun with `{field}` = {was}, now it is {now}: use the settings and files that it was begun with, or \
+         another folder",
+        path.display()
+    )]
+    PreparedOtherwise {
+        /// The file that says how the folder was begun.
+        path: PathBuf,
+        /// The setting.
+        field: String,
+        /// Its value then.
+        was: String,
+        /// Its value now.
+        now: String,
+    },
+    /// The file that says how far a folder is prepared is damaged.
+    #[error("{} cannot be understood, delete its folder and prepare it again: {source}", path.display())]
+    Manifest {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: serde_json::Error,
+    },
+    /// The shards of a prepared folder are not those that were counted.
+    #[error(
+        "{} counts {documents} documents and {tokens} tokens in the {split} shards, which hold {found} tokens: \
+         delete the folder and prepare it again",
+        path.display()
+    )]
+    CountedOtherwise {
+        /// The file with the counts.
+        path: PathBuf,
+        /// The part.
+        split: &'static str,
+        /// Documents, as counted.
+        documents: u64,
+        /// Tokens, as counted.
+        tokens: u64,
+        /// Tokens in the shards.
+        found: u64,
+    },
+    /// There are shards in a folder that is to be prepared.
+    #[error("{} is there but no `prepare.json` beside it: give an empty folder", path.display())]
+    FolderInUse {
+        /// One of the shards.
+        path: PathBuf,
+    },
+    /// The folder is not prepared to the end.
+    #[error("{} is not finished: run `prepare` again with the same settings, it goes on where it was", path.display())]
+    Unfinished {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A part of a prepared corpus has no documents.
+    #[error("{} has no {split} shards: prepare it again with another `validation_fraction`", path.display())]
+    NoShards {
+        /// The folder.
+        path: PathBuf,
+        /// The part.
+        split: &'static str,
+    },
 }

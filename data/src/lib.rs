@@ -1,9 +1,13 @@
 //! Text to tokens to batches.
 //!
 //! ```text
-//! read_text -> Tokenizer::encode -> Tokens::split -> Rows -> Batches -> Loader
-//!   String          Vec<u32>       a TokenStream    [T]  [B, T], by number  prepared ahead
+//! Corpus -> Preparation -> TokenFiles
+//!                                     a TokenStream -> Rows -> Batches ------> Loader
+//! text -> Tokenizer -> Tokens                          [T]     [B, T], by number  prepared ahead
 //! ```
+//!
+//! A text is tokenized in memory; a corpus that does not fit there is made into shards by a [`Preparation`], once, and read
+//! as [`TokenFiles`].
 //!
 //! A position in the training data is one integer, the number of samples drawn so far. The sampler is a
 //! keyed permutation, not a shuffled list: any position is reached in constant time, so a run resumes, and
@@ -29,7 +33,7 @@
 //! ```
 //!
 //! Nothing here knows of models or devices. The crate compiles for wasm32, where [`Loader`] does without its thread and
-//! the reader of files in their many forms (`Corpus`) is not there.
+//! what reads and writes files is not there.
 
 mod batch;
 mod batches;
@@ -39,12 +43,18 @@ mod epochs;
 mod error;
 mod loader;
 mod mixture;
+#[cfg(not(target_family = "wasm"))]
+mod new_file;
 mod packing;
 mod permutation;
+#[cfg(not(target_family = "wasm"))]
+mod prepare;
 #[cfg(not(target_family = "wasm"))]
 mod reader;
 mod rows;
 mod sampler;
+#[cfg(not(target_family = "wasm"))]
+mod shard;
 mod share;
 mod splitmix;
 mod stream;
@@ -59,8 +69,12 @@ pub use dataset::TokenDataset;
 pub use error::DataError;
 pub use loader::Loader;
 #[cfg(not(target_family = "wasm"))]
+pub use prepare::{Counts, Encode, Outcome, Preparation, PrepareSettings, Progress, Split, Summary};
+#[cfg(not(target_family = "wasm"))]
 pub use reader::{Corpus, Documents, Fault, FaultKind, Faults, OnFault, Piece, ReadOptions};
 pub use rows::Rows;
+#[cfg(not(target_family = "wasm"))]
+pub use shard::TokenFiles;
 pub use share::Share;
 pub use stream::TokenStream;
 pub use text::read_text;

@@ -35,7 +35,7 @@ impl Packing {
     /// Packs the documents of `stream` into rows of `context_length` inputs.
     ///
     /// # Errors
-    /// When `context_length` is 0, or no document has two tokens.
+    /// When `context_length` is 0, no document has two tokens, or the stream cannot be read.
     pub(crate) fn new(stream: &dyn TokenStream, context_length: usize) -> Result<Self, DataError> {
         if context_length == 0 {
             return Err(DataError::ZeroContext);
@@ -44,7 +44,10 @@ impl Packing {
         let documents = stream.document_count();
         for first in (0..documents).step_by(GROUP as usize) {
             let group = first..documents.min(first + GROUP);
-            let mut pieces: Vec<Piece> = group.flat_map(|k| cut(stream.document(k), context_length)).collect();
+            let mut pieces: Vec<Piece> = Vec::new();
+            for document in group {
+                pieces.extend(cut(stream.document(document)?, context_length));
+            }
             pieces.sort_by_key(|piece| std::cmp::Reverse(piece.length));
             packing.extend(best_fit(&pieces, context_length));
         }

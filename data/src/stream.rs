@@ -24,7 +24,10 @@ pub trait TokenStream: Debug + Send + Sync {
 
     /// The tokens of a document, counted from 0. An empty document is allowed.
     ///
+    /// # Errors
+    /// When where it ends cannot be read.
+    ///
     /// # Panics
     /// When there are not that many.
-    fn document(&self, document: u64) -> Range<u64>;
+    fn document(&self, document: u64) -> Result<Range<u64>, DataError>;
 }

@@ -89,10 +89,10 @@ impl TokenStream for Tokens {
         self.document_ends.len() as u64
     }
 
-    fn document(&self, document: u64) -> Range<u64> {
+    fn document(&self, document: u64) -> Result<Range<u64>, DataError> {
         let index = document as usize;
         let start = if index == 0 { 0 } else { self.document_ends[index - 1] };
-        start..self.document_ends[index]
+        Ok(start..self.document_ends[index])
     }
 }
 
@@ -125,10 +125,11 @@ mod tests {
         let error = Tokens::new(vec![i32::MAX as u32, 1 << 31]).unwrap_err();
         assert!(matches!(error, DataError::IdTooLarge { id: 0x8000_0000, position: 1 }));
     }
+
     #[test]
     fn split_cuts_the_documents_too() {
         let ends_of =
-            |tokens: &Tokens| (0..tokens.document_count()).map(|k| tokens.document(k).end).collect::<Vec<_>>();
+            |tokens: &Tokens| (0..tokens.document_count()).map(|k| tokens.document(k).unwrap().end).collect::<Vec<_>>();
         let cut = |ends: Vec<u64>| {
             let (training, validation) = Tokens::with_documents((0..10).collect(), ends).unwrap().split(0.5).unwrap();
             (ends_of(&training), ends_of(&validation))

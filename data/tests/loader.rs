@@ -37,8 +37,8 @@ impl TokenStream for Faulty {
         1
     }
 
-    fn document(&self, _: u64) -> Range<u64> {
-        0..self.tokens
+    fn document(&self, _: u64) -> Result<Range<u64>, DataError> {
+        Ok(0..self.tokens)
     }
 }
 

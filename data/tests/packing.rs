@@ -60,7 +60,7 @@ fn every_token_but_the_first_of_a_document_is_a_target_exactly_once_an_epoch() {
     let tokens = documents([0, 1, 2, 17, 16, 33, 34, 5, 400, 1, 3].into_iter().chain(web_pages(300)));
     let rows = packed(&tokens, 16);
     let firsts_excluded: Vec<i32> = (0..tokens.document_count())
-        .map(|k| tokens.document(k))
+        .map(|k| tokens.document(k).unwrap())
         .flat_map(|document| document.skip(1).map(|token| token as i32))
         .collect();
     for epoch in [0, 1, 1_000_000] {
@@ -73,7 +73,7 @@ fn every_token_but_the_first_of_a_document_is_a_target_exactly_once_an_epoch() {
 #[test]
 fn no_segment_crosses_documents() {
     let tokens = documents(web_pages(500));
-    let ends: Vec<i32> = (0..tokens.document_count()).map(|k| tokens.document(k).end as i32).collect();
+    let ends: Vec<i32> = (0..tokens.document_count()).map(|k| tokens.document(k).unwrap().end as i32).collect();
     for (inputs, targets, positions) in segments(&packed(&tokens, 256), 0) {
         let (first, length) = (inputs[0], inputs.len() as i32);
         assert_eq!(inputs, (first..first + length).collect::<Vec<_>>());

@@ -44,7 +44,13 @@ fn gpt2(layers: usize, width: usize, context_length: usize, vocab_size: usize) -
 fn batch(model: &TransformerConfig, rows: usize, step: usize) -> Batch {
     let time = model.context_length;
     let token = |at: usize| ((at * at * 7 + at * 31 + step) % model.vocab_size) as i32;
-    Batch { inputs: (0..rows * time).map(token).collect(), targets: (1..=rows * time).map(token).collect(), rows, time, packing: None }
+    Batch {
+        inputs: (0..rows * time).map(token).collect(),
+        targets: (1..=rows * time).map(token).collect(),
+        rows,
+        time,
+        packing: None,
+    }
 }
 
 fn trainer(model: &TransformerConfig, cut: &Cut, device: &Device) -> Trainer {

@@ -1,0 +1,141 @@
+//! A preparation from beginning, or from where it was, to end.
+
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::num::NonZero;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use serde::Serialize;
+
+use super::batches::PieceBatches;
+use super::encode::encode_in_order;
+use super::manifest::{Manifest, Settings};
+use super::split::{SPLITS, SplitWriter};
+use super::{Encode, Outcome, Preparation, PrepareSettings, Progress, Split, Summary};
+use crate::new_file::NewFile;
+use crate::shard::Origin;
+use crate::{DataError, Piece};
+
+impl<T: Encode + Serialize> Preparation<'_, T> {
+    /// Writes the shards of `pieces`, which must be the same in each run. A folder that an earlier run has begun is
+    /// gone on with after its finished shards; a finished one is left as it is. Pieces are drawn, and `on_progress` is
+    /// called, on the calling thread; where `stop` becomes true, the run ends within moments.
+    ///
+    /// # Errors
+    /// When the settings are out of range or not those of the folder, a piece is an error or cannot be encoded, there
+    /// are no documents, or a file cannot be written. Finished shards are kept: the next run goes on after them.
+    pub fn run(
+        &self,
+        pieces: &mut impl Iterator<Item = Result<Piece, DataError>>,
+        stop: &AtomicBool,
+        mut on_progress: impl FnMut(Progress),
+    ) -> Result<Summary, DataError> {
+        let mut manifest = Manifest::begin(self.folder, self.record()?)?;
+        for split in SPLITS {
+            manifest.open_shards(self.folder, split, Some(self.tokenizer.hash()))?;
+        }
+        if manifest.finished {
+            return Ok(summary(Outcome::AlreadyFinished, &manifest));
+        }
+        NewFile::write_whole(&self.folder.join("tokenizer.json"), &self.tokenizer_json()?)?;
+
+        let [mut train, mut validation] = SPLITS.map(|split| self.writer(split, &manifest));
+        let mut batches = PieceBatches {
+            pieces,
+            validation_fraction: self.settings.validation_fraction,
+            first_wanted: SPLITS.map(|split| manifest.done(split).next_piece),
+            begun: [false; 2],
+            drawn: 0,
+        };
+        let mut stopped = false;
+        let until_stopped = batches.by_ref().take_while(|_| {
+            stopped = stop.load(Ordering::Relaxed);
+            !stopped
+        });
+        encode_in_order(self.tokenizer, self.threads(), until_stopped, |batch| {
+            for part in batch.parts {
+                let writer = match part.split {
+                    Split::Train => &mut train,
+                    Split::Validation => &mut validation,
+                };
+                writer.append(part.number, &part.content, part.ends_document)?;
+            }
+            if (train.done(), validation.done()) != (manifest.train, manifest.validation) {
+                (manifest.train, manifest.validation) = (train.done(), validation.done());
+                manifest.save(self.folder)?;
+            }
+            let documents = train.documents() + validation.documents();
+            let tokens = train.tokens() + validation.tokens();
+            on_progress(Progress { bytes_read: batch.bytes_read, documents, tokens });
+            Ok(())
+        })?;
+        if stopped {
+            return Ok(summary(Outcome::Stopped, &manifest));
+        }
+        if train.tokens() + validation.tokens() == 0 {
+            return Err(DataError::NoDocuments { files: self.files.len() });
+        }
+        train.finish_shard(batches.drawn, 0)?;
+        validation.finish_shard(batches.drawn, 0)?;
+        (manifest.train, manifest.validation, manifest.finished) = (train.done(), validation.done(), true);
+        manifest.save(self.folder)?;
+        Ok(summary(Outcome::Finished, &manifest))
+    }
+
+    /// Everything that decides which tokens come out.
+    fn record(&self) -> Result<Settings, DataError> {
+        let PrepareSettings { validation_fraction, shard_tokens, .. } = self.settings;
+        if !(0.0..1.0).contains(&validation_fraction) {
+            return Err(DataError::ValidationFraction { fraction: validation_fraction });
+        }
+        if shard_tokens == 0 {
+            return Err(DataError::ZeroShardTokens);
+        }
+        let fields = [
+            ("files", files_in_words(self.files)?),
+            ("reading", self.reading.clone()),
+            ("shard_tokens", shard_tokens.to_string()),
+            ("tokenizer", blake3::Hash::from_bytes(self.tokenizer.hash()).to_string()),
+            ("validation_fraction", validation_fraction.to_string()),
+        ];
+        Ok(fields.map(|(field, value)| (field.to_owned(), value)).into())
+    }
+
+    fn writer(&self, split: Split, manifest: &Manifest) -> SplitWriter<'_> {
+        let origin = Origin { tokenizer_hash: self.tokenizer.hash(), vocab_size: self.tokenizer.vocab_size() as u64 };
+        SplitWriter::new(split, self.folder, origin, self.settings.shard_tokens, manifest.done(split))
+    }
+
+    fn tokenizer_json(&self) -> Result<Vec<u8>, DataError> {
+        let unwritable = |error| DataError::Unwritable { path: self.folder.into(), source: io::Error::from(error) };
+        serde_json::to_vec(self.tokenizer).map_err(unwritable)
+    }
+
+    fn threads(&self) -> usize {
+        match self.settings.threads {
+            0 => thread::available_parallelism().map_or(1, NonZero::get),
+            threads => threads,
+        }
+    }
+}
+
+fn summary(outcome: Outcome, manifest: &Manifest) -> Summary {
+    Summary { outcome, train: manifest.train.counts, validation: manifest.validation.counts }
+}
+
+/// Names, sizes and order of the files; their folder may move.
+fn files_in_words(files: &[PathBuf]) -> Result<String, DataError> {
+    let (mut hasher, mut bytes) = (blake3::Hasher::new(), 0);
+    for path in files {
+        let about = fs::metadata(path).map_err(|source| match source.kind() {
+            ErrorKind::NotFound => DataError::Missing { path: path.clone() },
+            _ => DataError::Unreadable { path: path.clone(), source },
+        })?;
+        let name = path.file_name().unwrap_or_default().as_encoded_bytes();
+        hasher.update(&(name.len() as u64).to_le_bytes()).update(name).update(&about.len().to_le_bytes());
+        bytes += about.len();
+    }
+    Ok(format!("{} files of {bytes} bytes ({})", files.len(), hasher.finalize()))
+}
