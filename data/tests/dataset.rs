@@ -27,7 +27,7 @@ fn items_are_packed_where_the_rows_are() {
     let items: Vec<_> = dataset.iter().map(Result::unwrap).collect();
     assert_eq!(items.len(), 1);
     assert_eq!(items[0].inputs, [3, 4, 5, 6, 7, 0, 1, 0]);
-    assert_eq!(items[0].packing.as_ref().unwrap().segments, [0, 0, 0, 0, 0, 1, 1, 2]);
+    assert_eq!(items[0].packing.as_ref().unwrap().documents, [0, 0, 0, 0, 0, 1, 1, 2]);
 }
 
 #[test]

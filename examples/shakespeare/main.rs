@@ -75,7 +75,7 @@ pub fn train(arguments: Arguments) -> anyhow::Result<Summary> {
     let settings: Vec<String> = quick.chain(arguments.set).collect();
     let run = Run {
         config: TrainConfig::parse(CONFIG, "examples/shakespeare/config.toml", &settings)?,
-        text: TEXT.into(),
+        text: Some(TEXT.into()),
         device: open(arguments.device)?,
         folder: arguments.out.unwrap_or_else(|| RunFolder::free("runs/shakespeare")),
         front: if arguments.tui { FrontKind::Dashboard } else { FrontKind::Progress },

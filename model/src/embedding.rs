@@ -6,7 +6,7 @@ use burn::{
 };
 use hearth_wgsl::{Key, dropout};
 
-use crate::{Frame, Positions, TokenMatrix, TransformerConfig, frame::FramePositions, init::Initializer};
+use crate::{Frame, Positions, TokenMatrix, TransformerConfig, init::Initializer};
 
 /// Looks up a vector for each token, and adds one for its position where positions are learned.
 #[derive(Module, Debug)]
@@ -35,8 +35,8 @@ impl Embedding {
         let x = self.tokens.rows(tokens_bt);
         let x = match (&self.positions, &frame.positions) {
             (None, _) => x,
-            (Some(table), FramePositions::From(start)) => x + table.val().narrow(0, *start, t).unsqueeze(),
-            (Some(table), FramePositions::Each(positions_bt)) => {
+            (Some(table), None) => x + table.val().narrow(0, frame.start, t).unsqueeze(),
+            (Some(table), Some(positions_bt)) => {
                 let [_, c] = table.dims();
                 x + table.val().select(0, positions_bt.clone().reshape([b * t])).reshape([b, t, c])
             }

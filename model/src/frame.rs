@@ -13,19 +13,13 @@ const MASKED: f32 = -1e30;
 /// What is the same for all sequences has 1 in place of `B`.
 #[derive(Clone, Debug)]
 pub struct Frame {
-    pub(crate) positions: FramePositions,
+    /// The first position.
+    pub(crate) start: usize,
+    /// `[B, T]` where they are not consecutive from `start` on.
+    pub(crate) positions: Option<Tensor<2, Int>>,
     pub(crate) rope: Option<Rope>,
     /// `[B, 1, T, S]` for each distinct window of the model; the window is beside it.
     masks: Vec<(Option<usize>, Tensor<4>)>,
-}
-
-/// Positions within the sequence, or within each document of it.
-#[derive(Clone, Debug)]
-pub(crate) enum FramePositions {
-    /// Consecutive, from this one on.
-    From(usize),
-    /// `[B, T]`
-    Each(Tensor<2, Int>),
 }
 
 impl Frame {
@@ -48,7 +42,7 @@ impl Frame {
             }
         }
         let rope = (config.positions == Positions::Rope).then(|| Rope::new(config, start, time, device));
-        Self { positions: FramePositions::From(start), rope, masks }
+        Self { start, positions: None, rope, masks }
     }
 
     /// The frame of rows that hold several documents: each attends to itself alone, and its positions begin at 0.
@@ -62,7 +56,8 @@ impl Frame {
         Self {
             rope: self.rope.as_ref().map(|rope| rope.at(positions_bt.clone())),
             masks: self.masks.iter().map(|(window, mask)| (*window, mask.clone() + others.clone())).collect(),
-            positions: FramePositions::Each(positions_bt),
+            start: 0,
+            positions: Some(positions_bt),
         }
     }
 

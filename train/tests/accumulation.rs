@@ -1,7 +1,9 @@
 //! The same global batch gives the same curve however it is cut, even where masks are unequal.
 
+use std::sync::Arc;
+
 use burn::tensor::Device;
-use hearth_data::{Batch, Batches, TokenizerKind, Tokens};
+use hearth_data::{Batch, Batches, Rows, TokenizerKind, Tokens};
 use hearth_model::{IGNORED, TransformerConfig, preset};
 use hearth_train::{
     optim::{OptimizerConfig, Schedule, ScheduleKind},
@@ -18,7 +20,8 @@ const ROWS: usize = 12;
 fn losses(parts: usize, device: &Device) -> Vec<f32> {
     let text = &TEXT[..20_000];
     let tokenizer = TokenizerKind::Char.build(text).unwrap();
-    let batches = Batches::new(Tokens::new(tokenizer.encode(text).unwrap()).unwrap(), TIME, 1).unwrap();
+    let tokens = Tokens::new(tokenizer.encode(text).unwrap()).unwrap();
+    let batches = Batches::new(Rows::windows(Arc::new(tokens), TIME, 0, 1).unwrap());
     let config = TransformerConfig {
         vocab_size: tokenizer.vocab_size(),
         context_length: TIME,
@@ -41,8 +44,9 @@ fn losses(parts: usize, device: &Device) -> Vec<f32> {
         .map(|step| {
             let rows = ROWS / parts;
             let first = |part: usize| step * ROWS as u64 + (part * rows) as u64;
-            let micro: Vec<Batch> =
-                (0..parts).map(|part| masked(batches.batch(first(part), rows), first(part))).collect();
+            let micro: Vec<Batch> = (0..parts)
+                .map(|part| masked(batches.batch(first(part)..first(part) + rows as u64).unwrap(), first(part)))
+                .collect();
             trainer.step(step, &micro).loss.into_data().iter::<f32>().next().unwrap()
         })
         .collect()

@@ -181,7 +181,7 @@ fn a_refused_allocation_falls_back() {
         device.limits.tensor = None;
         Run {
             config: config(&model, settings),
-            text: include_str!("../../examples/shakespeare/input.txt").into(),
+            text: Some(include_str!("../../examples/shakespeare/input.txt").into()),
             device,
             folder: folder.path().join(name),
             front: FrontKind::Quiet,

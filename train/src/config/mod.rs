@@ -1,12 +1,11 @@
 //! What a run is: one TOML file, every field with its unit and its default.
 
+mod data;
 mod memory;
 mod read;
 mod validate;
 
-use std::path::PathBuf;
-
-use hearth_data::TokenizerKind;
+pub use data::{DataConfig, MixturePart, PackingKind, TokenizerChoice};
 use hearth_model::TransformerConfig;
 pub use memory::{MemoryConfig, PolicyKind, SegmentRule};
 use serde::{Deserialize, Serialize};
@@ -20,7 +19,7 @@ pub struct TrainConfig {
     /// Decides initial weights, the order of the data and dropout. Default 0.
     #[serde(default)]
     pub seed: u64,
-    /// The text and how it is cut.
+    /// The tokens and how they are cut.
     pub data: DataConfig,
     /// The model: all fields of [`TransformerConfig`], or `preset = "NAME"` and what differs from it.
     pub model: TransformerConfig,
@@ -47,24 +46,6 @@ pub struct TrainConfig {
     /// Sample texts while training.
     #[serde(default)]
     pub sample: SampleConfig,
-}
-
-/// The text and how it is cut.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct DataConfig {
-    /// A UTF-8 text file; relative to the configuration file.
-    pub text: PathBuf,
-    /// `char` (one id per distinct character, default) or `byte` (256 ids).
-    #[serde(default = "default_tokenizer")]
-    pub tokenizer: TokenizerKind,
-    /// Share of the text, from its end, that is held out for validation. Default 0.1.
-    #[serde(default = "default_validation_fraction")]
-    pub validation_fraction: f64,
-    /// Tokens between the starts of neighbouring windows. 0 (default) means `model.context_length`: an epoch sees each
-    /// token once. 1 takes windows at every offset, which gives a small text more varied batches.
-    #[serde(default)]
-    pub stride: usize,
 }
 
 /// How many sequences a step has: `micro_batch * accumulation`, each of `model.context_length` tokens.
@@ -119,14 +100,6 @@ pub struct SampleConfig {
     pub temperature: f64,
     /// Draw among so many likeliest tokens; 0 for all. Default 0.
     pub top_k: usize,
-}
-
-fn default_tokenizer() -> TokenizerKind {
-    TokenizerKind::Char
-}
-
-fn default_validation_fraction() -> f64 {
-    0.1
 }
 
 impl Default for BatchConfig {

@@ -10,7 +10,7 @@ use crate::TrainError;
 impl TrainConfig {
     /// Reads a TOML file and then applies `settings`, each `section.field=value` as given to `--set`.
     ///
-    /// A relative `data.text` in the file is relative to the file, one in a setting to the working directory.
+    /// Relative paths in the file's `[data]` are relative to the file, those in a setting to the working directory.
     ///
     /// # Errors
     /// [`TrainError::Config`] names the file, the field and what is wrong with it.
@@ -22,7 +22,9 @@ impl TrainConfig {
         })?;
         let folder = path.parent().unwrap_or(Path::new(""));
         let mut config = Self::build(&text, &path.display().to_string(), Some(folder), settings)?;
-        config.data.text = std::path::absolute(&config.data.text).unwrap_or(config.data.text);
+        for path in config.data.paths_mut() {
+            *path = std::path::absolute(&*path).unwrap_or_else(|_| path.clone());
+        }
         Ok(config)
     }
 
@@ -40,10 +42,8 @@ impl TrainConfig {
             let line = error.span().map_or(1, |span| text[..span.start.min(text.len())].lines().count().max(1));
             fail(format!("line {line}: {}", error.message().trim()))
         })?;
-        if let (Some(folder), Some(Value::Table(data))) = (folder, table.get_mut("data"))
-            && let Some(Value::String(text)) = data.get_mut("text")
-        {
-            *text = folder.join(text.as_str()).display().to_string();
+        if let (Some(folder), Some(Value::Table(data))) = (folder, table.get_mut("data")) {
+            resolve(data, folder);
         }
         expand_memory(&mut table);
         for setting in settings {
@@ -58,6 +58,23 @@ impl TrainConfig {
         })?;
         config.validate(source)?;
         Ok(config)
+    }
+}
+
+/// Makes the paths in `[data]` relative to the folder of the file.
+fn resolve(data: &mut Table, folder: &Path) {
+    let join = |path: &mut String| *path = folder.join(path.as_str()).display().to_string();
+    for field in ["text", "tokens", "tokenizer"] {
+        match data.get_mut(field) {
+            Some(Value::String(kind)) if field == "tokenizer" && ["char", "byte"].contains(&kind.as_str()) => {}
+            Some(Value::String(path)) => join(path),
+            _ => {}
+        }
+    }
+    for part in data.get_mut("mixture").and_then(Value::as_array_mut).into_iter().flatten() {
+        if let Some(Value::String(path)) = part.get_mut("tokens") {
+            join(path);
+        }
     }
 }
 

@@ -24,6 +24,7 @@ impl TrainConfig {
                 return refuse(field, &value, "must be from 1 to 1048576");
             }
         }
+        self.data.validate().map_err(|reason| TrainError::Config { source_name: source.into(), reason })?;
         self.memory
             .policy(self.model.layers)
             .map_err(|reason| TrainError::Config { source_name: source.into(), reason })?;

@@ -1,5 +1,6 @@
 //! The native driver of a run: data, device, the loop over steps, and what is left in the run's folder.
 
+mod data;
 mod first;
 mod folder;
 mod interrupt;
@@ -13,9 +14,11 @@ use std::{
 };
 
 use burn::{module::Module, tensor::Device};
-use hearth_data::{Batches, Tokenizer, Tokens};
+use hearth_data::{Batches, Loader, Share, Tokenizer};
 use hearth_model::{Flops, ParameterCount, TransformerConfig};
 
+use data::RunData;
+pub use data::tokenizer;
 pub use folder::RunFolder;
 pub use interrupt::stop_on_ctrl_c;
 
@@ -34,8 +37,8 @@ use throughput::Throughput;
 pub struct Run {
     /// What to train, and how.
     pub config: TrainConfig,
-    /// The whole text, training and validation part.
-    pub text: String,
+    /// The text to learn from, training and validation part, where it is not what `config.data` names.
+    pub text: Option<String>,
     /// Where.
     pub device: OpenDevice,
     /// Gets `config.toml`, `tokenizer.json`, `metrics.jsonl`, `model.safetensors` and `loss.svg`.
@@ -76,15 +79,8 @@ impl Run {
     /// A text too short, a folder that cannot be written, a loss that is no number.
     pub fn go(self) -> Result<Summary, TrainError> {
         let Self { mut config, text, device, folder, front, stop } = self;
-        let tokenizer = config.data.tokenizer.build(&text)?;
+        let RunData { tokenizer, train, validation } = RunData::open(&config, text)?;
         fit_vocabulary(&mut config.model, &tokenizer)?;
-        let tokens = Tokens::new(tokenizer.encode(&text)?)?;
-        let (train, validation) = tokens.split(config.data.validation_fraction)?;
-        let context = config.model.context_length;
-        let train = Batches::with_stride(train, context, config.data.stride, config.seed)?;
-        let validation = Batches::new(validation, context, config.seed)?
-            .evaluation(config.batch.micro_batch, config.evaluation.batches)
-            .collect();
 
         let folder = RunFolder::create(folder)?;
         folder.write_config(&config)?;
@@ -101,6 +97,7 @@ impl Run {
             );
         }
         let peak_flops = matmul_flops(&device.device);
+        let context = config.model.context_length;
         let flops_per_token = Flops::per_sequence(&config.model, context).training / context as f64;
         let rates = Rates { flops: peak_flops, ..Rates::default() };
         let mut choice = choose(&config, &device.limits, &rates)?;
@@ -110,6 +107,7 @@ impl Run {
             plan: choice.plan.clone(),
             config,
             tokenizer,
+            loader: loader(&train, &choice.plan.cut)?,
             train,
             validation,
             report,
@@ -130,6 +128,7 @@ impl Run {
             choice.plan = plan;
             run.report.note(&format!("{error}; starting again with less: {}", plan_note(&choice)));
             run.plan = choice.plan.clone();
+            run.loader = loader(&run.train, &run.plan.cut)?;
         };
         // After a fault the curve up to it is worth seeing; the fault is what the user must hear of.
         let (trainer, steps) = match trained {
@@ -158,6 +157,12 @@ impl Run {
             interrupted: steps < total_steps,
         })
     }
+}
+
+/// The micro-batches of a step that is cut this way, prepared ahead.
+fn loader(train: &Batches, cut: &Cut) -> Result<Loader, TrainError> {
+    let share = Share::new(cut.micro_batch * cut.accumulation, cut.micro_batch, 0, 1)?;
+    Ok(Loader::new(train.clone(), share, Loader::DEPTH))
 }
 
 /// A fresh model on its device or, where its parameters live in host memory, there.

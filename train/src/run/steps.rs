@@ -10,14 +10,14 @@ use burn::{
     module::Module,
     tensor::{Device, Tensor},
 };
-use hearth_data::{Batch, Batches, Tokenizer};
+use hearth_data::{Batch, Batches, Loader, Tokenizer};
 use hearth_model::generate::{Sampling, generate};
 
 use super::{first::with_refusals, throughput::Throughput};
 use crate::{
     TrainConfig, TrainError,
     devices::OpenDevice,
-    plan::{Cut, Plan},
+    plan::Plan,
     readback::Readback,
     report::{Event, Report},
     step::{StepOutcome, Trainer},
@@ -63,6 +63,8 @@ pub(super) struct Loop {
     pub plan: Plan,
     pub tokenizer: Tokenizer,
     pub train: Batches,
+    /// Of the plan's micro-batches.
+    pub loader: Loader,
     pub validation: Vec<Batch>,
     pub report: Report,
     pub throughput: Throughput,
@@ -101,7 +103,7 @@ impl Loop {
     }
 
     fn first_steps(
-        &self,
+        &mut self,
         device: &OpenDevice,
         total: u64,
         stop: &AtomicBool,
@@ -115,7 +117,7 @@ impl Loop {
             let evaluates = due(step, self.config.evaluation.every);
             let validation_loss = evaluates.then(|| self.validation_loss(&trainer)).transpose()?;
             let sample = due(step, self.config.sample.every).then(|| self.draw(&trainer)).transpose()?;
-            let pending = Pending::new(step, trainer.step(step, &self.micro_batches(step)));
+            let pending = Pending::new(step, self.step(&mut trainer, step)?);
             scalars::<1>(Readback::new(trainer.witness()))?;
             first.push(First { validation_loss, sample, pending, done: self.start.elapsed() });
         }
@@ -141,7 +143,7 @@ impl Loop {
                 self.settle(pending.take())?;
                 self.sample(trainer)?;
             }
-            let outcome = trainer.step(step, &self.micro_batches(step));
+            let outcome = self.step(trainer, step)?;
             // The figures of a step are read once the next one is under way, so that the device never idles.
             self.settle(pending.take())?;
             pending = Some(Pending::new(step, outcome));
@@ -151,11 +153,14 @@ impl Loop {
         Ok(step)
     }
 
-    /// The micro-batches of a step, cut as planned.
-    fn micro_batches(&self, step: u64) -> Vec<Batch> {
-        let Cut { micro_batch, accumulation, .. } = self.plan.cut;
-        let first = step * (micro_batch * accumulation) as u64;
-        (0..accumulation).map(|index| self.train.batch(first + (index * micro_batch) as u64, micro_batch)).collect()
+    /// Does a step with the micro-batches that it has, cut as planned. Nothing waits.
+    fn step(&mut self, trainer: &mut Trainer, step: u64) -> Result<StepOutcome, TrainError> {
+        let count = self.plan.cut.accumulation as u64;
+        let numbers = step * count..(step + 1) * count;
+        let micro_batches = numbers.map(|number| self.loader.batch(number)).collect::<Result<Vec<_>, _>>()?;
+        let outcome = trainer.step(step, &micro_batches);
+        micro_batches.into_iter().for_each(|batch| self.loader.give_back(batch));
+        Ok(outcome)
     }
 
     /// Reads a step's figures and reports them.

@@ -4,6 +4,7 @@ mod certify;
 mod devices;
 mod generate;
 mod plan;
+mod prepare;
 mod train;
 
 use std::process::ExitCode;
@@ -21,6 +22,7 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     Devices(devices::Devices),
+    Prepare(prepare::Prepare),
     Plan(plan::Plan),
     Train(train::Train),
     Generate(generate::Generate),
@@ -32,6 +34,7 @@ fn main() -> ExitCode {
     env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("error,hearth=info")).init();
     let result = match arguments.command {
         Command::Devices(command) => command.run(),
+        Command::Prepare(command) => command.run(),
         Command::Plan(command) => command.run(),
         Command::Train(command) => command.run(),
         Command::Generate(command) => command.run(),

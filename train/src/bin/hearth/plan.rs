@@ -7,6 +7,7 @@ use hearth_train::{
     TrainConfig,
     devices::{DeviceChoice, matmul_flops, open},
     plan::{Rates, Table, choose},
+    run::tokenizer,
 };
 
 /// Show what a run would take in memory, and how it would be cut to fit.
@@ -26,9 +27,8 @@ impl Plan {
     pub fn run(self) -> anyhow::Result<ExitCode> {
         let mut config = TrainConfig::read(&self.config, &self.set)?;
         if config.model.vocab_size == 0 {
-            // The tokenizer decides it, so the text is needed.
-            let text = hearth_data::read_text(&config.data.text)?;
-            config.model.vocab_size = config.data.tokenizer.build(&text)?.vocab_size();
+            // The tokenizer decides it, and the text may decide the tokenizer.
+            config.model.vocab_size = tokenizer(&config.data)?.vocab_size();
         }
         let device = open(self.device)?;
         let rates = Rates { flops: matmul_flops(&device.device), ..Rates::default() };

@@ -35,11 +35,10 @@ pub struct Train {
 impl Train {
     pub fn run(self) -> anyhow::Result<ExitCode> {
         let config = TrainConfig::read(&self.config, &self.set)?;
-        let text = hearth_data::read_text(&config.data.text)?;
         let folder = self.out.unwrap_or_else(|| default_folder(&self.config));
         let summary = Run {
             config,
-            text,
+            text: None,
             device: open(self.device)?,
             folder: folder.clone(),
             front: if self.tui { FrontKind::Dashboard } else { FrontKind::Progress },

@@ -1,0 +1,128 @@
+//! From a configuration's `[data]` to batches.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use hearth_data::{
+    Batch, Batches, DataError, Rows, Split, TokenFiles, TokenStream, Tokenizer, TokenizerKind, Tokens, read_text,
+};
+
+use crate::{
+    TrainConfig, TrainError,
+    config::{DataConfig, PackingKind, TokenizerChoice},
+};
+
+const TOKENIZER: &str = "tokenizer.json";
+
+/// What a run learns from and is measured on.
+pub(super) struct RunData {
+    pub tokenizer: Tokenizer,
+    pub train: Batches,
+    pub validation: Vec<Batch>,
+}
+
+/// Streams of tokens, each with its weight.
+type Streams = Vec<(f64, Arc<dyn TokenStream>)>;
+
+impl RunData {
+    /// Opens the prepared tokens, or tokenizes the text: `text` if it is given, else the file that is named.
+    pub fn open(config: &TrainConfig, text: Option<String>) -> Result<Self, TrainError> {
+        let text = text.map_or_else(|| text_of(&config.data), |text| Ok(Some(text)))?;
+        let tokenizer = tokenizer_of(&config.data, text.as_deref())?;
+        let (train, validation): (Streams, Streams) = match text {
+            Some(text) => {
+                let tokens = Tokens::new(tokenizer.encode(&text)?)?;
+                let (train, validation) = tokens.split(config.data.validation_fraction)?;
+                (vec![(1.0, Arc::new(train))], vec![(1.0, Arc::new(validation))])
+            }
+            None => (
+                streams(&config.data, Split::Train, &tokenizer)?,
+                streams(&config.data, Split::Validation, &tokenizer)?,
+            ),
+        };
+        let validation = batches(config, validation, 0)?;
+        Ok(Self {
+            train: batches(config, train, config.data.stride)?,
+            validation: validation.evaluation(config.batch.micro_batch, config.evaluation.batches)?,
+            tokenizer,
+        })
+    }
+}
+
+/// The tokenizer that a run would use.
+///
+/// # Errors
+/// What is named cannot be read.
+pub fn tokenizer(config: &DataConfig) -> Result<Tokenizer, TrainError> {
+    let text = text_of(config)?;
+    tokenizer_of(config, text.as_deref())
+}
+
+fn text_of(config: &DataConfig) -> Result<Option<String>, DataError> {
+    config.text.as_ref().map(read_text).transpose()
+}
+
+fn tokenizer_of(config: &DataConfig, text: Option<&str>) -> Result<Tokenizer, TrainError> {
+    let prepared = config.folders().map(|(_, folder)| folder.join(TOKENIZER)).find(|path| path.exists());
+    Ok(match (&config.tokenizer, text, &prepared) {
+        (_, None, Some(path)) | (TokenizerChoice::File(path), ..) => Tokenizer::from_file(path)?,
+        (TokenizerChoice::Kind(kind), Some(text), _) => kind.build(text)?,
+        (TokenizerChoice::Kind(TokenizerKind::Byte), None, None) => Tokenizer::byte(),
+        (TokenizerChoice::Kind(TokenizerKind::Char), None, None) => {
+            let folder = config.folders().map(|(_, folder)| folder).next().unwrap_or(Path::new(""));
+            let reason = format!("has no {TOKENIZER}: name the file of its tokenizer in data.tokenizer");
+            return Err(TrainError::Config { source_name: folder.display().to_string(), reason });
+        }
+    })
+}
+
+/// One part of every folder that is named, with what the tokenizer cannot have made refused.
+fn streams(config: &DataConfig, split: Split, tokenizer: &Tokenizer) -> Result<Streams, TrainError> {
+    let open = |(weight, folder): (f64, &Path)| {
+        let files = if folder.join("prepare.json").exists() {
+            TokenFiles::open_prepared(folder, split, Some(tokenizer.hash()))?
+        } else {
+            TokenFiles::open(&bin_files(folder, split)?, None)?
+        };
+        Ok((weight, Arc::new(files.for_vocabulary(tokenizer.vocab_size())) as Arc<dyn TokenStream>))
+    };
+    config.folders().map(open).collect()
+}
+
+/// nanoGPT's and llm.c's files of one part, in the order of their names.
+fn bin_files(folder: &Path, split: Split) -> Result<Vec<PathBuf>, TrainError> {
+    let part = match split {
+        Split::Train => "train",
+        Split::Validation => "val",
+    };
+    let entries = fs::read_dir(folder).map_err(|source| TrainError::Io {
+        action: "reading the folder of tokens",
+        path: folder.into(),
+        source,
+    })?;
+    let is_part = |path: &PathBuf| {
+        let name = path.file_stem().unwrap_or_default().to_string_lossy();
+        path.extension().is_some_and(|extension| extension == "bin") && name.contains(part)
+    };
+    let mut files: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).filter(is_part).collect();
+    files.sort();
+    if files.is_empty() {
+        let reason = format!(
+            "is no folder that `hearth prepare` finished, and holds no .bin file with \"{part}\" in its name: prepare it first"
+        );
+        return Err(TrainError::Config { source_name: folder.display().to_string(), reason });
+    }
+    Ok(files)
+}
+
+fn batches(config: &TrainConfig, streams: Streams, stride: usize) -> Result<Batches, DataError> {
+    let (context, seed) = (config.model.context_length, config.seed);
+    let rows = |stream| match config.data.packing {
+        PackingKind::Windows => Rows::windows(stream, context, stride, seed),
+        PackingKind::Documents => Rows::packed(stream, context, seed),
+    };
+    Batches::mixed(streams.into_iter().map(|(weight, stream)| Ok((weight, rows(stream)?))).collect::<Result<_, _>>()?)
+}
