@@ -111,6 +111,60 @@ fn an_interrupt_ends_the_run_in_order() {
     }
 }
 
+/// A corpus in three forms becomes shards, and the shards a run.
+#[test]
+fn prepared_tokens_train() {
+    let folder = folder();
+    let corpus = folder.path().join("corpus");
+    fs::create_dir(&corpus).unwrap();
+    let lines = |text: &str| -> String {
+        text.split("\n\n").map(|text| format!("{}\n", serde_json::json!({ "text": text }))).collect()
+    };
+    fs::write(corpus.join("plays.jsonl"), lines(&TEXT[..60_000])).unwrap();
+    fs::write(corpus.join("more.txt"), &TEXT[60_000..80_000]).unwrap();
+    let prepare = ["prepare", "corpus", "--vocab-size", "300", "--validation-fraction", "0.1", "--out", "tokens"];
+    for ending in ["finished", "was finished before"] {
+        let output = hearth(&prepare, folder.path());
+        let stdout = String::from_utf8(output.stdout).unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        assert!(stdout.starts_with(&format!("tokens: {ending}\n")), "{stdout}");
+    }
+    let train = |extra: &[&str]| {
+        let mut arguments = vec!["train", "run.toml", "--device", "cpu", "--set"];
+        arguments.extend(extra);
+        hearth(&arguments, folder.path())
+    };
+    let mixture = "data.mixture=[{tokens = \"tokens\", weight = 0.7}, {tokens = \"tokens\", weight = 0.3}]";
+    for settings in
+        [&["data.tokens=tokens"][..], &["data.tokens=tokens", "--set", "data.packing=documents"], &[mixture]]
+    {
+        let output = train(settings);
+        assert!(output.status.success(), "{settings:?}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    let effective = fs::read_to_string(folder.path().join("runs/run/config.toml")).unwrap();
+    assert!(effective.contains("vocab_size = 300"), "{effective}");
+    let output = hearth(&["generate", "runs/run", "--tokens", "5", "--device", "cpu"], folder.path());
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+
+    let changed = refused(&["prepare", "corpus", "--tokenizer", "byte", "--out", "tokens"], folder.path());
+    assert!(changed.contains("tokens") && changed.contains("tokenizer"), "{changed}");
+    assert!(refused(&["prepare", "absent", "--tokenizer", "byte", "--out", "x"], folder.path()).contains("absent"));
+    fs::write(corpus.join("broken.jsonl"), "{\"text\": \"whole\"}\n{\"text\": \n").unwrap();
+    let broken = ["prepare", "corpus/broken.jsonl", "--tokenizer", "byte", "--validation-fraction", "0", "--out", "y"];
+    assert!(refused(&broken, folder.path()).contains("broken.jsonl"));
+    let skipped = hearth(&[&broken[..], &["--faults", "skip"]].concat(), folder.path());
+    let stderr = String::from_utf8(skipped.stderr).unwrap();
+    assert!(skipped.status.success() && stderr.contains("left out: 1 places"), "{stderr}");
+    let shard = folder.path().join("tokens/train-00000.shard");
+    let bytes = fs::read(&shard).unwrap();
+    fs::write(&shard, &bytes[..bytes.len() - 3]).unwrap();
+    let cut = refused(&["train", "run.toml", "--device", "cpu", "--set", "data.tokens=tokens"], folder.path());
+    assert!(cut.contains("train-00000.shard"), "{cut}");
+    fs::create_dir(folder.path().join("empty")).unwrap();
+    let empty = refused(&["train", "run.toml", "--device", "cpu", "--set", "data.tokens=empty"], folder.path());
+    assert!(empty.contains("empty"), "{empty}");
+}
+
 #[test]
 fn each_mistake_gets_one_sentence() {
     let folder = folder();

@@ -48,6 +48,7 @@ impl TrainConfig {
         expand_memory(&mut table);
         for setting in settings {
             set(&mut table, setting)?;
+            replace_source(&mut table, setting);
             expand_memory(&mut table);
         }
         expand_preset(&mut table)?;
@@ -97,6 +98,17 @@ fn set(table: &mut Table, setting: &str) -> Result<(), TrainError> {
     }
     inner.insert(last.into(), value);
     Ok(())
+}
+
+/// Where the setting says what the data is, it says all of it.
+fn replace_source(table: &mut Table, setting: &str) {
+    const SOURCES: [&str; 3] = ["text", "tokens", "mixture"];
+    let field = setting.split('=').next().unwrap_or_default().trim();
+    if let (Some(source), Some(Value::Table(data))) = (field.strip_prefix("data."), table.get_mut("data"))
+        && SOURCES.contains(&source)
+    {
+        data.retain(|name, _| name == source || !SOURCES.contains(&name));
+    }
 }
 
 /// Replaces `memory = "NAME"` by `memory.policy = "NAME"`.

@@ -1,0 +1,50 @@
+//! How fast a corpus becomes token shards: `cargo bench -p hearth-data --bench prepare -- FILE..`.
+//!
+//! Reads, encodes with GPT-2's vocabulary and writes on one thread and on two. `benches/tokenizers/encode.py` times the
+//! Hugging Face Python package on the same files.
+
+use std::{fs, path::PathBuf, sync::atomic::AtomicBool, time::Instant};
+
+use hearth_data::{Corpus, Preparation, PrepareSettings, ReadOptions, Tokenizer};
+
+#[path = "../tests/goldens/gpt2.rs"]
+mod gpt2;
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let files: Vec<PathBuf> = std::env::args().skip(1).filter(|it| it != "--bench").map(PathBuf::from).collect();
+    if files.is_empty() {
+        println!("name files of text: cargo bench -p hearth-data --bench prepare -- FILE..");
+        return Ok(());
+    }
+    let folder = tempfile::tempdir()?;
+    let tokenizer: &Tokenizer = &gpt2::GPT2;
+    let saved = std::env::temp_dir().join("gpt2.tokenizer.json");
+    fs::write(&saved, serde_json::to_vec(tokenizer)?)?;
+    println!("the tokenizer, for encode.py: {}", saved.display());
+    let corpus = Corpus::open(&files, ReadOptions::default())?;
+    let megabytes = corpus.bytes() as f64 / 1e6;
+    println!("{megabytes:.1} MB of text\n\nthreads   MB/s   Mtokens/s   resident MB at most");
+    for threads in [1, 2] {
+        let preparation = Preparation {
+            tokenizer,
+            files: corpus.files(),
+            reading: String::new(),
+            folder: &folder.path().join(format!("{threads}")),
+            settings: PrepareSettings { threads, ..PrepareSettings::default() },
+        };
+        let start = Instant::now();
+        let summary = preparation.run(&mut corpus.documents(), &AtomicBool::new(false), |_| {})?;
+        let seconds = start.elapsed().as_secs_f64();
+        let tokens = (summary.train.tokens + summary.validation.tokens) as f64 / 1e6;
+        let resident = resident_peak().map_or_else(|| "unknown".into(), |bytes| format!("{:.0}", bytes as f64 / 1e6));
+        println!("{threads:>7} {:>6.1} {:>11.1} {resident:>21}", megabytes / seconds, tokens / seconds);
+    }
+    Ok(())
+}
+
+/// Of this process since it began; Linux only.
+fn resident_peak() -> Option<u64> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    Some(line.split_whitespace().next()?.parse::<u64>().ok()? << 10)
+}
