@@ -73,7 +73,10 @@ fn tokenizer_of(config: &DataConfig, text: Option<&str>) -> Result<Tokenizer, Tr
         (TokenizerChoice::Kind(TokenizerKind::Byte), None, None) => Tokenizer::byte(),
         (TokenizerChoice::Kind(TokenizerKind::Char), None, None) => {
             let folder = config.folders().map(|(_, folder)| folder).next().unwrap_or(Path::new(""));
-            let reason = format!("has no {TOKENIZER}: name the file of its tokenizer in data.tokenizer");
+            let reason = match folder.exists() {
+                true => format!("has no {TOKENIZER}: name the file of its tokenizer in data.tokenizer"),
+                false => "is not there: `hearth prepare` makes such a folder".into(),
+            };
             return Err(TrainError::Config { source_name: folder.display().to_string(), reason });
         }
     })

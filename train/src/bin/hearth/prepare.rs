@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use clap::{Args, ValueEnum};
+use clap::{ArgGroup, Args, ValueEnum};
 use hearth_data::{
     Corpus, Counts, DataError, Faults, OnFault, Outcome, Preparation, PrepareSettings, Progress, ReadOptions, Tokenizer,
 };
@@ -17,6 +17,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 ///
 /// Plain text, .jsonl and .parquet files, and folders of them; text and JSON may end in .gz or .zst.
 #[derive(Args)]
+#[command(group = ArgGroup::new("ids").required(true).args(["tokenizer", "vocab_size"]))]
 pub struct Prepare {
     /// Files and folders.
     #[arg(required = true)]
@@ -25,10 +26,10 @@ pub struct Prepare {
     #[arg(long)]
     out: PathBuf,
     /// `byte`, or a file: a Hugging Face tokenizer.json, tiktoken's ranks, or one that Hearth saved.
-    #[arg(long, required_unless_present = "vocab_size")]
+    #[arg(long)]
     tokenizer: Option<PathBuf>,
     /// Learn a byte-level BPE of so many ids from the first 256 MiB instead.
-    #[arg(long, conflicts_with = "tokenizer")]
+    #[arg(long)]
     vocab_size: Option<usize>,
     /// The JSON field or Parquet column that holds the text.
     #[arg(long, default_value = "text")]
