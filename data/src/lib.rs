@@ -36,46 +36,32 @@
 //! what reads and writes files is not there.
 
 mod batch;
-mod batches;
-#[cfg(feature = "dataset")]
-mod dataset;
-mod epochs;
 mod error;
-mod loader;
-mod mixture;
 #[cfg(not(target_family = "wasm"))]
 mod new_file;
-mod packing;
-mod permutation;
+mod order;
 #[cfg(not(target_family = "wasm"))]
 mod prepare;
 #[cfg(not(target_family = "wasm"))]
 mod reader;
-mod rows;
-mod sampler;
 #[cfg(not(target_family = "wasm"))]
 mod shard;
-mod share;
-mod splitmix;
 mod stream;
 mod text;
 mod tokenizer;
 mod tokens;
 
-pub use batch::{Batch, IGNORED, Packed};
-pub use batches::Batches;
 #[cfg(feature = "dataset")]
-pub use dataset::TokenDataset;
+pub use batch::TokenDataset;
+pub use batch::{Batch, Batches, IGNORED, Loader, Packed, Rows};
 pub use error::DataError;
-pub use loader::Loader;
+pub use order::Share;
 #[cfg(not(target_family = "wasm"))]
 pub use prepare::{Counts, Encode, Outcome, Preparation, PrepareSettings, Progress, Split, Summary};
 #[cfg(not(target_family = "wasm"))]
 pub use reader::{Corpus, Documents, Fault, FaultKind, Faults, OnFault, Piece, ReadOptions};
-pub use rows::Rows;
 #[cfg(not(target_family = "wasm"))]
 pub use shard::TokenFiles;
-pub use share::Share;
 pub use stream::TokenStream;
 pub use text::read_text;
 pub use tokenizer::{BpeTokenizer, CharTokenizer, Tokenizer, TokenizerKind};

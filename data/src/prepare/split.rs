@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::DataError;
+use crate::order::splitmix::mix;
 use crate::shard::{Origin, ShardWriter};
-use crate::splitmix::mix;
 
 /// Document ends in a shard, which are held in memory until it is finished: 16 MiB of them.
 const MOST_DOCUMENTS: u64 = 1 << 21;

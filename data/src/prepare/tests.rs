@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use super::manifest::Manifest;
 use super::*;
-use crate::splitmix::splitmix64;
+use crate::order::splitmix::splitmix64;
 use crate::{DataError, Piece, TokenFiles};
 
 const HASH: [u8; 32] = [5; 32];

@@ -1,7 +1,7 @@
 //! Which window of the stream a sample is: a pure function of its number.
 
+use super::Epochs;
 use crate::DataError;
-use crate::epochs::Epochs;
 
 /// Numbers the windows of a stream in a random order, epoch after epoch, for ever.
 ///

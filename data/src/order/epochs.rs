@@ -1,7 +1,7 @@
 //! `0..n` in a new random order each epoch.
 
-use crate::permutation::Permutation;
-use crate::splitmix::splitmix64;
+use super::permutation::Permutation;
+use super::splitmix::splitmix64;
 
 /// Deals out `0..n` epoch after epoch, for ever. The sample number is the whole state.
 #[derive(Debug, Clone)]

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::batch::Row;
-use crate::epochs::Epochs;
-use crate::packing::Packing;
-use crate::sampler::Sampler;
+use super::Row;
+use super::packing::Packing;
+use crate::order::Epochs;
+use crate::order::Sampler;
 use crate::{DataError, IGNORED, TokenStream};
 
 /// The rows of one stream, dealt out in a random order, epoch after epoch. A row is a pure function of its sample

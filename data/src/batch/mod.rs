@@ -1,5 +1,18 @@
 //! Rows side by side, as a model takes them.
 
+mod batches;
+#[cfg(feature = "dataset")]
+mod dataset;
+mod loader;
+mod packing;
+mod rows;
+
+pub use self::batches::Batches;
+#[cfg(feature = "dataset")]
+pub use self::dataset::TokenDataset;
+pub use self::loader::Loader;
+pub use self::rows::Rows;
+
 /// A target that is not counted in the loss. None arise from a plain stream of text.
 pub const IGNORED: i32 = -1;
 

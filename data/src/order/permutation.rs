@@ -5,7 +5,7 @@
 //! Domains", CT-RSA 2002). The network's domain is less than four times `n`, so that takes fewer than four
 //! walks on average.
 
-use crate::splitmix::{mix, splitmix64};
+use super::splitmix::{mix, splitmix64};
 
 /// Luby and Rackoff need four rounds where the halves are wide; the narrow halves of a short text need more.
 const ROUNDS: usize = 8;

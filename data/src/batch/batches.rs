@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::mixture::Mixture;
+use crate::order::Mixture;
 use crate::{Batch, DataError, Rows};
 
 /// All batches of one stream or of a mixture of several, by position. Calls are pure: the same arguments give the same
