@@ -99,6 +99,7 @@ impl Loop {
             }
             self.settle_at(pending, done)?;
         }
+        self.throughput.start();
         Ok((trainer, steps))
     }
 
@@ -173,7 +174,9 @@ impl Loop {
     fn settle_at(&mut self, pending: Pending, elapsed: Duration) -> Result<(), TrainError> {
         let Pending { step, learning_rate, figures } = pending;
         let [loss, grad_norm] = scalars(figures)?;
-        self.throughput.step_done();
+        if step >= FIRST_STEPS {
+            self.throughput.step_done();
+        }
         if step == 0 {
             self.first_and_tenth[0] = Some(elapsed.as_secs_f64());
             if elapsed > SLOW_START {

@@ -5,7 +5,7 @@ use std::time::Instant;
 /// Weight of the newest step in the moving average.
 const NEWEST: f64 = 0.1;
 
-/// Times the steps; the first is left out, because kernels are compiled in it.
+/// Times the steps after the first ones, in which kernels are compiled.
 pub(super) struct Throughput {
     tokens_per_step: f64,
     /// MFU of one token a second.
@@ -27,6 +27,11 @@ impl Throughput {
             steps: 0,
             seconds: 0.0,
         }
+    }
+
+    /// The first steps are over.
+    pub fn start(&mut self) {
+        self.last = Some(Instant::now());
     }
 
     /// A step's figures have arrived.
