@@ -9,6 +9,7 @@ use hearth_model::{Activation, IGNORED, NormKind, Positions, TransformerConfig, 
 
 use crate::{
     TrainError,
+    guard::Ceiling,
     optim::{OptimizerConfig, Schedule, ScheduleKind},
     step::{StepOptions, Trainer},
     walk::Walk,
@@ -125,7 +126,7 @@ fn train(config: &TransformerConfig, device: &Device) -> Result<Trained, TrainEr
     let (_, sink) = trainer.gradients(0, &batches(config.vocab_size, 0));
     let gradients = sink.named(trainer.model());
     let losses = (0..STEPS)
-        .map(|step| trainer.step(step, &batches(config.vocab_size, step)).loss.into_data())
+        .map(|step| trainer.step(step, &batches(config.vocab_size, step), &Ceiling::FINITE).loss.into_data())
         .map(|loss| loss.iter::<f32>().next().map_or(f64::NAN, f64::from))
         .collect();
     Ok(Trained { losses, gradients })

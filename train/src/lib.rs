@@ -13,6 +13,7 @@
 
 pub mod config;
 pub mod error;
+pub mod guard;
 pub mod optim;
 pub mod plan;
 pub mod readback;

@@ -2,14 +2,14 @@
 
 use burn::{
     module::{Module, ModuleVisitor, Param},
-    optim::ModuleOptimizer,
-    tensor::{Device, Tensor},
+    tensor::{Bool, Device, Tensor},
 };
 use hearth_data::Batch;
 use hearth_model::{Key, Transformer};
 
 use crate::{
-    optim::{OptimizerConfig, Schedule, adamw, clip_factor},
+    guard::Ceiling,
+    optim::{AdamW, OptimizerConfig, Schedule, Update, clip_factor},
     walk::{MicroBatch, Sink, Walk},
 };
 
@@ -17,7 +17,7 @@ use crate::{
 pub struct Trainer {
     /// Absent while the optimizer has it: a second handle would keep every parameter in memory twice.
     model: Option<Transformer>,
-    optimizer: ModuleOptimizer,
+    optimizer: AdamW,
     walk: Walk,
     options: StepOptions,
 }
@@ -42,6 +42,8 @@ pub struct StepOutcome {
     pub loss: Tensor<1>,
     /// Global L2 norm of the gradient before clipping, `[1]`.
     pub grad_norm: Tensor<1>,
+    /// Whether the update was made, `[1]`.
+    pub wanted: Tensor<1, Bool>,
     /// Learning rate of the update.
     pub learning_rate: f64,
 }
@@ -51,7 +53,7 @@ impl Trainer {
     /// walk's policy wants them.
     pub fn new(model: Transformer, walk: Walk, options: StepOptions) -> Self {
         let model = walk.place(model);
-        let optimizer = adamw(&options.optimizer, &model);
+        let optimizer = AdamW::new(options.optimizer.clone());
         Self { model: Some(model), optimizer, walk, options }
     }
 
@@ -86,11 +88,12 @@ impl Trainer {
         (total * scale, sink)
     }
 
-    /// Does step number `step` (from 0): walks every micro-batch and updates the parameters.
+    /// Does step number `step` (from 0): walks every micro-batch and updates the parameters, unless the loss or the
+    /// norm of the gradient is above `ceiling`.
     ///
     /// # Panics
     /// If there is no micro-batch, or its windows have another length than the walk's.
-    pub fn step(&mut self, step: u64, micro_batches: &[Batch]) -> StepOutcome {
+    pub fn step(&mut self, step: u64, micro_batches: &[Batch], ceiling: &Ceiling) -> StepOutcome {
         let (loss, sink) = self.gradients(step, micro_batches);
         let grad_norm = sink.norm(self.model());
         let StepOptions { optimizer, schedule, total_steps, .. } = &self.options;
@@ -98,8 +101,10 @@ impl Trainer {
         let gradients = sink.into_gradients(self.model(), factor);
         let learning_rate = schedule.learning_rate(step, *total_steps, optimizer.learning_rate);
         let model = self.model.take().expect("the optimizer gives the model back");
-        self.model = Some(self.optimizer.step(learning_rate, model, gradients));
-        StepOutcome { loss, grad_norm, learning_rate }
+        let wanted = ceiling.admits(&loss, &grad_norm);
+        let update = Update { learning_rate, number: step, wanted: wanted.clone() };
+        self.model = Some(self.optimizer.step(model, gradients, update));
+        StepOutcome { loss, grad_norm, wanted, learning_rate }
     }
 
     /// A number that depends on every parameter on the device, `[1]`: reading it says whether all of them could be made.

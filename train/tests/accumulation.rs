@@ -6,6 +6,7 @@ use burn::tensor::Device;
 use hearth_data::{Batch, Batches, Rows, TokenizerKind, Tokens};
 use hearth_model::{IGNORED, TransformerConfig, preset};
 use hearth_train::{
+    guard::Ceiling,
     optim::{OptimizerConfig, Schedule, ScheduleKind},
     step::{StepOptions, Trainer},
     walk::Walk,
@@ -47,7 +48,7 @@ fn losses(parts: usize, device: &Device) -> Vec<f32> {
             let micro: Vec<Batch> = (0..parts)
                 .map(|part| masked(batches.batch(first(part)..first(part) + rows as u64).unwrap(), first(part)))
                 .collect();
-            trainer.step(step, &micro).loss.into_data().iter::<f32>().next().unwrap()
+            trainer.step(step, &micro, &Ceiling::FINITE).loss.into_data().iter::<f32>().next().unwrap()
         })
         .collect()
 }

@@ -19,7 +19,8 @@ use std::{
 
 use anyhow::Context;
 use burn::{
-    optim::GradientsParams,
+    module::{Module, ModuleVisitor, Param, ParamGroup, ParamId},
+    optim::{AdamWConfig, GradientsParams, ModuleOptimizer},
     tensor::{Device, Int, Tensor, TensorData, activation::log_softmax},
 };
 use clap::Parser;
@@ -27,7 +28,8 @@ use hearth_data::Batch;
 use hearth_model::{CrossEntropy, ParameterCount, Transformer, TransformerConfig, preset};
 use hearth_train::{
     devices::{DeviceChoice, open},
-    optim::{OptimizerConfig, Schedule, ScheduleKind, adamw},
+    guard::Ceiling,
+    optim::{OptimizerConfig, Schedule, ScheduleKind},
     plan::{Cut, Ledger},
     readback::Readback,
     step::{StepOptions, Trainer},
@@ -229,7 +231,10 @@ fn measure(
             let home = if on_host { Device::flex() } else { device.clone() };
             let model = config.init(1, &home.autodiff())?;
             let mut trainer = Trainer::new(model, walk, options());
-            (Box::new(move |at| trainer.step(at as u64, &[batch(at)]).loss), if on_host { 0 } else { 16 * parameters })
+            (
+                Box::new(move |at| trainer.step(at as u64, &[batch(at)], &Ceiling::FINITE).loss),
+                if on_host { 0 } else { 16 * parameters },
+            )
         }
     };
     let mut run = |at: usize| {
@@ -297,6 +302,31 @@ fn plain(
         model = Some(optimizer.step(options.learning_rate, now, gradients));
         loss.inner()
     }))
+}
+
+/// Burn's AdamW with the settings of [`hearth_train::optim::AdamW`].
+fn adamw<M: Module>(config: &OptimizerConfig, module: &M) -> ModuleOptimizer {
+    let adamw = |weight_decay: f64| {
+        AdamWConfig::new()
+            .with_beta_1(config.beta1 as f32)
+            .with_beta_2(config.beta2 as f32)
+            .with_epsilon(config.eps as f32)
+            .with_weight_decay(weight_decay as f32)
+    };
+    let mut vectors = Vectors(Vec::new());
+    module.visit(&mut vectors);
+    adamw(config.weight_decay).init().with_group(ParamGroup::from_ids(vectors.0), adamw(0.0).build(), None)
+}
+
+/// The parameters of rank 1.
+struct Vectors(Vec<ParamId>);
+
+impl ModuleVisitor for Vectors {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if D == 1 {
+            self.0.push(param.id);
+        }
+    }
 }
 
 /// Runs `work` while memory is read over and over: shares of the time, and bytes.

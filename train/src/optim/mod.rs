@@ -1,13 +1,13 @@
 //! AdamW with parameter groups, learning-rate schedules and clipping by the global norm.
 
+mod adamw;
 mod clip;
-mod groups;
 mod schedule;
 
 use serde::{Deserialize, Serialize};
 
+pub use adamw::{AdamW, Update};
 pub use clip::clip_factor;
-pub use groups::adamw;
 pub use schedule::{Schedule, ScheduleKind};
 
 /// AdamW (Loshchilov and Hutter 2019, arXiv 1711.05101). Every value is set here; no library default applies.

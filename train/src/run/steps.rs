@@ -159,7 +159,7 @@ impl Loop {
         let count = self.plan.cut.accumulation as u64;
         let numbers = step * count..(step + 1) * count;
         let micro_batches = numbers.map(|number| self.loader.batch(number)).collect::<Result<Vec<_>, _>>()?;
-        let outcome = trainer.step(step, &micro_batches);
+        let outcome = trainer.step(step, &micro_batches, &crate::guard::Ceiling::FINITE);
         micro_batches.into_iter().for_each(|batch| self.loader.give_back(batch));
         Ok(outcome)
     }

@@ -9,6 +9,7 @@ use burn::{
 use hearth_data::Batch;
 use hearth_model::{Transformer, TransformerConfig, weights};
 use hearth_train::{
+    guard::Ceiling,
     optim::{OptimizerConfig, Schedule, ScheduleKind},
     step::{StepOptions, Trainer},
     walk::Walk,
@@ -117,7 +118,7 @@ impl Golden {
         let mut trainer = Trainer::new(self.model(device), walk, options());
         let (mut losses, mut norms) = (Vec::new(), Vec::new());
         for step in 0..10 {
-            let outcome = trainer.step(step as u64, &[self.batch("steps", step)]);
+            let outcome = trainer.step(step as u64, &[self.batch("steps", step)], &Ceiling::FINITE);
             losses.extend(outcome.loss.into_data().iter::<f32>());
             norms.extend(outcome.grad_norm.into_data().iter::<f32>());
         }

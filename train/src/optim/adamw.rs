@@ -1,0 +1,206 @@
+//! AdamW with its state in the open, so that a checkpoint can hold it and a guard can leave it as it was.
+
+use burn::{
+    module::{Module, ModuleMapper, Param, ParamId},
+    optim::GradientsParams,
+    tensor::{Bool, Device, Tensor},
+};
+
+use super::OptimizerConfig;
+
+/// AdamW (Loshchilov and Hutter 2019, arXiv 1711.05101, algorithm 2). Matrices decay, embeddings included, as in
+/// nanoGPT; vectors do not. The moments of a parameter live where it lives.
+///
+/// Burn's own keeps its state where no one else can reach it one tensor at a time, and cannot leave out an update that
+/// the device finds to be bad.
+#[derive(Debug)]
+pub struct AdamW {
+    config: OptimizerConfig,
+    first: GradientsParams,
+    second: GradientsParams,
+}
+
+/// What an update is besides its gradients.
+#[derive(Clone, Debug)]
+pub struct Update {
+    /// Of this update.
+    pub learning_rate: f64,
+    /// Updates until now, those that were left out included (as in llm.c): the moments' bias is corrected by it.
+    pub number: u64,
+    /// `[1]`, on any device: where false, every parameter and moment stays as it is.
+    pub wanted: Tensor<1, Bool>,
+}
+
+impl AdamW {
+    /// Without moments: they are 0 until the first update.
+    pub fn new(config: OptimizerConfig) -> Self {
+        Self { config, first: GradientsParams::new(), second: GradientsParams::new() }
+    }
+
+    /// The mean and the uncentred variance of a parameter's gradients; `None` before its first update.
+    pub fn moments<const D: usize>(&self, id: ParamId) -> Option<[Tensor<D>; 2]> {
+        Some([self.first.get(id)?, self.second.get(id)?])
+    }
+
+    /// Sets the moments of a parameter, which must be where it is.
+    pub fn set_moments<const D: usize>(&mut self, id: ParamId, [first, second]: [Tensor<D>; 2]) {
+        self.first.register(id, first);
+        self.second.register(id, second);
+    }
+
+    /// Updates each parameter of `model` that has a gradient, which must be where it is.
+    pub fn step<M: Module>(&mut self, model: M, gradients: GradientsParams, update: Update) -> M {
+        let t = i32::try_from(update.number + 1).unwrap_or(i32::MAX);
+        let OptimizerConfig { beta1, beta2, .. } = self.config;
+        let corrections = [beta1, beta2].map(|beta| 1.0 - beta.powi(t));
+        model.map(&mut Step { adamw: self, gradients, update, corrections, elsewhere: None })
+    }
+}
+
+struct Step<'a> {
+    adamw: &'a mut AdamW,
+    gradients: GradientsParams,
+    update: Update,
+    /// `1 - beta^t` for both moments.
+    corrections: [f64; 2],
+    /// [`Update::wanted`] where the parameters are that live elsewhere.
+    elsewhere: Option<Tensor<1, Bool>>,
+}
+
+impl Step<'_> {
+    fn unwanted(&mut self, device: &Device) -> Tensor<1, Bool> {
+        let wanted = self.update.wanted.clone();
+        if wanted.device() == *device {
+            return wanted.bool_not();
+        }
+        self.elsewhere.get_or_insert_with(|| wanted.to_device(device)).clone().bool_not()
+    }
+
+    fn updated<const D: usize>(&mut self, id: ParamId, old: Tensor<D>, gradient: Tensor<D>) -> Tensor<D> {
+        let OptimizerConfig { beta1, beta2, eps, weight_decay, .. } = self.adamw.config;
+        let [correction1, correction2] = self.corrections;
+        let rate = self.update.learning_rate;
+        let decay = if D == 1 { 0.0 } else { weight_decay };
+        let (first, second) = (self.adamw.first.remove::<D>(id), self.adamw.second.remove::<D>(id));
+        let next = |moment: &Option<Tensor<D>>, beta: f64, value: Tensor<D>| {
+            let value = value.mul_scalar(1.0 - beta);
+            moment.as_ref().map_or(value.clone(), |moment| moment.clone().mul_scalar(beta).add(value))
+        };
+        let new_first = next(&first, beta1, gradient.clone());
+        let new_second = next(&second, beta2, gradient.square());
+        let direction = new_first
+            .clone()
+            .div_scalar(correction1)
+            .div(new_second.clone().div_scalar(correction2).sqrt().add_scalar(eps));
+        let new = old.clone().mul_scalar(1.0 - rate * decay) - direction.mul_scalar(rate);
+
+        let unwanted = self.unwanted(&old.device()).unsqueeze::<D>().expand(old.shape());
+        let keep = |old: Option<Tensor<D>>, new: Tensor<D>| match old {
+            Some(old) => new.mask_where(unwanted.clone(), old),
+            None => new.mask_fill(unwanted.clone(), 0.0),
+        };
+        self.adamw.set_moments(id, [keep(first, new_first), keep(second, new_second)]);
+        keep(Some(old), new)
+    }
+}
+
+impl ModuleMapper for Step<'_> {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let (id, value, mapper) = param.consume();
+        let value = match self.gradients.remove::<D>(id) {
+            None => value,
+            Some(gradient) => {
+                let tracked = value.is_require_grad();
+                let new = Tensor::from_inner(self.updated(id, value.inner(), gradient));
+                if tracked { new.require_grad() } else { new }
+            }
+        };
+        Param::from_mapped_value(id, value, mapper)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::module::Param;
+    use hearth_wgsl::each_device;
+
+    use super::*;
+
+    #[derive(Module, Debug)]
+    struct Two {
+        matrix: Param<Tensor<2>>,
+        vector: Param<Tensor<1>>,
+    }
+
+    fn two(device: &Device) -> Two {
+        let device = device.clone().autodiff();
+        Two {
+            matrix: Param::from_tensor(Tensor::from_floats([[1.0, -2.0], [0.5, 3.0]], &device)),
+            vector: Param::from_tensor(Tensor::from_floats([0.25, -0.75], &device)),
+        }
+    }
+
+    fn gradients(model: &Two, scale: f32) -> GradientsParams {
+        let device = model.matrix.device().without_autodiff();
+        let mut gradients = GradientsParams::new();
+        gradients.register(model.matrix.id, Tensor::<2>::from_floats([[0.1, -0.2], [0.3, 0.0]], &device) * scale);
+        gradients.register(model.vector.id, Tensor::<1>::from_floats([-0.5, 1.5], &device) * scale);
+        gradients
+    }
+
+    fn values<const D: usize>(x: Tensor<D>) -> Vec<f32> {
+        x.into_data().iter().collect()
+    }
+
+    fn update(number: u64, wanted: bool, device: &Device) -> Update {
+        Update { learning_rate: 0.01, number, wanted: Tensor::from_data([wanted], device) }
+    }
+
+    each_device! {
+        /// Against `torch.optim.AdamW` (PyTorch 2.15, f64) over three updates with gradients times 1, -2 and 0.5.
+        fn equals_pytorch(device) {
+            let config = OptimizerConfig { beta1: 0.9, beta2: 0.95, eps: 1e-8, weight_decay: 0.1, ..Default::default() };
+            let mut adamw = AdamW::new(config);
+            let mut model = two(&device);
+            for (number, scale) in [1.0, -2.0, 0.5].into_iter().enumerate() {
+                let gradients = gradients(&model, scale);
+                model = adamw.step(model, gradients, update(number as u64, true, &device));
+            }
+            let found = [values(model.matrix.val()), values(model.vector.val())].concat();
+            let expected = [0.9920253268969218, -1.9890283255639136, 0.4935238269529109, 2.991008997, 0.25499402889603234, -0.7549940289850706];
+            for (found, expected) in found.iter().zip(expected) {
+                assert!((f64::from(*found) - expected).abs() < 2e-6, "{found} is not {expected}");
+            }
+        }
+    }
+
+    each_device! {
+        /// Not even a gradient that is no number gets through, before the first update and after it.
+        fn an_unwanted_update_changes_no_bit(device) {
+            let mut adamw = AdamW::new(OptimizerConfig::default());
+            let mut model = two(&device);
+            let all = |model: &Two, adamw: &AdamW| {
+                let moments = adamw.moments::<2>(model.matrix.id).expect("after an update");
+                let vector = adamw.moments::<1>(model.vector.id).expect("after an update");
+                let [matrices, vectors] = [moments.map(values).concat(), vector.map(values).concat()];
+                [values(model.matrix.val()), values(model.vector.val()), matrices, vectors]
+            };
+            let before = [values(model.matrix.val()), values(model.vector.val())];
+            let bad = gradients(&model, f32::NAN);
+            model = adamw.step(model, bad, update(0, false, &device));
+            assert_eq!(all(&model, &adamw)[..2], before);
+            assert_eq!(all(&model, &adamw)[2], [0.0; 8]);
+
+            let good = gradients(&model, 1.0);
+            model = adamw.step(model, good, update(1, true, &device));
+            let good = all(&model, &adamw);
+            assert_ne!(good[..2], before);
+            for scale in [f32::NAN, f32::INFINITY, 1e30] {
+                let bad = gradients(&model, scale);
+                model = adamw.step(model, bad, update(2, false, &device));
+                assert_eq!(all(&model, &adamw), good);
+            }
+            assert!(model.matrix.val().is_require_grad());
+        }
+    }
+}
