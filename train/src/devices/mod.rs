@@ -1,6 +1,7 @@
 //! Which device trains: the CPU backend or a wgpu adapter.
 
 mod adapter;
+mod kernels;
 mod memory;
 mod peak;
 
@@ -9,6 +10,7 @@ use std::{fmt, str::FromStr};
 use burn::tensor::Device;
 
 pub use adapter::{Adapter, adapters};
+pub use kernels::{KernelChoices, PinnedKernels};
 pub use peak::matmul_flops;
 
 use crate::{TrainError, plan::Limits};
