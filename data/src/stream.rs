@@ -30,4 +30,7 @@ pub trait TokenStream: Debug + Send + Sync {
     /// # Panics
     /// When there are not that many.
     fn document(&self, document: u64) -> Result<Range<u64>, DataError>;
+
+    /// What tells this stream from one with other content; the same wherever the content lies.
+    fn content_hash(&self) -> [u8; 32];
 }

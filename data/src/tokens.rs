@@ -94,6 +94,18 @@ impl TokenStream for Tokens {
         let start = if index == 0 { 0 } else { self.document_ends[index - 1] };
         Ok(start..self.document_ends[index])
     }
+
+    fn content_hash(&self) -> [u8; 32] {
+        let mut content = blake3::Hasher::new();
+        content.update(&(self.ids.len() as u64).to_le_bytes());
+        for id in &self.ids {
+            content.update(&id.to_le_bytes());
+        }
+        for end in &self.document_ends {
+            content.update(&end.to_le_bytes());
+        }
+        content.finalize().into()
+    }
 }
 
 #[cfg(test)]
@@ -107,6 +119,16 @@ mod tests {
         assert_eq!((training.len(), validation.len()), (1_003_854, 111_540));
         assert_eq!(training.as_slice()[1_003_853], 1_003_853);
         assert_eq!(validation.as_slice()[0], 1_003_854);
+    }
+
+    #[test]
+    fn content_is_ids_and_documents() {
+        let hash = |ids: &[u32], ends: &[u64]| Tokens::with_documents(ids.into(), ends.into()).unwrap().content_hash();
+        let one = hash(&[1, 2, 3], &[3]);
+        assert_eq!(one, hash(&[1, 2, 3], &[3]));
+        for other in [hash(&[1, 2, 4], &[3]), hash(&[1, 2, 3], &[1, 3]), hash(&[1, 2], &[2])] {
+            assert_ne!(one, other);
+        }
     }
 
     #[test]

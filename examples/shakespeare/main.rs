@@ -73,13 +73,13 @@ fn main() -> ExitCode {
 pub fn train(arguments: Arguments) -> anyhow::Result<Summary> {
     let quick = QUICK.iter().filter(|_| arguments.quick).map(ToString::to_string);
     let settings: Vec<String> = quick.chain(arguments.set).collect();
+    let config = TrainConfig::parse(CONFIG, "examples/shakespeare/config.toml", &settings)?;
+    let folder = arguments.out.unwrap_or_else(|| RunFolder::free("runs/shakespeare"));
     let run = Run {
-        config: TrainConfig::parse(CONFIG, "examples/shakespeare/config.toml", &settings)?,
         text: Some(TEXT.into()),
-        device: open(arguments.device)?,
-        folder: arguments.out.unwrap_or_else(|| RunFolder::free("runs/shakespeare")),
         front: if arguments.tui { FrontKind::Dashboard } else { FrontKind::Progress },
         stop: stop_on_ctrl_c(),
+        ..Run::new(config, open(arguments.device)?, folder)
     };
     Ok(run.go()?)
 }

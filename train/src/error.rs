@@ -43,17 +43,41 @@ pub enum TrainError {
     /// The device cannot be had.
     #[error("{0}")]
     Device(String),
-    /// The loss stopped being a number.
+    /// The device is gone, as after a reset of its driver.
+    #[error("the device was lost: {0}; checkpoints are whole, and --resume auto goes on")]
+    DeviceLost(String),
+    /// Too many steps in a row whose loss or gradient is no number.
+    #[error("{reason}")]
+    GoBack {
+        /// Which step, and what it came to.
+        reason: String,
+        /// Global batches that were drawn until after that step.
+        data: u64,
+    },
+    /// The run has become unstable for good.
     #[error(
-        "the loss became {loss} at step {step}: nothing was saved from there on; lower optimizer.learning_rate, \
-         lengthen schedule.warmup_steps, or rule out the device with `hearth certify`"
+        "{report}: the run has diverged, and its checkpoints are from before; lower optimizer.learning_rate, lengthen \
+         schedule.warmup_steps, or rule out the device with `hearth certify`"
     )]
     Diverged {
-        /// The step whose loss it was.
-        step: u64,
-        /// Not a number, or infinite.
-        loss: f64,
+        /// Which step, and what it came to.
+        report: String,
     },
+    /// A checkpoint is not one of this run.
+    #[error("{}: {reason}", path.display())]
+    Resume {
+        /// The checkpoint, or the run's folder.
+        path: PathBuf,
+        /// The field, both values, and what would do.
+        reason: String,
+    },
+    /// Checkpoints.
+    #[cfg(not(target_family = "wasm"))]
+    #[error(transparent)]
+    Checkpoint(#[from] crate::checkpoint::CheckpointError),
+    /// A fault of the program.
+    #[error("this should not have happened, please report it: {0}")]
+    Internal(String),
     /// Text, tokenizer or batches.
     #[error(transparent)]
     Data(#[from] DataError),
@@ -64,4 +88,11 @@ pub enum TrainError {
     #[cfg(not(target_family = "wasm"))]
     #[error(transparent)]
     Report(#[from] crate::report::ReportError),
+}
+
+impl TrainError {
+    /// For `map_err`: what a device said where its work was read.
+    pub fn of_device(error: burn::backend::ExecutionError) -> Self {
+        Self::Device(format!("the device failed: {error:?}"))
+    }
 }

@@ -23,6 +23,8 @@ pub mod walk;
 #[cfg(not(target_family = "wasm"))]
 pub mod certify;
 #[cfg(not(target_family = "wasm"))]
+pub mod checkpoint;
+#[cfg(not(target_family = "wasm"))]
 pub mod devices;
 #[cfg(not(target_family = "wasm"))]
 pub mod report;

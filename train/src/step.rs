@@ -20,6 +20,8 @@ pub struct Trainer {
     optimizer: AdamW,
     walk: Walk,
     options: StepOptions,
+    /// Multiplies the loss, and with it every gradient; 1 but for tests of the guards.
+    pub loss_factor: f64,
 }
 
 /// What a step needs to know besides its data.
@@ -54,12 +56,23 @@ impl Trainer {
     pub fn new(model: Transformer, walk: Walk, options: StepOptions) -> Self {
         let model = walk.place(model);
         let optimizer = AdamW::new(options.optimizer.clone());
-        Self { model: Some(model), optimizer, walk, options }
+        Self { model: Some(model), optimizer, walk, options, loss_factor: 1.0 }
     }
 
     /// The model as it is now, with autodiff.
     pub fn model(&self) -> &Transformer {
         self.model.as_ref().expect("the optimizer gives the model back")
+    }
+
+    /// The optimizer as it is now.
+    pub fn optimizer(&self) -> &AdamW {
+        &self.optimizer
+    }
+
+    /// Exchanges the model, which stays where it is, and the optimizer's state.
+    pub fn replace(&mut self, new: impl FnOnce(Transformer, &mut AdamW) -> Transformer) {
+        let model = self.model.take().expect("the optimizer gives the model back");
+        self.model = Some(new(model, &mut self.optimizer));
     }
 
     /// The walk that a step takes.
@@ -72,7 +85,7 @@ impl Trainer {
     /// The mean is over counted targets, so a micro-batch weighs as many targets as it has.
     pub fn gradients(&self, step: u64, micro_batches: &[Batch]) -> (Tensor<1>, Sink) {
         let counted: usize = micro_batches.iter().map(Batch::counted).sum();
-        let scale = 1.0 / counted.max(1) as f64;
+        let scale = self.loss_factor / counted.max(1) as f64;
         let key = (self.model().config().dropout > 0.0).then(|| Key::new(self.options.seed).fold_in(step));
         let mut sink = Sink::default();
         let mut total: Option<Tensor<1>> = None;

@@ -2,7 +2,7 @@
 //!
 //! The tests take turns: memory is measured, so nothing else may run in this process.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicBool};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use burn::{module::Module, tensor::Device};
 use hearth_data::Batch;
@@ -183,12 +183,9 @@ fn a_refused_allocation_falls_back() {
         let mut device = adapter().open_within(limits).unwrap();
         device.limits.tensor = None;
         Run {
-            config: config(&model, settings),
             text: Some(include_str!("../../examples/shakespeare/input.txt").into()),
-            device,
-            folder: folder.path().join(name),
             front: FrontKind::Quiet,
-            stop: Arc::new(AtomicBool::new(false)),
+            ..Run::new(config(&model, settings), device, folder.path().join(name))
         }
         .go()
     };

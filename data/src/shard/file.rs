@@ -14,6 +14,10 @@ use crate::DataError;
 /// Tokens that are looked at in one go when all of a file are.
 const BLOCK: usize = 1 << 14;
 
+/// Of a `.bin` file so many pieces of so many bytes stand for all: 16 MiB.
+const PIECES: usize = 256;
+const PIECE: usize = 1 << 16;
+
 /// A shard or a `.bin` file. Its layout has been checked against its size, so that offsets from it lie inside the map;
 /// its tokens and document ends are checked where they are used.
 #[derive(Debug)]
@@ -68,6 +72,20 @@ impl TokenFile {
     /// Which tokenizer made the ids; a `.bin` file does not say.
     pub(super) fn tokenizer_hash(&self) -> Option<[u8; 32]> {
         self.hashes.as_ref().map(|hashes| hashes.tokenizer)
+    }
+
+    /// What tells the content from another: a shard says it; of a `.bin` file, which may have many gigabytes, the length
+    /// and pieces all over it.
+    pub(super) fn content_hash(&self) -> [u8; 32] {
+        if let Some(hashes) = &self.hashes {
+            return hashes.content;
+        }
+        let mut content = blake3::Hasher::new();
+        content.update(&(self.map.len() as u64).to_le_bytes());
+        for piece in self.map.chunks((self.map.len() / PIECES).max(PIECE)) {
+            content.update(&piece[..piece.len().min(PIECE)]);
+        }
+        content.finalize().into()
     }
 
     /// Copies the tokens from `start` on, all of which must be inside the file. Ids must be below `limit`, which is at

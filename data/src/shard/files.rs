@@ -202,4 +202,12 @@ impl TokenStream for TokenFiles {
     fn document(&self, document: u64) -> Result<Range<u64>, DataError> {
         self.document(document)
     }
+
+    fn content_hash(&self) -> [u8; 32] {
+        let mut content = blake3::Hasher::new();
+        for file in &self.files {
+            content.update(&file.content_hash());
+        }
+        content.finalize().into()
+    }
 }

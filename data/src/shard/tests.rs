@@ -268,6 +268,10 @@ fn reads_the_files_of_nanogpt_and_llm_c() {
         files.verify().unwrap();
         assert!(files.for_vocabulary(50_000).verify().is_err());
     }
+    let hash = |bytes: &[u8]| crate::TokenStream::content_hash(&open_bytes(bytes).unwrap());
+    assert_eq!(hash(&[1, 0, 2, 0]), hash(&[1, 0, 2, 0]));
+    assert_ne!(hash(&[1, 0, 2, 0]), hash(&[1, 0, 3, 0]));
+    assert_ne!(hash(&[1, 0, 2, 0]), hash(&[1, 0, 2, 0, 0, 0]));
     assert!(matches!(open_bytes(&[1, 0, 2]), Err(DataError::HalfToken { bytes: 3, .. })));
     let version = open_bytes(&llm_c([20_240_520, 2, 0], &[]));
     assert!(matches!(version, Err(DataError::ShardVersion { version: 2, known: 1, .. })));

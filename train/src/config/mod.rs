@@ -10,7 +10,10 @@ use hearth_model::TransformerConfig;
 pub use memory::{MemoryConfig, PolicyKind, SegmentRule};
 use serde::{Deserialize, Serialize};
 
-use crate::optim::{OptimizerConfig, Schedule};
+use crate::{
+    guard::GuardConfig,
+    optim::{OptimizerConfig, Schedule},
+};
 
 /// A training run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -46,6 +49,12 @@ pub struct TrainConfig {
     /// Sample texts while training.
     #[serde(default)]
     pub sample: SampleConfig,
+    /// What is saved of a run, so that it can go on.
+    #[serde(default)]
+    pub checkpoint: CheckpointConfig,
+    /// What is done about instability.
+    #[serde(default)]
+    pub guard: GuardConfig,
 }
 
 /// How many sequences a step has: `micro_batch * accumulation`, each of `model.context_length` tokens.
@@ -84,6 +93,8 @@ pub struct EvaluationConfig {
     pub every: u64,
     /// Batches of `micro_batch` sequences, spread evenly over the validation text, the same each time. Default 20.
     pub batches: usize,
+    /// Evaluations in a row without a lower loss after which the run ends; 0 (default) is patient for ever.
+    pub patience: u64,
 }
 
 /// Sample texts while training.
@@ -102,6 +113,26 @@ pub struct SampleConfig {
     pub top_k: usize,
 }
 
+/// What is saved of a run, so that it can go on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CheckpointConfig {
+    /// Steps between checkpoints; 0 makes one at the end only. Default 250.
+    pub every: u64,
+    /// So many of the newest stay. Default 2.
+    pub keep_last: usize,
+    /// Those of steps that are a multiple of it stay too; 0 (default) lets them go.
+    pub keep_every: u64,
+    /// Makes a checkpoint of each evaluation that is the best, and keeps the last of these. Default true.
+    pub keep_best: bool,
+}
+
+impl Default for CheckpointConfig {
+    fn default() -> Self {
+        Self { every: 250, keep_last: 2, keep_every: 0, keep_best: true }
+    }
+}
+
 impl Default for BatchConfig {
     fn default() -> Self {
         Self { micro_batch: 8, accumulation: 1 }
@@ -110,7 +141,7 @@ impl Default for BatchConfig {
 
 impl Default for EvaluationConfig {
     fn default() -> Self {
-        Self { every: 250, batches: 20 }
+        Self { every: 250, batches: 20, patience: 0 }
     }
 }
 

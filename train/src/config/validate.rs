@@ -19,6 +19,8 @@ impl TrainConfig {
             ("batch.micro_batch", self.batch.micro_batch),
             ("batch.accumulation", self.batch.accumulation),
             ("evaluation.batches", self.evaluation.batches),
+            ("checkpoint.keep_last", self.checkpoint.keep_last),
+            ("guard.window", self.guard.window),
         ] {
             if !(1..=1 << 20).contains(&value) {
                 return refuse(field, &value, "must be from 1 to 1048576");
@@ -40,6 +42,9 @@ impl TrainConfig {
             ("schedule.final_learning_rate", self.schedule.final_learning_rate, 0.0, f64::MAX),
             ("loss.z_loss", self.loss.z_loss, 0.0, f64::MAX),
             ("sample.temperature", self.sample.temperature, 0.0, f64::MAX),
+            ("guard.loss_z", self.guard.loss_z, 0.0, f64::MAX),
+            ("guard.norm_z", self.guard.norm_z, 0.0, f64::MAX),
+            ("guard.divergence", self.guard.divergence, 0.0, f64::MAX),
         ] {
             if !(low..=high).contains(&value) {
                 return refuse(field, &value, if low > 0.0 { "must be positive" } else { "must be 0 or more" });

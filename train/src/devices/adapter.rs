@@ -3,7 +3,7 @@
 use burn::tensor::{Device, wgpu::WgpuSetup};
 use wgpu::{AdapterInfo, Backends, DeviceType, DownlevelFlags, Features, Instance, InstanceDescriptor, Limits};
 
-use super::{OpenDevice, memory};
+use super::{DeviceChoice, OpenDevice, memory};
 use crate::{TrainError, plan};
 
 /// One adapter, not opened yet.
@@ -116,6 +116,7 @@ impl Adapter {
             apart: true,
             tensor: Some(limits.max_buffer_size.min(limits.max_storage_buffer_binding_size)),
         };
+        let handle = Some(device.clone());
         let setup =
             WgpuSetup { instance: self.instance, adapter: self.adapter, device, queue, backend: self.info.backend };
         let device = Device::wgpu_options()
@@ -124,6 +125,8 @@ impl Adapter {
             .map_err(|error| TrainError::Device(format!("wgpu:{} {name}: {error}", self.index)))?;
         let note = (self.info.device_type == DeviceType::Cpu)
             .then(|| "this is a software adapter: right, but far slower than --device cpu".to_string());
-        Ok(OpenDevice { device, name, limits, compiles_kernels: true, note })
+        let choice = DeviceChoice::Wgpu(Some(self.index));
+        let adapter = format!("{name}, {} {}", self.info.driver, self.info.driver_info);
+        Ok(OpenDevice { device, choice, name, adapter, limits, compiles_kernels: true, note, handle })
     }
 }

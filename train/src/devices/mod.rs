@@ -57,14 +57,35 @@ impl fmt::Display for DeviceChoice {
 pub struct OpenDevice {
     /// For tensors; without autodiff.
     pub device: Device,
+    /// What was asked for.
+    choice: DeviceChoice,
     /// What it is, for people.
     pub name: String,
+    /// What it is to the bit: name and driver.
+    pub adapter: String,
     /// What it can hold and bind.
     pub limits: Limits,
     /// Whether kernels are compiled at first use.
     pub compiles_kernels: bool,
     /// Why it is not what was hoped for, if so: one sentence.
     pub note: Option<String>,
+    /// wgpu's own.
+    handle: Option<wgpu::Device>,
+}
+
+impl OpenDevice {
+    /// Another logical device on the same adapter, for when this one is lost.
+    ///
+    /// # Errors
+    /// As [`open`].
+    pub fn reopen(&self) -> Result<Self, TrainError> {
+        open(self.choice)
+    }
+
+    /// Loses the device, as a reset of its driver would; for tests. The CPU cannot be lost.
+    pub fn lose(&self) {
+        self.handle.iter().for_each(wgpu::Device::destroy);
+    }
 }
 
 /// Opens the device that `choice` asks for.
@@ -118,6 +139,9 @@ fn cpu(note: Option<String>) -> OpenDevice {
         limits: Limits { memory: memory::of_host(), apart: false, tensor: None },
         compiles_kernels: false,
         note,
+        choice: DeviceChoice::Cpu,
+        adapter: format!("CPU, Burn Flex, {}", std::env::consts::ARCH),
+        handle: None,
     }
 }
 

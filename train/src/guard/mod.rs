@@ -105,6 +105,11 @@ pub struct Guard {
 const KNOWN_AFTER: u64 = 2;
 
 impl Guard {
+    /// The loss of the last step that was finite.
+    pub fn last_loss(&self) -> Option<f32> {
+        self.recent.back().map(|figures| figures.loss)
+    }
+
     /// What `step` is judged by.
     pub fn ceiling(&self, config: &GuardConfig, step: u64) -> Ceiling {
         let known: Vec<&Figures> = self.recent.iter().filter(|it| it.step + KNOWN_AFTER <= step).collect();

@@ -19,12 +19,14 @@ pub use cost::Rates;
 pub use ledger::{Ledger, Moment, Place, Usage};
 pub use limits::Limits;
 pub use search::{plan, plans};
+use serde::{Deserialize, Serialize};
 pub use table::Table;
 
 use crate::walk::Policy;
 
 /// How a step is cut and what it holds.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Cut {
     /// Sequences that are on the device at once.
     pub micro_batch: usize,

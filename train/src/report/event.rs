@@ -29,12 +29,22 @@ pub struct Event {
     /// Learning rate of the step.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lr: Option<f64>,
+    /// Whether the step's update was left out.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub left_out: bool,
     /// Training tokens a second since the event before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tokens_per_second: Option<f64>,
     /// Model FLOPs utilisation, 0 to 1: the model's own FLOPs a second over the device's peak.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mfu: Option<f64>,
+}
+
+impl Event {
+    /// Whether it was made before the step of that number was begun: an evaluation comes before its step.
+    pub fn is_before(&self, step: u64) -> bool {
+        self.step < step || (self.step == step && self.train_loss.is_none() && self.val_loss.is_some())
+    }
 }
 
 #[cfg(test)]

@@ -81,6 +81,7 @@ mod tests {
             val_loss: Some(2.45671),
             grad_norm: Some(0.519),
             lr: Some(1e-3),
+            left_out: false,
             tokens_per_second: Some(12_300.0),
             mfu: Some(0.308),
         }

@@ -25,10 +25,11 @@ impl MetricsFile {
         Ok(Self { path: path.to_owned(), file })
     }
 
-    /// Goes on with the file of a run that is resumed after `step`, and returns the events up to there.
+    /// Goes on with the file of a run that is resumed before `step`, and returns the events up to there.
     ///
-    /// What the run had written of later steps is dropped, as it will take those steps again, and so is a last
-    /// line that a killed process left unfinished. A file that does not exist is started anew.
+    /// What the run had written of that step and later ones is dropped, as it will take those steps again, but for the
+    /// evaluation before `step`; so is a last line that a killed process left unfinished. A file that does not exist is
+    /// started anew.
     ///
     /// # Errors
     /// As [`read`], or if the file cannot be written.
@@ -38,7 +39,7 @@ impl MetricsFile {
             text => text.map_err(ReportError::file("read", path))?,
         };
         let mut kept = parse(path, &text)?;
-        kept.retain(|(_, event)| event.step <= step);
+        kept.retain(|(_, event)| event.is_before(step));
         let (lines, events): (Vec<_>, Vec<_>) = kept.into_iter().unzip();
         write_whole(path, &lines.iter().map(|line| format!("{line}\n")).collect::<String>())?;
         let file = File::options().append(true).open(path).map_err(ReportError::file("opened", path))?;
@@ -128,7 +129,7 @@ mod tests {
         let (_folder, path) = three();
         let text = fs::read_to_string(&path).unwrap();
         fs::write(&path, text + "{\"step\":4,\"tok").unwrap();
-        let (mut file, events) = MetricsFile::resume(&path, 2).unwrap();
+        let (mut file, events) = MetricsFile::resume(&path, 3).unwrap();
         assert_eq!(events, [event(1), event(2)]);
         file.write(&Event { seconds: 9.0, ..event(3) }).unwrap();
         assert_eq!(read(&path).unwrap(), [event(1), event(2), Event { seconds: 9.0, ..event(3) }]);

@@ -82,7 +82,7 @@ impl Report {
         Ok(Self { folder: folder.to_owned(), file, events: Vec::new(), front })
     }
 
-    /// As [`Report::start`] for a run that goes on after `step`: keeps the events up to there, see
+    /// As [`Report::start`] for a run that goes on before `step`: keeps the events up to there, see
     /// [`MetricsFile::resume`].
     ///
     /// # Errors
@@ -98,6 +98,15 @@ impl Report {
         fs::create_dir_all(folder).map_err(ReportError::file("created", folder))?;
         let (file, events) = MetricsFile::resume(&folder.join(METRICS), step)?;
         Ok(Self { folder: folder.to_owned(), file, events, front })
+    }
+
+    /// Forgets what was reported of `step` and later ones, which will be taken again.
+    ///
+    /// # Errors
+    /// As [`MetricsFile::resume`].
+    pub fn rewind(&mut self, step: u64) -> Result<(), ReportError> {
+        (self.file, self.events) = MetricsFile::resume(&self.folder.join(METRICS), step)?;
+        Ok(())
     }
 
     /// Writes, remembers and shows an event.
@@ -165,8 +174,10 @@ mod tests {
         (1..=3).for_each(|step| report.event(event(step)).unwrap());
         drop(report); // killed; its last checkpoint was of step 2
 
-        let mut report = Report::resume(&run, 2, 4, FrontKind::Quiet, Arc::default()).unwrap();
+        let mut report = Report::resume(&run, 3, 4, FrontKind::Quiet, Arc::default()).unwrap();
         assert_eq!(report.events(), [event(1), event(2)]);
+        report.event(event(3)).unwrap();
+        report.rewind(3).unwrap();
         (3..=4).for_each(|step| report.event(event(step)).unwrap());
         report.note("unheard");
         let all = [1, 2, 3, 4].map(event);

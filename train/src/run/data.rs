@@ -22,6 +22,8 @@ pub(super) struct RunData {
     pub tokenizer: Tokenizer,
     pub train: Batches,
     pub validation: Vec<Batch>,
+    /// What tells these tokens from others.
+    pub hash: [u8; 32],
 }
 
 /// Streams of tokens, each with its weight.
@@ -43,11 +45,16 @@ impl RunData {
                 streams(&config.data, Split::Validation, &tokenizer)?,
             ),
         };
+        let mut content = blake3::Hasher::new();
+        for (_, stream) in train.iter().chain(&validation) {
+            content.update(&stream.content_hash());
+        }
         let validation = batches(config, validation, 0)?;
         Ok(Self {
             train: batches(config, train, config.data.stride)?,
             validation: validation.evaluation(config.batch.micro_batch, config.evaluation.batches)?,
             tokenizer,
+            hash: content.finalize().into(),
         })
     }
 }

@@ -24,14 +24,13 @@ pub struct RunFolder {
 impl RunFolder {
     /// `base`, or the first of `base-2`, `base-3`, .. that holds no run yet.
     pub fn free(base: impl Into<PathBuf>) -> PathBuf {
+        numbered(base.into()).find(|path| !path.join(CONFIG).exists()).expect("numbers do not end")
+    }
+
+    /// The last of `base`, `base-2`, `base-3`, .. that holds a run; `base` if none does.
+    pub fn latest(base: impl Into<PathBuf>) -> PathBuf {
         let base = base.into();
-        let numbered = (2..).map(|number| {
-            let mut name = base.clone().into_os_string();
-            name.push(format!("-{number}"));
-            PathBuf::from(name)
-        });
-        let mut candidates = std::iter::once(base.clone()).chain(numbered);
-        candidates.find(|path| !path.join(CONFIG).exists()).expect("numbers do not end")
+        numbered(base.clone()).take_while(|path| path.join(CONFIG).exists()).last().unwrap_or(base)
     }
 
     /// Makes the folder for a new run.
@@ -42,6 +41,15 @@ impl RunFolder {
         if path.join(CONFIG).exists() {
             return Err(TrainError::RunExists { path });
         }
+        fs::create_dir_all(&path).map_err(|source| io("making the run's folder", &path, source))?;
+        Ok(Self { path })
+    }
+
+    /// Makes the folder for a run that begins anew, whatever an earlier attempt has left there.
+    ///
+    /// # Errors
+    /// A folder that cannot be made.
+    pub fn renew(path: PathBuf) -> Result<Self, TrainError> {
         fs::create_dir_all(&path).map_err(|source| io("making the run's folder", &path, source))?;
         Ok(Self { path })
     }
@@ -69,8 +77,12 @@ impl RunFolder {
     /// # Errors
     /// The file cannot be written.
     pub fn write_tokenizer(&self, tokenizer: &Tokenizer) -> Result<(), TrainError> {
-        let json = serde_json::to_vec(tokenizer).expect("a tokenizer is plain values");
-        self.write(TOKENIZER, &json)
+        self.write(TOKENIZER, &Self::tokenizer_json(tokenizer))
+    }
+
+    /// What the tokenizer's file holds.
+    pub(super) fn tokenizer_json(tokenizer: &Tokenizer) -> Vec<u8> {
+        serde_json::to_vec(tokenizer).expect("a tokenizer is plain values")
     }
 
     /// Writes the weights as safetensors. The model must be without autodiff.
@@ -106,6 +118,16 @@ impl RunFolder {
             .and_then(|()| fs::rename(&beside, &path))
             .map_err(|source| io("writing", &path, source))
     }
+}
+
+fn numbered(base: PathBuf) -> impl Iterator<Item = PathBuf> {
+    let more = base.clone();
+    let numbered = (2..).map(move |number| {
+        let mut name = more.clone().into_os_string();
+        name.push(format!("-{number}"));
+        PathBuf::from(name)
+    });
+    std::iter::once(base).chain(numbered)
 }
 
 fn io(action: &'static str, path: &Path, source: std::io::Error) -> TrainError {

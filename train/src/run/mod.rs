@@ -1,10 +1,15 @@
 //! The native driver of a run: data, device, the loop over steps, and what is left in the run's folder.
 
 mod data;
-mod first;
+mod faults;
 mod folder;
 mod interrupt;
+mod recover;
+mod resume;
+mod saver;
+mod state;
 mod steps;
+mod survive;
 mod throughput;
 
 use std::{
@@ -13,24 +18,31 @@ use std::{
     time::Instant,
 };
 
-use burn::{module::Module, tensor::Device};
+use burn::tensor::Device;
 use hearth_data::{Batches, Loader, Share, Tokenizer};
 use hearth_model::{Flops, ParameterCount, TransformerConfig};
 
 use data::RunData;
 pub use data::tokenizer;
+pub use faults::{Fault, Faults};
 pub use folder::RunFolder;
 pub use interrupt::stop_on_ctrl_c;
+use recover::Attempts;
+pub use resume::Start;
+use resume::{Identity, Origin};
+use saver::{Common, Saver};
+pub use state::{Best, RunState};
+use survive::surviving;
 
 use crate::{
-    TrainConfig, TrainError,
+    TrainConfig, TrainError, checkpoint,
     devices::{OpenDevice, matmul_flops},
     plan::{Choice, Cut, Rates, choose, mib},
     report::{FrontKind, Report},
     step::{StepOptions, Trainer},
     walk::Walk,
 };
-use steps::Loop;
+use steps::{End, Loop};
 use throughput::Throughput;
 
 /// A run that is about to start.
@@ -41,18 +53,24 @@ pub struct Run {
     pub text: Option<String>,
     /// Where.
     pub device: OpenDevice,
-    /// Gets `config.toml`, `tokenizer.json`, `metrics.jsonl`, `model.safetensors` and `loss.svg`.
+    /// Gets `config.toml`, `tokenizer.json`, `metrics.jsonl`, `model.safetensors`, `loss.svg`, and checkpoints.
     pub folder: PathBuf,
+    /// Anew, or from a checkpoint.
+    pub begin: Start,
     /// How progress is shown.
     pub front: FrontKind,
     /// Set it to end the run cleanly after the step at hand.
     pub stop: Arc<AtomicBool>,
+    /// Faults that a test asks for.
+    pub faults: Option<Faults>,
 }
 
 /// What a run came to.
 #[derive(Clone, Debug)]
 pub struct Summary {
-    /// Updates made.
+    /// The run's folder.
+    pub folder: PathBuf,
+    /// Steps of the whole run, those before a resumption included.
     pub steps: u64,
     /// Training tokens seen.
     pub tokens: u64,
@@ -60,6 +78,8 @@ pub struct Summary {
     pub train_loss: f64,
     /// Loss on the validation set at the end, nats per token.
     pub val_loss: f64,
+    /// The lowest loss on the validation set, and the step it was found at.
+    pub best: Option<Best>,
     /// Wall time of the loop, evaluation and samples included.
     pub seconds: f64,
     /// Training tokens a second, without evaluation and samples.
@@ -68,29 +88,41 @@ pub struct Summary {
     pub first_and_tenth: [Option<f64>; 2],
     /// The loss picture.
     pub picture: PathBuf,
-    /// Whether it ended before its limit.
+    /// Whether it was stopped before its limit.
     pub interrupted: bool,
+    /// Whether it ended by `evaluation.patience`.
+    pub out_of_patience: bool,
 }
 
 impl Run {
+    /// A run that starts anew, with a progress bar.
+    pub fn new(config: TrainConfig, device: OpenDevice, folder: PathBuf) -> Self {
+        let (begin, front, stop) = (Start::New, FrontKind::Progress, Arc::default());
+        Self { config, text: None, device, folder, begin, front, stop, faults: None }
+    }
+
     /// Trains to the limit or until stopped, and writes the run's folder.
     ///
     /// # Errors
-    /// A text too short, a folder that cannot be written, a loss that is no number.
+    /// A text too short, a folder that cannot be written, a checkpoint of another run, a run that diverges.
     pub fn go(self) -> Result<Summary, TrainError> {
-        let Self { mut config, text, device, folder, front, stop } = self;
-        let RunData { tokenizer, train, validation } = RunData::open(&config, text)?;
+        let Self { mut config, text, device, folder, begin, front, stop, faults } = self;
+        let RunData { tokenizer, train, validation, hash } = RunData::open(&config, text)?;
         fit_vocabulary(&mut config.model, &tokenizer)?;
+        let identity = Identity { tokenizer: hex(&tokenizer.hash()), data: hex(&hash) };
+        let mut notes = Vec::new();
+        let (folder, origin) = begin.open(folder, &config, &identity, &mut notes)?;
 
-        let folder = RunFolder::create(folder)?;
         folder.write_config(&config)?;
         folder.write_tokenizer(&tokenizer)?;
         let total_steps = config.total_steps();
-        let mut report = Report::start(folder.path(), total_steps, front, stop.clone())?;
+        let state = origin.state();
+        let mut report = match &origin {
+            Origin::Checkpoint(..) => Report::resume(folder.path(), state.step, total_steps, front, stop.clone())?,
+            _ => Report::start(folder.path(), total_steps, front, stop.clone())?,
+        };
         report.note(&describe(&config, &device));
-        if let Some(note) = &device.note {
-            report.note(note);
-        }
+        notes.iter().chain(&device.note).for_each(|note| report.note(note));
         if device.compiles_kernels {
             report.note(
                 "compiling and choosing kernels for this device: the first steps are slow, later runs reuse them",
@@ -101,7 +133,19 @@ impl Run {
         let flops_per_token = Flops::per_sequence(&config.model, context).training / context as f64;
         let rates = Rates { flops: peak_flops, ..Rates::default() };
         let mut choice = choose(&config, &device.limits, &rates)?;
+        if let Some(plan) = origin.plan(&config, &device.adapter, &rates) {
+            choice.plan = plan;
+        }
         report.note(&plan_note(&choice));
+        let common = Arc::new(Common {
+            folder: folder.path().into(),
+            config: config.to_toml().into_bytes(),
+            tokenizer: RunFolder::tokenizer_json(&tokenizer),
+            identity,
+            settings: config.checkpoint.clone(),
+        });
+        let kernels = origin.kernels(&device.adapter)?;
+        let title = format!("{} · {}", model_name(&config.model), device.name);
         let mut run = Loop {
             throughput: Throughput::new(config.tokens_per_step(), flops_per_token / peak_flops),
             plan: choice.plan.clone(),
@@ -111,50 +155,52 @@ impl Run {
             train,
             validation,
             report,
+            last_loss: state.guard.last_loss().map_or(f64::NAN, f64::from),
+            state,
+            saver: Saver::new(common.clone(), &device, kernels.as_ref()),
+            faults,
             start: Instant::now(),
-            last_loss: f64::NAN,
             first_and_tenth: [None; 2],
+            begun_at: None,
+            taken: None,
+            saved: None,
+            evaluated: None,
         };
-        let title = format!("{} · {}", model_name(&run.config.model), device.name);
+        let mut attempts = Attempts { device, choice, origin, device_losses: 0, common };
         let trained = loop {
-            let error = match run.begin(&device, total_steps, &stop) {
-                Ok((mut trainer, first)) => {
-                    break run.steps(&mut trainer, first, total_steps, &stop).map(|steps| (trainer, steps));
+            let planned = run.plan.peak_bytes();
+            let attempt = surviving(planned, || run.train(&attempts.device, &attempts.origin, &folder, &stop));
+            match attempt {
+                Ok(end) => break Ok(end),
+                Err(error) => {
+                    if let Err(error) = attempts.recover(error, &mut run) {
+                        break Err(error);
+                    }
                 }
-                Err(error) => error,
-            };
-            let smaller = choice.smaller().cloned();
-            let (TrainError::OutOfMemory { .. }, Some(plan)) = (&error, smaller) else { break Err(error) };
-            choice.plan = plan;
-            run.report.note(&format!("{error}; starting again with less: {}", plan_note(&choice)));
-            run.plan = choice.plan.clone();
-            run.loader = loader(&run.train, &run.plan.cut)?;
+            }
         };
         // After a fault the curve up to it is worth seeing; the fault is what the user must hear of.
-        let (trainer, steps) = match trained {
+        let (end, val_loss) = match trained {
             Ok(trained) => trained,
             Err(error) => {
                 let _ = run.report.finish(&title);
                 return Err(error);
             }
         };
-        let val_loss = run.evaluate(&trainer, steps)?;
-        if run.config.sample.every > 0 {
-            run.sample(&trainer)?;
-        }
-        folder.write_model(&trainer.model().valid())?;
-        let seconds = run.start.elapsed().as_secs_f64();
-        let picture = run.report.finish(&title)?;
+        let steps = run.state.step;
         Ok(Summary {
+            folder: folder.path().into(),
             steps,
             tokens: steps * run.config.tokens_per_step(),
             train_loss: run.last_loss,
             val_loss,
-            seconds,
+            best: run.state.best,
+            seconds: run.state.seconds + run.start.elapsed().as_secs_f64(),
             tokens_per_second: run.throughput.mean().unwrap_or(f64::NAN),
             first_and_tenth: run.first_and_tenth,
-            picture,
-            interrupted: steps < total_steps,
+            picture: run.report.finish(&title)?,
+            interrupted: end == End::Stopped,
+            out_of_patience: end == End::NoBetter,
         })
     }
 }
@@ -165,8 +211,8 @@ fn loader(train: &Batches, cut: &Cut) -> Result<Loader, TrainError> {
     Ok(Loader::new(train.clone(), share, Loader::DEPTH))
 }
 
-/// A fresh model on its device or, where its parameters live in host memory, there.
-fn trainer(config: &TrainConfig, cut: &Cut, device: &OpenDevice) -> Result<Trainer, TrainError> {
+/// The model as it is at the origin, on its device or, where its parameters live in host memory, there.
+fn trainer(config: &TrainConfig, cut: &Cut, device: &OpenDevice, origin: &Origin) -> Result<Trainer, TrainError> {
     let mut walk = Walk::new(&config.model, config.model.context_length, &device.device);
     walk.loss.z_loss = config.loss.z_loss;
     walk.loss.chunk = cut.logits_chunk;
@@ -178,7 +224,13 @@ fn trainer(config: &TrainConfig, cut: &Cut, device: &OpenDevice) -> Result<Train
         total_steps: config.total_steps(),
         seed: config.seed,
     };
-    Ok(Trainer::new(config.model.init(config.seed, &home.autodiff())?, walk, options))
+    let mut trainer = Trainer::new(config.model.init(config.seed, &home.autodiff())?, walk, options);
+    match origin {
+        Origin::Seed => {}
+        Origin::Weights(checkpoint) => checkpoint::restore_weights(&mut trainer, checkpoint)?,
+        Origin::Checkpoint(checkpoint, _) => checkpoint::restore(&mut trainer, checkpoint)?,
+    }
+    Ok(trainer)
 }
 
 fn plan_note(choice: &Choice) -> String {
@@ -218,6 +270,10 @@ fn describe(config: &TrainConfig, device: &OpenDevice) -> String {
         with_separators(config.tokens_per_step()),
         device.name
     )
+}
+
+fn hex(hash: &[u8]) -> String {
+    hash.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// 1234567 as `1,234,567`.

@@ -1,7 +1,8 @@
-//! The loop over steps, with evaluation and samples between them.
+//! The loop over steps, with evaluation, samples and checkpoints between them.
 
 use std::{
     ops::ControlFlow,
+    path::PathBuf,
     sync::atomic::{AtomicBool, Ordering},
     time::{Duration, Instant},
 };
@@ -13,10 +14,19 @@ use burn::{
 use hearth_data::{Batch, Batches, Loader, Tokenizer};
 use hearth_model::generate::{Sampling, generate};
 
-use super::{first::with_refusals, throughput::Throughput};
+use super::{
+    faults::{Fault, Faults},
+    folder::RunFolder,
+    resume::Origin,
+    saver::{Job, Saver},
+    state::RunState,
+    throughput::Throughput,
+};
 use crate::{
     TrainConfig, TrainError,
+    checkpoint::Snapshot,
     devices::OpenDevice,
+    guard::{Figures, Verdict},
     plan::Plan,
     readback::Readback,
     report::{Event, Report},
@@ -32,8 +42,10 @@ const SLOW_START: Duration = Duration::from_secs(2);
 /// A step whose figures are still on the way from the device.
 struct Pending {
     step: u64,
+    /// Global batches that were drawn until after it.
+    data: u64,
     learning_rate: f64,
-    /// The loss and the norm of the gradient, `[2]`.
+    /// The loss, the norm of the gradient and whether the update was made, `[3]`.
     figures: Readback,
 }
 
@@ -47,13 +59,19 @@ struct First {
 }
 
 impl Pending {
-    fn new(step: u64, outcome: StepOutcome) -> Self {
-        Self {
-            step,
-            learning_rate: outcome.learning_rate,
-            figures: Readback::new(Tensor::cat(vec![outcome.loss, outcome.grad_norm], 0)),
-        }
+    fn new(step: u64, data: u64, outcome: StepOutcome) -> Self {
+        let figures = Tensor::cat(vec![outcome.loss, outcome.grad_norm, outcome.wanted.float()], 0);
+        Self { step, data: data + 1, learning_rate: outcome.learning_rate, figures: Readback::new(figures) }
     }
+}
+
+/// Why the loop ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    Limit,
+    Stopped,
+    /// By `evaluation.patience`.
+    NoBetter,
 }
 
 /// The loop's state.
@@ -68,142 +86,314 @@ pub(super) struct Loop {
     pub validation: Vec<Batch>,
     pub report: Report,
     pub throughput: Throughput,
+    pub state: RunState,
+    pub saver: Saver,
+    pub faults: Option<Faults>,
     pub start: Instant,
     pub last_loss: f64,
     pub first_and_tenth: [Option<f64>; 2],
+    /// The step from which a checkpoint let the run go on: what is due there was done before it was made.
+    pub begun_at: Option<u64>,
+    /// A checkpoint that waits for the loss of its own weights, so that none is written that is no number.
+    pub taken: Option<Job>,
+    /// The last step that has a checkpoint.
+    pub saved: Option<u64>,
+    /// The last evaluation: its step and loss.
+    pub evaluated: Option<(u64, f64)>,
 }
 
 impl Loop {
-    /// Makes the trainer and does the first steps, waiting for each; returns how many.
-    ///
-    /// They are reported once all of them have gone well, so that a run that starts again with less memory leaves no
-    /// trace in the metrics.
+    /// Trains from `origin` to the end, and writes the model. Returns why it ended, and the loss on the validation set.
     ///
     /// # Errors
-    /// [`TrainError::OutOfMemory`] if the device refused memory: all that was made is then gone again.
-    pub fn begin(&mut self, device: &OpenDevice, total: u64, stop: &AtomicBool) -> Result<(Trainer, u64), TrainError> {
+    /// Some are not the end: see [`super::recover`].
+    pub fn train(
+        &mut self,
+        device: &OpenDevice,
+        origin: &Origin,
+        folder: &RunFolder,
+        stop: &AtomicBool,
+    ) -> Result<(End, f64), TrainError> {
         self.start = Instant::now();
-        let begun = with_refusals(self.plan.peak_bytes(), || self.first_steps(device, total, stop));
-        let (trainer, first) = begun.inspect_err(|_| {
+        (self.taken, self.evaluated) = (None, None);
+        self.begun_at = matches!(origin, Origin::Checkpoint(..)).then_some(self.state.step);
+        self.saved = self.begun_at;
+        let total = self.config.total_steps();
+        let mut trainer = self.begin(device, origin, total, stop).inspect_err(|_| {
             // What could not be made was said; here only memory is given back.
             let _ = device.device.sync();
             device.device.memory_cleanup();
         })?;
-        let steps = first.len() as u64;
+        let end = self.steps(&mut trainer, device, total, stop)?;
+        Ok((end, self.end(&trainer, folder)?))
+    }
+
+    /// Makes the trainer and does the first steps, waiting for each.
+    ///
+    /// They are reported once all of them have gone well, so that a run that starts again with less memory leaves no
+    /// trace in the metrics.
+    fn begin(
+        &mut self,
+        device: &OpenDevice,
+        origin: &Origin,
+        total: u64,
+        stop: &AtomicBool,
+    ) -> Result<Trainer, TrainError> {
+        let (trainer, first) = self.first_steps(device, origin, total, stop)?;
         for First { validation_loss, sample, pending, done } in first {
+            self.state.step = pending.step;
             if let Some(loss) = validation_loss {
-                self.report_validation(pending.step, loss)?;
+                self.report_validation(loss)?;
+                self.state.evaluated(loss);
             }
             if let Some(text) = sample {
                 self.report_sample(&text);
             }
+            (self.state.step, self.state.data) = (pending.step + 1, pending.data);
             self.settle_at(pending, done)?;
         }
         self.throughput.start();
-        Ok((trainer, steps))
+        Ok(trainer)
     }
 
     fn first_steps(
         &mut self,
         device: &OpenDevice,
+        origin: &Origin,
         total: u64,
         stop: &AtomicBool,
     ) -> Result<(Trainer, Vec<First>), TrainError> {
-        let mut trainer = super::trainer(&self.config, &self.plan.cut, device)?;
+        let mut trainer = super::trainer(&self.config, &self.plan.cut, device, origin)?;
         let mut first = Vec::new();
-        for step in 0..FIRST_STEPS.min(total) {
+        let RunState { step: start, data, .. } = self.state;
+        for number in 0..FIRST_STEPS.min(total.saturating_sub(start)) {
             if stop.load(Ordering::Relaxed) {
                 break;
             }
-            let evaluates = due(step, self.config.evaluation.every);
+            let step = start + number;
+            let evaluates = self.is_due(step, self.config.evaluation.every);
             let validation_loss = evaluates.then(|| self.validation_loss(&trainer)).transpose()?;
-            let sample = due(step, self.config.sample.every).then(|| self.draw(&trainer)).transpose()?;
-            let pending = Pending::new(step, self.step(&mut trainer, step)?);
+            let samples = self.is_due(step, self.config.sample.every);
+            let sample = samples.then(|| self.draw(&trainer)).transpose()?;
+            let pending = self.step(&mut trainer, step, data + number)?;
             scalars::<1>(Readback::new(trainer.witness()))?;
-            first.push(First { validation_loss, sample, pending, done: self.start.elapsed() });
+            first.push(First { validation_loss, sample, pending, done: self.elapsed() });
         }
         Ok((trainer, first))
     }
 
-    /// Runs the steps from number `first` on until the limit or a stop; returns the number after the last.
-    pub fn steps(
+    /// Runs steps until the limit, a stop, or the end of patience.
+    fn steps(
         &mut self,
         trainer: &mut Trainer,
-        first: u64,
+        device: &OpenDevice,
         total: u64,
         stop: &AtomicBool,
-    ) -> Result<u64, TrainError> {
+    ) -> Result<End, TrainError> {
         let mut pending: Option<Pending> = None;
-        let mut step = first;
-        while step < total && !stop.load(Ordering::Relaxed) {
-            if due(step, self.config.evaluation.every) {
-                self.settle(pending.take())?;
-                self.evaluate(trainer, step)?;
+        let mut end = End::Limit;
+        while self.state.step < total {
+            if stop.load(Ordering::Relaxed) {
+                end = End::Stopped;
+                break;
             }
-            if due(step, self.config.sample.every) {
+            let RunState { step, data, .. } = self.state;
+            let mut best = false;
+            if self.is_due(step, self.config.evaluation.every) {
+                self.settle(pending.take())?;
+                let loss = self.evaluate(trainer)?;
+                best = self.state.evaluated(loss);
+            }
+            if self.is_due(step, self.config.sample.every) {
                 self.settle(pending.take())?;
                 self.sample(trainer)?;
             }
-            let outcome = self.step(trainer, step)?;
+            if self.is_due(step, self.config.checkpoint.every) || (best && self.config.checkpoint.keep_best && step > 0)
+            {
+                self.take(trainer)?;
+            }
+            if self.is_out_of_patience() {
+                end = End::NoBetter;
+                break;
+            }
+            if let Some(Fault::LoseDevice) = self.fault(trainer, step) {
+                device.lose();
+            }
+            let queued = self.step(trainer, step, data)?;
+            (self.state.step, self.state.data) = (step + 1, data + 1);
             // The figures of a step are read once the next one is under way, so that the device never idles.
             self.settle(pending.take())?;
-            pending = Some(Pending::new(step, outcome));
-            step += 1;
+            pending = Some(queued);
         }
         self.settle(pending)?;
-        Ok(step)
+        Ok(end)
     }
 
-    /// Does a step with the micro-batches that it has, cut as planned. Nothing waits.
-    fn step(&mut self, trainer: &mut Trainer, step: u64) -> Result<StepOutcome, TrainError> {
+    fn fault(&mut self, trainer: &mut Trainer, step: u64) -> Option<Fault> {
+        let fault = self.faults.as_mut().and_then(|faults| faults(step));
+        trainer.loss_factor = match fault {
+            Some(Fault::Scale(factor)) => factor,
+            _ => 1.0,
+        };
+        fault
+    }
+
+    fn is_due(&self, step: u64, every: u64) -> bool {
+        every > 0 && step.is_multiple_of(every) && self.begun_at != Some(step)
+    }
+
+    fn is_out_of_patience(&self) -> bool {
+        let patience = self.config.evaluation.patience;
+        patience > 0 && self.state.evaluations_since_best >= patience
+    }
+
+    /// Does a step with the micro-batches of global batch number `data`, cut as planned. Nothing waits.
+    fn step(&mut self, trainer: &mut Trainer, step: u64, data: u64) -> Result<Pending, TrainError> {
         let count = self.plan.cut.accumulation as u64;
-        let numbers = step * count..(step + 1) * count;
+        let numbers = data * count..(data + 1) * count;
         let micro_batches = numbers.map(|number| self.loader.batch(number)).collect::<Result<Vec<_>, _>>()?;
-        let outcome = trainer.step(step, &micro_batches, &crate::guard::Ceiling::FINITE);
+        let ceiling = self.state.guard.ceiling(&self.config.guard, step);
+        let outcome = trainer.step(step, &micro_batches, &ceiling);
         micro_batches.into_iter().for_each(|batch| self.loader.give_back(batch));
-        Ok(outcome)
+        Ok(Pending::new(step, data, outcome))
     }
 
     /// Reads a step's figures and reports them.
     fn settle(&mut self, pending: Option<Pending>) -> Result<(), TrainError> {
         let Some(pending) = pending else { return Ok(()) };
-        self.settle_at(pending, self.start.elapsed())
+        let elapsed = self.elapsed();
+        self.settle_at(pending, elapsed)
     }
 
     /// As [`Loop::settle`] for a step that was done at `elapsed`.
     fn settle_at(&mut self, pending: Pending, elapsed: Duration) -> Result<(), TrainError> {
-        let Pending { step, learning_rate, figures } = pending;
-        let [loss, grad_norm] = scalars(figures)?;
-        if step >= FIRST_STEPS {
+        let Pending { step, data, learning_rate, figures } = pending;
+        let [loss, grad_norm, wanted] = scalars(figures)?;
+        let measured = self.begun_at.unwrap_or(0) + FIRST_STEPS;
+        if step >= measured {
             self.throughput.step_done();
         }
-        if step == 0 {
+        if step + FIRST_STEPS == measured {
             self.first_and_tenth[0] = Some(elapsed.as_secs_f64());
             if elapsed > SLOW_START {
                 self.report.note(&format!("first step after {:.1} s", elapsed.as_secs_f64()));
             }
-        } else if step == 9 {
+        } else if step + FIRST_STEPS == measured + 9 {
             self.first_and_tenth[1] = Some(elapsed.as_secs_f64());
         }
-        if !loss.is_finite() {
-            return Err(TrainError::Diverged { step, loss });
-        }
+        let figures = Figures { step, loss: loss as f32, grad_norm: grad_norm as f32 };
+        let verdict = self.state.guard.observe(&self.config.guard, figures, wanted != 0.0);
         self.last_loss = loss;
         self.report.event(Event {
             train_loss: Some(loss),
             grad_norm: Some(grad_norm),
             lr: Some(learning_rate),
+            left_out: wanted == 0.0,
             tokens_per_second: self.throughput.recent(),
             mfu: self.throughput.mfu(),
             ..self.event(step)
         })?;
+        self.hand_over(step, loss);
+        self.hear_of_checkpoints();
+        match verdict {
+            Verdict::Fine => Ok(()),
+            Verdict::LeftOut(text) => {
+                self.report.note(&text);
+                Ok(())
+            }
+            Verdict::GoBack(reason) => Err(TrainError::GoBack { reason, data }),
+            Verdict::Diverged(report) => Err(TrainError::Diverged { report }),
+        }
+    }
+
+    /// Copies out the state before the next step; the figures of the step before may be on their way.
+    fn take(&mut self, trainer: &Trainer) -> Result<(), TrainError> {
+        if self.saved == Some(self.state.step) {
+            return Ok(());
+        }
+        // One copy of the state in host memory is enough: where the disk is that slow, the step waits for it.
+        self.finish_writing();
+        let state = RunState {
+            seconds: self.state.seconds + self.start.elapsed().as_secs_f64(),
+            cut: Some(self.plan.cut.clone()),
+            ..self.state.clone()
+        };
+        self.taken = Some(Job { state, snapshot: Snapshot::take(trainer) });
         Ok(())
     }
 
+    /// After `step`: what the checkpoint that was taken lacks, and then its way to the disk.
+    fn hand_over(&mut self, step: u64, loss: f64) {
+        let Some(mut job) = self.taken.take() else { return };
+        if job.state.step == step + 1 {
+            job.state.guard = self.state.guard.clone();
+            self.taken = Some(job);
+        } else if loss.is_finite() {
+            self.saved = Some(step);
+            self.saver.save(job);
+        } else {
+            self.report.note(&format!("no checkpoint of step {step}: its loss is {loss}"));
+        }
+    }
+
+    /// What is left to do after the last step. Returns the loss on the validation set.
+    ///
+    /// The state that is saved does not know of an evaluation that only the end brought about: a run that goes on from
+    /// there is the one that was never ended.
+    fn end(&mut self, trainer: &Trainer, folder: &RunFolder) -> Result<f64, TrainError> {
+        let step = self.state.step;
+        let loss = match self.evaluated {
+            Some((at, loss)) if at == step => loss,
+            _ => {
+                let loss = self.evaluate(trainer)?;
+                if self.is_due(step, self.config.evaluation.every) {
+                    self.state.evaluated(loss);
+                }
+                loss
+            }
+        };
+        if self.config.sample.every > 0 {
+            self.sample(trainer)?;
+        }
+        if loss.is_finite() && step > 0 {
+            self.take(trainer)?;
+            if let Some(job) = self.taken.take() {
+                self.saved = Some(step);
+                self.saver.save(job);
+            }
+        }
+        self.finish_writing();
+        folder.write_model(&trainer.model().valid())?;
+        Ok(loss)
+    }
+
+    /// Waits for the checkpoint that is being written.
+    pub fn finish_writing(&mut self) {
+        while let Some(news) = self.saver.wait() {
+            self.tell_of_checkpoint(news);
+        }
+    }
+
+    fn hear_of_checkpoints(&mut self) {
+        while let Some(news) = self.saver.news() {
+            self.tell_of_checkpoint(news);
+        }
+    }
+
+    fn tell_of_checkpoint(&mut self, news: Result<PathBuf, TrainError>) {
+        match news {
+            Ok(path) => log::debug!("checkpoint {}", path.display()),
+            Err(error) => {
+                self.saved = None;
+                self.report.note(&format!("warning: a checkpoint was not written, and the run goes on: {error}"));
+            }
+        }
+    }
+
     /// The mean loss over the fixed validation batches, nats per token, reported.
-    pub fn evaluate(&mut self, trainer: &Trainer, step: u64) -> Result<f64, TrainError> {
+    fn evaluate(&mut self, trainer: &Trainer) -> Result<f64, TrainError> {
         let loss = self.validation_loss(trainer)?;
-        self.report_validation(step, loss)?;
+        self.report_validation(loss)?;
         Ok(loss)
     }
 
@@ -218,14 +408,15 @@ impl Loop {
         Ok(total / counted as f64)
     }
 
-    fn report_validation(&mut self, step: u64, loss: f64) -> Result<(), TrainError> {
-        self.report.event(Event { val_loss: Some(loss), ..self.event(step) })?;
+    fn report_validation(&mut self, loss: f64) -> Result<(), TrainError> {
+        self.evaluated = Some((self.state.step, loss));
+        self.report.event(Event { val_loss: Some(loss), ..self.event(self.state.step) })?;
         self.throughput.pause_over();
         Ok(())
     }
 
     /// Draws a text and shows it.
-    pub fn sample(&mut self, trainer: &Trainer) -> Result<(), TrainError> {
+    fn sample(&mut self, trainer: &Trainer) -> Result<(), TrainError> {
         let text = self.draw(trainer)?;
         self.report_sample(&text);
         Ok(())
@@ -259,18 +450,18 @@ impl Loop {
         Event {
             step,
             tokens: step * self.config.tokens_per_step(),
-            seconds: self.start.elapsed().as_secs_f64(),
+            seconds: self.state.seconds + self.elapsed().as_secs_f64(),
             ..Event::default()
         }
     }
-}
 
-fn due(step: u64, every: u64) -> bool {
-    every > 0 && step.is_multiple_of(every)
+    fn elapsed(&self) -> Duration {
+        self.start.elapsed()
+    }
 }
 
 fn scalars<const N: usize>(readback: Readback) -> Result<[f64; N], TrainError> {
-    let data = readback.wait().map_err(|error| TrainError::Device(format!("the device failed: {error:?}")))?;
+    let data = readback.wait().map_err(TrainError::of_device)?;
     let values: Vec<f64> = data.iter::<f32>().map(f64::from).collect();
     Ok(values.try_into().expect("a tensor of N numbers was queued"))
 }

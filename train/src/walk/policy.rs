@@ -30,7 +30,8 @@ pub enum Placement {
 }
 
 /// Consecutive blocks that the walk treats as one.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Segment {
     /// Their numbers.
     pub blocks: Range<usize>,
@@ -43,7 +44,8 @@ pub struct Segment {
 /// The policies of a whole model. The segments cover all blocks, in order.
 ///
 /// The embedding and the head hold nothing for the backward pass beyond their input, so only their place can be chosen.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Policy {
     /// Where the embedding lives, and a tied head's matrix with it.
     pub embedding: Placement,

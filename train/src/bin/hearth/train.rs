@@ -5,19 +5,21 @@ use std::{
     process::ExitCode,
 };
 
+use anyhow::bail;
 use clap::Args;
 use hearth_train::{
     TrainConfig,
     devices::{DeviceChoice, open},
     report::FrontKind,
-    run::{Run, RunFolder, stop_on_ctrl_c},
+    run::{Run, RunFolder, Start, stop_on_ctrl_c},
 };
 
 /// Train a model as a TOML file says.
 #[derive(Args)]
 pub struct Train {
-    /// The configuration.
-    config: PathBuf,
+    /// The configuration; with --resume PATH the one of that run, if none is given.
+    #[arg(required_unless_present = "resume")]
+    config: Option<PathBuf>,
     /// Override a field, as in `--set optimizer.learning_rate=3e-4`; may be given many times.
     #[arg(long, value_name = "SECTION.FIELD=VALUE")]
     set: Vec<String>,
@@ -27,6 +29,13 @@ pub struct Train {
     /// The run's folder; by default runs/ and the configuration's name, or the next free one.
     #[arg(long)]
     out: Option<PathBuf>,
+    /// Go on with a run: `auto` takes the newest checkpoint in the run's folder and starts anew if there is none; a path
+    /// is a checkpoint, or the folder of a run.
+    #[arg(long, value_name = "auto|PATH")]
+    resume: Option<PathBuf>,
+    /// With --resume PATH: start a new run with the weights of that checkpoint.
+    #[arg(long, requires = "resume")]
+    fork: bool,
     /// Show the terminal dashboard instead of a progress bar.
     #[arg(long)]
     tui: bool,
@@ -34,20 +43,44 @@ pub struct Train {
 
 impl Train {
     pub fn run(self) -> anyhow::Result<ExitCode> {
-        let config = TrainConfig::read(&self.config, &self.set)?;
-        let folder = self.out.unwrap_or_else(|| default_folder(&self.config));
+        let auto = self.resume.as_deref() == Some(Path::new("auto"));
+        let config_path = match (&self.config, &self.resume) {
+            (Some(config), _) => config.clone(),
+            (None, Some(path)) if !auto => path.join("config.toml"),
+            _ => bail!("--resume auto needs the configuration too, as in `hearth train CONFIG --resume auto`"),
+        };
+        let begin = match self.resume {
+            None => Start::New,
+            Some(_) if auto && self.fork => bail!("--fork needs the checkpoint: give --resume PATH"),
+            Some(_) if auto => Start::Auto,
+            Some(path) if self.fork => Start::Fork(path),
+            Some(path) if self.out.is_some() => bail!(
+                "--out and --resume {}: a run goes on in its own folder; start a new one from it with --fork",
+                path.display()
+            ),
+            Some(path) => Start::Resume(path),
+        };
+        let config = TrainConfig::read(&config_path, &self.set)?;
+        let name = self.config.as_deref().and_then(Path::file_stem).unwrap_or("run".as_ref());
+        let default = Path::new("runs").join(name);
+        let folder = self.out.unwrap_or_else(|| match begin {
+            Start::Auto => RunFolder::latest(default),
+            _ => RunFolder::free(default),
+        });
         let summary = Run {
-            config,
-            text: None,
-            device: open(self.device)?,
-            folder: folder.clone(),
+            begin,
             front: if self.tui { FrontKind::Dashboard } else { FrontKind::Progress },
             stop: stop_on_ctrl_c(),
+            ..Run::new(config, open(self.device)?, folder)
         }
         .go()?;
         println!(
             "{} after {} steps ({} tokens, {:.1} s, {:.0} tokens/s): train {:.4}, validation {:.4} nats per token",
-            if summary.interrupted { "stopped" } else { "finished" },
+            match (summary.interrupted, summary.out_of_patience) {
+                (true, _) => "stopped",
+                (_, true) => "ended for want of a better evaluation",
+                _ => "finished",
+            },
             summary.steps,
             summary.tokens,
             summary.seconds,
@@ -59,11 +92,10 @@ impl Train {
             let tenth = tenth.map_or(String::new(), |tenth| format!(", the tenth after {tenth:.1} s"));
             println!("first step after {first:.1} s{tenth}");
         }
-        println!("run folder {}, loss curve {}", folder.display(), summary.picture.display());
+        if let Some(best) = summary.best.filter(|best| best.step < summary.steps) {
+            println!("best validation {:.4} at step {}", best.loss, best.step);
+        }
+        println!("run folder {}, loss curve {}", summary.folder.display(), summary.picture.display());
         Ok(ExitCode::SUCCESS)
     }
-}
-
-fn default_folder(config: &Path) -> PathBuf {
-    RunFolder::free(Path::new("runs").join(config.file_stem().unwrap_or_default()))
 }

@@ -1,0 +1,97 @@
+//! What is done about an error that need not be the end.
+
+use std::sync::Arc;
+
+use super::{
+    loader, plan_note,
+    resume::{Origin, newest},
+    saver::{Common, Saver},
+    steps::Loop,
+};
+use crate::{TrainError, devices::OpenDevice, plan::Choice};
+
+/// What a run is tried with, and tried again.
+pub(super) struct Attempts {
+    pub device: OpenDevice,
+    pub choice: Choice,
+    /// Where the next attempt begins.
+    pub origin: Origin,
+    pub device_losses: u64,
+    pub common: Arc<Common>,
+}
+
+impl Attempts {
+    /// Prepares another attempt.
+    ///
+    /// # Errors
+    /// The error itself, or what it comes to, if there is nothing more to try.
+    pub fn recover(&mut self, error: TrainError, run: &mut Loop) -> Result<(), TrainError> {
+        let guard = run.config.guard.clone();
+        match error {
+            TrainError::OutOfMemory { .. } => {
+                let Some(plan) = self.choice.smaller().cloned() else { return Err(error) };
+                self.choice.plan = plan;
+                self.go_back(run)?;
+                run.plan = self.choice.plan.clone();
+                run.report.note(&format!("{error}; starting again with less: {}", plan_note(&self.choice)));
+            }
+            TrainError::GoBack { reason, data } => {
+                let restores = run.state.restores + 1;
+                if restores > guard.restores {
+                    let report = format!("{reason}; the run has gone back {} times", guard.restores);
+                    return Err(TrainError::Diverged { report });
+                }
+                self.go_back(run)?;
+                if run.state.step == 0 {
+                    let report = format!("{reason}; there is no checkpoint to go back to");
+                    return Err(TrainError::Diverged { report });
+                }
+                (run.state.data, run.state.restores) = (data, restores);
+                run.report.note(&format!(
+                    "{reason}: back to step {}, and on with the data that comes next ({restores} of {} times)",
+                    run.state.step, guard.restores
+                ));
+            }
+            TrainError::DeviceLost(reason) => {
+                if self.device_losses == guard.device_losses {
+                    return Err(TrainError::DeviceLost(format!(
+                        "{reason}; it was lost {} times before",
+                        self.device_losses
+                    )));
+                }
+                self.device_losses += 1;
+                self.reopen(run)?;
+                self.go_back(run)?;
+                run.report.note(&format!(
+                    "the device was lost ({reason}): opened again, on from step {} ({} of {} times)",
+                    run.state.step, self.device_losses, guard.device_losses
+                ));
+            }
+            error => return Err(error),
+        }
+        run.loader = loader(&run.train, &run.plan.cut)?;
+        Ok(run.report.rewind(run.state.step)?)
+    }
+
+    /// To the newest whole checkpoint, or to where the run began.
+    fn go_back(&mut self, run: &mut Loop) -> Result<(), TrainError> {
+        run.finish_writing();
+        let mut told = Vec::new();
+        if let Some(checkpoint) = newest(&self.common.folder, &mut |text| told.push(text))? {
+            self.origin = Origin::open(checkpoint, &run.config)?;
+        }
+        told.iter().for_each(|text| run.report.note(text));
+        run.state = self.origin.state();
+        Ok(())
+    }
+
+    /// A new logical device on the same adapter, with the kernels that the lost one ran.
+    fn reopen(&mut self, run: &mut Loop) -> Result<(), TrainError> {
+        let choices = run.saver.kernel_choices();
+        run.finish_writing();
+        run.saver.close();
+        self.device = self.device.reopen()?;
+        run.saver = Saver::new(self.common.clone(), &self.device, choices.as_ref());
+        Ok(())
+    }
+}

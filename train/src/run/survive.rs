@@ -1,0 +1,89 @@
+//! Work on a device that may fail: Burn tells of it by errors and by panics, on this thread and on its own.
+
+use std::{
+    any::Any,
+    panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook},
+    sync::{
+        Once,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use crate::TrainError;
+
+/// Does `work`, and turns whatever way the device fails into an error.
+///
+/// # Errors
+/// Those of `work`; [`TrainError::OutOfMemory`] if an allocation was refused, where `planned` is what the work was
+/// thought to take, in bytes; [`TrainError::DeviceLost`]; [`TrainError::Internal`] for any other panic.
+pub(super) fn surviving<R>(planned: u64, work: impl FnOnce() -> Result<R, TrainError>) -> Result<R, TrainError> {
+    let text = match quietly(work) {
+        Ok(Err(TrainError::Device(text))) => text,
+        Ok(result) => return result,
+        Err(panic) => {
+            let text = message(panic.as_ref());
+            if !is_refusal(&text) && !is_loss(&text) {
+                return Err(TrainError::Internal(text));
+            }
+            text
+        }
+    };
+    // A device that is lost refuses memory too.
+    Err(if is_loss(&text) {
+        TrainError::DeviceLost(first_line(&text))
+    } else if is_refusal(&text) {
+        TrainError::OutOfMemory { bytes: planned, reason: first_sentence(&text) }
+    } else {
+        TrainError::Device(text)
+    })
+}
+
+/// Pieces of work under way whose panics are caught.
+static QUIET: AtomicUsize = AtomicUsize::new(0);
+
+/// Runs `work` and catches its panic without a trace on the screen; other threads' panics stay silent too, for those of
+/// the device are on Burn's own thread.
+fn quietly<R>(work: impl FnOnce() -> R) -> Result<R, Box<dyn Any + Send>> {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let before = take_hook();
+        set_hook(Box::new(move |info| match QUIET.load(Ordering::Relaxed) {
+            0 => before(info),
+            _ => log::debug!("{info}"),
+        }));
+    });
+    QUIET.fetch_add(1, Ordering::Relaxed);
+    let result = catch_unwind(AssertUnwindSafe(work));
+    QUIET.fetch_sub(1, Ordering::Relaxed);
+    result
+}
+
+fn message(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(ToString::to_string);
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default()
+}
+
+/// The words of wgpu, CubeCL 0.11 and Vulkan for an allocation that failed.
+fn is_refusal(text: &str) -> bool {
+    let text = text.to_lowercase();
+    ["can't allocate", "never allocated", "out of memory", "outofmemory", "buffertoobig", "not enough memory"]
+        .iter()
+        .any(|words| text.contains(words))
+}
+
+/// The words of wgpu for a device that is gone.
+fn is_loss(text: &str) -> bool {
+    let text = text.to_lowercase();
+    ["device is lost", "device lost", "devicelost", "device was lost", "has been destroyed", "is destroyed"]
+        .iter()
+        .any(|words| text.contains(words))
+}
+
+fn first_sentence(text: &str) -> String {
+    let start = text.to_lowercase().find("can't allocate").unwrap_or(0);
+    first_line(&text[start..])
+}
+
+fn first_line(text: &str) -> String {
+    text.lines().next().unwrap_or_default().chars().take(160).collect()
+}
