@@ -41,6 +41,9 @@ impl Readback {
 
     /// Waits for the copy and moves it into ordinary memory; what the device mapped for it is free again.
     pub fn settle(&mut self) {
+        if cfg!(target_family = "wasm") {
+            return;
+        }
         let copied = match std::mem::replace(&mut self.0, State::Settled(Ok(Vec::new()))) {
             State::Queued(copy) => pollster::block_on(copy),
             State::Arrived(copied) => copied,
@@ -58,8 +61,8 @@ impl Readback {
     ///
     /// # Errors
     /// A device that is lost, or that could not make the tensor.
-    pub async fn data(self) -> Result<TensorData, ExecutionError> {
-        let copied = match self.0 {
+    pub async fn data(mut self) -> Result<TensorData, ExecutionError> {
+        let copied = match std::mem::replace(&mut self.0, State::Settled(Ok(Vec::new()))) {
             State::Queued(copy) => copy.await,
             State::Arrived(copied) | State::Settled(copied) => copied,
         };
@@ -72,6 +75,14 @@ impl Readback {
     /// As [`Readback::data`].
     pub fn wait(self) -> Result<TensorData, ExecutionError> {
         pollster::block_on(self.data())
+    }
+}
+
+/// A copy that no one waited for is waited for now: CubeCL 0.11 would use the buffer that it is mapped to again, and the
+/// next submission would be refused. In a browser, where nothing can wait, none may be dropped.
+impl Drop for Readback {
+    fn drop(&mut self) {
+        self.settle();
     }
 }
 

@@ -40,10 +40,16 @@ impl Snapshot {
         Self { parameters: take.parameters, moments: take.moments }
     }
 
-    /// Writes both files. Waits for the copies, and lets go of each when it is written.
+    /// Waits for the copies and moves them, one by one, into memory of their own. The thread that took them must do it:
+    /// what the device mapped for them may not be given back while that thread submits other work.
+    pub fn settle(&mut self) {
+        self.parameters.iter_mut().chain(&mut self.moments).flat_map(|copy| &mut copy.parts).for_each(Readback::settle);
+    }
+
+    /// Writes both files, and lets go of each tensor when it is written; after [`Snapshot::settle`].
     ///
     /// # Errors
-    /// A file that cannot be written, a device that is lost.
+    /// A file that cannot be written, a device that was lost before the copies arrived.
     pub fn write(self, new: &mut NewCheckpoint) -> Result<(), TrainError> {
         for (name, copies) in [(MODEL, self.parameters), (OPTIMIZER, self.moments)] {
             let specs: Vec<TensorSpec> = copies.iter().map(|copy| copy.spec.clone()).collect();

@@ -1,1 +1,196 @@
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
+use tempfile::{TempDir, tempdir};
+
+use super::*;
+
+const FILES: [&str; 5] = ["config.toml", "state.json", "model.safetensors", "optimizer.safetensors", "manifest.json"];
+
+fn specs() -> Vec<TensorSpec> {
+    let spec = |name: &str, shape: &[usize]| TensorSpec { name: name.into(), shape: shape.into() };
+    vec![spec("b.weight", &[3, 5]), spec("a", &[7]), spec("c", &[2, 1, 3, 2])]
+}
+
+fn values(step: u64, spec: usize) -> Vec<u8> {
+    let count = specs()[spec].shape.iter().product::<usize>();
+    (0..count).flat_map(|at| ((step as usize * 1000 + spec * 100 + at) as f32).to_le_bytes()).collect()
+}
+
+fn write(run: &Path, step: u64) -> Result<PathBuf, CheckpointError> {
+    let mut new = NewCheckpoint::create(run, step)?;
+    new.write("config.toml", b"seed = 1\n")?;
+    new.write("state.json", format!("{{\"step\": {step}}}").as_bytes())?;
+    for name in ["model.safetensors", "optimizer.safetensors"] {
+        let mut file = new.tensors(name, &specs())?;
+        (0..3).try_for_each(|spec| values(step, spec).chunks(10).try_for_each(|piece| file.write(piece)))?;
+        file.finish()?;
+    }
+    let described = |text: &str| text.to_string();
+    new.finish(Description { adapter: described("an adapter"), tokenizer: described("aa"), data: described("bb") })
+}
+
+fn run_of(steps: &[u64]) -> (TempDir, Vec<PathBuf>) {
+    let run = tempdir().unwrap();
+    let paths = steps.iter().map(|step| write(run.path(), *step).unwrap()).collect();
+    (run, paths)
+}
+
+fn steps(run: &Path) -> Vec<u64> {
+    list(run).unwrap().into_iter().map(|(step, _)| step).collect()
+}
+
+#[test]
+fn what_is_written_is_read() {
+    let (run, paths) = run_of(&[1200]);
+    assert!(paths[0].ends_with("step-00001200"));
+    let checkpoint = newest(run.path(), |path, error| panic!("{}: {error}", path.display())).unwrap().unwrap();
+    let manifest = checkpoint.manifest();
+    assert_eq!((checkpoint.step(), manifest.adapter.as_str(), manifest.files.len()), (1200, "an adapter", 4));
+    assert_eq!(checkpoint.read("state.json").unwrap(), b"{\"step\": 1200}");
+    let tensors = checkpoint.tensors("model.safetensors").unwrap();
+    for (at, spec) in specs().iter().enumerate() {
+        assert_eq!(tensors.get(&spec.name, &spec.shape).unwrap(), values(1200, at));
+    }
+    let shape = tensors.get("a", &[8]).unwrap_err().to_string();
+    assert!(shape.ends_with("model.safetensors: a is [7], and the model's is [8]"), "{shape}");
+    assert!(tensors.get("d", &[1]).unwrap_err().to_string().ends_with("has no tensor d"));
+    assert!(checkpoint.read("elsewhere").unwrap_err().to_string().ends_with("elsewhere: is not in the checkpoint"));
+    assert_eq!(fs::read_dir(run.path()).unwrap().count(), 1);
+}
+
+/// The layout by hand: 8 bytes of length, JSON, values.
+#[test]
+fn any_tool_reads_the_tensors() {
+    let (_run, paths) = run_of(&[3]);
+    let bytes = fs::read(paths[0].join("model.safetensors")).unwrap();
+    let length = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+    assert_eq!(length % 8, 0);
+    let header: serde_json::Value = serde_json::from_slice(&bytes[8..8 + length]).unwrap();
+    assert_eq!(header["__metadata__"]["format"], "hearth-1");
+    for (at, spec) in specs().iter().enumerate() {
+        let entry = &header[&spec.name];
+        assert_eq!(
+            (entry["dtype"].as_str(), entry["shape"].as_array().unwrap().len()),
+            (Some("F32"), spec.shape.len())
+        );
+        let offset = |end: usize| 8 + length + entry["data_offsets"][end].as_u64().unwrap() as usize;
+        assert_eq!(bytes[offset(0)..offset(1)], values(3, at));
+    }
+}
+
+/// Cut short, emptied, gone, or one byte other: found, named, and the one before is taken.
+#[test]
+fn every_change_is_found_and_the_one_before_is_taken() {
+    let (run, paths) = run_of(&[10, 20]);
+    let check = |name: &str, what: &str| {
+        let mut told = Vec::new();
+        let found = newest(run.path(), |path, error| told.push((path.to_path_buf(), error.to_string()))).unwrap();
+        assert_eq!(found.expect("step 10 is whole").step(), 10, "{name}, {what}");
+        let [(path, error)] = &told[..] else { panic!("{name}, {what}: {told:?}") };
+        assert_eq!(path, &paths[1]);
+        assert!(error.contains(&paths[1].join(name).display().to_string()) && !error.contains('\n'), "{what}: {error}");
+    };
+    for name in FILES {
+        let path = paths[1].join(name);
+        let whole = fs::read(&path).unwrap();
+        for length in [0, 1, whole.len() / 2, whole.len() - 1] {
+            fs::write(&path, &whole[..length]).unwrap();
+            check(name, &format!("cut to {length}"));
+        }
+        for at in 0..50 {
+            let mut changed = whole.clone();
+            let position = at * (whole.len() - 1) / 49;
+            changed[position] ^= 1 << (at % 8);
+            if changed != whole {
+                fs::write(&path, &changed).unwrap();
+                check(name, &format!("byte {position}"));
+            }
+        }
+        fs::remove_file(&path).unwrap();
+        check(name, "gone");
+        fs::write(&path, &whole).unwrap();
+    }
+    assert_eq!(newest(run.path(), |_, _| panic!("all are whole again")).unwrap().unwrap().step(), 20);
+}
+
+#[test]
+fn a_manifest_of_another_kind_is_refused() {
+    let (_run, paths) = run_of(&[1]);
+    let path = paths[0].join("manifest.json");
+    let text = fs::read_to_string(&path).unwrap();
+    let error = |text: &str| {
+        fs::write(&path, text).unwrap();
+        Checkpoint::open(&paths[0]).unwrap_err().to_string()
+    };
+    let later = error(&text.replace("\"format\": 1", "\"format\": 2, \"colour\": 7"));
+    assert!(later.ends_with("has format 2, and this Hearth reads format 1: use a newer one"), "{later}");
+    assert!(error(&" ".repeat(2 << 20)).contains("over 1 MiB"));
+    let mut manifest: Manifest = serde_json::from_str(&text).unwrap();
+    for name in ["../../etc/passwd", "/etc/passwd", "a/b", "..", "", "a\\b"] {
+        let entry = FileEntry { bytes: 1, blake3: String::new() };
+        manifest.files.insert(name.into(), entry);
+        let description = Description::default();
+        let signed = Manifest::new(1, description, manifest.files.clone());
+        let refused = error(std::str::from_utf8(&signed.to_json()).unwrap());
+        assert!(refused.contains("which would be elsewhere"), "{name}: {refused}");
+        manifest.files.remove(name);
+    }
+}
+
+#[test]
+fn what_a_killed_process_leaves_is_never_taken_and_goes() {
+    let (run, paths) = run_of(&[10, 20]);
+    let at = |name: &str| run.path().join(name);
+    fs::create_dir(at("step-00000030.part")).unwrap();
+    fs::write(at("step-00000030.part/config.toml"), "half").unwrap();
+    // Killed while it removed one, and while it replaced another.
+    fs::create_dir(at("step-00000005.old")).unwrap();
+    fs::rename(&paths[1], at("step-00000020.old")).unwrap();
+    fs::create_dir(at("step-1")).unwrap();
+    assert_eq!(steps(run.path()), [10]);
+    clean(run.path()).unwrap();
+    assert_eq!(steps(run.path()), [20, 10]);
+    assert!(!at("step-00000030.part").exists() && !at("step-00000005.old").exists() && at("step-1").exists());
+
+    drop(NewCheckpoint::create(run.path(), 40).unwrap());
+    assert_eq!(fs::read_dir(run.path()).unwrap().count(), 3);
+    assert_eq!(list(Path::new("/no/such/run")).unwrap(), []);
+}
+
+#[test]
+fn one_of_the_same_step_is_replaced() {
+    let (run, paths) = run_of(&[7]);
+    let mut new = NewCheckpoint::create(run.path(), 7).unwrap();
+    new.write("state.json", b"again").unwrap();
+    assert_eq!(new.finish(Description::default()).unwrap(), paths[0]);
+    assert_eq!(Checkpoint::open(&paths[0]).unwrap().read("state.json").unwrap(), b"again");
+    assert_eq!(fs::read_dir(run.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn what_should_stay_stays() {
+    let all = [10, 20, 25, 30, 40, 50];
+    let stay = |last, every, best| {
+        let (run, _) = run_of(&all);
+        retain(run.path(), &Retention { last, every, best }).unwrap();
+        assert_eq!(fs::read_dir(run.path()).unwrap().count(), steps(run.path()).len());
+        steps(run.path())
+    };
+    assert_eq!(stay(2, 0, None), [50, 40]);
+    assert_eq!(stay(0, 0, None), [50]);
+    assert_eq!(stay(1, 20, None), [50, 40, 20]);
+    assert_eq!(stay(1, 0, Some(25)), [50, 25]);
+    assert_eq!(stay(2, 30, Some(10)), [50, 40, 30, 10]);
+    assert_eq!(stay(9, 0, Some(11)), [50, 40, 30, 25, 20, 10]);
+}
+
+#[test]
+#[should_panic(expected = "the values are not those of the shapes")]
+fn missing_values_are_a_fault_of_the_program() {
+    let run = tempdir().unwrap();
+    let mut new = NewCheckpoint::create(run.path(), 1).unwrap();
+    let _ = new.tensors("model.safetensors", &specs()).unwrap().finish();
+}

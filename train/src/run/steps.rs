@@ -210,6 +210,10 @@ impl Loop {
             }
             if self.is_due(step, self.config.checkpoint.every) || (best && self.config.checkpoint.keep_best && step > 0)
             {
+                if self.taken.is_some() {
+                    // Of the step before, whose loss is what it waits for.
+                    self.settle(pending.take())?;
+                }
                 self.take(trainer)?;
             }
             if self.is_out_of_patience() {
@@ -329,6 +333,8 @@ impl Loop {
             job.state.guard = self.state.guard.clone();
             self.taken = Some(job);
         } else if loss.is_finite() {
+            // The copies came before this step's loss; the device is at work on the next step.
+            job.snapshot.settle();
             self.saved = Some(step);
             self.saver.save(job);
         } else {
@@ -357,7 +363,8 @@ impl Loop {
         }
         if loss.is_finite() && step > 0 {
             self.take(trainer)?;
-            if let Some(job) = self.taken.take() {
+            if let Some(mut job) = self.taken.take() {
+                job.snapshot.settle();
                 self.saved = Some(step);
                 self.saver.save(job);
             }
