@@ -181,6 +181,9 @@ pub(super) fn find(path: &Path, tell: &mut dyn FnMut(String)) -> Result<Checkpoi
 /// # Errors
 /// There are some, and none is whole.
 pub(super) fn newest(run: &Path, tell: &mut dyn FnMut(String)) -> Result<Option<Checkpoint>, TrainError> {
+    if run.exists() {
+        checkpoint::clean(run)?;
+    }
     let mut broken = 0;
     let found = checkpoint::newest(run, |_, error| {
         broken += 1;

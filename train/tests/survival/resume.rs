@@ -1,0 +1,174 @@
+//! 2N steps are N, a new process, and N: every parameter, every moment, every figure.
+
+use std::{fs, path::Path};
+
+use super::{checkpoint, curve, folder, hearth, state_of, succeeded};
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap().flatten() {
+        match entry.path() {
+            path if path.is_dir() => copy(&path, &to.join(entry.file_name())),
+            path => drop(fs::copy(path, to.join(entry.file_name())).unwrap()),
+        }
+    }
+}
+
+/// Runs 20 steps, and those from 10 on again under each policy, each time in a process of its own.
+fn exact(device: &str) {
+    let folder = folder();
+    let at = |name: &str| folder.path().join(name);
+    succeeded(hearth(folder.path(), &["config.toml", "--device", device, "--out", "whole"]).output().unwrap());
+    for (name, settings) in [
+        ("as it was", &["memory=auto"][..]),
+        ("keep", &["memory=keep"]),
+        ("recompute", &["memory=recompute", "memory.group=2"]),
+        ("offload", &["memory=offload"]),
+        ("host", &["memory=offload", "memory.parameters=host"]),
+    ] {
+        copy(&at("whole"), &at(name));
+        // As the run was after ten steps; what it reported later is of a future that is not to be.
+        fs::remove_dir_all(checkpoint(&at(name), 20)).unwrap();
+        let sets = settings.iter().flat_map(|setting| ["--set", setting]);
+        let arguments: Vec<&str> = ["--resume", name, "--device", device].into_iter().chain(sets).collect();
+        let text = succeeded(hearth(folder.path(), &arguments).output().unwrap());
+        assert!(text.contains("going on from step 10 of"), "{text}");
+        // The host's AdamW may round otherwise than a GPU's; lavapipe's does not.
+        assert!(state_of(&checkpoint(&at(name), 20)) == state_of(&checkpoint(&at("whole"), 20)), "{device}, {name}");
+        assert_eq!(curve(&at(name)), curve(&at("whole")), "{device}, {name}");
+    }
+    assert_eq!(curve(&at("whole")).len(), 25);
+}
+
+#[test]
+fn exact_on_the_cpu() {
+    exact("cpu");
+}
+
+#[test]
+fn exact_on_wgpu() {
+    if hearth_wgsl::testing::wgpu_device().is_some() {
+        exact("wgpu");
+    }
+}
+
+/// Other micro-batches sum in another order: the same global batches, the same curve to rounding.
+#[test]
+fn another_micro_batch_keeps_the_curve() {
+    let folder = folder();
+    let at = |name: &str| folder.path().join(name);
+    succeeded(
+        hearth(folder.path(), &["config.toml", "--device", "cpu", "--out", "whole", "--set", "model.dropout=0"])
+            .output()
+            .unwrap(),
+    );
+    copy(&at("whole"), &at("other"));
+    fs::remove_dir_all(checkpoint(&at("other"), 20)).unwrap();
+    let sets = ["--set", "batch.micro_batch=4", "--set", "batch.accumulation=1"];
+    let arguments = [&["--resume", "other", "--device", "cpu"][..], &sets].concat();
+    let text = succeeded(hearth(folder.path(), &arguments).output().unwrap());
+    assert!(text.contains("batch.micro_batch = 4 from here on, was 2"), "{text}");
+    let [whole, other] = ["whole", "other"].map(|name| super::losses(&at(name)));
+    assert_eq!(whole.len(), 20);
+    for (step, loss) in whole {
+        assert!((loss - other[&step]).abs() < 1e-4, "step {step}: {loss} and {}", other[&step]);
+    }
+}
+
+#[test]
+fn another_run_is_refused_by_the_field() {
+    let folder = folder();
+    let at = |name: &str| folder.path().join(name);
+    let run = |arguments: &[&str]| hearth(folder.path(), arguments).output().unwrap();
+    succeeded(run(&["config.toml", "--device", "cpu", "--out", "run", "--set", "limits.steps=10"]));
+    fs::write(at("other.txt"), "abcdefgh ".repeat(2000)).unwrap();
+    let whole = fs::read_to_string(folder.path().join("config.toml")).unwrap();
+    let text_line = whole.lines().find(|line| line.starts_with("text")).unwrap().to_string();
+    let same_letters = fs::read_to_string(text_line.split('"').nth(1).unwrap()).unwrap();
+    fs::write(at("same-letters.txt"), same_letters.chars().rev().collect::<String>()).unwrap();
+
+    let newest = "run/step-00000010";
+    for (setting, expected) in [
+        ("model.layers=3", "model.layers = 3, but the checkpoint's model has 2"),
+        ("data.text=other.txt", "the tokenizer is not the one of the checkpoint's run"),
+        ("data.text=same-letters.txt", "the tokens are not those of the checkpoint's run"),
+        ("seed=4", "seed = 4, but the checkpoint's run has 3; --fork starts a new run with its weights"),
+        ("data.stride=7", "data.stride = 7, but the checkpoint's run has 0"),
+        ("batch.micro_batch=3", "= 6, but the checkpoint's run has 4 sequences a step"),
+    ] {
+        let output = run(&["--resume", "run", "--device", "cpu", "--set", setting]);
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success() && text.contains(newest) && text.contains(expected), "{setting}: {text}");
+        assert_eq!(text.trim().lines().count(), 1, "{text}");
+    }
+    for (arguments, expected) in [
+        (&["--resume", "nowhere"][..], "nowhere/config.toml: reading the configuration failed"),
+        (&["config.toml", "--resume", "nowhere"], "nowhere/manifest.json: opening the checkpoint's manifest failed"),
+        (&["--resume", "auto"], "--resume auto needs the configuration too"),
+        (&["config.toml", "--fork"], "--resume"),
+        (&["config.toml", "--resume", "auto", "--fork"], "--fork needs the checkpoint"),
+        (&["config.toml", "--resume", "run", "--out", "other"], "a run goes on in its own folder"),
+        (&["config.toml", "--out", "run"], "already holds a run: give another folder with --out"),
+    ] {
+        let output = run(arguments);
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success() && text.contains(expected), "{arguments:?}: {text}");
+    }
+    // What differs and is allowed is said; what was there is still there.
+    let text = succeeded(run(&["--resume", "run", "--device", "cpu", "--set", "limits.steps=12"]));
+    assert!(text.contains("limits.steps = 12 from here on, was 10"), "{text}");
+    let older = run(&["--resume", "run/step-00000010", "--device", "cpu"]);
+    assert!(String::from_utf8_lossy(&older.stderr).contains("the run went on to step 12"), "{older:?}");
+
+    let text = succeeded(run(&[
+        "config.toml",
+        "--resume",
+        newest,
+        "--fork",
+        "--out",
+        "fork",
+        "--set",
+        "seed=4",
+        "--device",
+        "cpu",
+    ]));
+    assert!(text.contains("the first weights are those of run/step-00000010"), "{text}");
+    let first = |run: &str| super::losses(&at(run))[&0];
+    assert!(first("fork") < first("run") - 0.05, "{} and {}", first("fork"), first("run"));
+}
+
+/// A broken newest checkpoint is told and passed over; with none that is whole nothing is started.
+#[test]
+fn auto_takes_the_newest_that_is_whole() {
+    let folder = folder();
+    let run = |steps: &str| {
+        let arguments = ["config.toml", "--resume", "auto", "--out", "run", "--device", "cpu", "--set", steps];
+        hearth(folder.path(), &arguments).output().unwrap()
+    };
+    let anew = succeeded(run("limits.steps=20"));
+    assert!(!anew.contains("going on from"), "{anew}");
+    let state = |step| state_of(&checkpoint(&folder.path().join("run"), step));
+    let (whole, figures) = (state(20), curve(&folder.path().join("run")));
+
+    let flip = |step: u64, name: &str| {
+        let path = checkpoint(&folder.path().join("run"), step).join(name);
+        let mut bytes = fs::read(&path).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 4;
+        fs::write(&path, bytes).unwrap();
+    };
+    flip(20, "optimizer.safetensors");
+    let again = succeeded(run("limits.steps=20"));
+    assert!(again.contains("step-00000020/optimizer.safetensors: was changed since it was written"), "{again}");
+    assert!(again.contains("going on from step 10 of run"), "{again}");
+    assert!(state(20) == whole && curve(&folder.path().join("run")) == figures);
+
+    for step in [10, 15, 20] {
+        if checkpoint(&folder.path().join("run"), step).exists() {
+            flip(step, "manifest.json");
+        }
+    }
+    let nothing = run("limits.steps=20");
+    let text = String::from_utf8_lossy(&nothing.stderr).into_owned();
+    assert!(!nothing.status.success() && text.contains("is whole; remove them to start the run anew"), "{text}");
+}
