@@ -28,7 +28,7 @@ pub struct GuardConfig {
     pub norm_z: f64,
     /// Steps of the window; until there are so many no finite update is left out. Default 128.
     pub window: usize,
-    /// Nats that the mean loss over the window may lie above the lowest such mean until the run ends. Default 2.
+    /// Nats that the median loss over the window may lie above the lowest such median until the run ends. Default 2.
     pub divergence: f64,
     /// Times that a lost device is opened again, and the run goes on from its last checkpoint. Default 3.
     pub device_losses: u64,
@@ -98,7 +98,7 @@ pub struct Guard {
     /// Finite figures, oldest first: those of the window and of two steps more.
     recent: VecDeque<Figures>,
     bad_in_a_row: u64,
-    lowest_mean: Option<f32>,
+    lowest_median: Option<f32>,
 }
 
 /// The host knows a step's figures at the latest when it queues the second step after it.
@@ -176,13 +176,15 @@ impl Guard {
         if config.divergence == 0.0 || self.recent.len() < window {
             return None;
         }
-        let newest = self.recent.iter().rev().take(window);
-        let mean = (newest.map(|it| f64::from(it.loss)).sum::<f64>() / window as f64) as f32;
-        let lowest = self.lowest_mean.unwrap_or(mean).min(mean);
-        self.lowest_mean = Some(lowest);
-        (f64::from(mean) > f64::from(lowest) + config.divergence).then(|| {
+        // Not the mean, which one spike would lift.
+        let mut newest: Vec<f32> = self.recent.iter().rev().take(window).map(|it| it.loss).collect();
+        let (_, median, _) = newest.select_nth_unstable_by(window / 2, f32::total_cmp);
+        let median = *median;
+        let lowest = self.lowest_median.unwrap_or(median).min(median);
+        self.lowest_median = Some(lowest);
+        (f64::from(median) > f64::from(lowest) + config.divergence).then(|| {
             format!(
-                "the mean loss over {window} steps is {mean:.4}, and was {lowest:.4}: more than guard.divergence = {} \
+                "the median loss of {window} steps is {median:.4}, and was {lowest:.4}: more than guard.divergence = {} \
                  above",
                 config.divergence
             )

@@ -81,15 +81,16 @@ fn bad_steps_in_a_row_lead_back() {
 }
 
 #[test]
-fn a_mean_far_above_the_lowest_is_divergence() {
+fn a_median_far_above_the_lowest_is_divergence() {
+    // The upper median of 3, 1, 3, 1 is 3.
     let mut guard = calm();
-    let verdicts: Vec<_> = (6..10).map(|step| guard.observe(&config(), figures(step, 4.5, 3.0), true)).collect();
-    // Means 2, then 2.375 or more: over 4 only with the last.
-    assert_eq!(verdicts[..3], [Verdict::Fine, Verdict::Fine, Verdict::Fine]);
-    let Verdict::Diverged(text) = &verdicts[3] else { panic!("{verdicts:?}") };
+    assert_eq!(guard.observe(&config(), figures(6, 900.0, 3.0), true), Verdict::Fine);
+    assert_eq!(guard.observe(&config(), figures(7, 1.0, 3.0), true), Verdict::Fine);
+    let verdicts: Vec<_> = (8..10).map(|step| guard.observe(&config(), figures(step, 5.5, 3.0), true)).collect();
+    let [Verdict::Diverged(text), Verdict::Diverged(_)] = &verdicts[..] else { panic!("{verdicts:?}") };
     assert_eq!(
         text,
-        "step 9: the mean loss over 4 steps is 4.5000, and was 2.0000: more than guard.divergence = 2 above"
+        "step 8: the median loss of 4 steps is 5.5000, and was 3.0000: more than guard.divergence = 2 above"
     );
 }
 

@@ -73,7 +73,9 @@ impl Step<'_> {
         if wanted.device() == *device {
             return wanted.bool_not();
         }
-        self.elsewhere.get_or_insert_with(|| wanted.to_device(device)).clone().bool_not()
+        // As a number, for what a truth is stored as differs between backends.
+        let moved = || wanted.float().to_device(device).greater_scalar(0.5);
+        self.elsewhere.get_or_insert_with(moved).clone().bool_not()
     }
 
     fn updated<const D: usize>(&mut self, id: ParamId, old: Tensor<D>, gradient: Tensor<D>) -> Tensor<D> {

@@ -30,7 +30,7 @@ pub(super) fn surviving<R>(planned: u64, work: impl FnOnce() -> Result<R, TrainE
     };
     // A device that is lost refuses memory too.
     Err(if is_loss(&text) {
-        TrainError::DeviceLost(first_line(&text))
+        TrainError::DeviceLost(cause_of_loss(&text))
     } else if is_refusal(&text) {
         TrainError::OutOfMemory { bytes: planned, reason: first_sentence(&text) }
     } else {
@@ -71,12 +71,14 @@ fn is_refusal(text: &str) -> bool {
         .any(|words| text.contains(words))
 }
 
-/// The words of wgpu for a device that is gone.
+/// The words of CubeCL 0.11 for a device that wgpu has lost.
 fn is_loss(text: &str) -> bool {
-    let text = text.to_lowercase();
-    ["device is lost", "device lost", "devicelost", "device was lost", "has been destroyed", "is destroyed"]
-        .iter()
-        .any(|words| text.contains(words))
+    text.contains("device is poisoned")
+}
+
+/// wgpu's own words, which CubeCL puts last.
+fn cause_of_loss(text: &str) -> String {
+    first_line(text.rsplit("Caused by:").next().unwrap_or(text).trim())
 }
 
 fn first_sentence(text: &str) -> String {
@@ -85,5 +87,25 @@ fn first_sentence(text: &str) -> String {
 }
 
 fn first_line(text: &str) -> String {
-    text.lines().next().unwrap_or_default().chars().take(160).collect()
+    let line = text.lines().next().unwrap_or_default().trim_end_matches([':', ' ']);
+    line.chars().take(160).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As they were printed on lavapipe.
+    #[test]
+    fn the_devices_words_are_understood() {
+        let error = |text: &str| surviving(5 << 20, || Err::<(), _>(TrainError::Device(text.into()))).unwrap_err();
+        let lost = "the device failed: The device is poisoned\nCaused by:\n  The device is poisoned\nCaused by:\n  \
+                    Destroyed: \nBacktrace:\nNo backtrace available";
+        assert!(matches!(error(lost), TrainError::DeviceLost(reason) if reason == "Destroyed"));
+        let refused = error("the device failed: can't allocate buffer of size: 77000000\nBacktrace:").to_string();
+        assert!(refused.ends_with("about 5 MiB: can't allocate buffer of size: 77000000"), "{refused}");
+        assert!(matches!(error("something else"), TrainError::Device(_)));
+        let panicked = surviving::<()>(0, || panic!("index out of bounds")).unwrap_err().to_string();
+        assert!(panicked.starts_with("this should not have happened") && panicked.ends_with("index out of bounds"));
+    }
 }

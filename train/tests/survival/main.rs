@@ -42,6 +42,7 @@ batches = 2
 [checkpoint]
 every = 10
 keep_every = 1
+keep_best = false
 [guard]
 window = 4
 "#;
