@@ -32,7 +32,13 @@ pub enum TrainError {
         /// The folder.
         path: PathBuf,
     },
-    /// The device refused memory in the first steps.
+    /// Another process trains in the folder.
+    #[error("{}: another process trains in this folder: wait for it, or give another folder with --out", path.display())]
+    RunBusy {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The device refused memory for a step.
     #[error("the device refused memory for a step that takes about {} MiB: {reason}", bytes >> 20)]
     OutOfMemory {
         /// What the plan predicted.

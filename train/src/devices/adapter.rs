@@ -115,6 +115,7 @@ impl Adapter {
             memory: self.memory(),
             apart: true,
             tensor: Some(limits.max_buffer_size.min(limits.max_storage_buffer_binding_size)),
+            watched: self.info.device_type != DeviceType::Cpu,
         };
         let handle = Some(device.clone());
         let setup =

@@ -46,8 +46,13 @@ pub fn choose(config: &TrainConfig, limits: &Limits, rates: &Rates) -> Result<Ch
     let fits = |plan: &Plan| budget.is_none_or(|budget| plan.peak_bytes() <= budget);
     let plan = match config.memory.policy(model.layers).map_err(refuse)? {
         None => {
-            let fastest = frontier.iter().rev().find(|plan| fits(plan));
-            fastest.cloned().ok_or_else(|| refuse(nothing_fits(config, limits, budget, frontier.first())))?
+            // Where no plan is short enough for a watchdog the smallest that fits comes nearest.
+            let fitting: Vec<&Plan> = frontier.iter().filter(|plan| fits(plan)).collect();
+            let borne = |plan: &&&Plan| limits.bears(model, time, &plan.cut, rates);
+            let fastest = fitting.iter().rev().find(borne).or(fitting.first());
+            fastest
+                .map(|plan| Plan::clone(plan))
+                .ok_or_else(|| refuse(nothing_fits(config, limits, budget, frontier.first())))?
         }
         Some(policy) => {
             let set = plan(model, time, set_cut(config, policy), rates);

@@ -2,7 +2,7 @@
 
 use hearth_model::{ParameterCount, Positions, TransformerConfig};
 
-use super::Cut;
+use super::{Cut, Rates};
 
 /// A device's limits, in bytes where nothing else is said.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,9 +13,19 @@ pub struct Limits {
     pub apart: bool,
     /// Largest tensor: the smaller of the largest buffer and the largest binding. `None` on the CPU.
     pub tensor: Option<u64>,
+    /// Whether a driver may reset the device when one kernel takes too long, as Windows does after two seconds.
+    pub watched: bool,
 }
 
+/// What a kernel of a watched device may be predicted to take: a quarter of what Windows bears.
+const LONGEST_KERNEL_SECONDS: f64 = 0.5;
+
 impl Limits {
+    /// Whether the longest kernel of a step that is cut this way ends before a watchdog looks up.
+    pub fn bears(&self, model: &TransformerConfig, time: usize, cut: &Cut, rates: &Rates) -> bool {
+        !self.watched || longest_kernel(model, time, cut) / rates.flops <= LONGEST_KERNEL_SECONDS
+    }
+
     /// The largest tensor of a step that is cut this way, with its name.
     pub fn largest_tensor(model: &TransformerConfig, time: usize, cut: &Cut) -> (&'static str, u64) {
         let positions = cut.micro_batch * time;
@@ -41,4 +51,15 @@ impl Limits {
         let largest = sizes.into_iter().max_by_key(|(_, elements)| *elements).expect("the list is not empty");
         (largest.0, (largest.1 * size_of::<f32>()) as u64)
     }
+}
+
+/// Floating-point operations of the largest matrix product of a step, which is one dispatch.
+fn longest_kernel(model: &TransformerConfig, time: usize, cut: &Cut) -> f64 {
+    let positions = cut.micro_batch * time;
+    let products = [
+        positions * model.width * model.ffn_width(),
+        cut.micro_batch * model.heads * time * time * model.head_width(),
+        cut.logits_chunk.min(positions) * model.width * model.vocab_shards()[0],
+    ];
+    2.0 * products.into_iter().max().unwrap_or(0) as f64
 }

@@ -4,7 +4,7 @@ use crate::{
     walk::{Activations, Policy},
 };
 
-const UNLIMITED: Limits = Limits { memory: None, apart: true, tensor: None };
+const UNLIMITED: Limits = Limits { memory: None, apart: true, tensor: None, watched: false };
 
 /// GPT-2 124M, a batch of 8 times 2 windows of 256 tokens.
 fn config(settings: &[&str]) -> TrainConfig {
@@ -89,4 +89,16 @@ fn a_policy_that_is_set_is_taken_or_refused() {
     assert_eq!(choice.plan.cut.policy.segments.len(), 4);
     let error = chosen(&["memory=keep", "memory.budget_mib=2500"], &UNLIMITED).unwrap_err();
     assert!(error.contains("the policy that is set takes") && error.contains("memory.policy = \"auto\""), "{error}");
+}
+
+#[test]
+fn a_watched_device_gets_no_kernel_that_takes_too_long() {
+    // A slow integrated GPU: eight sequences' feed-forward product is 9.7 GFLOP, 1 s; one's is 0.12 s.
+    let rates = Rates { flops: 1e10, ..Rates::default() };
+    let choice = |watched: bool| choose(&config(&[]), &Limits { watched, ..UNLIMITED }, &rates).unwrap();
+    assert_eq!(choice(false).plan.cut.micro_batch, 8);
+    let cut = choice(true).plan.cut;
+    assert!(cut.micro_batch < 8 && cut.micro_batch * cut.accumulation == 16, "{cut}");
+    let fast = choose(&config(&[]), &Limits { watched: true, ..UNLIMITED }, &Rates::default()).unwrap();
+    assert_eq!(fast.plan.cut.micro_batch, 8);
 }

@@ -126,6 +126,14 @@ fn draw_curves<'a>(area: &Area<'a>, title: &str, axes: [Range<f64>; 2], curves: 
             chart.draw_series(line)?.label(name).legend(sample);
         }
     }
+    if let Some((step, loss)) = best_before_the_end(validation) {
+        let dot = |at| Circle::new(at, 6, VALIDATION.stroke_width(2));
+        let name = format!("lowest, {loss:.3} at step {step:.0}: later steps overfit");
+        chart
+            .draw_series([dot((step, loss))])?
+            .label(name)
+            .legend(move |(x, y)| EmptyElement::at((x, y)) + Circle::new((12, 0), 6, VALIDATION.stroke_width(2)));
+    }
     chart
         .configure_series_labels()
         .position(SeriesLabelPosition::UpperRight)
@@ -135,6 +143,13 @@ fn draw_curves<'a>(area: &Area<'a>, title: &str, axes: [Range<f64>; 2], curves: 
         .border_style(GRID)
         .label_font(font(17))
         .draw()
+}
+
+/// The lowest point, if the curve has risen since by more than it wavers: by a hundredth of what it fell.
+fn best_before_the_end(curve: &Curve) -> Option<(f64, f64)> {
+    let (first, last) = (curve.first()?, curve.last()?);
+    let best = curve.iter().min_by(|a, b| a.1.total_cmp(&b.1))?;
+    (last.1 - best.1 > 0.01 * (first.1 - best.1)).then_some(*best)
 }
 
 #[cfg(test)]
@@ -175,6 +190,14 @@ mod tests {
         let svg = drawn(&losses(&[4.0, 3.0, f64::NAN, 2.5], &[3.5, 2.75]));
         assert!(svg.contains(">\ntrain\n") && svg.contains(">\nvalidation\n"));
         assert_eq!(svg.matches("<circle").count(), 2);
+    }
+
+    #[test]
+    fn overfitting_is_seen() {
+        let falling = drawn(&losses(&[], &[4.0, 3.0, 2.0, 2.005]));
+        assert!(!falling.contains("lowest"));
+        let svg = drawn(&losses(&[3.9, 2.9, 1.9, 0.9], &[4.0, 3.0, 2.5, 2.75]));
+        assert!(svg.contains(">\nlowest, 2.500 at step 3: later steps overfit\n"), "{svg}");
     }
 
     #[test]

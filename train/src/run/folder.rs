@@ -1,7 +1,7 @@
 //! What a run leaves behind, and how it is read again.
 
 use std::{
-    fs,
+    fs::{self, File, TryLockError},
     path::{Path, PathBuf},
 };
 
@@ -14,6 +14,8 @@ use crate::{TrainConfig, TrainError};
 const CONFIG: &str = "config.toml";
 const TOKENIZER: &str = "tokenizer.json";
 const MODEL: &str = "model.safetensors";
+/// Held by the process that trains.
+const LOCK: &str = ".lock";
 
 /// The folder of a run.
 #[derive(Clone, Debug)]
@@ -57,6 +59,20 @@ impl RunFolder {
     /// The folder of a run that was made earlier.
     pub fn existing(path: PathBuf) -> Self {
         Self { path }
+    }
+
+    /// Makes sure that no other process trains here for as long as the file that is returned is open.
+    ///
+    /// # Errors
+    /// One does, or the folder cannot be written.
+    pub(super) fn claim(&self) -> Result<File, TrainError> {
+        let path = self.path.join(LOCK);
+        let file = File::create(&path).map_err(|source| io("claiming the run's folder", &path, source))?;
+        match file.try_lock() {
+            Ok(()) => Ok(file),
+            Err(TryLockError::WouldBlock) => Err(TrainError::RunBusy { path: self.path.clone() }),
+            Err(TryLockError::Error(source)) => Err(io("claiming the run's folder", &path, source)),
+        }
     }
 
     /// Where it is.

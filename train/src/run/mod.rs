@@ -113,6 +113,8 @@ impl Run {
         let mut notes = Vec::new();
         let (folder, origin) = begin.open(folder, &config, &identity, &mut notes)?;
 
+        let _claim = folder.claim()?;
+        checkpoint::clean(folder.path())?;
         folder.write_config(&config)?;
         folder.write_tokenizer(&tokenizer)?;
         let total_steps = config.total_steps();

@@ -52,21 +52,15 @@ impl Start {
                 None => return Ok((RunFolder::renew(folder)?, Origin::Seed)),
                 Some(checkpoint) => checkpoint,
             },
-            Self::Resume(path) => find(&path, &mut |text| notes.push(text))?,
+            Self::Resume(path) => {
+                let checkpoint = find(&path, &mut |text| notes.push(text))?;
+                if is_checkpoint(&path) {
+                    is_newest(&checkpoint)?;
+                }
+                checkpoint
+            }
         };
         let run = checkpoint.path().parent().unwrap_or(Path::new(".")).to_path_buf();
-        if let Some((step, newer)) = checkpoint::list(&run)?.into_iter().find(|(step, _)| *step > checkpoint.step())
-            && !notes.iter().any(|note| note.contains(&newer.display().to_string()))
-        {
-            return Err(TrainError::Resume {
-                path: checkpoint.path().into(),
-                reason: format!(
-                    "the run went on to step {step}; resume that, or remove {}, or start a new run from this one with \
-                     --fork",
-                    newer.display()
-                ),
-            });
-        }
         notes.extend(same_run(&checkpoint, config, identity)?);
         notes.push(format!("going on from step {} of {}", checkpoint.step(), run.display()));
         Ok((RunFolder::existing(run), Origin::open(checkpoint, config)?))
@@ -164,16 +158,36 @@ impl Cut {
     }
 }
 
+/// Whether `path` means a checkpoint, not the folder of a run.
+fn is_checkpoint(path: &Path) -> bool {
+    path.join("manifest.json").exists() || !path.join("config.toml").exists()
+}
+
 /// The checkpoint that `path` means: itself, or the newest whole one in a run's folder. Broken ones that are passed over
 /// are told to `tell`.
-pub(super) fn find(path: &Path, tell: &mut dyn FnMut(String)) -> Result<Checkpoint, TrainError> {
-    if path.join("manifest.json").exists() || !path.join("config.toml").exists() {
+fn find(path: &Path, tell: &mut dyn FnMut(String)) -> Result<Checkpoint, TrainError> {
+    if is_checkpoint(path) {
         return Ok(Checkpoint::open(path)?);
     }
     newest(path, tell)?.ok_or_else(|| TrainError::Resume {
         path: path.into(),
-        reason: "it holds no whole checkpoint; start the run anew without --resume".into(),
+        reason: "it holds no checkpoint; start the run anew without --resume".into(),
     })
+}
+
+/// Going on from an earlier checkpoint would leave later ones that are of another future.
+fn is_newest(checkpoint: &Checkpoint) -> Result<(), TrainError> {
+    let run = checkpoint.path().parent().unwrap_or(Path::new("."));
+    match checkpoint::list(run)?.first() {
+        Some((step, newer)) if *step > checkpoint.step() => Err(TrainError::Resume {
+            path: checkpoint.path().into(),
+            reason: format!(
+                "the run went on to step {step}; resume that, or remove {}, or start a new run from this one with --fork",
+                newer.display()
+            ),
+        }),
+        _ => Ok(()),
+    }
 }
 
 /// The newest whole checkpoint of a run.
@@ -181,9 +195,6 @@ pub(super) fn find(path: &Path, tell: &mut dyn FnMut(String)) -> Result<Checkpoi
 /// # Errors
 /// There are some, and none is whole.
 pub(super) fn newest(run: &Path, tell: &mut dyn FnMut(String)) -> Result<Option<Checkpoint>, TrainError> {
-    if run.exists() {
-        checkpoint::clean(run)?;
-    }
     let mut broken = 0;
     let found = checkpoint::newest(run, |_, error| {
         broken += 1;

@@ -115,7 +115,10 @@ impl Loop {
         stop: &AtomicBool,
     ) -> Result<(End, f64), TrainError> {
         self.start = Instant::now();
-        (self.taken, self.evaluated) = (None, None);
+        self.taken = None;
+        // One that was killed at its end has reported the last evaluation already.
+        let here = self.report.events().iter().rev().find(|event| event.step == self.state.step);
+        self.evaluated = here.and_then(|event| Some((event.step, event.val_loss?)));
         self.begun_at = matches!(origin, Origin::Checkpoint(..)).then_some(self.state.step);
         self.saved = self.begun_at;
         let total = self.config.total_steps();
