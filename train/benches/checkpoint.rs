@@ -1,7 +1,7 @@
 //! What a checkpoint costs: time that the device is held, time until it stands, memory, and what is left of that when one
 //! is made every 50 steps.
 //!
-//! `cargo bench --workspace --bench checkpoint -- [--device cpu|wgpu] [--model gpt2|tiny] [--steps 6] [--folder FOLDER]`
+//! `cargo bench --workspace --bench checkpoint -- [--device cpu|wgpu] [--model gpt2|tiny] [--steps 12] [--folder FOLDER]`
 //! prints a table. The same steps are taken without and with a checkpoint, in turns.
 
 use std::{
@@ -37,8 +37,8 @@ struct Arguments {
     device: DeviceChoice,
     #[arg(long, default_value = "gpt2")]
     model: String,
-    /// Steps with a checkpoint in their midst, and as many without, twice.
-    #[arg(long, default_value_t = 6)]
+    /// Steps with a checkpoint in their midst, enough for it to be written meanwhile; and as many without, twice.
+    #[arg(long, default_value_t = 12)]
     steps: u64,
     /// Where the checkpoints go.
     #[arg(long)]
@@ -178,6 +178,7 @@ fn run(
     }
     let seconds = start.elapsed().as_secs_f64();
     if let Some(writing) = writing {
+        anyhow::ensure!(writing.is_finished(), "the checkpoint was not written in {steps} steps: give more --steps");
         let (total, path) = writing.join().expect("writing does not panic")?;
         cost.total = total;
         cost.bytes = fs::read_dir(path)?.flatten().filter_map(|file| Some(file.metadata().ok()?.len())).sum();

@@ -4,12 +4,14 @@
 //!
 //! - [`walk`]: segments forward and back under a memory policy, gradients into a sink. [`optim`]: AdamW, schedules,
 //!   clipping. [`readback`]: tensors to the host without making the device wait.
+//! - [`guard`]: which updates are left out, and when a run goes back or ends.
 //! - [`step`]: micro-batches, accumulation, clipping, update. It waits for the device only for what a policy keeps in
 //!   host memory.
 //! - [`plan`]: what a step takes in memory and time, and the policy that fits.
-//! - [`devices`], [`report`], [`run`], [`certify`]: the native edge, where files, threads and a terminal are.
+//! - [`checkpoint`], [`devices`], [`report`], [`run`], [`certify`]: the native edge, where files, threads and a terminal
+//!   are.
 //!
-//! `walk`, `optim`, `step` and `plan` compile for the web; the rest needs an operating system.
+//! `walk`, `optim`, `guard`, `step` and `plan` compile for the web; the rest needs an operating system.
 
 pub mod config;
 pub mod error;

@@ -26,7 +26,14 @@ pub struct Snapshot {
 /// A tensor that is one in a file; a matrix over the vocabulary may have come in several.
 struct Copy {
     spec: TensorSpec,
-    parts: Vec<Readback>,
+    parts: Vec<Part>,
+}
+
+enum Part {
+    OnDevice(Readback),
+    /// In host memory already. Held as it is: the next update makes new tensors, and this one is then no one else's, so
+    /// that its values are taken without a copy.
+    OnHost(Box<dyn FnOnce() -> TensorData + Send>),
 }
 
 impl Snapshot {
@@ -43,7 +50,11 @@ impl Snapshot {
     /// Waits for the copies and moves them, one by one, into memory of their own. The thread that took them must do it:
     /// what the device mapped for them may not be given back while that thread submits other work.
     pub fn settle(&mut self) {
-        self.parameters.iter_mut().chain(&mut self.moments).flat_map(|copy| &mut copy.parts).for_each(Readback::settle);
+        for part in self.parameters.iter_mut().chain(&mut self.moments).flat_map(|copy| &mut copy.parts) {
+            if let Part::OnDevice(copy) = part {
+                copy.settle();
+            }
+        }
     }
 
     /// Writes both files, and lets go of each tensor when it is written; after [`Snapshot::settle`].
@@ -55,8 +66,11 @@ impl Snapshot {
             let specs: Vec<TensorSpec> = copies.iter().map(|copy| copy.spec.clone()).collect();
             let mut file = new.tensors(name, &specs)?;
             for part in copies.into_iter().flat_map(|copy| copy.parts) {
-                let data = part.wait().map_err(TrainError::of_device)?;
-                file.write(&data.bytes()[..])?;
+                let data = match part {
+                    Part::OnDevice(copy) => copy.wait().map_err(TrainError::of_device)?,
+                    Part::OnHost(take) => take(),
+                };
+                file.write(data.bytes())?;
             }
             file.finish()?;
         }
@@ -108,7 +122,10 @@ struct Take<'a> {
 
 fn push<const D: usize>(copies: &mut Vec<Copy>, name: String, tensor: Tensor<D>) {
     let shape = tensor.dims();
-    let part = Readback::new(tensor);
+    let part = match tensor.device() == Device::flex() {
+        true => Part::OnHost(Box::new(move || tensor.into_data())),
+        false => Part::OnDevice(Readback::new(tensor)),
+    };
     match copies.iter_mut().find(|copy| copy.spec.name == name) {
         Some(matrix) => {
             matrix.spec.shape[0] += shape[0];

@@ -15,11 +15,8 @@ use burn::{
     tensor::{Bytes, Device},
 };
 use cubecl::{CubeTuneId, environment, tune::PersistentCacheValue};
-use cubecl_environment::persistence::{Access, Database, Origin};
+use cubecl_environment::persistence::{Access, Database, Namespace, Origin};
 use serde::{Deserialize, Serialize};
-
-/// Where CubeCL keeps what autotune found.
-const AUTOTUNE: &str = "autotune/0.11.3";
 
 /// The choices for one device: by operation, and there by shape.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -120,7 +117,7 @@ impl PinnedKernels {
         let DispatchDevice::Cube(cube) = device.as_dispatch() else { return None };
         let tune_id = CubeTuneId::new(&cube.client(), cube);
         let pinned = Self {
-            device: format!("{AUTOTUNE}/{tune_id}"),
+            device: Namespace::scoped("autotune", tune_id.to_string()).as_str().into(),
             shared: format!("hearth/{adapter}"),
             shared_path: environment::path(),
             path,

@@ -64,18 +64,16 @@ struct Step<'a> {
     /// `1 - beta^t` for both moments.
     corrections: [f64; 2],
     /// [`Update::wanted`] where the parameters are that live elsewhere.
-    elsewhere: Option<Tensor<1, Bool>>,
+    elsewhere: Option<Tensor<1>>,
 }
 
 impl Step<'_> {
-    fn unwanted(&mut self, device: &Device) -> Tensor<1, Bool> {
-        let wanted = self.update.wanted.clone();
+    fn wanted(&mut self, device: &Device) -> Tensor<1> {
+        let wanted = self.update.wanted.clone().float();
         if wanted.device() == *device {
-            return wanted.bool_not();
+            return wanted;
         }
-        // As a number, for what a truth is stored as differs between backends.
-        let moved = || wanted.float().to_device(device).greater_scalar(0.5);
-        self.elsewhere.get_or_insert_with(moved).clone().bool_not()
+        self.elsewhere.get_or_insert_with(|| wanted.to_device(device)).clone()
     }
 
     fn updated<const D: usize>(&mut self, id: ParamId, old: Tensor<D>, gradient: Tensor<D>) -> Tensor<D> {
@@ -83,26 +81,24 @@ impl Step<'_> {
         let [correction1, correction2] = self.corrections;
         let rate = self.update.learning_rate;
         let decay = if D == 1 { 0.0 } else { weight_decay };
-        let (first, second) = (self.adamw.first.remove::<D>(id), self.adamw.second.remove::<D>(id));
-        let next = |moment: &Option<Tensor<D>>, beta: f64, value: Tensor<D>| {
+        // 1 or 0; what is multiplied by 0 below is finite, so that old values come out as they went in.
+        let wanted = self.wanted(&old.device()).unsqueeze::<D>();
+        let gradient = gradient.mask_fill(wanted.clone().lower_scalar(0.5), 0.0);
+        let share = |of: f64| wanted.clone().mul_scalar(of);
+        let kept = |but: f64| share(-but).add_scalar(1.0);
+        let next = |moment: Option<Tensor<D>>, beta: f64, value: Tensor<D>| {
             let value = value.mul_scalar(1.0 - beta);
-            moment.as_ref().map_or(value.clone(), |moment| moment.clone().mul_scalar(beta).add(value))
+            match moment {
+                Some(moment) => moment * kept(1.0 - beta) + value,
+                None => value,
+            }
         };
-        let new_first = next(&first, beta1, gradient.clone());
-        let new_second = next(&second, beta2, gradient.square());
-        let direction = new_first
-            .clone()
-            .div_scalar(correction1)
-            .div(new_second.clone().div_scalar(correction2).sqrt().add_scalar(eps));
-        let new = old.clone().mul_scalar(1.0 - rate * decay) - direction.mul_scalar(rate);
-
-        let unwanted = self.unwanted(&old.device()).unsqueeze::<D>().expand(old.shape());
-        let keep = |old: Option<Tensor<D>>, new: Tensor<D>| match old {
-            Some(old) => new.mask_where(unwanted.clone(), old),
-            None => new.mask_fill(unwanted.clone(), 0.0),
-        };
-        self.adamw.set_moments(id, [keep(first, new_first), keep(second, new_second)]);
-        keep(Some(old), new)
+        let first = next(self.adamw.first.remove(id), beta1, gradient.clone());
+        let second = next(self.adamw.second.remove(id), beta2, gradient.square());
+        let size = second.clone().div_scalar(correction2).sqrt().add_scalar(eps);
+        let direction = first.clone().div_scalar(correction1).div(size);
+        self.adamw.set_moments(id, [first, second]);
+        old * kept(rate * decay) - direction * share(rate)
     }
 }
 

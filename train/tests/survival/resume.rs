@@ -1,6 +1,6 @@
 //! 2N steps are N, a new process, and N: every parameter, every moment, every figure.
 
-use std::{fs, path::Path};
+use std::{collections::BTreeMap, fs, path::Path};
 
 use super::{checkpoint, curve, folder, hearth, state_of, succeeded};
 
@@ -38,8 +38,23 @@ fn exact(device: &str, policies: &[Policy]) {
         // The host's AdamW may round otherwise than a GPU's; lavapipe's does not.
         assert!(state_of(&checkpoint(&at(name), 20)) == state_of(&checkpoint(&at("whole"), 20)), "{device}, {name}");
         assert_eq!(curve(&at(name)), curve(&at("whole")), "{device}, {name}");
+        if device == "wgpu" {
+            // All that the first process chose, and nothing else for the same work.
+            let [before, after] = [checkpoint(&at("whole"), 20), checkpoint(&at(name), 20)].map(|path| kernels(&path));
+            assert!(!before.is_empty() && before.iter().all(|(key, kernel)| after.get(key) == Some(kernel)), "{name}");
+        }
     }
     assert_eq!(curve(&at("whole")).len(), 25);
+}
+
+/// The kernel for each operation and shape.
+fn kernels(checkpoint: &Path) -> BTreeMap<(String, String), String> {
+    let json = fs::read(checkpoint.join("kernels.json")).unwrap();
+    let operations: BTreeMap<String, BTreeMap<String, serde_json::Value>> = serde_json::from_slice(&json).unwrap();
+    let of = |(operation, shapes): (String, BTreeMap<String, serde_json::Value>)| {
+        shapes.into_iter().map(move |(shape, choice)| ((operation.clone(), shape), choice["index"].to_string()))
+    };
+    operations.into_iter().flat_map(of).collect()
 }
 
 #[test]
