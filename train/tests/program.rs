@@ -185,7 +185,13 @@ fn each_mistake_gets_one_sentence() {
         hearth(&["train", "configs/run.toml", "--device", "cpu", "--set", "data.text=text.txt"], folder.path());
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert!(train(&["--set", "data.text=absent.txt"]).contains("absent.txt"));
-    assert!(train(&["--set", "optimizer.learning_rate=1e30"]).starts_with("the loss became"));
+    let diverged = train(&["--set", "optimizer.learning_rate=1e30"]);
+    assert!(
+        diverged.contains("the last of 3 in a row; there is no checkpoint to go back to: the run has diverged"),
+        "{diverged}"
+    );
+    assert!(train(&["--set", "checkpoint.keep_last=0"]).contains("checkpoint.keep_last = 0: must be from 1"));
+    assert!(train(&["--set", "guard.loss_z=-1"]).contains("guard.loss_z = -1: must be 0 or more"));
     fs::write(folder.path().join("file"), "").unwrap();
     assert!(train(&["--out", "file/run"]).starts_with("file/run: making the run's folder failed"));
     assert!(refused(&["train", "absent.toml"], folder.path()).starts_with("absent.toml: reading the configuration"));
