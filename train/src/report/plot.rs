@@ -126,7 +126,8 @@ fn draw_curves<'a>(area: &Area<'a>, title: &str, axes: [Range<f64>; 2], curves: 
             chart.draw_series(line)?.label(name).legend(sample);
         }
     }
-    if let Some((step, loss)) = best_before_the_end(validation) {
+    let best = best_before_the_end(validation);
+    if let Some((step, loss)) = best {
         let dot = |at| Circle::new(at, 6, VALIDATION.stroke_width(2));
         let name = format!("lowest, {loss:.3} at step {step:.0}: later steps overfit");
         chart
@@ -136,7 +137,8 @@ fn draw_curves<'a>(area: &Area<'a>, title: &str, axes: [Range<f64>; 2], curves: 
     }
     chart
         .configure_series_labels()
-        .position(SeriesLabelPosition::UpperRight)
+        // A curve that rises ends where the legend is otherwise.
+        .position(if best.is_some() { SeriesLabelPosition::UpperMiddle } else { SeriesLabelPosition::UpperRight })
         .legend_area_size(32)
         .margin(12)
         .background_style(WHITE)
