@@ -68,19 +68,23 @@ pub fn newest(
     Ok(None)
 }
 
-/// Removes the checkpoints that need not stay.
+/// Removes the checkpoints up to that of the step `written` that need not stay.
+///
+/// Later ones are not counted and not touched: a run that passed over broken ones and went on from an earlier one must
+/// not lose its own for their sake.
 ///
 /// # Errors
 /// One cannot be removed.
-pub fn retain(run: &Path, retention: &Retention) -> Result<(), CheckpointError> {
-    for (at, (step, path)) in list(run)?.into_iter().enumerate() {
+pub fn retain(run: &Path, written: u64, retention: &Retention) -> Result<(), CheckpointError> {
+    let own = list(run)?.into_iter().filter(|(step, _)| *step <= written);
+    for (at, (step, path)) in own.enumerate() {
         let stays = at < retention.last.max(1)
             || (retention.every > 0 && step.is_multiple_of(retention.every))
             || retention.best == Some(step);
         if !stays {
             // Under another name first: half a checkpoint never has a good one.
             let old = run.join(name(step) + OLD);
-            let gone = fs::rename(&path, &old).and_then(|()| fs::remove_dir_all(&old));
+            let gone = remove(&old).and_then(|()| fs::rename(&path, &old)).and_then(|()| remove(&old));
             gone.map_err(CheckpointError::io("removing an old checkpoint", &path))?;
         }
     }
@@ -107,6 +111,14 @@ pub fn clean(run: &Path) -> Result<(), CheckpointError> {
         }
     }
     synchronise(run).map_err(CheckpointError::io("cleaning up", run))
+}
+
+/// Removes a folder that may not be there.
+pub(super) fn remove(folder: &Path) -> std::io::Result<()> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
 }
 
 fn folders(run: &Path) -> Result<Vec<PathBuf>, CheckpointError> {

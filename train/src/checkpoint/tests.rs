@@ -175,7 +175,7 @@ fn what_should_stay_stays() {
     let all = [10, 20, 25, 30, 40, 50];
     let stay = |last, every, best| {
         let (run, _) = run_of(&all);
-        retain(run.path(), &Retention { last, every, best }).unwrap();
+        retain(run.path(), 50, &Retention { last, every, best }).unwrap();
         assert_eq!(fs::read_dir(run.path()).unwrap().count(), steps(run.path()).len());
         steps(run.path())
     };
@@ -185,6 +185,33 @@ fn what_should_stay_stays() {
     assert_eq!(stay(1, 0, Some(25)), [50, 25]);
     assert_eq!(stay(2, 30, Some(10)), [50, 40, 30, 10]);
     assert_eq!(stay(9, 0, Some(11)), [50, 40, 30, 25, 20, 10]);
+}
+
+/// A run that passed over a broken one keeps what it writes from there on.
+#[test]
+fn broken_ones_do_not_crowd_out_the_runs_own() {
+    let (run, paths) = run_of(&[10, 20, 30]);
+    for path in &paths[1..] {
+        fs::write(path.join("state.json"), "other").unwrap();
+    }
+    write(run.path(), 15).unwrap();
+    retain(run.path(), 15, &Retention { last: 1, every: 0, best: None }).unwrap();
+    assert_eq!(steps(run.path()), [30, 20, 15]);
+    assert_eq!(newest(run.path(), |_, _| ()).unwrap().unwrap().step(), 15);
+}
+
+#[test]
+fn what_an_earlier_replacement_left_is_in_no_ones_way() {
+    let (run, _) = run_of(&[7, 8]);
+    for step in [7, 8] {
+        let left = run.path().join(format!("step-{step:08}.old"));
+        fs::create_dir(&left).unwrap();
+        fs::write(left.join("x"), "").unwrap();
+    }
+    write(run.path(), 8).unwrap();
+    retain(run.path(), 8, &Retention { last: 1, every: 0, best: None }).unwrap();
+    assert_eq!(steps(run.path()), [8]);
+    assert_eq!(fs::read_dir(run.path()).unwrap().count(), 1);
 }
 
 #[test]

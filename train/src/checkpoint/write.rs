@@ -73,14 +73,20 @@ impl NewCheckpoint {
         let old = self.run.join(shelf::name(self.step) + OLD);
         let io = |action| CheckpointError::io(action, &path);
         synchronise(&self.part).map_err(io("bringing the checkpoint to the disk"))?;
-        if path.exists() {
+        shelf::remove(&old).map_err(io("removing what an earlier replacement left"))?;
+        let replaces = path.exists();
+        if replaces {
             fs::rename(&path, &old).map_err(io("replacing the checkpoint"))?;
         }
-        fs::rename(&self.part, &path).map_err(io("naming the checkpoint"))?;
-        synchronise(&self.run).map_err(io("bringing the checkpoint to the disk"))?;
-        if old.exists() {
-            fs::remove_dir_all(&old).map_err(io("removing the one that was replaced"))?;
+        if let Err(error) = fs::rename(&self.part, &path) {
+            if replaces {
+                // What was there comes back; that it could not be replaced is being reported.
+                let _ = fs::rename(&old, &path);
+            }
+            return Err(io("naming the checkpoint")(error));
         }
+        synchronise(&self.run).map_err(io("bringing the checkpoint to the disk"))?;
+        shelf::remove(&old).map_err(io("removing the one that was replaced"))?;
         Ok(path)
     }
 

@@ -143,7 +143,7 @@ impl Writer {
             data: identity.data.clone(),
         })?;
         let best = state.best.filter(|_| settings.keep_best).map(|best| best.step);
-        retain(folder, &Retention { last: settings.keep_last, every: settings.keep_every, best })?;
+        retain(folder, state.step, &Retention { last: settings.keep_last, every: settings.keep_every, best })?;
         Ok(path)
     }
 }
