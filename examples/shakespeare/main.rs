@@ -50,6 +50,7 @@ pub struct Arguments {
 
 #[allow(dead_code)] // test.rs includes this file for `train`
 fn main() -> ExitCode {
+    hearth_train::devices::keep_freed_host_memory();
     env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("error")).init();
     match train(Arguments::parse()) {
         Ok(summary) => {

@@ -27,7 +27,7 @@ pub enum TrainError {
         source: std::io::Error,
     },
     /// A folder already holds a run.
-    #[error("{} already holds a run: give another folder with --out, or remove it", path.display())]
+    #[error("{} already holds a run: go on with it by --resume auto, or give another folder with --out", path.display())]
     RunExists {
         /// The folder.
         path: PathBuf,

@@ -2,10 +2,10 @@
 
 use std::{
     alloc::{GlobalAlloc, Layout, System},
+    cell::Cell,
     collections::BTreeMap,
     fs,
     path::Path,
-    sync::atomic::{AtomicUsize, Ordering},
 };
 
 use hearth_train::{
@@ -14,28 +14,37 @@ use hearth_train::{
     run::RunState,
 };
 
-/// The system's allocator, with a look at the largest piece that was asked for.
-struct Watching;
+/// The system's allocator, which counts what each thread holds.
+struct Counting;
 
-static LARGEST: AtomicUsize = AtomicUsize::new(0);
+thread_local! {
+    static HELD: Cell<isize> = const { Cell::new(0) };
+    static MOST: Cell<isize> = const { Cell::new(0) };
+}
 
 // SAFETY: everything is the system allocator's own.
-unsafe impl GlobalAlloc for Watching {
+unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        LARGEST.fetch_max(layout.size(), Ordering::Relaxed);
+        let held = HELD.get() + layout.size() as isize;
+        HELD.set(held);
+        MOST.set(MOST.get().max(held));
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        HELD.set(HELD.get() - layout.size() as isize);
         unsafe { System.dealloc(pointer, layout) }
     }
 }
 
 #[global_allocator]
-static ALLOCATOR: Watching = Watching;
+static ALLOCATOR: Counting = Counting;
 
 /// What reading needs whatever the file's size is: buffers of the standard library and of the hash.
 const AT_LEAST: usize = 1 << 17;
+
+/// What a byte may take: `0,` is a number of eight bytes, in a vector that doubles while it grows.
+const A_BYTE: usize = 16;
 
 /// Small, fast, and the same everywhere (Steele et al. 2014).
 struct SplitMix(u64);
@@ -88,11 +97,12 @@ fn write(run: &Path, files: &BTreeMap<&str, Vec<u8>>) -> std::path::PathBuf {
 
 /// Opens it and reads all that can be read, and looks at what that took.
 fn read_all(path: &Path, size: usize, what: &str) {
-    LARGEST.store(0, Ordering::Relaxed);
+    let before = HELD.get();
+    MOST.set(before);
     if let Ok(checkpoint) = Checkpoint::open(path) {
         if let Ok(tensors) = checkpoint.tensors("model.safetensors") {
             for name in tensors.names() {
-                let _ = tensors.get(&name, &[2, 3]);
+                let _ = tensors.get(name, &[2, 3]);
             }
         }
         for name in ["state.json", "kernels.json"] {
@@ -102,9 +112,8 @@ fn read_all(path: &Path, size: usize, what: &str) {
             }
         }
     }
-    let largest = LARGEST.load(Ordering::Relaxed);
-    // A vector doubles while it grows, and a number in JSON may be larger in memory than in the file.
-    assert!(largest <= AT_LEAST.max(16 * size), "{what}: {largest} bytes at once for files of {size}");
+    let most = (MOST.get() - before) as usize;
+    assert!(most <= AT_LEAST + A_BYTE * size, "{what}: {most} bytes for files of {size}");
 }
 
 #[test]
@@ -145,24 +154,81 @@ fn no_file_does_harm() {
     }
 }
 
-/// Headers that say more than the file has.
+fn header(json: &str) -> Vec<u8> {
+    [&(json.len() as u64).to_le_bytes()[..], json.as_bytes()].concat()
+}
+
+fn tensor(name: &str, kind: &str, shape: &str, offsets: &str) -> String {
+    format!(r#""{name}":{{"dtype":"{kind}","shape":{shape},"data_offsets":{offsets}}}"#)
+}
+
+/// Headers that say more than the file has, or other things than one.
 #[test]
-fn sizes_that_cannot_be_are_refused() {
+fn headers_that_cannot_be_are_refused() {
     let run = tempfile::tempdir().unwrap();
-    let header = |json: &str| [&(json.len() as u64).to_le_bytes()[..], json.as_bytes()].concat();
-    let tensor = |shape: &str, offsets: &str| {
-        header(&format!(r#"{{"a":{{"dtype":"F32","shape":{shape},"data_offsets":{offsets}}}}}"#))
-    };
-    for (what, bytes) in [
-        ("a header longer than the file", u64::MAX.to_le_bytes().to_vec()),
-        ("no header", vec![1, 2, 3]),
-        ("a product that overflows", tensor("[4294967296,4294967296,4294967296]", "[0,16]")),
-        ("values beyond the end", tensor("[1000000]", "[0,4000000]")),
-        ("offsets that fall", tensor("[2]", "[8,0]")),
-        ("another type", header(r#"{"a":{"dtype":"F64","shape":[0],"data_offsets":[0,0]}}"#)),
+    let one = |kind, shape, offsets| header(&format!("{{{}}}", tensor("a", kind, shape, offsets)));
+    let far = (1_u64 << 61) - 4;
+    let eight = (0..8).map(|at| {
+        tensor(&at.to_string(), "F32", &format!("[{}]", far / 4), &format!("[{},{}]", at * far, (at + 1) * far))
+    });
+    let eight = header(&format!("{{{}}}", eight.collect::<Vec<_>>().join(",")));
+    let twice = header(&format!("{{{0},{0}}}", tensor("a", "F32", "[0]", "[0,0]")));
+    for (what, bytes, says) in [
+        ("a header longer than the file", u64::MAX.to_le_bytes().to_vec(), "0 bytes for a header of 1844674407370955"),
+        ("no header", vec![1, 2, 3], "too short"),
+        ("a product that overflows", one("F32", "[4294967296,4294967296,4294967296]", "[0,16]"), "beyond the end"),
+        ("offsets that overflow", eight, "beyond the end"),
+        ("values beyond the end", one("F32", "[1000000]", "[0,4000000]"), "beyond the end"),
+        ("offsets that fall", one("F32", "[0]", "[8,0]"), "its place is (0, 0)"),
+        ("another type", one("F64", "[0]", "[0,0]"), "a is F64, not F32"),
+        ("a type of two lines", one("\\nF\\n", "[0]", "[0,0]"), "no right header"),
+        ("a name twice", twice, "has a twice"),
+        ("more values than tensors", [header("{}"), vec![0; 4]].concat(), "4 bytes after its last tensor"),
     ] {
         let path = write(run.path(), &BTreeMap::from([("model.safetensors", bytes)]));
         let error = Checkpoint::open(&path).unwrap().tensors("model.safetensors").unwrap_err().to_string();
-        assert!(error.contains("model.safetensors: ") && !error.contains('\n'), "{what}: {error}");
+        assert!(error.contains("model.safetensors: ") && error.contains(says), "{what}: {error}");
+        assert!(!error.contains('\n'), "{what}: {error}");
     }
+}
+
+/// What an honest header of many tensors, and a dishonest one of many sizes, take in memory.
+#[test]
+fn a_long_header_takes_no_more_than_its_share() {
+    let run = tempfile::tempdir().unwrap();
+    let many = (0..20_000).map(|at| tensor(&at.to_string(), "F32", "[0]", "[0,0]")).collect::<Vec<_>>().join(",");
+    let sizes = tensor("a", "F32", &format!("[{}0]", "0,".repeat(500_000)), "[0,0]");
+    for (what, json) in [("many tensors", many), ("many sizes", sizes)] {
+        let bytes = header(&format!("{{{json}}}"));
+        let size = bytes.len();
+        let path = write(run.path(), &BTreeMap::from([("model.safetensors", bytes)]));
+        assert!(Checkpoint::open(&path).unwrap().tensors("model.safetensors").is_ok(), "{what}");
+        read_all(&path, size, what);
+    }
+}
+
+/// A link could lead anywhere, and a pipe would never end.
+#[cfg(unix)]
+#[test]
+fn only_files_are_read() {
+    use std::{os::unix::fs::symlink, process::Command, sync::mpsc::channel, thread, time::Duration};
+    let run = tempfile::tempdir().unwrap();
+    let path = write(run.path(), &BTreeMap::from([("state.json", b"{}".to_vec())]));
+    for name in ["state.json", "manifest.json"] {
+        let (file, elsewhere) = (path.join(name), run.path().join("elsewhere"));
+        let link = || symlink(&elsewhere, &file).unwrap();
+        let pipe = || assert!(Command::new("mkfifo").arg(&file).status().unwrap().success());
+        fs::rename(&file, &elsewhere).unwrap();
+        for (what, put) in [("a link", &link as &dyn Fn()), ("a pipe", &pipe)] {
+            put();
+            let (tell, told) = channel();
+            let opened = path.clone();
+            thread::spawn(move || tell.send(Checkpoint::open(&opened).unwrap_err().to_string()));
+            let error = told.recv_timeout(Duration::from_secs(10)).unwrap_or_else(|_| panic!("{what} hangs"));
+            assert!(error.contains(name) && error.contains("no file"), "{what}: {error}");
+            fs::remove_file(&file).unwrap();
+        }
+        fs::rename(&elsewhere, &file).unwrap();
+    }
+    assert!(Checkpoint::open(&path).is_ok());
 }

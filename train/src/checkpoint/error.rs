@@ -44,7 +44,8 @@ impl CheckpointError {
         move |source| Self::Io { action, path: path.into(), source }
     }
 
+    /// A reason may quote the file, and stays on one line all the same.
     pub(super) fn broken(path: &Path, reason: impl ToString) -> Self {
-        Self::Broken { path: path.into(), reason: reason.to_string() }
+        Self::Broken { path: path.into(), reason: reason.to_string().replace(char::is_control, " ") }
     }
 }

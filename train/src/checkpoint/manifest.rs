@@ -2,14 +2,13 @@
 
 use std::{
     collections::BTreeMap,
-    fs::File,
     io::Read,
     path::{Component, Path},
 };
 
 use serde::{Deserialize, Serialize};
 
-use super::CheckpointError;
+use super::{CheckpointError, file::open_regular};
 
 pub(super) const MANIFEST: &str = "manifest.json";
 
@@ -78,7 +77,7 @@ impl Manifest {
     pub(super) fn read(folder: &Path) -> Result<Self, CheckpointError> {
         let path = &folder.join(MANIFEST);
         let broken = |reason: String| CheckpointError::broken(path, reason);
-        let file = File::open(path).map_err(CheckpointError::io("opening the checkpoint's manifest", path))?;
+        let (file, _) = open_regular("opening the checkpoint's manifest", path)?;
         let mut json = Vec::new();
         let read = file.take(MOST_BYTES + 1).read_to_end(&mut json);
         read.map_err(CheckpointError::io("reading the checkpoint's manifest", path))?;
@@ -111,5 +110,6 @@ impl Manifest {
 /// Whether it names a file in a folder, and none in another.
 pub(super) fn is_plain(name: &str) -> bool {
     let mut components = Path::new(name).components();
-    matches!((components.next(), components.next()), (Some(Component::Normal(_)), None)) && !name.contains(['/', '\\'])
+    matches!((components.next(), components.next()), (Some(Component::Normal(_)), None))
+        && !name.contains(|c: char| c.is_control() || ['/', '\\'].contains(&c))
 }

@@ -13,12 +13,14 @@
 //! and nothing in it is believed before its size and hash are right.
 
 mod error;
+mod file;
 mod manifest;
 mod read;
 mod shelf;
 mod snapshot;
 mod tensors;
 mod write;
+mod writer;
 
 #[cfg(test)]
 mod tests;
@@ -30,3 +32,4 @@ pub use shelf::{Retention, clean, list, newest, retain};
 pub use snapshot::{Snapshot, restore, restore_weights};
 pub use tensors::{TensorSpec, Tensors};
 pub use write::{NewCheckpoint, NewTensors};
+pub use writer::spawn_writer;

@@ -1,11 +1,11 @@
 //! A checkpoint that is whole.
 
 use std::{
-    fs::{self, File},
+    fs,
     path::{Path, PathBuf},
 };
 
-use super::{CheckpointError, Manifest, Tensors};
+use super::{CheckpointError, Manifest, Tensors, file::open_regular};
 
 /// A checkpoint whose files are what was written, to the byte.
 #[derive(Debug)]
@@ -23,14 +23,12 @@ impl Checkpoint {
         let manifest = Manifest::read(path)?;
         for (name, entry) in &manifest.files {
             let path = &path.join(name);
-            let io = || CheckpointError::io("reading", path);
-            let mut file = File::open(path).map_err(io())?;
-            let bytes = file.metadata().map_err(io())?.len();
+            let (mut file, bytes) = open_regular("opening", path)?;
             if bytes != entry.bytes {
                 return Err(CheckpointError::broken(path, format!("has {bytes} bytes, and had {}", entry.bytes)));
             }
             let mut hash = blake3::Hasher::new();
-            std::io::copy(&mut file, &mut hash).map_err(io())?;
+            std::io::copy(&mut file, &mut hash).map_err(CheckpointError::io("reading", path))?;
             if hash.finalize().to_hex().as_str() != entry.blake3 {
                 return Err(CheckpointError::broken(path, "was changed since it was written"));
             }
@@ -68,6 +66,11 @@ impl Checkpoint {
     /// As [`Checkpoint::read`], or it is no safetensors file of f32.
     pub fn tensors(&self, name: &str) -> Result<Tensors, CheckpointError> {
         Tensors::open(&self.listed(name)?)
+    }
+
+    /// What is wrong with one of its files, for one who understood it.
+    pub(crate) fn broken(&self, name: &str, reason: impl ToString) -> CheckpointError {
+        CheckpointError::broken(&self.path.join(name), reason)
     }
 
     fn listed(&self, name: &str) -> Result<PathBuf, CheckpointError> {

@@ -1,18 +1,29 @@
 //! Tensors in files, as any tool reads them: <https://github.com/huggingface/safetensors>.
+//!
+//! A file is the header's length (8 bytes, little-endian), the header (JSON) and the tensors' bytes. The header is parsed
+//! here: safetensors 0.8 takes a name twice and overflows on offsets that are large enough.
 
 use std::{
-    collections::HashMap,
-    fs::File,
+    collections::{BTreeMap, HashMap},
+    fmt,
+    ops::Range,
     path::{Path, PathBuf},
 };
 
 use memmap2::Mmap;
-use safetensors::{
-    SafeTensors,
-    tensor::{Dtype, Metadata, TensorInfo},
+use safetensors::tensor::{Dtype, Metadata, TensorInfo};
+use serde::{
+    Deserialize,
+    de::{Deserializer, IgnoredAny, MapAccess, Visitor},
 };
 
-use super::CheckpointError;
+use super::{CheckpointError, file::open_regular};
+
+/// The header's entry that is no tensor.
+const METADATA: &str = "__metadata__";
+
+/// The longest header that is read, in bytes; a tensor takes about 100.
+const MOST_HEADER: u64 = 4 << 20;
 
 /// A tensor's name and shape; its values are f32.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,29 +55,34 @@ pub(super) fn header(specs: &[TensorSpec]) -> (Vec<u8>, u64) {
 pub struct Tensors {
     path: PathBuf,
     map: Mmap,
+    places: BTreeMap<String, Place>,
+}
+
+/// Where in its file a tensor is.
+#[derive(Debug)]
+struct Place {
+    shape: Vec<usize>,
+    bytes: Range<usize>,
 }
 
 impl Tensors {
     pub(super) fn open(path: &Path) -> Result<Self, CheckpointError> {
-        let io = || CheckpointError::io("opening", path);
-        let file = File::open(path).map_err(io())?;
-        // SAFETY: no one changes a checkpoint that stands; if one does, the values are wrong and the memory is not.
-        let map = unsafe { Mmap::map(&file) }.map_err(io())?;
-        let tensors = SafeTensors::deserialize(&map).map_err(|error| CheckpointError::broken(path, error))?;
-        if let Some((name, view)) = tensors.iter().find(|(_, view)| view.dtype() != Dtype::F32) {
-            return Err(CheckpointError::broken(path, format!("{name} is {:?}, not F32", view.dtype())));
-        }
-        Ok(Self { path: path.into(), map })
+        let (file, _) = open_regular("opening", path)?;
+        // SAFETY: no one changes a checkpoint that stands; whoever does so under a running process changes values that
+        // nothing relies on, and whoever cuts one short ends the process.
+        let map = unsafe { Mmap::map(&file) }.map_err(CheckpointError::io("mapping", path))?;
+        let places = places(&map).map_err(|reason| CheckpointError::broken(path, reason))?;
+        Ok(Self { path: path.into(), map, places })
     }
 
-    /// Every tensor's name.
-    pub fn names(&self) -> Vec<String> {
-        self.views().names().into_iter().map(str::to_owned).collect()
+    /// Every tensor's name, in alphabetical order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.places.keys().map(String::as_str)
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.views().is_empty()
+        self.places.is_empty()
     }
 
     /// The values of a tensor: little-endian f32.
@@ -75,14 +91,74 @@ impl Tensors {
     /// There is none of that name, or it has another shape.
     pub fn get(&self, name: &str, shape: &[usize]) -> Result<&[u8], CheckpointError> {
         let broken = |reason: String| CheckpointError::broken(&self.path, reason);
-        let view = self.views().tensor(name).map_err(|_| broken(format!("has no tensor {name}")))?;
-        if view.shape() != shape {
-            return Err(broken(format!("{name} is {:?}, and the model's is {shape:?}", view.shape())));
+        let place = self.places.get(name).ok_or_else(|| broken(format!("has no tensor {name}")))?;
+        if place.shape != shape {
+            return Err(broken(format!("{name} is {:?}, and the model's is {shape:?}", place.shape)));
         }
-        Ok(view.data())
+        Ok(&self.map[place.bytes.clone()])
     }
+}
 
-    fn views(&self) -> SafeTensors<'_> {
-        SafeTensors::deserialize(&self.map).expect("it was read when it was opened")
+/// Reads the header. The tensors must follow one another in its order, and fill the file.
+fn places(file: &[u8]) -> Result<BTreeMap<String, Place>, String> {
+    let (length, rest) = file.split_first_chunk().ok_or("is too short for a header")?;
+    let length = u64::from_le_bytes(*length);
+    let (json, values) = usize::try_from(length)
+        .ok()
+        .filter(|_| length <= MOST_HEADER)
+        .and_then(|length| rest.split_at_checked(length))
+        .ok_or_else(|| format!("has {} bytes for a header of {length}", rest.len()))?;
+    let Header(infos) = serde_json::from_slice(json).map_err(|error| format!("has no right header: {error}"))?;
+
+    let (mut places, mut start) = (BTreeMap::new(), 0);
+    for (name, TensorInfo { dtype, shape, data_offsets }) in infos {
+        if dtype != Dtype::F32 {
+            return Err(format!("{name} is {dtype:?}, not F32"));
+        }
+        let bytes = shape.iter().try_fold(size_of::<f32>(), |bytes, size| bytes.checked_mul(*size));
+        let end = bytes.and_then(|bytes| bytes.checked_add(start)).filter(|end| *end <= values.len());
+        let end = end.ok_or_else(|| format!("{name} of shape {shape:?} goes beyond the end"))?;
+        if data_offsets != (start, end) {
+            return Err(format!("{name} is at {data_offsets:?}, and its place is {:?}", (start, end)));
+        }
+        let begin = file.len() - values.len();
+        if places.insert(name.clone(), Place { shape, bytes: begin + start..begin + end }).is_some() {
+            return Err(format!("has {name} twice"));
+        }
+        start = end;
+    }
+    match values.len() - start {
+        0 => Ok(places),
+        more => Err(format!("has {more} bytes after its last tensor")),
+    }
+}
+
+/// The tensors in the order of the header.
+struct Header(Vec<(String, TensorInfo)>);
+
+impl<'de> Deserialize<'de> for Header {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Entries;
+
+        impl<'de> Visitor<'de> for Entries {
+            type Value = Header;
+
+            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+                f.write_str("an object of tensors")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Header, A::Error> {
+                let mut infos = Vec::new();
+                while let Some(name) = map.next_key::<String>()? {
+                    match name == METADATA {
+                        true => drop(map.next_value::<IgnoredAny>()?),
+                        false => infos.push((name, map.next_value()?)),
+                    }
+                }
+                Ok(Header(infos))
+            }
+        }
+
+        deserializer.deserialize_map(Entries)
     }
 }

@@ -1,6 +1,8 @@
 //! Which device trains: the CPU backend or a wgpu adapter.
 
 mod adapter;
+#[cfg(not(target_family = "wasm"))]
+mod host_memory;
 mod kernels;
 mod memory;
 mod peak;
@@ -10,6 +12,8 @@ use std::{fmt, str::FromStr};
 use burn::tensor::Device;
 
 pub use adapter::{Adapter, adapters};
+#[cfg(not(target_family = "wasm"))]
+pub use host_memory::keep_freed_host_memory;
 pub use kernels::{KernelChoices, PinnedKernels};
 pub use peak::matmul_flops;
 

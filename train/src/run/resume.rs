@@ -103,22 +103,16 @@ impl Origin {
         if checkpoint.manifest().adapter != adapter || !checkpoint.manifest().files.contains_key(FILE) {
             return Ok(None);
         }
-        let choices = KernelChoices::parse(&checkpoint.read(FILE)?).map_err(|error| TrainError::Config {
-            source_name: checkpoint.path().join(FILE).display().to_string(),
-            reason: error.to_string(),
-        })?;
-        Ok(Some(choices))
+        let choices = KernelChoices::parse(&checkpoint.read(FILE)?);
+        Ok(Some(choices.map_err(|error| checkpoint.broken(FILE, error))?))
     }
 
     /// Opens a checkpoint of a run with this configuration.
     pub fn open(checkpoint: Checkpoint, config: &TrainConfig) -> Result<Self, TrainError> {
-        let json = checkpoint.read("state.json")?;
-        let broken = |reason: String| TrainError::Config {
-            source_name: checkpoint.path().join("state.json").display().to_string(),
-            reason,
-        };
-        let state: RunState = serde_json::from_slice(&json).map_err(|error| broken(error.to_string()))?;
-        state.check(config).map_err(broken)?;
+        const FILE: &str = "state.json";
+        let json = checkpoint.read(FILE)?;
+        let state: RunState = serde_json::from_slice(&json).map_err(|error| checkpoint.broken(FILE, error))?;
+        state.check(config).map_err(|reason| checkpoint.broken(FILE, reason))?;
         Ok(Self::Checkpoint(checkpoint, Box::new(state)))
     }
 }

@@ -12,7 +12,7 @@ use std::{
 use super::{resume::Identity, state::RunState};
 use crate::{
     TrainError,
-    checkpoint::{Description, NewCheckpoint, Retention, Snapshot, retain},
+    checkpoint::{Description, NewCheckpoint, Retention, Snapshot, retain, spawn_writer},
     config::CheckpointConfig,
     devices::{KernelChoices, OpenDevice, PinnedKernels},
 };
@@ -54,7 +54,7 @@ impl Saver {
         let (jobs, to_do) = sync_channel::<Job>(1);
         let (tell, written) = channel();
         let writer = Writer { common, adapter: device.adapter.clone(), kernels: kernels.clone() };
-        let thread = std::thread::spawn(move || {
+        let thread = spawn_writer(move || {
             for job in to_do {
                 if tell.send(writer.write(job)).is_err() {
                     break;

@@ -126,7 +126,7 @@ fn another_run_is_refused_by_the_field() {
         (&["config.toml", "--fork"], "--resume"),
         (&["config.toml", "--resume", "auto", "--fork"], "--fork needs the checkpoint"),
         (&["config.toml", "--resume", "run", "--out", "other"], "a run goes on in its own folder"),
-        (&["config.toml", "--out", "run"], "already holds a run: give another folder with --out"),
+        (&["config.toml", "--out", "run"], "already holds a run: go on with it by --resume auto"),
     ] {
         let output = run(arguments);
         let text = String::from_utf8_lossy(&output.stderr).into_owned();

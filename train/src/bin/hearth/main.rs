@@ -30,6 +30,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    hearth_train::devices::keep_freed_host_memory();
     let arguments = Arguments::parse();
     env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("error,hearth=info")).init();
     let result = match arguments.command {
