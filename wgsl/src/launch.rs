@@ -1,21 +1,109 @@
-//! What every kernel's host code shares: workgroup counts and the launch itself.
+//! What every kernel's host code shares: the shader with what is substituted into it, workgroup counts, the launch.
 
+use burn::{
+    backend::{DispatchDevice, TensorMetadata},
+    tensor::{Device, Shape},
+};
 use burn_cubecl::{
-    template::{KernelSource, SourceKernel},
+    ops::numeric::empty_device_contiguous_dtype,
+    template::{KernelSource, SourceKernel, SourceTemplate},
     tensor::CubeTensor,
 };
 use cubecl::{
     CubeCount, CubeDim,
     client::Client,
+    prelude::{ExecutionMode, KernelId},
     server::{KernelArguments, MetadataBindingInfo},
 };
+
+use crate::Kernel;
 
 /// WebGPU's default limit on workgroups in one dimension.
 const WORKGROUPS_PER_DIMENSION: u32 = 65_535;
 
+/// A shader: its text, and the constants of it that have other values in this variant.
+///
+/// The text is valid as it stands, so that tools can read it; [`Shader::with`] changes a `const` that it declares.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Shader {
+    text: &'static str,
+    workgroup: u32,
+    constants: Vec<(&'static str, String)>,
+}
+
+impl Shader {
+    /// A shader whose workgroups have `workgroup` invocations.
+    pub(crate) fn new(text: &'static str, workgroup: u32) -> Self {
+        Self { text, workgroup, constants: Vec::new() }
+    }
+
+    /// The variant with another value of `const name`.
+    pub(crate) fn with(mut self, name: &'static str, value: impl ToString) -> Self {
+        self.constants.push((name, value.to_string()));
+        self
+    }
+
+    /// What the driver gets.
+    ///
+    /// # Panics
+    /// If a constant is not declared in the text.
+    pub fn text(&self) -> String {
+        self.constants.iter().fold(self.text.to_owned(), |text, (name, value)| {
+            let declared = text.find(&format!("const {name}:")).unwrap_or_else(|| panic!("no const {name}"));
+            let start = declared + text[declared..].find('=').expect("a constant has a value") + 1;
+            let end = start + text[start..].find(';').expect("a declaration ends");
+            format!("{} {value}{}", &text[..start], &text[end..])
+        })
+    }
+
+    /// Invocations in a workgroup.
+    pub fn workgroup(&self) -> u32 {
+        self.workgroup
+    }
+
+    /// Runs it with `buffers` bound in order and `words` as the uniform after them. The kernel guards its own bounds.
+    pub(crate) fn run(self, count: CubeCount, buffers: &[&CubeTensor], words: &[u32]) {
+        let pair = |pair: &[u32]| u64::from(pair[0]) | u64::from(pair.get(1).copied().unwrap_or(0)) << 32;
+        let uniform = MetadataBindingInfo::custom(words.chunks(2).map(pair).collect());
+        let mut arguments = KernelArguments::new().with_info(uniform);
+        for buffer in buffers {
+            arguments = arguments.with_buffer(buffer.handle.clone().binding());
+        }
+        let workgroup = CubeDim::new_1d(self.workgroup);
+        buffers[0].client.launch(Box::new(SourceKernel::new(self, workgroup)), count, arguments);
+    }
+}
+
+impl KernelSource for Shader {
+    fn source(&self) -> SourceTemplate {
+        SourceTemplate::new(self.text())
+    }
+
+    fn id(&self) -> KernelId {
+        // Everything that makes the text; bounds are the kernel's own affair.
+        KernelId::new::<Self>().info(self.clone()).mode(ExecutionMode::Unchecked)
+    }
+
+    fn lang(&self) -> &'static str {
+        "wgsl"
+    }
+}
+
+/// Whether `kernel` is on and `device` takes WGSL text.
+pub fn runs(kernel: Kernel, device: &Device) -> bool {
+    let device = device.clone().without_autodiff();
+    let takes = |device: &DispatchDevice| matches!(device, DispatchDevice::Cube(cube) if takes_wgsl(&cube.client()));
+    kernel.is_on() && takes(device.as_dispatch())
+}
+
 /// Whether the runtime behind `client` takes WGSL text (it does not in builds for SPIR-V or MSL).
 pub fn takes_wgsl(client: &Client) -> bool {
     client.name() == "wgpu<wgsl>"
+}
+
+/// A tensor of `shape` where `like` is, of its dtype, with any values.
+pub fn empty(like: &CubeTensor, shape: Shape) -> CubeTensor {
+    empty_device_contiguous_dtype(like.client.clone(), like.device.clone(), shape, like.dtype())
 }
 
 /// Enough workgroups for `invocations` invocations in groups of `workgroup`, over two dimensions.
@@ -23,30 +111,6 @@ pub fn workgroups(invocations: usize, workgroup: u32) -> CubeCount {
     let groups = invocations.div_ceil(workgroup as usize).max(1) as u32;
     let rows = groups.div_ceil(WORKGROUPS_PER_DIMENSION);
     CubeCount::Static(groups.div_ceil(rows), rows, 1)
-}
-
-/// Runs `kernel` with `buffers` bound in order and `words` as the uniform after them.
-///
-/// The kernel guards its own bounds.
-pub fn run<K: KernelSource>(kernel: K, workgroup: u32, count: CubeCount, buffers: &[&CubeTensor], words: &[u32]) {
-    let uniform =
-        words.chunks(2).map(|pair| u64::from(pair[0]) | u64::from(pair.get(1).copied().unwrap_or(0)) << 32).collect();
-    let mut arguments = KernelArguments::new().with_info(MetadataBindingInfo::custom(uniform));
-    for buffer in buffers {
-        arguments = arguments.with_buffer(buffer.handle.clone().binding());
-    }
-    let kernel = SourceKernel::new(kernel, CubeDim::new_1d(workgroup));
-    buffers[0].client.launch(Box::new(kernel), count, arguments);
-}
-
-/// Checks that a shader is valid WGSL and has the workgroup that its host code launches.
-#[cfg(test)]
-pub fn check_shader(text: &str, workgroup: u32) {
-    let module = naga::front::wgsl::parse_str(text).expect("the shader parses");
-    naga::valid::Validator::new(naga::valid::ValidationFlags::all(), naga::valid::Capabilities::empty())
-        .validate(&module)
-        .expect("the shader is valid");
-    assert_eq!(module.entry_points[0].workgroup_size, [workgroup, 1, 1]);
 }
 
 #[cfg(test)]
@@ -60,5 +124,13 @@ mod tests {
             assert!(x <= WORKGROUPS_PER_DIMENSION && y <= WORKGROUPS_PER_DIMENSION && z == 1);
             assert!(u64::from(x) * u64::from(y) * 256 >= invocations as u64);
         }
+    }
+
+    #[test]
+    fn constants_are_substituted_and_part_of_the_id() {
+        let shader = Shader::new("const A: u32 = 1u;  // one\nconst AB: f32 = 2.0;", 64);
+        let other = shader.clone().with("A", "7u").with("AB", 0.5);
+        assert_eq!(other.text(), "const A: u32 = 7u;  // one\nconst AB: f32 = 0.5;");
+        assert_ne!(shader.id(), other.id());
     }
 }

@@ -7,8 +7,12 @@
 //! Where the runtime does not take WGSL text (builds with Burn's `vulkan` or `metal` feature, the CPU backend),
 //! the reference runs instead; the results are the same.
 
+mod kernels;
 mod launch;
+#[cfg(test)]
+mod shaders;
 
+pub mod attention;
 pub mod dropout;
 pub mod gate;
 pub mod norm;
@@ -18,8 +22,10 @@ pub mod testing;
 pub mod threefry;
 pub mod vjp;
 
+pub use attention::{AttentionOptions, attention};
 pub use dropout::dropout;
 pub use gate::{gelu, swiglu};
+pub use kernels::Kernel;
 pub use norm::normalize;
 pub use softmax::softmax;
 pub use threefry::Key;

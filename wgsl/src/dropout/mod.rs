@@ -13,6 +13,8 @@ use burn::{
 };
 
 use crate::Key;
+#[cfg(test)]
+pub(crate) use kernel::shader;
 
 /// Zeroes each element of `x` with probability `rate` and scales the others by `1 / (1 - rate)`.
 ///

@@ -4,23 +4,17 @@ use burn::{
     backend::{TensorMetadata, tensor::FloatTensor},
     tensor::DType,
 };
-use burn_cubecl::{
-    CubeBackend,
-    kernel::into_contiguous,
-    ops::numeric::empty_device_contiguous_dtype,
-    template::{KernelSource, SourceTemplate},
-};
-use cubecl::prelude::KernelId;
+use burn_cubecl::{CubeBackend, kernel::into_contiguous};
 
 use super::{GateOps, reference};
-use crate::launch::{run, takes_wgsl, workgroups};
-
-/// Invocations in a workgroup; stands in the shaders too, which a test compares.
-pub(super) const WORKGROUP: u32 = 256;
+use crate::{
+    Kernel,
+    launch::{Shader, empty, takes_wgsl, workgroups},
+};
 
 /// One of the four shaders.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum GateKernel {
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum GateKernel {
     Gelu,
     GeluBackward,
     Swiglu,
@@ -28,18 +22,19 @@ pub(super) enum GateKernel {
 }
 
 impl GateKernel {
-    pub fn text(self) -> &'static str {
-        match self {
+    pub fn shader(self) -> Shader {
+        let text = match self {
             Self::Gelu => include_str!("gelu.wgsl"),
             Self::GeluBackward => include_str!("gelu_backward.wgsl"),
             Self::Swiglu => include_str!("swiglu.wgsl"),
             Self::SwigluBackward => include_str!("swiglu_backward.wgsl"),
-        }
+        };
+        Shader::new(text, 256)
     }
 
     /// Whether it can run on this tensor; else the reference does.
     fn takes(x: &FloatTensor<CubeBackend>) -> bool {
-        x.dtype() == DType::F32 && takes_wgsl(&x.client)
+        x.dtype() == DType::F32 && takes_wgsl(&x.client) && Kernel::Gate.is_on()
     }
 
     /// Runs on `inputs`, all of one shape; returns `N` tensors of that shape.
@@ -50,26 +45,12 @@ impl GateKernel {
         let inputs = inputs.map(into_contiguous);
         let x = &inputs[0];
         let count = x.shape().num_elements();
-        let outputs: [_; N] = std::array::from_fn(|_| {
-            empty_device_contiguous_dtype(x.client.clone(), x.device.clone(), x.shape(), x.dtype)
-        });
+        let outputs: [_; N] = std::array::from_fn(|_| empty(x, x.shape()));
         let buffers: Vec<_> = inputs.iter().chain(&outputs).collect();
-        run(self, WORKGROUP, workgroups(count, WORKGROUP), &buffers, &[count as u32, 0]);
+        let shader = self.shader();
+        let groups = workgroups(count, shader.workgroup());
+        shader.run(groups, &buffers, &[count as u32, 0]);
         outputs
-    }
-}
-
-impl KernelSource for GateKernel {
-    fn source(&self) -> SourceTemplate {
-        SourceTemplate::new(self.text())
-    }
-
-    fn id(&self) -> KernelId {
-        KernelId::new::<Self>().info(*self)
-    }
-
-    fn lang(&self) -> &'static str {
-        "wgsl"
     }
 }
 

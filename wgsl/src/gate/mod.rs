@@ -8,6 +8,9 @@ mod reference;
 #[cfg(test)]
 mod tests;
 
+#[cfg(test)]
+pub(crate) use kernel::GateKernel;
+
 use burn::{
     backend::{Backend, Dispatch, Flex, backend_extension, tensor::FloatTensor},
     tensor::Tensor,

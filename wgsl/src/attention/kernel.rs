@@ -1,0 +1,119 @@
+//! The WGSL kernels' host side.
+
+use burn::{
+    backend::{
+        TensorMetadata,
+        tensor::{FloatTensor, IntTensor},
+    },
+    tensor::Shape,
+};
+use burn_cubecl::{CubeBackend, kernel::into_contiguous, tensor::CubeTensor};
+use cubecl::CubeCount;
+
+use super::{AttentionOps, AttentionOptions};
+use crate::launch::{Shader, empty, workgroups};
+
+/// Rows of a workgroup; stands in `tile.wgsl` too.
+const ROWS: usize = 32;
+
+macro_rules! tiled {
+    ($file:literal) => {
+        Shader::new(concat!(include_str!("tile.wgsl"), "\n", include_str!($file)), 64)
+    };
+}
+
+/// The shaders for heads of `d` channels.
+struct Shaders {
+    forward: Shader,
+    delta: Shader,
+    queries: Shader,
+    keys_values: Shader,
+}
+
+impl Shaders {
+    fn new(d: usize, documents: bool, softcap: bool) -> Self {
+        let variant = |shader: Shader| {
+            let shader = shader.with("HEAD", format!("{}u", d / 4)).with("CHANNELS", format!("{}u", d.div_ceil(32)));
+            shader.with("DOCUMENTS", documents).with("SOFTCAP", softcap)
+        };
+        Self {
+            forward: variant(tiled!("forward.wgsl")),
+            queries: variant(tiled!("queries.wgsl")),
+            keys_values: variant(tiled!("keys_values.wgsl")),
+            delta: Shader::new(include_str!("delta.wgsl"), 256).with("HEAD", format!("{}u", d / 4)),
+        }
+    }
+}
+
+/// Every variant that is launched, for some head widths.
+pub fn shaders() -> Vec<Shader> {
+    let mut all = Vec::new();
+    for d in [4, 32, 64, 80, 128, 256] {
+        for (documents, softcap) in [(false, false), (true, false), (false, true), (true, true)] {
+            let Shaders { forward, delta, queries, keys_values } = Shaders::new(d, documents, softcap);
+            all.extend([forward, delta, queries, keys_values]);
+        }
+    }
+    all
+}
+
+/// The words of the shaders' `Info`.
+fn info(q: &CubeTensor, k: &CubeTensor, options: AttentionOptions) -> [u32; 8] {
+    let ([_, t, h, d], [_, s, kv_heads, _]) = (q.shape().dims(), k.shape().dims());
+    let scale = (d as f64).sqrt().recip() as f32;
+    let softcap = options.softcap.unwrap_or(0.0) as f32;
+    let [h, kv_heads, t, s, start, window] =
+        [h, kv_heads, t, s, options.start, options.window.unwrap_or(0)].map(|count| count as u32);
+    [h, kv_heads, t, s, start, window, scale.to_bits(), softcap.to_bits()]
+}
+
+/// A workgroup for each tile of rows of each head.
+fn tiles(rows: usize, heads: usize) -> CubeCount {
+    CubeCount::Static(rows.div_ceil(ROWS) as u32, heads as u32, 1)
+}
+
+impl AttentionOps for CubeBackend {
+    fn attend_forward(
+        q: FloatTensor<Self>,
+        k: FloatTensor<Self>,
+        v: FloatTensor<Self>,
+        documents: IntTensor<Self>,
+        masked: bool,
+        options: AttentionOptions,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        let [q, k, v, documents] = [q, k, v, documents].map(into_contiguous);
+        let [b, t, h, d] = q.shape().dims();
+        let y = empty(&q, q.shape());
+        let lse = empty(&q, Shape::new([b, t, h]));
+        let shader = Shaders::new(d, masked, options.softcap.is_some()).forward;
+        shader.run(tiles(t, b * h), &[&q, &k, &v, &documents, &y, &lse], &info(&q, &k, options));
+        (y, lse)
+    }
+
+    fn attend_backward(
+        q: FloatTensor<Self>,
+        k: FloatTensor<Self>,
+        v: FloatTensor<Self>,
+        documents: IntTensor<Self>,
+        y: FloatTensor<Self>,
+        lse: FloatTensor<Self>,
+        dy: FloatTensor<Self>,
+        masked: bool,
+        options: AttentionOptions,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
+        let [q, k, v, documents, y, lse, dy] = [q, k, v, documents, y, lse, dy].map(into_contiguous);
+        let ([b, t, h, d], [_, s, kv_heads, _]) = (q.shape().dims(), k.shape().dims());
+        let shaders = Shaders::new(d, masked, options.softcap.is_some());
+        let info = info(&q, &k, options);
+
+        let rows = b * t * h;
+        let stats = empty(&q, Shape::new([b, t, h, 2]));
+        shaders.delta.run(workgroups(rows, 256), &[&y, &dy, &lse, &stats], &[rows as u32, 0]);
+        let dq = empty(&q, q.shape());
+        shaders.queries.run(tiles(t, b * h), &[&q, &k, &v, &documents, &dy, &stats, &dq], &info);
+        let (dk, dv) = (empty(&k, k.shape()), empty(&v, v.shape()));
+        let buffers = [&q, &k, &v, &documents, &dy, &stats, &dk, &dv];
+        shaders.keys_values.run(tiles(s, b * kv_heads), &buffers, &info);
+        (dq, dk, dv)
+    }
+}

@@ -1,0 +1,110 @@
+use burn::tensor::{Device, Distribution, Int, Tensor, TensorData};
+
+use super::{AttentionOptions, attention, reference};
+use crate::{each_device, testing::gradient_by_differences};
+
+fn values<const D: usize>(x: Tensor<D>) -> Vec<f32> {
+    x.into_data().iter().collect()
+}
+
+/// Every value within `tolerance` of the largest.
+fn close(found: &[f32], expected: &[f32], tolerance: f32, what: &str) {
+    let largest = expected.iter().fold(1e-3f32, |largest, value| largest.max(value.abs()));
+    for (at, (found, expected)) in found.iter().zip(expected).enumerate() {
+        assert!((found - expected).abs() <= tolerance * largest, "{what} [{at}]: {found} is not {expected}");
+    }
+    assert_eq!(found.len(), expected.len(), "{what}");
+}
+
+struct Case {
+    b: usize,
+    t: usize,
+    s: usize,
+    heads: [usize; 2],
+    d: usize,
+    documents: bool,
+    options: AttentionOptions,
+}
+
+/// The result and the three gradients, of `sum(w * attention(q, k, v))`.
+fn run(
+    case: &Case,
+    device: &Device,
+    operation: impl Fn([Tensor<4>; 3], Option<Tensor<2, Int>>) -> Tensor<4>,
+) -> [Vec<f32>; 4] {
+    let &Case { b, t, s, heads: [h, kv], d, documents, .. } = case;
+    let wave = |shape: [usize; 4], seed: usize| {
+        let count = shape.iter().product();
+        let value = |at: usize| (((at * 7919 + seed * 104_729) % 1009) as f32 / 1009.0 - 0.5) * 3.0;
+        Tensor::<4>::from_data(TensorData::new((0..count).map(value).collect::<Vec<f32>>(), shape), device)
+    };
+    let leaves = [wave([b, t, h, d], 1), wave([b, s, kv, d], 2), wave([b, s, kv, d], 3)];
+    let leaves = leaves.map(|x| x.autodiff().require_grad());
+    let documents = documents.then(|| {
+        let ids: Vec<i32> = (0..b * s).map(|at| ((at % s) * 3 / s + at / s) as i32).collect();
+        Tensor::from_data(TensorData::new(ids, [b, s]), device)
+    });
+    let y = operation(leaves.clone(), documents);
+    let gradients = (y.clone() * wave([b, t, h, d], 4)).sum().backward();
+    let [dq, dk, dv] = leaves.map(|x| values(x.grad(&gradients).expect("a gradient")));
+    [values(y.inner()), dq, dk, dv]
+}
+
+each_device! {
+    /// Against the plain operations on the CPU: odd lengths, head widths, shared keys, windows smaller than a tile,
+    /// documents, a soft-cap, keys from before.
+    fn equals_the_reference(device) {
+        let plain = AttentionOptions::default();
+        let case = |b, t, heads, d| Case { b, t, s: t, heads, d, documents: false, options: plain };
+        let cases = [
+            case(1, 1, [1, 1], 32),
+            case(2, 7, [2, 1], 64),
+            case(1, 257, [1, 1], 32),
+            case(1, 65, [6, 2], 80),
+            case(2, 33, [2, 2], 128),
+            case(1, 40, [1, 1], 4),
+            Case { documents: true, ..case(2, 100, [4, 2], 32) },
+            Case { options: AttentionOptions { window: Some(5), ..plain }, ..case(1, 150, [2, 1], 32) },
+            Case { options: AttentionOptions { window: Some(100), ..plain }, ..case(1, 257, [1, 1], 8) },
+            Case { options: AttentionOptions { softcap: Some(2.0), ..plain }, ..case(1, 70, [2, 2], 32) },
+            Case {
+                s: 90,
+                documents: true,
+                options: AttentionOptions { start: 50, window: Some(33), softcap: Some(5.0) },
+                ..case(2, 40, [2, 1], 32)
+            },
+        ];
+        for case in cases {
+            let &Case { b, t, s, heads, d, documents, options } = &case;
+            let what = format!("B {b} T {t} S {s} H, K {heads:?} D {d} documents {documents} {options:?}");
+            let found = run(&case, &device, |[q, k, v], documents| attention(q, k, v, documents, options));
+            let expected = run(&case, &Device::flex(), |[q, k, v], documents| reference(q, k, v, documents, options));
+            for ((found, expected), name) in found.iter().zip(&expected).zip(["y", "dq", "dk", "dv"]) {
+                close(found, expected, 1e-5, &format!("{what}: {name}"));
+            }
+            let again = run(&case, &device, |[q, k, v], documents| attention(q, k, v, documents, options));
+            assert_eq!(found, again, "{what}: two runs, two results");
+        }
+    }
+}
+
+each_device! {
+    /// In the middle of a graph: the rows of a matrix as queries, keys and values of one head.
+    fn gradient_by_finite_differences(device) {
+        let options = AttentionOptions { softcap: Some(3.0), window: Some(3), ..AttentionOptions::default() };
+        let other = Tensor::<4>::random([1, 5, 1, 4], Distribution::Uniform(-1.0, 1.0), &device);
+        let rows = |x: Tensor<2>| x.reshape([1, 5, 1, 4]);
+        let all = |q, k, v| attention(q, k, v, None, options).reshape([5, 4]);
+        gradient_by_differences([5, 4], &device, |x| all(rows(x), other.clone(), other.clone()));
+        gradient_by_differences([5, 4], &device, |x| all(other.clone(), rows(x), other.clone()));
+        gradient_by_differences([5, 4], &device, |x| all(other.clone(), other.clone(), rows(x)));
+        gradient_by_differences([5, 4], &device, |x| all(rows(x.clone()), rows(x.clone()), rows(x)));
+    }
+}
+
+#[test]
+#[should_panic(expected = "queries 3 .. 5 have 4 keys")]
+fn a_query_without_a_key_is_refused() {
+    let x = |t| Tensor::<4>::zeros([1, t, 1, 4], &Device::flex());
+    attention(x(2), x(4), x(4), None, AttentionOptions { start: 3, ..AttentionOptions::default() });
+}

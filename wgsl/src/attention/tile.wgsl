@@ -1,0 +1,35 @@
+// What the kernels of attention share: where they are, which keys a query sees, and how scores are made.
+//
+// A workgroup has 32 rows (queries, or keys) of one head and goes over tiles of 64 columns (keys, or queries). Invocation
+// (ty, tx) of its 8 x 8 has the rows 4 ty .. 4 ty + 3, one in each component of a vector; of scores the columns tx,
+// tx + 8, ..; and of results [rows, D] the vectors of channels tx, tx + 8, ..
+
+struct Info {
+    heads: u32,     // H
+    kv_heads: u32,  // K
+    queries: u32,   // T
+    keys: u32,      // S
+    start: u32,     // position of the first query; that of the first key is 0
+    window: u32,    // keys that a query sees, its own included; 0: all
+    scale: f32,
+    softcap: f32,
+}
+
+const HEAD: u32 = 16u;         // vectors of a head: D / 4
+const CHANNELS: u32 = 2u;      // those of one invocation: HEAD / 8, rounded up
+const DOCUMENTS: bool = true;  // whether a query sees its own document alone
+const SOFTCAP: bool = true;    // whether scores become softcap * tanh(score / softcap)
+const ROWS: u32 = 32u;
+const COLUMNS: u32 = 64u;
+const MASKED: f32 = -1e30;     // finite, for WGSL does not promise infinities
+const FOUR: vec4<u32> = vec4<u32>(0u, 1u, 2u, 3u);
+
+// Beyond 15 the tangent is 1 to the last bit, and some drivers overflow on the way.
+fn capped(score: vec4<f32>, cap: f32) -> vec4<f32> {
+    return cap * tanh(clamp(score / cap, vec4<f32>(-15.0), vec4<f32>(15.0)));
+}
+
+// Of four pairs of positions: whether the query sees the key.
+fn sees(query: vec4<u32>, key: vec4<u32>, window: u32) -> vec4<bool> {
+    return (key <= query) & ((key + window > query) | vec4<bool>(window == 0u));
+}

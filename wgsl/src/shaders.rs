@@ -1,0 +1,99 @@
+//! Every shader in every variant: valid, within WebGPU's default limits, and translated for every API.
+
+use std::{
+    io::Write,
+    process::{Command, Stdio},
+};
+
+use naga::{
+    AddressSpace, ShaderStage,
+    back::{hlsl, msl, spv},
+    front::wgsl,
+    valid::{Capabilities, ModuleInfo, ValidationFlags, Validator},
+};
+
+use crate::{attention, dropout, gate::GateKernel, launch::Shader};
+
+fn all() -> Vec<Shader> {
+    let gates = [GateKernel::Gelu, GateKernel::GeluBackward, GateKernel::Swiglu, GateKernel::SwigluBackward];
+    let mut all = vec![dropout::shader()];
+    all.extend(gates.map(GateKernel::shader));
+    all.extend(attention::shaders());
+    all
+}
+
+fn parsed(shader: &Shader) -> (naga::Module, ModuleInfo) {
+    let text = shader.text();
+    let module = wgsl::parse_str(&text).unwrap_or_else(|error| panic!("{}", error.emit_to_string(&text)));
+    let info = Validator::new(ValidationFlags::all(), Capabilities::empty()).validate(&module);
+    let info = info.unwrap_or_else(|error| panic!("{}", error.emit_to_string(&text)));
+    (module, info)
+}
+
+/// WebGPU's defaults (<https://www.w3.org/TR/webgpu/#limits>): 8 storage buffers, 16 KiB of workgroup memory, 256
+/// invocations. Natively every storage buffer is `read_write`, for tensors share buffers.
+#[test]
+fn every_shader_is_within_the_default_limits() {
+    for shader in all() {
+        let (module, _) = parsed(&shader);
+        let [entry] = module.entry_points.as_slice() else { panic!("one entry point") };
+        assert_eq!(entry.workgroup_size, [shader.workgroup(), 1, 1]);
+        assert!(shader.workgroup() <= 256);
+        let (mut storage, mut uniforms, mut workgroup) = (0, 0, 0);
+        for (_, variable) in module.global_variables.iter() {
+            match variable.space {
+                AddressSpace::Storage { access } => {
+                    storage += 1;
+                    assert!(access.contains(naga::StorageAccess::LOAD | naga::StorageAccess::STORE));
+                }
+                AddressSpace::Uniform => uniforms += 1,
+                AddressSpace::WorkGroup => workgroup += module.types[variable.ty].inner.size(module.to_ctx()),
+                _ => {}
+            }
+        }
+        assert!(storage <= 8 && uniforms == 1, "{storage} storage buffers, {uniforms} uniforms");
+        assert!(workgroup <= 16_384, "{workgroup} bytes of workgroup memory");
+    }
+}
+
+#[test]
+fn every_shader_is_translated_for_metal_and_direct3d() {
+    for shader in all() {
+        let (module, info) = parsed(&shader);
+        let options = msl::Options { fake_missing_bindings: true, ..Default::default() };
+        let (text, _) = msl::write_string(&module, &info, &options, &Default::default()).expect("MSL");
+        assert!(text.contains("kernel void"));
+        let options = hlsl::Options { fake_missing_bindings: true, ..Default::default() };
+        let mut text = String::new();
+        let pipeline = hlsl::PipelineOptions { entry_point: Some((ShaderStage::Compute, "main".into())) };
+        hlsl::Writer::new(&mut text, &options, &pipeline).write(&module, &info, None).expect("HLSL");
+        assert!(text.contains("numthreads"));
+    }
+}
+
+/// With Khronos' validator where there is one (Debian's spirv-tools).
+#[test]
+fn every_shader_is_translated_for_vulkan() {
+    let validator = Command::new("spirv-val").arg("--version").output().is_ok();
+    if !validator {
+        assert!(std::env::var_os("HEARTH_REQUIRE_WGPU").is_none(), "spirv-val is not installed");
+        let _ = writeln!(std::io::stderr(), "SKIPPED: spirv-val is not installed (Debian's spirv-tools)");
+    }
+    for shader in all() {
+        let (module, info) = parsed(&shader);
+        let words = spv::write_vec(&module, &info, &spv::Options::default(), None).expect("SPIR-V");
+        if validator {
+            let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+            let mut child = Command::new("spirv-val")
+                .args(["--target-env", "vulkan1.1", "-"])
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped())
+                .spawn()
+                .unwrap();
+            child.stdin.take().unwrap().write_all(&bytes).unwrap();
+            let output = child.wait_with_output().unwrap();
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        }
+    }
+}
