@@ -10,7 +10,7 @@ use crate::{RopeLayout, TransformerConfig};
 /// The two layouts differ in which channels are a pair, so only in `turn` and in the order of the angles.
 #[derive(Clone, Debug)]
 pub(crate) struct Rope {
-    /// `[B, 1, T, D]`, or `[1, 1, T, D]` where all sequences have the same positions.
+    /// `[B, T, 1, D]`, or `[1, T, 1, D]` where all sequences have the same positions.
     cos: Tensor<4>,
     /// As `cos`.
     sin: Tensor<4>,
@@ -45,8 +45,9 @@ impl Rope {
                 }
             }
         }
-        let tensor = |values, rows: usize| Tensor::from_data(TensorData::new(values, [1, 1, rows, width]), device);
-        Self { cos: tensor(cos, time), sin: tensor(sin, time), turn: tensor(turn, width) }
+        let table = |values| Tensor::from_data(TensorData::new(values, [1, time, 1, width]), device);
+        let turn = Tensor::from_data(TensorData::new(turn, [1, 1, width, width]), device);
+        Self { cos: table(cos), sin: table(sin), turn }
     }
 
     /// Rotations for the positions `[B, T]`, which must be among those of `self` when it starts at 0.
@@ -55,14 +56,14 @@ impl Rope {
         let flat = positions_bt.reshape([b * t]);
         let rows = |table: &Tensor<4>| {
             let [.., width] = table.dims();
-            table.clone().select(2, flat.clone()).reshape([b, 1, t, width])
+            table.clone().select(1, flat.clone()).reshape([b, t, 1, width])
         };
         Self { cos: rows(&self.cos), sin: rows(&self.sin), turn: self.turn.clone() }
     }
 
-    /// Rotates queries or keys `[B, H, T, D]`.
-    pub fn apply(&self, x_bhtd: Tensor<4>) -> Tensor<4> {
-        let turned = x_bhtd.clone().matmul(self.turn.clone());
-        x_bhtd * self.cos.clone() + turned * self.sin.clone()
+    /// Rotates queries or keys `[B, T, H, D]`.
+    pub fn apply(&self, x_bthd: Tensor<4>) -> Tensor<4> {
+        let turned = x_bthd.clone().matmul(self.turn.clone());
+        x_bthd * self.cos.clone() + turned * self.sin.clone()
     }
 }

@@ -6,6 +6,7 @@
 use burn::tensor::{Device, TensorData};
 use hearth_data::Batch;
 use hearth_model::{Activation, IGNORED, NormKind, Positions, TransformerConfig, preset};
+use hearth_wgsl::Kernel;
 
 use crate::{
     TrainError,
@@ -106,6 +107,18 @@ fn certify_model(name: &'static str, config: &TransformerConfig, device: &Device
     Ok(Certificate { model: name, losses, gradients })
 }
 
+/// The kernels without which a device computes the right numbers, where it does not with all of them; `passes` certifies
+/// it with those that it is given switched off. Several only where no single one will do; empty where all will not.
+pub fn faulty_kernels(mut passes: impl FnMut(&[Kernel]) -> bool) -> Vec<Kernel> {
+    if !passes(&Kernel::ALL) {
+        return Vec::new();
+    }
+    match Kernel::ALL.into_iter().find(|kernel| passes(&[*kernel])) {
+        Some(kernel) => vec![kernel],
+        None => Kernel::ALL.into(),
+    }
+}
+
 /// What ten steps gave on one device.
 struct Trained {
     losses: Vec<f64>,
@@ -179,6 +192,15 @@ mod tests {
         assert!(!certificate(vec![[4.0, 4.0]], 2e-4).passed());
         assert!(!certificate(vec![[4.0, 4.0]], f64::NAN).passed());
         assert_eq!(certificate(vec![], 0.5).worst_gradient(), ("b", 0.5));
+    }
+
+    #[test]
+    fn a_faulty_kernel_is_named() {
+        for faulty in Kernel::ALL {
+            assert_eq!(faulty_kernels(|off| off.contains(&faulty)), [faulty]);
+        }
+        assert_eq!(faulty_kernels(|_| false), []);
+        assert_eq!(faulty_kernels(|off| off.len() > 1), Kernel::ALL);
     }
 
     #[test]

@@ -100,7 +100,8 @@ fn predictions_hold() {
     ];
     for policy in policies {
         let cut = Cut { micro_batch: 2, accumulation: 1, logits_chunk: CrossEntropy::of(&model).chunk, policy };
-        let predicted = Ledger::of(&model, model.context_length, &cut).peak().usage.total() as f64 / f64::from(1 << 20);
+        let predicted = Ledger::of(&model, model.context_length, &cut, &open().limits).peak().usage.total() as f64
+            / f64::from(1 << 20);
         let (_, measured) = train(&model, &cut, &open().device, 2);
         eprintln!("{}: predicted {predicted:.1} MiB, measured {measured:.1} MiB", cut.policy);
         assert!(
@@ -189,15 +190,16 @@ fn a_refused_allocation_falls_back() {
         }
         .go()
     };
-    let whole = run(adapter().limits, "whole", &["batch.micro_batch=32"]).unwrap();
+    let whole = run(adapter().limits, "whole", &["kernels=plain", "batch.micro_batch=32"]).unwrap();
     // 32 sequences' attention scores are 16 MiB.
     let small = wgpu::Limits { max_buffer_size: 9 << 20, max_storage_buffer_binding_size: 9 << 20, ..adapter().limits };
     // Refused in the evaluation before the first step, and then in a step.
     for (name, every) in [("evaluating", "evaluation.every=2"), ("cut", "evaluation.every=0")] {
-        let cut = run(small.clone(), name, &["batch.micro_batch=32", every]).unwrap();
+        let cut = run(small.clone(), name, &["kernels=plain", "batch.micro_batch=32", every]).unwrap();
         assert!((whole.val_loss - cut.val_loss).abs() < 1e-4, "{} and {}", whole.val_loss, cut.val_loss);
     }
-    let on_host = ["batch.micro_batch=32", "memory=offload", "memory.parameters=host", "sample.every=2"];
+    let on_host =
+        ["kernels=plain", "batch.micro_batch=32", "memory=offload", "memory.parameters=host", "sample.every=2"];
     let hosted = run(adapter().limits, "hosted", &on_host).unwrap();
     assert!((whole.val_loss - hosted.val_loss).abs() < 1e-4, "{} and {}", whole.val_loss, hosted.val_loss);
     let lines = std::fs::read_to_string(folder.path().join("cut/metrics.jsonl")).unwrap();

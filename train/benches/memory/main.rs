@@ -30,7 +30,7 @@ use hearth_train::{
     devices::{DeviceChoice, open},
     guard::Ceiling,
     optim::{OptimizerConfig, Schedule, ScheduleKind},
-    plan::{Cut, Ledger},
+    plan::{Cut, Ledger, Limits},
     readback::Readback,
     step::{StepOptions, Trainer},
     walk::{Activations, Placement, Policy, Walk},
@@ -102,11 +102,12 @@ fn main() -> anyhow::Result<()> {
     );
     let data = arguments.out.as_ref().map(|out| out.join(format!("{}-{}.json", arguments.device, arguments.model)));
     println!("{title}");
+    let limits = open(arguments.device)?.limits;
     println!("| policy | peak MiB | predicted MiB | above state MiB | most in use MiB | s/step | loss |");
     println!("|---|---|---|---|---|---|---|");
     if let (Some(picture), Some(data)) = (&arguments.plot, &data) {
         let found: Vec<Row> = serde_json::from_str(&fs::read_to_string(data)?)?;
-        found.iter().for_each(|row| print(row, &config, rows, time));
+        found.iter().for_each(|row| print(row, &config, rows, time, &limits));
         return plot::draw(&found, &title, picture);
     }
     let names = if arguments.rows.is_empty() { ROWS.map(String::from).to_vec() } else { arguments.rows.clone() };
@@ -122,7 +123,7 @@ fn main() -> anyhow::Result<()> {
             continue;
         };
         let row: Row = serde_json::from_str(line)?;
-        print(&row, &config, rows, time);
+        print(&row, &config, rows, time, &limits);
         found.push(row);
         if let Some(data) = &data {
             fs::create_dir_all(data.parent().unwrap_or(Path::new(".")))?;
@@ -132,12 +133,12 @@ fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-fn print(row: &Row, config: &TransformerConfig, rows: usize, time: usize) {
+fn print(row: &Row, config: &TransformerConfig, rows: usize, time: usize, limits: &Limits) {
     let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
     let predicted = policy(&row.name, config.layers).map(|policy| {
         let logits_chunk = CrossEntropy::of(config).chunk;
         let cut = Cut { micro_batch: rows, accumulation: 1, logits_chunk, policy };
-        let peak = *Ledger::of(config, time, &cut).peak();
+        let peak = *Ledger::of(config, time, &cut, limits).peak();
         let error = 100.0 * (peak.usage.total() as f64 / row.reserved as f64 - 1.0);
         format!("{:.0} ({error:+.1} %, {})", mib(peak.usage.total()), peak.place)
     });

@@ -1,12 +1,14 @@
 //! What a run is: one TOML file, every field with its unit and its default.
 
 mod data;
+mod kernels;
 mod memory;
 mod read;
 mod validate;
 
 pub use data::{DataConfig, MixturePart, PackingKind, TokenizerChoice};
 use hearth_model::TransformerConfig;
+pub use kernels::Kernels;
 pub use memory::{MemoryConfig, PolicyKind, SegmentRule};
 use serde::{Deserialize, Serialize};
 
@@ -32,6 +34,10 @@ pub struct TrainConfig {
     /// What a step may spend on memory.
     #[serde(default)]
     pub memory: MemoryConfig,
+    /// What computes on a GPU: `"wgsl"`, Hearth's kernels (the default); `"plain"`, Burn's operations alone; or a list of
+    /// the kernels that run. On other devices Burn's operations do.
+    #[serde(default)]
+    pub kernels: Kernels,
     /// AdamW and clipping.
     #[serde(default)]
     pub optimizer: OptimizerConfig,

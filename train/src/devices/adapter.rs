@@ -116,6 +116,7 @@ impl Adapter {
             apart: true,
             tensor: Some(limits.max_buffer_size.min(limits.max_storage_buffer_binding_size)),
             watched: self.info.device_type != DeviceType::Cpu,
+            kernels: true,
         };
         let handle = Some(device.clone());
         let setup =

@@ -140,7 +140,7 @@ fn cpu(note: Option<String>) -> OpenDevice {
     OpenDevice {
         device: Device::flex(),
         name: format!("CPU, {threads} threads (Burn Flex)"),
-        limits: Limits { memory: memory::of_host(), apart: false, tensor: None, watched: false },
+        limits: Limits { memory: memory::of_host(), apart: false, tensor: None, watched: false, kernels: false },
         compiles_kernels: false,
         note,
         choice: DeviceChoice::Cpu,

@@ -55,8 +55,8 @@ pub fn choose(config: &TrainConfig, limits: &Limits, rates: &Rates) -> Result<Ch
                 .ok_or_else(|| refuse(nothing_fits(config, limits, budget, frontier.first())))?
         }
         Some(policy) => {
-            let set = plan(model, time, set_cut(config, policy), rates);
-            let (name, bytes) = Limits::largest_tensor(model, time, &set.cut);
+            let set = plan(model, time, set_cut(config, policy), limits, rates);
+            let (name, bytes) = limits.largest_tensor(model, time, &set.cut);
             if let Some(most) = limits.tensor.filter(|most| bytes > *most) {
                 return Err(refuse(format!(
                     "{name} would take {}, and this device binds at most {}: lower batch.micro_batch = {rows}, or give \
@@ -78,7 +78,7 @@ pub fn choose(config: &TrainConfig, limits: &Limits, rates: &Rates) -> Result<Ch
 fn nothing_fits(config: &TrainConfig, limits: &Limits, budget: Option<u64>, smallest: Option<&Plan>) -> String {
     let Some(smallest) = smallest else {
         let one = Cut { micro_batch: 1, logits_chunk: 1, ..set_cut(config, Policy::keep(config.model.layers)) };
-        let (name, bytes) = Limits::largest_tensor(&config.model, config.model.context_length, &one);
+        let (name, bytes) = limits.largest_tensor(&config.model, config.model.context_length, &one);
         return format!(
             "{name} of one sequence would take {}, and this device binds at most {}: make the model or \
              model.context_length smaller",

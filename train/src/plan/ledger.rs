@@ -29,7 +29,7 @@ pub struct Usage {
     pub live: u64,
     /// Logits and their gradient.
     pub logits: u64,
-    /// Rotations, masks and ids.
+    /// Rotations and ids.
     pub constants: u64,
     /// What Burn's pool reserves beyond tensors, and buffers for transfers to the host.
     pub workspace: u64,
@@ -125,9 +125,9 @@ pub struct Ledger {
 
 impl Ledger {
     /// Takes the walk of one step (not the first, which has no moments yet) for windows of `time` tokens.
-    pub fn of(model: &TransformerConfig, time: usize, cut: &Cut) -> Self {
+    pub fn of(model: &TransformerConfig, time: usize, cut: &Cut, limits: &Limits) -> Self {
         let count = ParameterCount::of(model);
-        let block = BlockSizes::of(model, time, cut.micro_batch);
+        let block = BlockSizes::of(model, time, cut.micro_batch, limits);
         let [embedding, head] = [count.embedding, count.head].map(|count| count as u64 * F32);
         let matrix = (model.vocab_size * model.width) as u64 * F32;
         let on_device = |placement: Placement, bytes: u64| if placement == Placement::Device { bytes } else { 0 };
@@ -146,7 +146,7 @@ impl Ledger {
         let accumulating = cut.accumulation > 1;
         let mut sink = if accumulating { resident } else { 0 };
 
-        let mut ledger = Self { moments: Vec::new(), page: page(model, time, cut) };
+        let mut ledger = Self { moments: Vec::new(), page: page(model, time, cut, limits) };
         let mut held = Usage::default();
         for segment in &policy.segments {
             let uploaded = block.parameters - on_device(segment.parameters, block.parameters);
@@ -238,22 +238,25 @@ impl Ledger {
 }
 
 impl BlockSizes {
-    fn of(model: &TransformerConfig, time: usize, rows: usize) -> Self {
+    fn of(model: &TransformerConfig, time: usize, rows: usize, limits: &Limits) -> Self {
         let positions = (rows * time) as u64 * F32;
         let [c, f] = [model.width, model.ffn_width()].map(|width| width as u64 * positions);
         let q = (model.heads * model.head_width()) as u64 * positions;
         let kv = (model.kv_heads() * model.head_width()) as u64 * positions;
-        let scores = (rows * model.heads * time * time) as u64 * F32;
+        let per_row = (rows * model.heads * time) as u64 * F32;
+        // The kernels keep one number a row of scores.
+        let (scores, kept) =
+            if limits.has_scores(model) { (time as u64 * per_row, time as u64 * per_row) } else { (0, per_row) };
         let gated = model.mlp == Activation::Swiglu;
         let qk_norm = if model.qk_norm { q + kv } else { 0 };
         // Each norm leaves its result and the scaled one that the projections read; attention its scaled queries, keys,
         // values, weights and mixture; the feed-forward network its hidden values before and after the activation.
         let mlp = if gated { 3 * f } else { 2 * f };
-        let tape = 4 * c + 2 * q + 2 * kv + qk_norm + scores + mlp;
+        let tape = 4 * c + 2 * q + 2 * kv + qk_norm + kept + mlp;
         // The two places that can be the peak of the backward pass.
         let in_mlp = c + if gated { 2 * f } else { f };
-        let in_attention = (c + 2 * scores).saturating_sub(mlp + 2 * c);
-        let forward = (2 * c + mlp).max(2 * c + q + 2 * kv + 2 * scores);
+        let in_attention = (c + (2 * scores).max(q + 2 * kv)).saturating_sub(mlp + 2 * c);
+        let forward = (2 * c + mlp).max(2 * c + q + 2 * kv + (2 * scores).max(q));
         Self {
             stream: c,
             tape,
@@ -270,8 +273,8 @@ fn with_earlier(gradients: u64, placement: Placement, any: bool) -> u64 {
 }
 
 /// The pool's page: the largest tensor and at most 2 MiB more (cubecl-server 0.11.3).
-fn page(model: &TransformerConfig, time: usize, cut: &Cut) -> u64 {
-    let (_, largest) = Limits::largest_tensor(model, time, cut);
+fn page(model: &TransformerConfig, time: usize, cut: &Cut, limits: &Limits) -> u64 {
+    let (_, largest) = limits.largest_tensor(model, time, cut);
     (largest + MIB).next_multiple_of(MIB)
 }
 
@@ -296,14 +299,11 @@ fn logits(model: &TransformerConfig, time: usize, cut: &Cut) -> u64 {
 }
 
 fn constants(model: &TransformerConfig, time: usize, rows: usize) -> u64 {
-    let mut windows: Vec<Option<usize>> = (0..model.layers).map(|layer| model.window(layer)).collect();
-    windows.sort_unstable();
-    windows.dedup();
     let rope = match model.positions {
         Positions::Rope => 2 * time * model.head_width() + model.head_width() * model.head_width(),
         Positions::Learned => 0,
     };
-    (windows.len() * time * time + rope + 2 * rows * time) as u64 * F32
+    (rope + 2 * rows * time) as u64 * F32
 }
 
 /// New moments and weights of the largest parameter on the device, before the old ones go.

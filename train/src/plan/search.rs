@@ -23,8 +23,8 @@ pub fn plans(
 ) -> Vec<Plan> {
     let mut found: Vec<Plan> = cuts(model, time, micro_batch, accumulation, limits.apart)
         .into_iter()
-        .filter(|cut| limits.tensor.is_none_or(|most| Limits::largest_tensor(model, time, cut).1 <= most))
-        .map(|cut| plan(model, time, cut, rates))
+        .filter(|cut| limits.tensor.is_none_or(|most| limits.largest_tensor(model, time, cut).1 <= most))
+        .map(|cut| plan(model, time, cut, limits, rates))
         .collect();
     found.sort_by(|a, b| a.seconds.total_cmp(&b.seconds).then(a.peak_bytes().cmp(&b.peak_bytes())));
     let mut best: Vec<Plan> = Vec::new();
@@ -39,8 +39,8 @@ pub fn plans(
 }
 
 /// What a cut is predicted to take.
-pub fn plan(model: &TransformerConfig, time: usize, cut: Cut, rates: &Rates) -> Plan {
-    let peak = *Ledger::of(model, time, &cut).peak();
+pub fn plan(model: &TransformerConfig, time: usize, cut: Cut, limits: &Limits, rates: &Rates) -> Plan {
+    let peak = *Ledger::of(model, time, &cut, limits).peak();
     Plan { seconds: rates.seconds(model, time, &cut), peak, cut }
 }
 

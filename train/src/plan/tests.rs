@@ -4,7 +4,7 @@ use crate::{
     walk::{Activations, Policy},
 };
 
-const UNLIMITED: Limits = Limits { memory: None, apart: true, tensor: None, watched: false };
+const UNLIMITED: Limits = Limits { memory: None, apart: true, tensor: None, watched: false, kernels: false };
 
 /// GPT-2 124M, a batch of 8 times 2 windows of 256 tokens.
 fn config(settings: &[&str]) -> TrainConfig {

@@ -107,6 +107,7 @@ impl Run {
     /// A text too short, a folder that cannot be written, a checkpoint of another run, a run that diverges.
     pub fn go(self) -> Result<Summary, TrainError> {
         let Self { mut config, text, device, folder, begin, front, stop, faults } = self;
+        config.kernels.apply();
         let RunData { tokenizer, train, validation, hash } = RunData::open(&config, text)?;
         fit_vocabulary(&mut config.model, &tokenizer)?;
         let identity = Identity { tokenizer: hex(&tokenizer.hash()), data: hex(&hash) };
@@ -135,7 +136,7 @@ impl Run {
         let flops_per_token = Flops::per_sequence(&config.model, context).training / context as f64;
         let rates = Rates { flops: peak_flops, ..Rates::default() };
         let mut choice = choose(&config, &device.limits, &rates)?;
-        if let Some(plan) = origin.plan(&config, &device.adapter, &rates) {
+        if let Some(plan) = origin.plan(&config, &device, &rates) {
             choice.plan = plan;
         }
         report.note(&plan_note(&choice));

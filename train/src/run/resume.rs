@@ -12,7 +12,7 @@ use crate::{
     TrainConfig, TrainError,
     checkpoint::{self, Checkpoint},
     config::BatchConfig,
-    devices::KernelChoices,
+    devices::{KernelChoices, OpenDevice},
     plan::{Cut, Plan, Rates, plan},
 };
 
@@ -88,12 +88,12 @@ impl Origin {
 
     /// The cut of the checkpoint's steps, where it has one and nothing speaks against it: the same on the same adapter,
     /// unless `config` says otherwise than the checkpoint's own.
-    pub fn plan(&self, config: &TrainConfig, adapter: &str, rates: &Rates) -> Option<Plan> {
+    pub fn plan(&self, config: &TrainConfig, device: &OpenDevice, rates: &Rates) -> Option<Plan> {
         let Self::Checkpoint(checkpoint, state) = self else { return None };
         let earlier = TrainConfig::read(&checkpoint.path().join("config.toml"), &[]).ok()?;
         let same = earlier.batch == config.batch && earlier.memory == config.memory;
-        let cut = state.cut.clone().filter(|_| same && checkpoint.manifest().adapter == adapter)?;
-        Some(plan(&config.model, config.model.context_length, cut, rates))
+        let cut = state.cut.clone().filter(|_| same && checkpoint.manifest().adapter == device.adapter)?;
+        Some(plan(&config.model, config.model.context_length, cut, &device.limits, rates))
     }
 
     /// The kernels that the checkpoint's run chose on this adapter, if it ran on it.

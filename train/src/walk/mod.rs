@@ -66,7 +66,7 @@ pub struct Walk {
     pub device: Device,
     /// What is held for the backward pass, and where parameters live.
     pub policy: Policy,
-    /// Rotations and masks for the batch's positions.
+    /// Positions and rotations of the batch.
     pub frame: Frame,
     /// The loss over the head's logits.
     pub loss: CrossEntropy,

@@ -63,14 +63,14 @@ pub fn attention(
     Tensor::from_dispatch(y)
 }
 
-/// Whole vectors of four channels, and no more of them than an invocation can hold.
+/// Whether there are kernels for heads of `d` channels: whole vectors of four, and no more than an invocation can hold.
+pub fn has_kernel(d: usize) -> bool {
+    d.is_multiple_of(4) && d <= 256
+}
+
 fn runs_kernel(q: &Tensor<4>) -> bool {
     let [b, _, h, d] = q.dims();
-    d.is_multiple_of(4)
-        && d <= 256
-        && b * h <= 65_535
-        && q.dtype() == DType::F32
-        && runs(Kernel::Attention, &q.device())
+    has_kernel(d) && b * h <= 65_535 && q.dtype() == DType::F32 && runs(Kernel::Attention, &q.device())
 }
 
 /// Backends with the kernels.

@@ -1,6 +1,6 @@
 //! The same in plain Burn operations: right everywhere, with all scores in memory.
 
-use burn::tensor::{Int, Tensor, TensorData};
+use burn::tensor::{Int, Tensor};
 
 use super::AttentionOptions;
 use crate::softmax;
@@ -36,19 +36,22 @@ pub fn reference(
 /// `[B, 1, T, S]`, or `[1, 1, T, S]` without documents.
 fn mask(q: &Tensor<4>, keys: usize, documents: Option<Tensor<2, Int>>, options: AttentionOptions) -> Tensor<4> {
     let [b, t, ..] = q.dims();
-    let device = q.device().without_autodiff();
-    let mut values = Vec::with_capacity(t * keys);
-    for query in options.start..options.start + t {
-        let first = options.window.map_or(0, |window| (query + 1).saturating_sub(window));
-        values.extend((0..keys).map(|key| if (first..=query).contains(&key) { 0.0 } else { MASKED }));
+    let device = &q.device().without_autodiff();
+    let positions = |start: usize, end: usize| Tensor::<1, Int>::arange(start as i64..end as i64, device);
+    let queries = positions(options.start, options.start + t).reshape([t, 1]).expand([t, keys]);
+    let key = positions(0, keys).reshape([1, keys]).expand([t, keys]);
+    let mut hidden = key.clone().greater(queries.clone()).float();
+    if let Some(window) = options.window {
+        hidden = hidden + (key + window as i64).lower_equal(queries).float();
     }
-    let causal = Tensor::from_data(TensorData::new(values, [1, 1, t, keys]), &device);
-    match documents {
-        None => causal,
+    let hidden = hidden.reshape([1, 1, t, keys]);
+    let hidden = match documents {
+        None => hidden,
         Some(documents) => {
             let own = documents.clone().narrow(1, options.start, t).reshape([b, t, 1]).expand([b, t, keys]);
             let others = own.not_equal(documents.reshape([b, 1, keys]).expand([b, t, keys]));
-            causal + others.float().reshape([b, 1, t, keys]) * MASKED
+            hidden + others.float().reshape([b, 1, t, keys])
         }
-    }
+    };
+    hidden * MASKED
 }

@@ -7,9 +7,10 @@ use std::{
 
 use clap::Args;
 use hearth_train::{
-    certify::{Certificate, certify},
+    certify::{Certificate, certify, faulty_kernels},
     devices::{DeviceChoice, open},
 };
+use hearth_wgsl::Kernel;
 
 /// Check that a device computes the right numbers: ten steps of small models against the CPU.
 #[derive(Args)]
@@ -20,6 +21,9 @@ pub struct Certify {
     /// Only compare, without trying settings that might repair a failure.
     #[arg(long)]
     no_repair: bool,
+    /// Switch off a kernel of Hearth's, so that plain operations do its work; may be given many times.
+    #[arg(long, value_name = "KERNEL", value_parser = kernel)]
+    without: Vec<Kernel>,
 }
 
 /// What can be switched off from outside, in the order of what it costs.
@@ -35,6 +39,7 @@ const REPAIRS: [(&str, &[(&str, &str)]); 3] = [
 impl Certify {
     pub fn run(self) -> anyhow::Result<ExitCode> {
         let start = Instant::now();
+        self.without.iter().for_each(|kernel| kernel.switch(false));
         let device = open(self.device)?;
         println!("{}: ten steps of two small models against the CPU backend", device.name);
         if device.compiles_kernels {
@@ -50,30 +55,53 @@ impl Certify {
             return Ok(ExitCode::SUCCESS);
         }
         if !self.no_repair {
-            self.try_repairs()?;
+            self.try_repairs();
         }
         Ok(ExitCode::FAILURE)
     }
 
     /// These settings are read once a process, so each is tried in a process of its own.
-    fn try_repairs(&self) -> anyhow::Result<()> {
+    fn try_repairs(&self) {
+        let faulty = faulty_kernels(|off| self.passes(off, &[]));
+        if !faulty.is_empty() {
+            let name = |kernel: &Kernel| format!("\"{}\"", kernel.name());
+            let rest: Vec<String> = Kernel::ALL.iter().filter(|kernel| !faulty.contains(kernel)).map(name).collect();
+            let faulty: Vec<String> = faulty.iter().map(name).collect();
+            println!(
+                "it passes without the kernel {}: set kernels = [{}] for your runs, and report the device",
+                faulty.join(", "),
+                rest.join(", ")
+            );
+            return;
+        }
+        println!("it still fails without Hearth's kernels");
         for (name, variables) in REPAIRS {
-            let status = Command::new(std::env::current_exe()?)
-                .args(["certify", "--no-repair", "--device", &self.device.to_string()])
-                .envs(variables.iter().copied())
-                .stdout(Stdio::null())
-                .stderr(Stdio::null())
-                .status()?;
-            if status.success() {
+            if self.passes(&[], variables) {
                 let settings: Vec<String> = variables.iter().map(|(name, value)| format!("{name}={value}")).collect();
                 println!("it passes with {name}: set {} for your runs, and report the device", settings.join(" "));
-                return Ok(());
+                return;
             }
             println!("it still fails with {name}");
         }
         println!("no setting repairs it: train with --device cpu, update the driver, and report the device");
-        Ok(())
     }
+
+    /// Whether a process of its own passes with these kernels off and these variables set.
+    fn passes(&self, off: &[Kernel], variables: &[(&str, &str)]) -> bool {
+        let Ok(program) = std::env::current_exe() else { return false };
+        let mut command = Command::new(program);
+        command.args(["certify", "--no-repair", "--device", &self.device.to_string()]);
+        for kernel in off.iter().chain(&self.without) {
+            command.args(["--without", kernel.name()]);
+        }
+        command.envs(variables.iter().copied()).stdout(Stdio::null()).stderr(Stdio::null());
+        command.status().is_ok_and(|status| status.success())
+    }
+}
+
+fn kernel(name: &str) -> Result<Kernel, String> {
+    let known = Kernel::ALL.map(Kernel::name).join(", ");
+    Kernel::ALL.into_iter().find(|kernel| kernel.name() == name).ok_or(format!("give one of {known}"))
 }
 
 fn show(certificate: &Certificate) {

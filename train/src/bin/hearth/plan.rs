@@ -30,6 +30,7 @@ impl Plan {
             // The tokenizer decides it, and the text may decide the tokenizer.
             config.model.vocab_size = tokenizer(&config.data)?.vocab_size();
         }
+        config.kernels.apply();
         let device = open(self.device)?;
         let rates = Rates { flops: matmul_flops(&device.device), ..Rates::default() };
         let choice = choose(&config, &device.limits, &rates)?;
