@@ -4,6 +4,7 @@
 //! turned into that chunk's loss and gradients, and dropped. No tape sees them.
 
 use burn::tensor::{Int, Tensor};
+use hearth_wgsl::{CrossEntropyOptions, cross_entropy};
 
 use crate::TransformerConfig;
 
@@ -55,7 +56,8 @@ impl CrossEntropy {
         let mut loss = Tensor::zeros([1], &hidden_nc.device());
         for (start, length) in self.chunks(hidden_nc.dims()[0]) {
             let hidden = hidden_nc.clone().narrow(0, start, length);
-            loss = loss + Chunk::new(self, hidden, output, targets_n.clone().narrow(0, start, length)).loss;
+            let targets = targets_n.clone().narrow(0, start, length);
+            loss = loss + cross_entropy(logits(&hidden, output), targets, self.options()).loss;
         }
         loss
     }
@@ -74,9 +76,9 @@ impl CrossEntropy {
         for (start, length) in self.chunks(hidden_nc.dims()[0]) {
             let hidden = hidden_nc.clone().narrow(0, start, length);
             let targets = targets_n.clone().narrow(0, start, length);
-            let chunk = Chunk::new(self, hidden.clone(), output, targets);
-            loss = loss + chunk.loss.clone();
-            let logits_gradients = chunk.gradients(self, scale).into_iter();
+            let found = cross_entropy(logits(&hidden, output), targets, self.options());
+            loss = loss + found.loss.clone();
+            let logits_gradients = found.gradients(self.options(), scale).into_iter();
             let mut of_hidden = None;
             for ((gradient, shard), sum) in logits_gradients.zip(output).zip(&mut output_gradients) {
                 accumulate(&mut of_hidden, gradient.clone().matmul(shard.clone()));
@@ -92,6 +94,10 @@ impl CrossEntropy {
         }
     }
 
+    fn options(&self) -> CrossEntropyOptions {
+        CrossEntropyOptions { softcap: self.logit_softcap, z_loss: self.z_loss }
+    }
+
     /// Start and length of each chunk of `positions`.
     fn chunks(&self, positions: usize) -> impl Iterator<Item = (usize, usize)> {
         let chunk = self.chunk.max(1);
@@ -99,89 +105,9 @@ impl CrossEntropy {
     }
 }
 
-/// What the loss of a chunk and its gradient share, `n` positions of it.
-struct Chunk {
-    /// Sum over the chunk, `[1]`.
-    loss: Tensor<1>,
-    shards: Vec<Shard>,
-    /// The sum of all exponentials, `[n, 1]`.
-    normaliser: Tensor<2>,
-    /// `logsumexp(logits)`, `[n, 1]`.
-    log_normaliser: Tensor<2>,
-    /// 1 where the target counts, else 0, `[n, 1]`.
-    counted: Tensor<2>,
-}
-
-/// A chunk's columns that belong to one shard of the output matrix.
-struct Shard {
-    /// After the soft-cap, `[n, rows]`.
-    logits: Tensor<2>,
-    /// `exp(logits - max)`, `[n, rows]`.
-    exponentials: Tensor<2>,
-    /// 1 at the target, else 0, `[n, rows]`; all 0 where the target does not count or is in another shard.
-    one_hot: Tensor<2>,
-}
-
-impl Chunk {
-    fn new(options: &CrossEntropy, hidden: Tensor<2>, output: &[Tensor<2>], targets: Tensor<1, Int>) -> Self {
-        let [positions, _] = hidden.dims();
-        let logits: Vec<Tensor<2>> = output
-            .iter()
-            .map(|shard| softcap(hidden.clone().matmul(shard.clone().transpose()), options.logit_softcap))
-            .collect();
-        let max = reduce(&logits, |logits| logits.clone().max_dim(1), Tensor::max_pair);
-        let targets = targets.reshape([positions, 1]);
-        let counted = targets.clone().greater_equal_scalar(0).float();
-        let mut start = 0;
-        let shards: Vec<Shard> = logits
-            .into_iter()
-            .map(|logits| {
-                let [_, rows] = logits.dims();
-                let ids = Tensor::<1, Int>::arange(start..start + rows as i64, &logits.device()).reshape([1, rows]);
-                start += rows as i64;
-                let shape = [positions, rows];
-                Shard {
-                    one_hot: targets.clone().expand(shape).equal(ids.expand(shape)).float(),
-                    exponentials: (logits.clone() - max.clone()).exp(),
-                    logits,
-                }
-            })
-            .collect();
-        let normaliser = reduce(&shards, |shard| shard.exponentials.clone().sum_dim(1), Tensor::add);
-        let target_logit =
-            reduce(&shards, |shard| (shard.logits.clone() * shard.one_hot.clone()).sum_dim(1), Tensor::add);
-        let log_normaliser = normaliser.clone().log() + max;
-        let z_loss = log_normaliser.clone().square() * options.z_loss;
-        let losses = (log_normaliser.clone() - target_logit + z_loss) * counted.clone();
-        Self { loss: losses.sum_dim(0).reshape([1]), shards, normaliser, log_normaliser, counted }
-    }
-
-    /// The gradients of `scale` times the chunk's loss with respect to the logits before the soft-cap, `[n, rows]`
-    /// for each shard.
-    ///
-    /// `d loss / d logits = softmax * (1 + 2 z_loss logsumexp) - one_hot`, and through the soft-cap
-    /// `d (cap tanh(x / cap)) / dx = 1 - (logits / cap)^2`.
-    fn gradients(self, options: &CrossEntropy, scale: f64) -> Vec<Tensor<2>> {
-        let of_normaliser = self.log_normaliser * (2.0 * options.z_loss) + 1.0;
-        let row_scale = self.counted * of_normaliser * scale / self.normaliser;
-        let gradient = |Shard { logits, exponentials, one_hot }: Shard| {
-            let gradient = exponentials * row_scale.clone() - one_hot * scale;
-            match options.logit_softcap {
-                Some(cap) => gradient * (-(logits / cap).square() + 1.0),
-                None => gradient,
-            }
-        };
-        self.shards.into_iter().map(gradient).collect()
-    }
-}
-
-/// Maps each shard to a tensor and folds these from the first to the last.
-fn reduce<T>(
-    shards: &[T],
-    map: impl Fn(&T) -> Tensor<2>,
-    fold: impl Fn(Tensor<2>, Tensor<2>) -> Tensor<2>,
-) -> Tensor<2> {
-    shards.iter().map(map).reduce(fold).expect("a vocabulary has at least one id")
+/// The logits of the hidden states `[n, C]`, `[n, rows]` for each shard `[rows, C]` of the output matrix.
+fn logits(hidden: &Tensor<2>, output: &[Tensor<2>]) -> Vec<Tensor<2>> {
+    output.iter().map(|shard| hidden.clone().matmul(shard.clone().transpose())).collect()
 }
 
 fn accumulate(sum: &mut Option<Tensor<2>>, term: Tensor<2>) {

@@ -2,8 +2,9 @@
 
 use burn::{
     module::{Module, Param},
-    tensor::{Device, Int, Tensor, module::embedding},
+    tensor::{Device, Int, Tensor},
 };
+use hearth_wgsl::embedding;
 
 use crate::{TransformerConfig, init::Initializer};
 
@@ -38,20 +39,13 @@ impl TokenMatrix {
 
     /// The rows of the ids `[B, T]`, `[B, T, C]`.
     ///
-    /// The gradient is summed by Burn in token order, without atomics.
+    /// The gradient is summed in token order, without atomics.
     pub fn rows(&self, tokens_bt: Tensor<2, Int>) -> Tensor<3> {
-        if let [whole] = self.shards.as_slice() {
-            return embedding(whole.val(), tokens_bt);
-        }
         let mut start = 0;
         let found = self.shards.iter().map(|shard| {
-            let [rows, _] = shard.dims();
-            let local_bt = tokens_bt.clone() - start as i64;
-            start += rows;
-            // Ids of other shards read some row of this one and are then multiplied by 0.
-            let inside = local_bt.clone().greater_equal_scalar(0).bool_and(local_bt.clone().lower_scalar(rows as i64));
-            let x_btc = embedding(shard.val(), local_bt.clamp(0, rows as i64 - 1));
-            x_btc * inside.float().unsqueeze_dim(2)
+            let x_btc = embedding(shard.val(), tokens_bt.clone(), start);
+            start += shard.dims()[0];
+            x_btc
         });
         found.reduce(Tensor::add).expect("a vocabulary has at least one id")
     }

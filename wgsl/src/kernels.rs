@@ -8,10 +8,16 @@ use std::sync::atomic::{AtomicU32, Ordering};
 pub enum Kernel {
     /// [`attention`](crate::attention())
     Attention,
+    /// [`cross_entropy`](crate::cross_entropy())
+    CrossEntropy,
     /// [`dropout`](crate::dropout())
     Dropout,
+    /// [`embedding`](crate::embedding())
+    Embedding,
     /// [`gelu`](crate::gelu) and [`swiglu`](crate::swiglu)
     Gate,
+    /// [`rotate`](crate::rotate)
+    Rope,
 }
 
 /// A bit for each kernel that is off.
@@ -19,7 +25,8 @@ static OFF: AtomicU32 = AtomicU32::new(0);
 
 impl Kernel {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Attention, Self::Dropout, Self::Gate];
+    pub const ALL: [Self; 6] =
+        [Self::Attention, Self::CrossEntropy, Self::Dropout, Self::Embedding, Self::Gate, Self::Rope];
 
     /// Switches it on or off, for the whole process and what it asks for from now on. All are on at first.
     pub fn switch(self, on: bool) {
@@ -39,8 +46,11 @@ impl Kernel {
     pub fn name(self) -> &'static str {
         match self {
             Self::Attention => "attention",
+            Self::CrossEntropy => "cross-entropy",
             Self::Dropout => "dropout",
+            Self::Embedding => "embedding",
             Self::Gate => "gate",
+            Self::Rope => "rope",
         }
     }
 }

@@ -13,9 +13,12 @@ mod launch;
 mod shaders;
 
 pub mod attention;
+pub mod cross_entropy;
 pub mod dropout;
+pub mod embedding;
 pub mod gate;
 pub mod norm;
+pub mod rope;
 pub mod softmax;
 #[doc(hidden)]
 pub mod testing;
@@ -23,10 +26,13 @@ pub mod threefry;
 pub mod vjp;
 
 pub use attention::{AttentionOptions, attention};
+pub use cross_entropy::{CrossEntropyOptions, cross_entropy};
 pub use dropout::dropout;
+pub use embedding::embedding;
 pub use gate::{gelu, swiglu};
 pub use kernels::Kernel;
 pub use norm::normalize;
+pub use rope::rotate;
 pub use softmax::softmax;
 pub use threefry::Key;
 pub use vjp::vjp;

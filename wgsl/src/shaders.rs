@@ -12,13 +12,16 @@ use naga::{
     valid::{Capabilities, ModuleInfo, ValidationFlags, Validator},
 };
 
-use crate::{attention, dropout, gate::GateKernel, launch::Shader};
+use crate::{attention, cross_entropy, dropout, embedding, gate::GateKernel, launch::Shader, rope};
 
 fn all() -> Vec<Shader> {
     let gates = [GateKernel::Gelu, GateKernel::GeluBackward, GateKernel::Swiglu, GateKernel::SwigluBackward];
     let mut all = vec![dropout::shader()];
     all.extend(gates.map(GateKernel::shader));
     all.extend(attention::shaders());
+    all.extend(cross_entropy::shaders());
+    all.extend(embedding::shaders());
+    all.extend(rope::shaders());
     all
 }
 

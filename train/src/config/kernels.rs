@@ -69,7 +69,10 @@ mod tests {
         }
         for json in [r#""cuda""#, r#"["atention"]"#, "3"] {
             let error = serde_json::from_str::<Kernels>(json).unwrap_err().to_string();
-            assert!(error.contains("give \"wgsl\", \"plain\" or a list of attention, dropout, gate"), "{error}");
+            assert!(
+                error.contains("give \"wgsl\", \"plain\" or a list of attention, cross-entropy, dropout"),
+                "{error}"
+            );
         }
     }
 }

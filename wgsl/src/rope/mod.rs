@@ -1,0 +1,57 @@
+//! Rotation of pairs of channels by their positions' angles (RoPE; Su et al. 2021, arXiv 2104.09864, section 3.2.2).
+
+mod backward;
+mod kernel;
+#[cfg(test)]
+mod tests;
+
+use burn::{
+    backend::{Backend, Dispatch, backend_extension, tensor::FloatTensor},
+    tensor::{DType, Tensor},
+};
+
+#[cfg(test)]
+pub(crate) use kernel::shaders;
+
+use crate::{Kernel, launch::runs};
+
+/// Rotates each pair `(a, b)` of the channels of `x` `[B, T, H, D]` to `(a cos - b sin, b cos + a sin)`.
+///
+/// `cosines` and `sines` are `[1, T, D / 2]`, or `[B, T, D / 2]` where sequences have positions of their own; not
+/// differentiable. Pairs are neighbours where `interleaved`, else channels `D / 2` apart.
+pub fn rotate(x: Tensor<4>, cosines: Tensor<3>, sines: Tensor<3>, interleaved: bool) -> Tensor<4> {
+    if x.dtype() == DType::F32 && runs(Kernel::Rope, &x.device()) {
+        let [x, cosines, sines] = [x.into_dispatch(), cosines.into_dispatch(), sines.into_dispatch()];
+        return Tensor::from_dispatch(Dispatch::rotate(x, cosines, sines, interleaved, false));
+    }
+    reference(x, cosines, sines, interleaved)
+}
+
+/// The same in plain Burn operations.
+fn reference(x: Tensor<4>, cosines: Tensor<3>, sines: Tensor<3>, interleaved: bool) -> Tensor<4> {
+    let [b, t, h, d] = x.dims();
+    // Pairs along an axis of their own: the fourth, or the last where they are neighbours.
+    let (shape, axis) = if interleaved { ([b, t, h, d / 2, 2], 4) } else { ([b, t, h, 2, d / 2], 3) };
+    let angles = |table: Tensor<3>| {
+        let [rows, t, half] = table.dims();
+        table.reshape(if interleaved { [rows, t, 1, half, 1] } else { [rows, t, 1, 1, half] })
+    };
+    let (x, cosines, sines) = (x.reshape(shape), angles(cosines), angles(sines));
+    let [first, second] = [0, 1].map(|at| x.clone().narrow(axis, at, 1));
+    let turned = Tensor::cat(vec![-second, first], axis);
+    (x * cosines + turned * sines).reshape([b, t, h, d])
+}
+
+/// Backends with the kernel.
+#[backend_extension(Cube, Autodiff, Fusion)]
+pub trait RopeOps: Backend {
+    /// See [`rotate`](rotate()); `back` rotates the other way.
+    #[fusion(dtype = x, shape = x)]
+    fn rotate(
+        x: FloatTensor<Self>,
+        cosines: FloatTensor<Self>,
+        sines: FloatTensor<Self>,
+        interleaved: bool,
+        back: bool,
+    ) -> FloatTensor<Self>;
+}
