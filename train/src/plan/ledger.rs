@@ -6,6 +6,7 @@
 use std::fmt;
 
 use hearth_model::{Activation, ParameterCount, Positions, TransformerConfig};
+use hearth_wgsl::Kernel;
 
 use super::{Cut, Limits};
 use crate::walk::{Activations, Placement, Policy};
@@ -172,7 +173,7 @@ impl Ledger {
         usage.parameters += uploaded_matrix;
         usage.gradients = sink + if accumulating { 0 } else { matrix };
         usage.live = 3 * block.stream;
-        usage.logits = logits(model, time, cut);
+        usage.logits = logits(model, time, cut, limits);
         ledger.push(Place::Loss, usage);
         if !accumulating {
             sink += on_device(matrix_place, matrix)
@@ -290,17 +291,18 @@ fn transfers(model: &TransformerConfig, policy: &Policy, block: &BlockSizes) -> 
     boundaries + if packs[1] > packs[0] { packs[0] + packs[1] } else { packs[0] }
 }
 
-/// Logits, exponentials, the gradient, and the products that a chunk adds to sums.
-fn logits(model: &TransformerConfig, time: usize, cut: &Cut) -> u64 {
+/// Logits and their gradient, exponentials where plain operations make them, and the products that a chunk adds to sums.
+fn logits(model: &TransformerConfig, time: usize, cut: &Cut, limits: &Limits) -> u64 {
     let positions = cut.micro_batch * time;
     let shard = (model.vocab_shards()[0] * model.width) as u64 * F32;
     let sums = if cut.logits_chunk < positions || cut.accumulation > 1 { shard } else { 0 };
-    3 * (cut.logits_chunk.clamp(1, positions) * model.vocab_size) as u64 * F32 + sums
+    let tensors = if limits.kernels && Kernel::CrossEntropy.is_on() { 2 } else { 3 };
+    tensors * (cut.logits_chunk.clamp(1, positions) * model.vocab_size) as u64 * F32 + sums
 }
 
 fn constants(model: &TransformerConfig, time: usize, rows: usize) -> u64 {
     let rope = match model.positions {
-        Positions::Rope => 2 * time * model.head_width() + model.head_width() * model.head_width(),
+        Positions::Rope => time * model.head_width(),
         Positions::Learned => 0,
     };
     (rope + 2 * rows * time) as u64 * F32
