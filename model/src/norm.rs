@@ -4,7 +4,7 @@ use burn::{
     module::{Module, Param},
     tensor::Tensor,
 };
-use hearth_wgsl::normalize;
+use hearth_wgsl::{NormOptions, norm};
 
 use crate::{NormKind, TransformerConfig, init::Initializer};
 
@@ -42,10 +42,7 @@ impl Norm {
 
     /// Normalises over the last axis; the shape `[.., C]` is kept.
     pub fn forward<const R: usize>(&self, x: Tensor<R>) -> Tensor<R> {
-        let y = normalize(x, self.centred, self.eps) * self.gamma.val().unsqueeze();
-        match &self.beta {
-            Some(beta) => y + beta.val().unsqueeze(),
-            None => y,
-        }
+        let options = NormOptions { centred: self.centred, eps: self.eps };
+        norm(x, self.gamma.val(), self.beta.as_ref().map(Param::val), options)
     }
 }

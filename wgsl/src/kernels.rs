@@ -16,6 +16,8 @@ pub enum Kernel {
     Embedding,
     /// [`gelu`](crate::gelu) and [`swiglu`](crate::swiglu)
     Gate,
+    /// [`norm`](crate::norm())
+    Norm,
     /// [`rotate`](crate::rotate)
     Rope,
 }
@@ -25,8 +27,8 @@ static OFF: AtomicU32 = AtomicU32::new(0);
 
 impl Kernel {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::Attention, Self::CrossEntropy, Self::Dropout, Self::Embedding, Self::Gate, Self::Rope];
+    pub const ALL: [Self; 7] =
+        [Self::Attention, Self::CrossEntropy, Self::Dropout, Self::Embedding, Self::Gate, Self::Norm, Self::Rope];
 
     /// Switches it on or off, for the whole process and what it asks for from now on. All are on at first.
     pub fn switch(self, on: bool) {
@@ -50,6 +52,7 @@ impl Kernel {
             Self::Dropout => "dropout",
             Self::Embedding => "embedding",
             Self::Gate => "gate",
+            Self::Norm => "norm",
             Self::Rope => "rope",
         }
     }

@@ -31,7 +31,7 @@ pub use dropout::dropout;
 pub use embedding::embedding;
 pub use gate::{gelu, swiglu};
 pub use kernels::Kernel;
-pub use norm::normalize;
+pub use norm::{NormOptions, norm};
 pub use rope::rotate;
 pub use softmax::softmax;
 pub use threefry::Key;

@@ -12,7 +12,7 @@ use naga::{
     valid::{Capabilities, ModuleInfo, ValidationFlags, Validator},
 };
 
-use crate::{attention, cross_entropy, dropout, embedding, gate::GateKernel, launch::Shader, rope};
+use crate::{attention, cross_entropy, dropout, embedding, gate::GateKernel, launch::Shader, norm, rope};
 
 fn all() -> Vec<Shader> {
     let gates = [GateKernel::Gelu, GateKernel::GeluBackward, GateKernel::Swiglu, GateKernel::SwigluBackward];
@@ -21,6 +21,7 @@ fn all() -> Vec<Shader> {
     all.extend(attention::shaders());
     all.extend(cross_entropy::shaders());
     all.extend(embedding::shaders());
+    all.extend(norm::shaders());
     all.extend(rope::shaders());
     all
 }

@@ -250,10 +250,12 @@ impl BlockSizes {
             if limits.has_scores(model) { (time as u64 * per_row, time as u64 * per_row) } else { (0, per_row) };
         let gated = model.mlp == Activation::Swiglu;
         let qk_norm = if model.qk_norm { q + kv } else { 0 };
-        // Each norm leaves its result and the scaled one that the projections read; attention its scaled queries, keys,
-        // values, weights and mixture; the feed-forward network its hidden values before and after the activation.
+        // Each norm leaves what the projections read, and without its kernel the rows before scale and shift; attention its
+        // scaled queries, keys, values, weights and mixture; the feed-forward network its hidden values before and after
+        // the activation.
+        let norms = if limits.kernels && Kernel::Norm.is_on() { 2 * c } else { 4 * c };
         let mlp = if gated { 3 * f } else { 2 * f };
-        let tape = 4 * c + 2 * q + 2 * kv + qk_norm + kept + mlp;
+        let tape = norms + 2 * q + 2 * kv + qk_norm + kept + mlp;
         // The two places that can be the peak of the backward pass.
         let in_mlp = c + if gated { 2 * f } else { f };
         let in_attention = (c + (2 * scores).max(q + 2 * kv)).saturating_sub(mlp + 2 * c);

@@ -1,5 +1,4 @@
-//! The backward pass: with `y = x r` and `r` the row's scale, `dx = r (dy - mean(dy) - y mean(dy y))`, the first mean
-//! only where the input is centred.
+//! Where the backward passes meet Burn's tape.
 
 use burn::backend::{
     Autodiff, Backend, TensorMetadata,
@@ -10,43 +9,86 @@ use burn::backend::{
     },
     tensor::FloatTensor,
 };
+use burn::tensor::Shape;
 
-use super::{NormOps, normalize_with_scale};
+use super::{NormOps, NormOptions};
 
-#[derive(Clone, Debug)]
-struct Saved<T> {
-    y: T,
-    scale: T,
-    centred: bool,
-}
-
+/// With `N` = 2 of input and scale, with 3 of the shift too.
 #[derive(Debug)]
 struct NormBackward;
 
-impl<B: Backend> Backward<B, 1> for NormBackward {
+#[derive(Clone, Debug)]
+struct Saved<T> {
+    x: T,
+    gamma: T,
+    stats: T,
+    centred: bool,
+}
+
+impl<B: Backend + NormOps, const N: usize> Backward<B, N> for NormBackward {
     type State = Saved<FloatTensor<B>>;
 
-    fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _checkpointer: &mut Checkpointer) {
-        let grad = grads.consume::<B>(&ops.node);
-        let [node] = ops.parents;
-        if let Some(node) = node {
-            let Saved { y, scale, centred } = ops.state;
-            let last = y.shape().num_dims() - 1;
-            let along = B::float_mean_dim(B::float_mul(grad.clone(), y.clone()), last);
-            let rest = if centred { B::float_sub(grad.clone(), B::float_mean_dim(grad, last)) } else { grad };
-            let grad = B::float_mul(B::float_sub(rest, B::float_mul(y, along)), scale);
-            grads.register::<B>(node.id, grad);
+    fn backward(self, ops: Ops<Self::State, N>, grads: &mut Gradients, _checkpointer: &mut Checkpointer) {
+        let dy = grads.consume::<B>(&ops.node);
+        let Saved { x, gamma, stats, centred } = ops.state;
+        let width = gamma.shape()[0];
+        let (dx, parameters) = B::norm_backward(x, gamma, stats, dy, centred);
+        let row = |at: usize| {
+            let row = B::float_slice(parameters.clone(), &[(0..1).into(), (at..at + 1).into(), (0..width).into()]);
+            B::float_reshape(row, Shape::new([width]))
+        };
+        for (at, node) in ops.parents.into_iter().enumerate() {
+            if let Some(node) = node {
+                let gradient = if at == 0 { dx.clone() } else { row(at - 1) };
+                grads.register::<B>(node.id, gradient);
+            }
         }
     }
 }
 
 impl<B: Backend + NormOps, C: CheckpointStrategy> NormOps for Autodiff<B, C> {
-    fn normalize_rows(x: FloatTensor<Self>, centred: bool, eps: f64) -> FloatTensor<Self> {
-        let prepared = NormBackward.prepare::<C>([x.node()]).compute_bound().stateful();
-        let (y, scale) = normalize_with_scale::<B>(x.into_primitive(), centred, eps);
+    fn norm_scaled(x: FloatTensor<Self>, gamma: FloatTensor<Self>, options: NormOptions) -> FloatTensor<Self> {
+        let prepared = NormBackward.prepare::<C>([x.node(), gamma.node()]).compute_bound().stateful();
+        let (x, gamma) = (x.into_primitive(), gamma.into_primitive());
+        let (y, stats) = B::norm_forward(x.clone(), gamma.clone(), gamma.clone(), false, options);
         match prepared {
-            OpsKind::Tracked(prepared) => prepared.finish(Saved { y: y.clone(), scale, centred }, y),
+            OpsKind::Tracked(prepared) => prepared.finish(Saved { x, gamma, stats, centred: options.centred }, y),
             OpsKind::UnTracked(prepared) => prepared.finish(y),
         }
+    }
+
+    fn norm_shifted(
+        x: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        options: NormOptions,
+    ) -> FloatTensor<Self> {
+        let prepared = NormBackward.prepare::<C>([x.node(), gamma.node(), beta.node()]).compute_bound().stateful();
+        let (x, gamma) = (x.into_primitive(), gamma.into_primitive());
+        let (y, stats) = B::norm_forward(x.clone(), gamma.clone(), beta.into_primitive(), true, options);
+        match prepared {
+            OpsKind::Tracked(prepared) => prepared.finish(Saved { x, gamma, stats, centred: options.centred }, y),
+            OpsKind::UnTracked(prepared) => prepared.finish(y),
+        }
+    }
+
+    fn norm_forward(
+        _x: FloatTensor<Self>,
+        _gamma: FloatTensor<Self>,
+        _beta: FloatTensor<Self>,
+        _shifted: bool,
+        _options: NormOptions,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        unreachable!("only `norm_scaled` and `norm_shifted` are called on a tape")
+    }
+
+    fn norm_backward(
+        _x: FloatTensor<Self>,
+        _gamma: FloatTensor<Self>,
+        _stats: FloatTensor<Self>,
+        _dy: FloatTensor<Self>,
+        _centred: bool,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        unreachable!("only `norm_scaled` and `norm_shifted` are called on a tape")
     }
 }

@@ -1,43 +1,104 @@
-//! Normalisation over the last axis as one operation with its own backward.
+//! RMS and layer normalisation over the last axis, with scale and shift.
 //!
-//! A tape keeps the result, which the multiplication that follows needs anyway, and one number a row.
+//! A tape keeps the input, which a block keeps anyway, and two numbers a row. In plain operations it keeps the normalised
+//! rows too.
 
 mod backward;
+mod kernel;
+mod reference;
 #[cfg(test)]
 mod tests;
 
 use burn::{
-    backend::{Backend, Dispatch, Flex, TensorMetadata, backend_extension, tensor::FloatTensor},
-    tensor::Tensor,
+    backend::{Backend, Dispatch, backend_extension, fusion::custom::TensorSpec, tensor::FloatTensor},
+    tensor::{DType, Tensor},
 };
-use burn_cubecl::CubeBackend;
 
-/// `x / sqrt(mean(x^2) + eps)` over the last axis; where `centred`, of `x - mean(x)` instead of `x`.
-///
-/// Shape and dtype are those of `x`. Layer normalisation is RMS normalisation of the centred input (arXiv 1910.07467,
-/// section 3), so one body does both; scale and shift are the caller's.
-pub fn normalize<const D: usize>(x: Tensor<D>, centred: bool, eps: f64) -> Tensor<D> {
-    Tensor::from_dispatch(Dispatch::normalize_rows(x.into_dispatch(), centred, eps))
+#[cfg(test)]
+pub(crate) use kernel::shaders;
+pub use reference::{NormalizeOps, normalize};
+
+use crate::{Kernel, launch::runs};
+
+/// How rows are normalised.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct NormOptions {
+    /// Whether the mean is taken off first: layer normalisation, else RMS normalisation.
+    pub centred: bool,
+    /// Added to the mean square.
+    pub eps: f64,
 }
 
-/// Backends that can apply [`normalize`]: the default body is plain operations, which fusion merges.
-#[backend_extension(Cube, Flex, Autodiff, Fusion)]
-pub trait NormOps: Backend {
-    /// See [`normalize`].
-    #[fusion(default)]
-    fn normalize_rows(x: FloatTensor<Self>, centred: bool, eps: f64) -> FloatTensor<Self> {
-        normalize_with_scale::<Self>(x, centred, eps).0
+/// `x / sqrt(mean(x^2) + eps) * gamma + beta` over the last axis; where `centred`, of `x - mean(x)` instead of `x`.
+///
+/// Shape and dtype are those of `x` `[.., C]`; `gamma` and `beta` are `[C]`. Layer normalisation is RMS normalisation of
+/// the centred input (Zhang and Sennrich 2019, arXiv 1910.07467, section 3), so one body does both. Differentiable in all.
+pub fn norm<const D: usize>(
+    x: Tensor<D>,
+    gamma: Tensor<1>,
+    beta: Option<Tensor<1>>,
+    options: NormOptions,
+) -> Tensor<D> {
+    if x.dtype() == DType::F32 && runs(Kernel::Norm, &x.device()) {
+        let (x, gamma) = (x.into_dispatch(), gamma.into_dispatch());
+        return Tensor::from_dispatch(match beta {
+            Some(beta) => Dispatch::norm_shifted(x, gamma, beta.into_dispatch(), options),
+            None => Dispatch::norm_scaled(x, gamma, options),
+        });
+    }
+    let y = normalize(x, options.centred, options.eps) * gamma.unsqueeze();
+    match beta {
+        Some(beta) => y + beta.unsqueeze(),
+        None => y,
     }
 }
 
-impl NormOps for Flex {}
-impl NormOps for CubeBackend {}
+/// Backends with the kernels.
+#[backend_extension(Cube, Autodiff, Fusion)]
+pub trait NormOps: Backend {
+    /// See [`norm`]; without shift.
+    #[fusion(default)]
+    fn norm_scaled(x: FloatTensor<Self>, gamma: FloatTensor<Self>, options: NormOptions) -> FloatTensor<Self> {
+        Self::norm_forward(x, gamma.clone(), gamma, false, options).0
+    }
 
-/// The result, and what each row was multiplied by, `[.., 1]`.
-fn normalize_with_scale<B: Backend>(x: FloatTensor<B>, centred: bool, eps: f64) -> (FloatTensor<B>, FloatTensor<B>) {
-    let last = x.shape().num_dims() - 1;
-    let x = if centred { B::float_sub(x.clone(), B::float_mean_dim(x, last)) } else { x };
-    let mean_square = B::float_mean_dim(B::float_mul(x.clone(), x.clone()), last);
-    let scale = B::float_recip(B::float_sqrt(B::float_add_scalar(mean_square, eps.into())));
-    (B::float_mul(x, scale.clone()), scale)
+    /// See [`norm`]; with shift.
+    #[fusion(default)]
+    fn norm_shifted(
+        x: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        options: NormOptions,
+    ) -> FloatTensor<Self> {
+        Self::norm_forward(x, gamma, beta, true, options).0
+    }
+
+    /// The result, and mean and scale of each row, `[rows, 2]`. `beta` is not looked at unless `shifted`.
+    #[fusion(meta = |x, _gamma, _beta, _shifted, _options| (x.clone(), stats(x)))]
+    fn norm_forward(
+        x: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        shifted: bool,
+        options: NormOptions,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>);
+
+    /// The gradient of `x`, and those of scale and shift, `[1, 2, C]`, given that of the result.
+    #[fusion(meta = |x, gamma, _stats, _dy, _centred| (x.clone(), parameters(gamma)))]
+    fn norm_backward(
+        x: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        stats: FloatTensor<Self>,
+        dy: FloatTensor<Self>,
+        centred: bool,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>);
+}
+
+fn stats(x: &TensorSpec) -> TensorSpec {
+    let width = x.shape[x.shape.num_dims() - 1];
+    TensorSpec::new([x.shape.num_elements() / width.max(1), 2].into(), x.dtype)
+}
+
+fn parameters(gamma: &TensorSpec) -> TensorSpec {
+    TensorSpec::new([1, 2, gamma.shape[0]].into(), gamma.dtype)
 }
