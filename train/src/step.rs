@@ -111,11 +111,11 @@ impl Trainer {
         let grad_norm = sink.norm(self.model());
         let StepOptions { optimizer, schedule, total_steps, .. } = &self.options;
         let factor = (optimizer.clip_norm > 0.0).then(|| clip_factor(grad_norm.clone(), optimizer.clip_norm));
-        let gradients = sink.into_gradients(self.model(), factor);
+        let gradients = sink.into_gradients(self.model());
         let learning_rate = schedule.learning_rate(step, *total_steps, optimizer.learning_rate);
         let model = self.model.take().expect("the optimizer gives the model back");
         let wanted = ceiling.admits(&loss, &grad_norm);
-        let update = Update { learning_rate, number: step, wanted: wanted.clone() };
+        let update = Update { learning_rate, number: step, factor, wanted: wanted.clone() };
         self.model = Some(self.optimizer.step(model, gradients, update));
         StepOutcome { loss, grad_norm, wanted, learning_rate }
     }

@@ -6,7 +6,7 @@
 use std::time::Instant;
 
 use burn::tensor::{Device, Distribution, Tensor};
-use hearth_wgsl::{AttentionOptions, attention, attention::reference, testing::wgpu_device};
+use hearth_wgsl::{AttentionOptions, Kernel, NormOptions, attention, gelu, norm, rotate, swiglu, testing::wgpu_device};
 
 const TURNS: usize = 5;
 
@@ -19,15 +19,19 @@ fn main() {
         let name = format!("attention B{b} T{t} H{h} K{k} D{d}");
         let inputs = [[b, t, h, d], [b, t, k, d], [b, t, k, d]];
         let options = AttentionOptions::default();
-        compare(
-            &wanted,
-            &name,
-            &device,
-            inputs,
-            |[q, k, v]| reference(q, k, v, None, options),
-            |[q, k, v]| attention(q, k, v, None, options),
-        );
+        compare(&wanted, &name, &device, inputs, |[q, k, v]| attention(q, k, v, None, options));
     }
+    let options = NormOptions { centred: true, eps: 1e-5 };
+    compare(&wanted, "layer norm 2048 x 768", &device, [[2048, 768]; 1], |[x]| {
+        let gamma = x.clone().narrow(0, 0, 1).squeeze_dim::<1>(0);
+        norm(x, gamma, None, options)
+    });
+    compare(&wanted, "GELU 2048 x 3072", &device, [[2048, 3072]; 1], |[x]| gelu(x));
+    compare(&wanted, "SwiGLU 2048 x 3072", &device, [[2048, 3072]; 2], |[gate, up]| swiglu(gate, up));
+    let angles = Tensor::<3>::random([1, 1024, 32], Distribution::Default, &device);
+    compare(&wanted, "RoPE B1 T1024 H12 D64", &device, [[1, 1024, 12, 64]; 1], |[x]| {
+        rotate(x, angles.clone(), angles.clone(), false)
+    });
 }
 
 fn compare<const N: usize, const D: usize>(
@@ -35,8 +39,7 @@ fn compare<const N: usize, const D: usize>(
     name: &str,
     device: &Device,
     shapes: [[usize; D]; N],
-    plain: impl Fn([Tensor<D>; N]) -> Tensor<D>,
-    kernel: impl Fn([Tensor<D>; N]) -> Tensor<D>,
+    operation: impl Fn([Tensor<D>; N]) -> Tensor<D>,
 ) {
     if !wanted.is_empty() && !wanted.iter().any(|wanted| name.contains(wanted.as_str())) {
         return;
@@ -46,14 +49,15 @@ fn compare<const N: usize, const D: usize>(
         let mut seconds = [f64::INFINITY; 2];
         let mut bytes = [0; 2];
         for turn in 0..TURNS {
-            for (at, operation) in [&plain as &dyn Fn([Tensor<D>; N]) -> Tensor<D>, &kernel].into_iter().enumerate() {
+            for (at, on) in [false, true].into_iter().enumerate() {
+                Kernel::ALL.iter().for_each(|kernel| kernel.switch(on));
                 if turn == 0 {
                     // Compiled and tuned first, and then in a pool that has nothing else.
-                    run(&inputs, operation, back, device);
+                    run(&inputs, &operation, back, device);
                     device.memory_cleanup();
-                    bytes[at] = run(&inputs, operation, back, device).1;
+                    bytes[at] = run(&inputs, &operation, back, device).1;
                 }
-                seconds[at] = seconds[at].min(run(&inputs, operation, back, device).0);
+                seconds[at] = seconds[at].min(run(&inputs, &operation, back, device).0);
             }
         }
         let [plain, kernel] = seconds.map(|seconds| 1e3 * seconds);

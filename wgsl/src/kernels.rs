@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u32)]
 pub enum Kernel {
+    /// [`adamw`](crate::adamw())
+    AdamW,
     /// [`attention`](crate::attention())
     Attention,
     /// [`cross_entropy`](crate::cross_entropy())
@@ -27,8 +29,16 @@ static OFF: AtomicU32 = AtomicU32::new(0);
 
 impl Kernel {
     /// All of them.
-    pub const ALL: [Self; 7] =
-        [Self::Attention, Self::CrossEntropy, Self::Dropout, Self::Embedding, Self::Gate, Self::Norm, Self::Rope];
+    pub const ALL: [Self; 8] = [
+        Self::AdamW,
+        Self::Attention,
+        Self::CrossEntropy,
+        Self::Dropout,
+        Self::Embedding,
+        Self::Gate,
+        Self::Norm,
+        Self::Rope,
+    ];
 
     /// Switches it on or off, for the whole process and what it asks for from now on. All are on at first.
     pub fn switch(self, on: bool) {
@@ -47,6 +57,7 @@ impl Kernel {
     /// The name that users read.
     pub fn name(self) -> &'static str {
         match self {
+            Self::AdamW => "adamw",
             Self::Attention => "attention",
             Self::CrossEntropy => "cross-entropy",
             Self::Dropout => "dropout",

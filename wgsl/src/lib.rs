@@ -12,6 +12,7 @@ mod launch;
 #[cfg(test)]
 mod shaders;
 
+pub mod adamw;
 pub mod attention;
 pub mod cross_entropy;
 pub mod dropout;
@@ -25,6 +26,7 @@ pub mod testing;
 pub mod threefry;
 pub mod vjp;
 
+pub use adamw::{AdamWNumbers, adamw};
 pub use attention::{AttentionOptions, attention};
 pub use cross_entropy::{CrossEntropyOptions, cross_entropy};
 pub use dropout::dropout;

@@ -12,11 +12,11 @@ use naga::{
     valid::{Capabilities, ModuleInfo, ValidationFlags, Validator},
 };
 
-use crate::{attention, cross_entropy, dropout, embedding, gate::GateKernel, launch::Shader, norm, rope};
+use crate::{adamw, attention, cross_entropy, dropout, embedding, gate::GateKernel, launch::Shader, norm, rope};
 
 fn all() -> Vec<Shader> {
     let gates = [GateKernel::Gelu, GateKernel::GeluBackward, GateKernel::Swiglu, GateKernel::SwigluBackward];
-    let mut all = vec![dropout::shader()];
+    let mut all = vec![adamw::shader(), dropout::shader()];
     all.extend(gates.map(GateKernel::shader));
     all.extend(attention::shaders());
     all.extend(cross_entropy::shaders());

@@ -5,10 +5,12 @@
 
 use std::{io::Write, sync::OnceLock};
 
+use crate::Kernel;
 use burn::tensor::{Device, DeviceKind, Distribution, Tensor, wgpu::wgpu};
 use cubecl::config::{CubeClRuntimeConfig, RuntimeConfig, autotune::AutotuneLevel};
 
-/// The default wgpu adapter of this machine, software ones included, or `None`, said aloud.
+/// The default wgpu adapter of this machine, software ones included, or `None`, said aloud. With `HEARTH_KERNELS=plain` its
+/// tests go without Hearth's kernels.
 ///
 /// # Panics
 /// If there is none and `HEARTH_REQUIRE_WGPU` is set.
@@ -37,6 +39,9 @@ fn open() -> Option<Device> {
     let mut config = CubeClRuntimeConfig::default();
     config.autotune.level = AutotuneLevel::Minimal;
     CubeClRuntimeConfig::try_set(config);
+    if std::env::var("HEARTH_KERNELS").is_ok_and(|kernels| kernels == "plain") {
+        Kernel::ALL.iter().for_each(|kernel| kernel.switch(false));
+    }
     Some(Device::wgpu(DeviceKind::DefaultDevice))
 }
 

@@ -35,11 +35,13 @@ use hearth_train::{
     step::{StepOptions, Trainer},
     walk::{Activations, Placement, Policy, Walk},
 };
+use hearth_wgsl::Kernel;
 use serde::{Deserialize, Serialize};
 
-const ROWS: [&str; 10] = [
+const ROWS: [&str; 11] = [
     "burn",
     "burn-checkpointing",
+    "keep-plain",
     "keep",
     "recompute-1",
     "recompute-2",
@@ -133,8 +135,15 @@ fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Plain Burn has none of Hearth's kernels.
+fn switch_kernels(name: &str) {
+    let plain = name.starts_with("burn") || name == "keep-plain";
+    Kernel::ALL.iter().for_each(|kernel| kernel.switch(!plain));
+}
+
 fn print(row: &Row, config: &TransformerConfig, rows: usize, time: usize, limits: &Limits) {
     let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
+    switch_kernels(&row.name);
     let predicted = policy(&row.name, config.layers).map(|policy| {
         let logits_chunk = CrossEntropy::of(config).chunk;
         let cut = Cut { micro_batch: rows, accumulation: 1, logits_chunk, policy };
@@ -195,7 +204,8 @@ fn model(name: &str) -> anyhow::Result<(TransformerConfig, usize, usize)> {
             (TransformerConfig { vocab_size: 8192, context_length: 512, width: 512, heads: 8, ..gpt2 }, 1, 512)
         }
         "gpt2" => (preset("gpt2")?, 1, 256),
-        _ => anyhow::bail!("--model {name}: give tiny, c512 or gpt2"),
+        "smollm2" => (preset("smollm2-135m")?, 1, 128),
+        _ => anyhow::bail!("--model {name}: give tiny, mid, llama, c512, gpt2 or smollm2"),
     })
 }
 
@@ -207,6 +217,7 @@ fn measure(
     device: DeviceChoice,
 ) -> anyhow::Result<Row> {
     let device = open(device)?.device;
+    switch_kernels(name);
     let vocabulary = config.vocab_size;
     let batch = move |step: usize| {
         let token = |at: usize| ((at * at * 7 + at * 31 + step) % vocabulary) as i32;
@@ -270,6 +281,7 @@ fn policy(name: &str, layers: usize) -> Option<Policy> {
             Policy::uniform(layers, group.parse().ok()?, Activations::Recompute, Placement::Device)
         }
         Some(("parameter", "offload")) => Policy::uniform(layers, 1, Activations::Offload, Placement::Host),
+        Some(("keep", "plain")) => Policy::keep(layers),
         None if name == "keep" => Policy::keep(layers),
         None if name == "offload" => Policy::uniform(layers, 1, Activations::Offload, Placement::Device),
         _ => return None,

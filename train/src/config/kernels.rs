@@ -69,10 +69,7 @@ mod tests {
         }
         for json in [r#""cuda""#, r#"["atention"]"#, "3"] {
             let error = serde_json::from_str::<Kernels>(json).unwrap_err().to_string();
-            assert!(
-                error.contains("give \"wgsl\", \"plain\" or a list of attention, cross-entropy, dropout"),
-                "{error}"
-            );
+            assert!(error.contains("give \"wgsl\", \"plain\" or a list of adamw, attention, cross-entropy"), "{error}");
         }
     }
 }

@@ -5,6 +5,7 @@ use burn::{
     optim::GradientsParams,
     tensor::{Bool, Device, Tensor},
 };
+use hearth_wgsl::{AdamWNumbers, adamw};
 
 use super::OptimizerConfig;
 
@@ -27,6 +28,8 @@ pub struct Update {
     pub learning_rate: f64,
     /// Updates until now, those that were left out included (as in llm.c): the moments' bias is corrected by it.
     pub number: u64,
+    /// What all gradients are multiplied by, `[1]`, on any device; 1 without.
+    pub factor: Option<Tensor<1>>,
     /// `[1]`, on any device: where false, every parameter and moment stays as it is.
     pub wanted: Tensor<1, Bool>,
 }
@@ -51,54 +54,43 @@ impl AdamW {
     /// Updates each parameter of `model` that has a gradient, which must be where it is.
     pub fn step<M: Module>(&mut self, model: M, gradients: GradientsParams, update: Update) -> M {
         let t = i32::try_from(update.number + 1).unwrap_or(i32::MAX);
-        let OptimizerConfig { beta1, beta2, .. } = self.config;
+        let OptimizerConfig { beta1, beta2, eps, weight_decay, .. } = self.config;
         let corrections = [beta1, beta2].map(|beta| 1.0 - beta.powi(t));
-        model.map(&mut Step { adamw: self, gradients, update, corrections, elsewhere: None })
+        let Update { learning_rate, factor, wanted, .. } = update;
+        let wanted = wanted.float();
+        let factor = factor.unwrap_or_else(|| wanted.ones_like());
+        let scalars = Tensor::cat(vec![factor, wanted], 0);
+        let numbers = AdamWNumbers { learning_rate, beta1, beta2, eps, weight_decay, corrections };
+        model.map(&mut Step { adamw: self, gradients, scalars, numbers, elsewhere: None })
     }
 }
 
 struct Step<'a> {
     adamw: &'a mut AdamW,
     gradients: GradientsParams,
-    update: Update,
-    /// `1 - beta^t` for both moments.
-    corrections: [f64; 2],
-    /// [`Update::wanted`] where the parameters are that live elsewhere.
+    /// [`Update::factor`] and [`Update::wanted`], `[2]`.
+    scalars: Tensor<1>,
+    numbers: AdamWNumbers,
+    /// `scalars` where the parameters are that live elsewhere.
     elsewhere: Option<Tensor<1>>,
 }
 
 impl Step<'_> {
-    fn wanted(&mut self, device: &Device) -> Tensor<1> {
-        let wanted = self.update.wanted.clone().float();
-        if wanted.device() == *device {
-            return wanted;
+    fn scalars(&mut self, device: &Device) -> Tensor<1> {
+        if self.scalars.device() == *device {
+            return self.scalars.clone();
         }
-        self.elsewhere.get_or_insert_with(|| wanted.to_device(device)).clone()
+        self.elsewhere.get_or_insert_with(|| self.scalars.clone().to_device(device)).clone()
     }
 
     fn updated<const D: usize>(&mut self, id: ParamId, old: Tensor<D>, gradient: Tensor<D>) -> Tensor<D> {
-        let OptimizerConfig { beta1, beta2, eps, weight_decay, .. } = self.adamw.config;
-        let [correction1, correction2] = self.corrections;
-        let rate = self.update.learning_rate;
-        let decay = if D == 1 { 0.0 } else { weight_decay };
-        // 1 or 0; what is multiplied by 0 below is finite, so that old values come out as they went in.
-        let wanted = self.wanted(&old.device()).unsqueeze::<D>();
-        let gradient = gradient.mask_fill(wanted.clone().lower_scalar(0.5), 0.0);
-        let share = |of: f64| wanted.clone().mul_scalar(of);
-        let kept = |but: f64| share(-but).add_scalar(1.0);
-        let next = |moment: Option<Tensor<D>>, beta: f64, value: Tensor<D>| {
-            let value = value.mul_scalar(1.0 - beta);
-            match moment {
-                Some(moment) => moment * kept(1.0 - beta) + value,
-                None => value,
-            }
-        };
-        let first = next(self.adamw.first.remove(id), beta1, gradient.clone());
-        let second = next(self.adamw.second.remove(id), beta2, gradient.square());
-        let size = second.clone().div_scalar(correction2).sqrt().add_scalar(eps);
-        let direction = first.clone().div_scalar(correction1).div(size);
-        self.adamw.set_moments(id, [first, second]);
-        old * kept(rate * decay) - direction * share(rate)
+        let weight_decay = if D == 1 { 0.0 } else { self.numbers.weight_decay };
+        let numbers = AdamWNumbers { weight_decay, ..self.numbers };
+        let moments = self.adamw.first.remove(id).zip(self.adamw.second.remove(id));
+        let scalars = self.scalars(&old.device());
+        let (new, moments) = adamw(old, moments.map(Into::into), gradient, scalars, numbers);
+        self.adamw.set_moments(id, moments);
+        new
     }
 }
 
@@ -151,7 +143,7 @@ mod tests {
     }
 
     fn update(number: u64, wanted: bool, device: &Device) -> Update {
-        Update { learning_rate: 0.01, number, wanted: Tensor::from_data([wanted], device) }
+        Update { learning_rate: 0.01, number, factor: None, wanted: Tensor::from_data([wanted], device) }
     }
 
     each_device! {

@@ -220,7 +220,7 @@ impl Ledger {
 
         let mut usage = base;
         usage.gradients = resident;
-        usage.live = largest_update(model, cut);
+        usage.live = if limits.kernels && Kernel::AdamW.is_on() { 0 } else { largest_update(model, cut) };
         ledger.push(Place::Update, usage);
         ledger
     }

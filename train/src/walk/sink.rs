@@ -103,14 +103,12 @@ impl Sink {
         named.found
     }
 
-    /// Empties the sink into what the optimizer takes: each gradient where its parameter lives, times `factor` if given.
+    /// Empties the sink into what the optimizer takes: each gradient where its parameter lives.
     ///
     /// Waits for the device only where parameters live in host memory.
-    pub fn into_gradients<M: Module>(self, module: &M, factor: Option<Tensor<1>>) -> GradientsParams {
-        let host_factor = factor.clone().filter(|_| !self.on_host.is_empty()).map(|it| it.to_device(&Device::flex()));
+    pub fn into_gradients<M: Module>(self, module: &M) -> GradientsParams {
         let on_host = unpack(self.on_host);
-        let gradients = GradientsParams::new();
-        let mut collect = Collect { on_device: self.on_device, on_host, factor, host_factor, gradients };
+        let mut collect = Collect { on_device: self.on_device, on_host, gradients: GradientsParams::new() };
         module.visit(&mut collect);
         collect.gradients
     }
@@ -216,23 +214,17 @@ impl ModuleVisitor for Named {
 struct Collect {
     on_device: GradientsParams,
     on_host: HashMap<ParamId, TensorData>,
-    factor: Option<Tensor<1>>,
-    host_factor: Option<Tensor<1>>,
     gradients: GradientsParams,
 }
 
 impl ModuleVisitor for Collect {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let (gradient, factor) = match self.on_device.remove::<D>(param.id) {
-            Some(gradient) => (gradient, &self.factor),
+        let gradient = match self.on_device.remove::<D>(param.id) {
+            Some(gradient) => gradient,
             None => match self.on_host.remove(&param.id) {
-                Some(data) => (Tensor::from_data(data, &Device::flex()), &self.host_factor),
+                Some(data) => Tensor::from_data(data, &Device::flex()),
                 None => return,
             },
-        };
-        let gradient = match factor {
-            Some(factor) => gradient * factor.clone().unsqueeze(),
-            None => gradient,
         };
         self.gradients.register(param.id, gradient);
     }

@@ -39,6 +39,8 @@ pub struct LogitLoss {
     saved: Saved,
 }
 
+// One a chunk, moved once.
+#[allow(clippy::large_enum_variant)]
 #[derive(Debug)]
 enum Saved {
     Plain(reference::Chunk),

@@ -17,7 +17,7 @@ each_device! {
     /// Against the host: ids that repeat across blocks of positions, ids of other tables, one id for all.
     fn rows_and_their_gradient(device) {
         for (t, rows, width, first, spread) in [(1, 1, 1, 0, 1), (150, 7, 5, 0, 7), (200, 11, 70, 4, 19), (130, 3, 64, 2, 1)] {
-            let ids: Vec<i32> = (0..2 * t).map(|at| (at * at * 31 + at / 3) as i32 % spread as i32 + first as i32 / 2).collect();
+            let ids: Vec<i32> = (0..2 * t).map(|at| (at * at * 31 + at / 3) as i32 % spread + first as i32 / 2).collect();
             let table = wave([rows, width], &device).autodiff().require_grad();
             let weight = wave([2, t, width], &device);
             let tensor = Tensor::<2, Int>::from_data(TensorData::new(ids.clone(), [2, t]), &device);

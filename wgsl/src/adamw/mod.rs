@@ -1,0 +1,68 @@
+//! AdamW's update of one parameter, in place where nothing else holds it (Loshchilov and Hutter 2019, arXiv 1711.05101,
+//! algorithm 2).
+
+mod kernel;
+mod reference;
+
+use burn::{
+    backend::{Backend, Dispatch, backend_extension, tensor::FloatTensor},
+    tensor::{DType, Tensor},
+};
+
+#[cfg(test)]
+pub(crate) use kernel::shader;
+
+use crate::{Kernel, launch::runs};
+
+/// The numbers of one update.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct AdamWNumbers {
+    /// Of this update.
+    pub learning_rate: f64,
+    /// Decay of the first moment.
+    pub beta1: f64,
+    /// Decay of the second moment.
+    pub beta2: f64,
+    /// Added to the root of the second moment.
+    pub eps: f64,
+    /// Times the learning rate and the parameter, taken off.
+    pub weight_decay: f64,
+    /// `1 - beta^t` for both moments, `t` counting updates from 1.
+    pub corrections: [f64; 2],
+}
+
+/// A parameter and its moments after an update; moments that are not there yet are zeros.
+///
+/// The gradient is multiplied by the first of `scalars` `[2]`; where the second is 0, everything stays as it is, whatever
+/// the gradient holds. All tensors are of one shape and device, without autodiff.
+pub fn adamw<const D: usize>(
+    parameter: Tensor<D>,
+    moments: Option<[Tensor<D>; 2]>,
+    gradient: Tensor<D>,
+    scalars: Tensor<1>,
+    numbers: AdamWNumbers,
+) -> (Tensor<D>, [Tensor<D>; 2]) {
+    if parameter.dtype() != DType::F32 || !runs(Kernel::AdamW, &parameter.device()) {
+        return reference::adamw(parameter, moments, gradient, scalars, numbers);
+    }
+    let [first, second] = moments.unwrap_or_else(|| [parameter.zeros_like(), parameter.zeros_like()]);
+    let [parameter, first, second, gradient] = [parameter, first, second, gradient].map(Tensor::into_dispatch);
+    let found = Dispatch::adamw(parameter, first, second, gradient, scalars.into_dispatch(), numbers);
+    let (parameter, first, second) = found;
+    (Tensor::from_dispatch(parameter), [first, second].map(Tensor::from_dispatch))
+}
+
+/// Backends with the kernel.
+#[backend_extension(Cube, Fusion)]
+pub trait AdamWOps: Backend {
+    /// See [`adamw`](adamw()): parameter, first and second moment.
+    #[fusion(meta = |p, _first, _second, _gradient, _scalars, _numbers| (p.clone(), p.clone(), p.clone()))]
+    fn adamw(
+        parameter: FloatTensor<Self>,
+        first: FloatTensor<Self>,
+        second: FloatTensor<Self>,
+        gradient: FloatTensor<Self>,
+        scalars: FloatTensor<Self>,
+        numbers: AdamWNumbers,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
+}
