@@ -1,12 +1,14 @@
 // One update of AdamW (Loshchilov and Hutter 2019, arXiv 1711.05101, algorithm 2), in place. One invocation an element.
+// The operations are those of the plain reference in its order, so that a parameter in host memory gets the same bits where
+// a device rounds as IEEE 754 says.
 
 struct Info {
     count: u32,
     learning_rate: f32,
-    beta1: f32,
-    beta2: f32,
+    share1: f32,       // 1 - beta1
+    share2: f32,       // 1 - beta2
     eps: f32,
-    decayed: f32,      // 1 - learning rate * weight decay
+    decay: f32,        // learning rate * weight decay
     correction1: f32,  // 1 - beta1^t
     correction2: f32,  // 1 - beta2^t
 }
@@ -31,10 +33,10 @@ fn main(
         return;
     }
     let g = gradient[i] * scalars[0];
-    let m = info.beta1 * first[i] + (1.0 - info.beta1) * g;
-    let v = info.beta2 * second[i] + (1.0 - info.beta2) * g * g;
+    let m = first[i] * (1.0 - info.share1) + g * info.share1;
+    let v = second[i] * (1.0 - info.share2) + g * g * info.share2;
     first[i] = m;
     second[i] = v;
     let direction = m / info.correction1 / (sqrt(v / info.correction2) + info.eps);
-    parameter[i] = info.decayed * parameter[i] - info.learning_rate * direction;
+    parameter[i] = parameter[i] * (1.0 - info.decay) - direction * info.learning_rate;
 }

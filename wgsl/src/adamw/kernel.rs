@@ -29,8 +29,15 @@ impl AdamWOps for CubeBackend {
         let [gradient, scalars] = [gradient, scalars].map(into_contiguous);
         let count = parameter.shape().num_elements();
         let AdamWNumbers { learning_rate, beta1, beta2, eps, weight_decay, corrections } = numbers;
-        let numbers =
-            [learning_rate, beta1, beta2, eps, 1.0 - learning_rate * weight_decay, corrections[0], corrections[1]];
+        let numbers = [
+            learning_rate,
+            1.0 - beta1,
+            1.0 - beta2,
+            eps,
+            learning_rate * weight_decay,
+            corrections[0],
+            corrections[1],
+        ];
         let words: Vec<u32> =
             std::iter::once(count as u32).chain(numbers.map(|number| (number as f32).to_bits())).collect();
         let buffers = [&parameter, &first, &second, &gradient, &scalars];
