@@ -46,6 +46,7 @@ impl Shaders {
 }
 
 /// Every variant that is launched, for some head widths.
+#[cfg(test)]
 pub fn shaders() -> Vec<Shader> {
     let mut all = Vec::new();
     for d in [4, 32, 64, 80, 128, 256] {

@@ -1,7 +1,8 @@
 //! Causal attention with nothing of the size `[T, S]` in memory.
 //!
 //! The kernels keep one number a row of scores, their log-sum-exp, and make the scores again in the backward passes: one
-//! for the queries, one for keys and values. Where the kernels cannot run, [`reference`] does.
+//! for the queries, one for keys and values. Where the kernels cannot run, the plain operations do. The three tiled shaders begin
+//! with the text of `tile.wgsl`.
 
 mod backward;
 mod kernel;
@@ -18,8 +19,9 @@ use burn::{
     tensor::{DType, Int, Tensor},
 };
 
-pub use kernel::shaders;
-pub use reference::reference;
+#[cfg(test)]
+pub(crate) use kernel::shaders;
+use reference::reference;
 
 use crate::{Kernel, launch::runs};
 
