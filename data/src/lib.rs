@@ -55,7 +55,7 @@ mod tokens;
 pub use batch::TokenDataset;
 pub use batch::{Batch, Batches, IGNORED, Loader, Packed, Rows};
 pub use error::DataError;
-pub use order::Share;
+pub use order::{Share, rows_by_speed};
 #[cfg(not(target_family = "wasm"))]
 pub use prepare::{Counts, Encode, Outcome, Preparation, PrepareSettings, Progress, Split, Summary};
 #[cfg(not(target_family = "wasm"))]

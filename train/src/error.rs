@@ -52,6 +52,9 @@ pub enum TrainError {
     /// The device is gone, as after a reset of its driver.
     #[error("the device was lost: {0}; checkpoints are whole, and --resume auto goes on")]
     DeviceLost(String),
+    /// One of several devices failed.
+    #[error("{0}; checkpoints are whole: --resume auto goes on, also with other devices")]
+    Replica(String),
     /// Too many steps in a row whose loss or gradient is no number.
     #[error("{reason}")]
     GoBack {

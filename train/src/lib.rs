@@ -8,6 +8,7 @@
 //! - [`step`]: micro-batches, accumulation, clipping, update. It waits for the device only for what a policy keeps in
 //!   host memory.
 //! - [`plan`]: what a step takes in memory and time, and the policy that fits.
+//! - [`parallel`]: replicas of a model on several devices, whose gradients are added on the way.
 //! - [`checkpoint`], [`devices`], [`report`], [`run`], [`certify`]: the native edge, where files, threads and a terminal
 //!   are.
 //!
@@ -28,6 +29,8 @@ pub mod certify;
 pub mod checkpoint;
 #[cfg(not(target_family = "wasm"))]
 pub mod devices;
+#[cfg(not(target_family = "wasm"))]
+pub mod parallel;
 #[cfg(not(target_family = "wasm"))]
 pub mod report;
 #[cfg(not(target_family = "wasm"))]

@@ -84,21 +84,42 @@ impl Trainer {
     ///
     /// The mean is over counted targets, so a micro-batch weighs as many targets as it has.
     pub fn gradients(&self, step: u64, micro_batches: &[Batch]) -> (Tensor<1>, Sink) {
-        let counted: usize = micro_batches.iter().map(Batch::counted).sum();
-        let scale = self.loss_factor / counted.max(1) as f64;
-        let key = (self.model().config().dropout > 0.0).then(|| Key::new(self.options.seed).fold_in(step));
+        let counted = micro_batches.iter().map(Batch::counted).sum();
         let mut sink = Sink::default();
+        let total = self.walk_all(step, 0, micro_batches, counted, &mut sink);
+        (total * self.scale(counted), sink)
+    }
+
+    /// What the sum over `counted` targets is multiplied by.
+    pub(crate) fn scale(&self, counted: usize) -> f64 {
+        self.loss_factor / counted.max(1) as f64
+    }
+
+    /// Walks every micro-batch, of which the first is number `first` of the global batch, which has `counted` targets that
+    /// count. Returns the summed loss, `[1]`.
+    pub(crate) fn walk_all(
+        &self,
+        step: u64,
+        first: usize,
+        micro_batches: &[Batch],
+        counted: usize,
+        sink: &mut Sink,
+    ) -> Tensor<1> {
+        let scale = self.scale(counted);
+        let key = (self.model().config().dropout > 0.0).then(|| Key::new(self.options.seed).fold_in(step));
         let mut total: Option<Tensor<1>> = None;
         for (index, batch) in micro_batches.iter().enumerate() {
-            let key = key.map(|key| key.fold_in(index as u64));
-            let loss = self.walk.train(self.model(), MicroBatch::new(batch, &self.walk.device), key, scale, &mut sink);
+            if index + 1 == micro_batches.len() {
+                sink.expect_last();
+            }
+            let key = key.map(|key| key.fold_in((first + index) as u64));
+            let loss = self.walk.train(self.model(), MicroBatch::new(batch, &self.walk.device), key, scale, sink);
             total = Some(match total {
                 Some(total) => total + loss,
                 None => loss,
             });
         }
-        let total = total.expect("a step has at least one micro-batch");
-        (total * scale, sink)
+        total.expect("a step has at least one micro-batch")
     }
 
     /// Does step number `step` (from 0): walks every micro-batch and updates the parameters, unless the loss or the
@@ -108,6 +129,11 @@ impl Trainer {
     /// If there is no micro-batch, or its windows have another length than the walk's.
     pub fn step(&mut self, step: u64, micro_batches: &[Batch], ceiling: &Ceiling) -> StepOutcome {
         let (loss, sink) = self.gradients(step, micro_batches);
+        self.update(step, loss, sink, ceiling)
+    }
+
+    /// Updates the parameters by the gradients in `sink`, unless the mean `loss` or their norm is above `ceiling`.
+    pub(crate) fn update(&mut self, step: u64, loss: Tensor<1>, sink: Sink, ceiling: &Ceiling) -> StepOutcome {
         let grad_norm = sink.norm(self.model());
         let StepOptions { optimizer, schedule, total_steps, .. } = &self.options;
         let factor = (optimizer.clip_norm > 0.0).then(|| clip_factor(grad_norm.clone(), optimizer.clip_norm));

@@ -1,63 +1,140 @@
 //! Each kernel against the same in plain Burn operations (fusion and autotune on), forward and back, in one run.
 //!
-//! `cargo bench --workspace --bench kernels -- [NAME]..` prints a table: seconds of the best of several turns taken one
-//! after the other, and the most device memory that the tensors of a turn took.
+//! `cargo bench --workspace --bench kernels -- [NAME]..` prints a table: milliseconds of the best of several turns taken
+//! one after the other, and what the pool reserves beyond the inputs.
 
-use std::time::Instant;
+use std::{cell::RefCell, time::Instant};
 
-use burn::tensor::{Device, Distribution, Tensor};
-use hearth_wgsl::{AttentionOptions, Kernel, NormOptions, attention, gelu, norm, rotate, swiglu, testing::wgpu_device};
+use burn::tensor::{Device, Distribution, Int, Tensor};
+use hearth_wgsl::{
+    AdamWNumbers, AttentionOptions, CrossEntropyOptions, Kernel, NormOptions, adamw, attention, cross_entropy,
+    embedding, gelu, norm, rotate, swiglu, testing::wgpu_device,
+};
 
 const TURNS: usize = 5;
 
+struct Bench {
+    wanted: Vec<String>,
+    device: Device,
+}
+
 fn main() {
-    let wanted: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+    let wanted = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
     let Some(device) = wgpu_device() else { return };
+    let bench = Bench { wanted, device };
     println!("| operation | pass | plain, ms | kernel, ms | times | plain, MiB | kernel, MiB |");
     println!("|---|---|---|---|---|---|---|");
     for (b, t, [h, k], d) in [(1, 256, [12, 12], 64), (1, 1024, [8, 8], 64), (1, 1024, [9, 3], 64)] {
         let name = format!("attention B{b} T{t} H{h} K{k} D{d}");
         let inputs = [[b, t, h, d], [b, t, k, d], [b, t, k, d]];
         let options = AttentionOptions::default();
-        compare(&wanted, &name, &device, inputs, |[q, k, v]| attention(q, k, v, None, options));
+        bench.both(&name, inputs, |[q, k, v]| attention(q, k, v, None, options));
     }
-    let options = NormOptions { centred: true, eps: 1e-5 };
-    compare(&wanted, "layer norm 2048 x 768", &device, [[2048, 768]; 1], |[x]| {
-        let gamma = x.clone().narrow(0, 0, 1).squeeze_dim::<1>(0);
-        norm(x, gamma, None, options)
-    });
-    compare(&wanted, "GELU 2048 x 3072", &device, [[2048, 3072]; 1], |[x]| gelu(x));
-    compare(&wanted, "SwiGLU 2048 x 3072", &device, [[2048, 3072]; 2], |[gate, up]| swiglu(gate, up));
-    let angles = Tensor::<3>::random([1, 1024, 32], Distribution::Default, &device);
-    compare(&wanted, "RoPE B1 T1024 H12 D64", &device, [[1, 1024, 12, 64]; 1], |[x]| {
-        rotate(x, angles.clone(), angles.clone(), false)
-    });
+    for (name, centred) in [("RMS norm 2048 x 768", false), ("layer norm 2048 x 768", true)] {
+        let options = NormOptions { centred, eps: 1e-5 };
+        bench.both(name, [[2048, 768]; 1], |[x]| {
+            let gamma = x.clone().narrow(0, 0, 1).squeeze_dim::<1>(0);
+            norm(x, gamma, None, options)
+        });
+    }
+    bench.both("GELU 2048 x 3072", [[2048, 3072]; 1], |[x]| gelu(x));
+    bench.both("SwiGLU 2048 x 3072", [[2048, 3072]; 2], |[gate, up]| swiglu(gate, up));
+    let angles = bench.random([1, 1024, 32]);
+    bench.both("RoPE B1 T1024 H12 D64", [[1, 1024, 12, 64]; 1], |[x]| rotate(x, angles.clone(), angles.clone(), false));
+    bench.losses();
+    bench.embeddings();
+    bench.updates();
 }
 
-fn compare<const N: usize, const D: usize>(
-    wanted: &[String],
-    name: &str,
-    device: &Device,
-    shapes: [[usize; D]; N],
-    operation: impl Fn([Tensor<D>; N]) -> Tensor<D>,
-) {
-    if !wanted.is_empty() && !wanted.iter().any(|wanted| name.contains(wanted.as_str())) {
-        return;
+impl Bench {
+    fn random<const D: usize>(&self, shape: [usize; D]) -> Tensor<D> {
+        Tensor::random(shape, Distribution::Default, &self.device)
     }
-    let inputs = shapes.map(|shape| Tensor::<D>::random(shape, Distribution::Default, device));
-    for (pass, back) in [("forward", false), ("forward and back", true)] {
+
+    fn ids(&self, count: usize, below: usize) -> Tensor<1, Int> {
+        let ids: Vec<i32> = (0..count).map(|at| (at * at * 31 % below) as i32).collect();
+        Tensor::from_ints(ids.as_slice(), &self.device)
+    }
+
+    fn losses(&self) {
+        let (rows, vocabulary) = (256, 32_768);
+        let (logits, targets) = (self.random([rows, vocabulary]), self.ids(rows, vocabulary));
+        let options = CrossEntropyOptions::default();
+        let name = format!("cross-entropy {rows} x {vocabulary}");
+        let loss = || cross_entropy(vec![logits.clone()], targets.clone(), options);
+        self.compare(&name, "forward", || loss().loss);
+        self.compare(&name, "forward and back", || loss().gradients(options, 1.0));
+    }
+
+    fn embeddings(&self) {
+        let (rows, width, count) = (32_768, 768, 1024);
+        let (table, dy) = (self.random([rows, width]), self.random([1, count, width]));
+        let ids = self.ids(count, rows).reshape([1, count]);
+        let name = format!("embedding {rows} x {width}, {count} ids");
+        self.compare(&name, "forward", || embedding(table.clone(), ids.clone(), 0));
+        self.compare(&name, "forward and back", || {
+            let leaf = table.clone().autodiff().require_grad();
+            let mut gradients = hearth_wgsl::vjp(embedding(leaf.clone(), ids.clone(), 0), dy.clone());
+            leaf.grad_remove(&mut gradients)
+        });
+    }
+
+    fn updates(&self) {
+        let shape = [768, 3072];
+        let gradient = self.random(shape);
+        let numbers = AdamWNumbers {
+            learning_rate: 1e-3,
+            beta1: 0.9,
+            beta2: 0.95,
+            eps: 1e-8,
+            weight_decay: 0.1,
+            corrections: [0.5, 0.5],
+        };
+        let scalars = Tensor::from_floats([1.0, 1.0], &self.device);
+        // Held here alone, so that it may be written in place.
+        let state = RefCell::new(Some((self.random(shape), [self.random(shape), Tensor::ones(shape, &self.device)])));
+        self.compare("AdamW 768 x 3072", "update", || {
+            let (parameter, moments) = state.take().expect("given back");
+            let updated = adamw(parameter, Some(moments), gradient.clone(), scalars.clone(), numbers);
+            state.replace(Some(updated));
+        });
+    }
+
+    /// Forward alone, and with the gradients of all inputs.
+    fn both<const N: usize, const D: usize>(
+        &self,
+        name: &str,
+        shapes: [[usize; D]; N],
+        operation: impl Fn([Tensor<D>; N]) -> Tensor<D>,
+    ) {
+        let inputs = shapes.map(|shape| self.random(shape));
+        self.compare(name, "forward", || operation(inputs.clone()));
+        self.compare(name, "forward and back", || {
+            let leaves = inputs.clone().map(|x| x.autodiff().require_grad());
+            let y = operation(leaves.clone());
+            let dy = y.clone().inner();
+            let mut gradients = hearth_wgsl::vjp(y, dy);
+            leaves.map(|x| x.grad_remove(&mut gradients).expect("a gradient"))
+        });
+    }
+
+    /// A line of the table.
+    fn compare<R>(&self, name: &str, pass: &str, turn: impl Fn() -> R) {
+        if !self.wanted.is_empty() && !self.wanted.iter().any(|wanted| name.contains(wanted.as_str())) {
+            return;
+        }
         let mut seconds = [f64::INFINITY; 2];
         let mut bytes = [0; 2];
-        for turn in 0..TURNS {
+        for number in 0..TURNS {
             for (at, on) in [false, true].into_iter().enumerate() {
                 Kernel::ALL.iter().for_each(|kernel| kernel.switch(on));
-                if turn == 0 {
+                if number == 0 {
                     // Compiled and tuned first, and then in a pool that has nothing else.
-                    run(&inputs, &operation, back, device);
-                    device.memory_cleanup();
-                    bytes[at] = run(&inputs, &operation, back, device).1;
+                    self.run(&turn);
+                    self.device.memory_cleanup();
+                    bytes[at] = self.run(&turn).1;
                 }
-                seconds[at] = seconds[at].min(run(&inputs, &operation, back, device).0);
+                seconds[at] = seconds[at].min(self.run(&turn).0);
             }
         }
         let [plain, kernel] = seconds.map(|seconds| 1e3 * seconds);
@@ -65,31 +142,17 @@ fn compare<const N: usize, const D: usize>(
         let times = plain / kernel;
         println!("| {name} | {pass} | {plain:.1} | {kernel:.1} | {times:.2} | {plain_mib:.0} | {kernel_mib:.0} |");
     }
-}
 
-/// Seconds, and bytes that the pool reserves for it.
-fn run<const N: usize, const D: usize>(
-    inputs: &[Tensor<D>; N],
-    operation: &dyn Fn([Tensor<D>; N]) -> Tensor<D>,
-    back: bool,
-    device: &Device,
-) -> (f64, u64) {
-    let reserved = || device.memory_pool_usage().map_or(0, |usage| usage.bytes_reserved);
-    device.sync().expect("the device works");
-    let before = reserved();
-    let start = Instant::now();
-    if back {
-        let leaves = inputs.clone().map(|x| x.autodiff().require_grad());
-        let y = operation(leaves.clone());
-        let gradient = y.clone().inner();
-        let mut gradients = hearth_wgsl::vjp(y, gradient);
-        let found = leaves.map(|x| x.grad_remove(&mut gradients).expect("a gradient"));
-        device.sync().expect("the device works");
+    /// Seconds, and bytes that the pool reserves for it.
+    fn run<R>(&self, turn: impl Fn() -> R) -> (f64, u64) {
+        let wait = || self.device.sync().expect("the device works");
+        let reserved = || self.device.memory_pool_usage().map_or(0, |usage| usage.bytes_reserved);
+        wait();
+        let before = reserved();
+        let start = Instant::now();
+        let found = turn();
+        wait();
         drop(found);
-    } else {
-        let y = operation(inputs.clone());
-        device.sync().expect("the device works");
-        drop(y);
+        (start.elapsed().as_secs_f64(), reserved().saturating_sub(before))
     }
-    (start.elapsed().as_secs_f64(), reserved().saturating_sub(before))
 }

@@ -22,6 +22,8 @@ pub enum Kernel {
     Norm,
     /// [`rotate`](crate::rotate)
     Rope,
+    /// [`add_squares`](crate::add_squares)
+    Squares,
 }
 
 /// A bit for each kernel that is off.
@@ -29,7 +31,7 @@ static OFF: AtomicU32 = AtomicU32::new(0);
 
 impl Kernel {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::AdamW,
         Self::Attention,
         Self::CrossEntropy,
@@ -38,6 +40,7 @@ impl Kernel {
         Self::Gate,
         Self::Norm,
         Self::Rope,
+        Self::Squares,
     ];
 
     /// Switches it on or off, for the whole process and what it asks for from now on. All are on at first.
@@ -65,6 +68,7 @@ impl Kernel {
             Self::Gate => "gate",
             Self::Norm => "norm",
             Self::Rope => "rope",
+            Self::Squares => "squares",
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use burn::{
     backend::{DispatchDevice, TensorMetadata},
-    tensor::{Device, Shape},
+    tensor::{DType, Device, Shape, Tensor},
 };
 use burn_cubecl::{
     ops::numeric::empty_device_contiguous_dtype,
@@ -29,12 +29,14 @@ pub struct Shader {
     text: &'static str,
     workgroup: u32,
     constants: Vec<(&'static str, String)>,
+    /// Whether tensors are stored in f16.
+    half: bool,
 }
 
 impl Shader {
     /// A shader whose workgroups have `workgroup` invocations.
     pub(crate) fn new(text: &'static str, workgroup: u32) -> Self {
-        Self { text, workgroup, constants: Vec::new() }
+        Self { text, workgroup, constants: Vec::new(), half: false }
     }
 
     /// The variant with another value of `const name`.
@@ -43,11 +45,25 @@ impl Shader {
         self
     }
 
+    /// The variant for tensors stored as `like` is: in f32 or in f16, from and to which it converts; it computes in f32.
+    pub(crate) fn storing(mut self, like: DType) -> Self {
+        self.half = like == DType::F16;
+        self
+    }
+
     /// What the driver gets.
     ///
     /// # Panics
     /// If a constant is not declared in the text.
     pub fn text(&self) -> String {
+        let text = self.with_constants();
+        match self.half {
+            true => format!("enable f16;\n{}", text.replace("alias Real = f32;", "alias Real = f16;")),
+            false => text,
+        }
+    }
+
+    fn with_constants(&self) -> String {
         self.constants.iter().fold(self.text.to_owned(), |text, (name, value)| {
             let declared = text.find(&format!("const {name}:")).unwrap_or_else(|| panic!("no const {name}"));
             let start = declared + text[declared..].find('=').expect("a constant has a value") + 1;
@@ -89,6 +105,16 @@ impl KernelSource for Shader {
     }
 }
 
+/// Whether `kernel` is on and there is a variant of it for `x`.
+pub fn takes<const D: usize>(kernel: Kernel, x: &Tensor<D>) -> bool {
+    stored(x.dtype()) && runs(kernel, &x.device())
+}
+
+/// Whether kernels have variants for tensors stored in `dtype`.
+pub fn stored(dtype: DType) -> bool {
+    matches!(dtype, DType::F32 | DType::F16)
+}
+
 /// Whether `kernel` is on and `device` takes WGSL text.
 pub fn runs(kernel: Kernel, device: &Device) -> bool {
     let device = device.clone().without_autodiff();
@@ -103,7 +129,12 @@ pub fn takes_wgsl(client: &Client) -> bool {
 
 /// A tensor of `shape` where `like` is, of its dtype, with any values.
 pub fn empty(like: &CubeTensor, shape: Shape) -> CubeTensor {
-    empty_device_contiguous_dtype(like.client.clone(), like.device.clone(), shape, like.dtype())
+    empty_as(like, shape, like.dtype())
+}
+
+/// The same of another dtype.
+pub fn empty_as(like: &CubeTensor, shape: Shape, dtype: DType) -> CubeTensor {
+    empty_device_contiguous_dtype(like.client.clone(), like.device.clone(), shape, dtype)
 }
 
 /// Enough workgroups for `invocations` invocations in groups of `workgroup`, over two dimensions.

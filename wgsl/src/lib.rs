@@ -9,6 +9,7 @@
 
 mod kernels;
 mod launch;
+mod row;
 #[cfg(test)]
 mod shaders;
 
@@ -21,6 +22,7 @@ pub mod gate;
 pub mod norm;
 pub mod rope;
 pub mod softmax;
+pub mod squares;
 #[doc(hidden)]
 pub mod testing;
 pub mod threefry;
@@ -36,5 +38,6 @@ pub use kernels::Kernel;
 pub use norm::{NormOptions, norm};
 pub use rope::rotate;
 pub use softmax::softmax;
+pub use squares::add_squares;
 pub use threefry::Key;
 pub use vjp::vjp;

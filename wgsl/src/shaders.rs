@@ -9,11 +9,16 @@ use naga::{
     AddressSpace, ShaderStage,
     back::{hlsl, msl, spv},
     front::wgsl,
-    valid::{Capabilities, ModuleInfo, ValidationFlags, Validator},
+    valid::{Capabilities, ModuleInfo, ShaderStages, SubgroupOperationSet, ValidationFlags, Validator},
 };
 
-use crate::{adamw, attention, cross_entropy, dropout, embedding, gate::GateKernel, launch::Shader, norm, rope};
+use burn::tensor::DType;
 
+use crate::{
+    adamw, attention, cross_entropy, dropout, embedding, gate::GateKernel, launch::Shader, norm, rope, squares,
+};
+
+/// Every one, stored in f32 and in f16.
 fn all() -> Vec<Shader> {
     let gates = [GateKernel::Gelu, GateKernel::GeluBackward, GateKernel::Swiglu, GateKernel::SwigluBackward];
     let mut all = vec![adamw::shader(), dropout::shader()];
@@ -23,13 +28,22 @@ fn all() -> Vec<Shader> {
     all.extend(embedding::shaders());
     all.extend(norm::shaders());
     all.extend(rope::shaders());
+    all.extend(squares::shaders());
+    let half = all.iter().map(|shader| shader.clone().storing(DType::F16)).collect::<Vec<_>>();
+    all.extend(half);
     all
 }
+
+/// Beyond what every adapter has; a variant that needs one of these is launched only where it is there.
+const CAPABILITIES: Capabilities = Capabilities::SHADER_FLOAT16.union(Capabilities::SUBGROUP);
 
 fn parsed(shader: &Shader) -> (naga::Module, ModuleInfo) {
     let text = shader.text();
     let module = wgsl::parse_str(&text).unwrap_or_else(|error| panic!("{}", error.emit_to_string(&text)));
-    let info = Validator::new(ValidationFlags::all(), Capabilities::empty()).validate(&module);
+    let info = Validator::new(ValidationFlags::all(), CAPABILITIES)
+        .subgroup_stages(ShaderStages::COMPUTE)
+        .subgroup_operations(SubgroupOperationSet::all())
+        .validate(&module);
     let info = info.unwrap_or_else(|error| panic!("{}", error.emit_to_string(&text)));
     (module, info)
 }
@@ -83,9 +97,11 @@ fn every_shader_is_translated_for_vulkan() {
         assert!(std::env::var_os("HEARTH_REQUIRE_WGPU").is_none(), "spirv-val is not installed");
         let _ = writeln!(std::io::stderr(), "SKIPPED: spirv-val is not installed (Debian's spirv-tools)");
     }
+    // That of Vulkan 1.1, the first with subgroups.
+    let options = spv::Options { lang_version: (1, 3), ..Default::default() };
     for shader in all() {
         let (module, info) = parsed(&shader);
-        let words = spv::write_vec(&module, &info, &spv::Options::default(), None).expect("SPIR-V");
+        let words = spv::write_vec(&module, &info, &options, None).expect("SPIR-V");
         if validator {
             let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
             let mut child = Command::new("spirv-val")

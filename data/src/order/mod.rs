@@ -10,4 +10,4 @@ pub(crate) mod splitmix;
 pub(crate) use self::epochs::Epochs;
 pub(crate) use self::mixture::Mixture;
 pub(crate) use self::sampler::Sampler;
-pub use self::share::Share;
+pub use self::share::{Share, rows_by_speed};

@@ -33,9 +33,21 @@ impl Share {
         if micro_rows == 0 {
             return Err(DataError::ZeroMicroBatch);
         }
-        let [global_rows, micro_rows, rank, world] = [global_rows, micro_rows, rank, world].map(|n| n as u64);
-        let boundary = |rank: u64| rank * global_rows / world;
-        Ok(Self { global_rows, rows: boundary(rank)..boundary(rank + 1), micro_rows })
+        let boundary = |rank: usize| rank * global_rows / world;
+        Ok(Self::of_rows(global_rows, boundary(rank)..boundary(rank + 1), micro_rows))
+    }
+
+    /// The share that has the rows `rows` of each global batch of `global_rows`, in micro-batches of `micro_rows`.
+    ///
+    /// # Panics
+    /// If `micro_rows` is 0.
+    pub fn of_rows(global_rows: usize, rows: Range<usize>, micro_rows: usize) -> Self {
+        assert!(micro_rows > 0, "a micro-batch has rows");
+        Self {
+            global_rows: global_rows as u64,
+            rows: rows.start as u64..rows.end as u64,
+            micro_rows: micro_rows as u64,
+        }
     }
 
     /// Micro-batches in this replica's share of a global batch.
@@ -54,9 +66,40 @@ impl Share {
     }
 }
 
+/// The rows of a global batch for each of several replicas, in proportion to their speeds, but at least one each.
+///
+/// # Errors
+/// When there are fewer rows than replicas.
+pub fn rows_by_speed(global_rows: usize, speeds: &[f64]) -> Result<Vec<Range<usize>>, DataError> {
+    let world = speeds.len();
+    if global_rows < world {
+        return Err(DataError::TooFewRows { global_rows, world });
+    }
+    let total: f64 = speeds.iter().sum();
+    let (mut start, mut passed) = (0, 0.0);
+    let mut rows = Vec::with_capacity(world);
+    for (rank, speed) in speeds.iter().enumerate() {
+        passed += speed;
+        let fair = (passed / total * global_rows as f64).round() as usize;
+        let end = fair.clamp(start + 1, global_rows - (world - rank - 1));
+        rows.push(start..end);
+        start = end;
+    }
+    Ok(rows)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rows_follow_the_speeds_and_nobody_is_left_without() {
+        assert_eq!(rows_by_speed(12, &[1.0, 3.0]).unwrap(), [0..3, 3..12]);
+        assert_eq!(rows_by_speed(12, &[1.0, 1000.0, 1.0]).unwrap(), [0..1, 1..11, 11..12]);
+        assert_eq!(rows_by_speed(3, &[1e-9, 1.0, 1e-9]).unwrap(), [0..1, 1..2, 2..3]);
+        assert_eq!(rows_by_speed(7, &[5.0]).unwrap().first(), Some(&(0..7)));
+        assert!(matches!(rows_by_speed(1, &[1.0, 1.0]), Err(DataError::TooFewRows { global_rows: 1, world: 2 })));
+    }
 
     fn global_batch(k: u64, global_rows: usize, micro_rows: usize, world: usize) -> Vec<u64> {
         let shares = (0..world).map(|rank| Share::new(global_rows, micro_rows, rank, world).unwrap());

@@ -13,7 +13,10 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::Command,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -24,6 +27,7 @@ use burn::{
     tensor::{Device, Int, Tensor, TensorData, activation::log_softmax},
 };
 use clap::Parser;
+use cubecl::logging::{LaunchObservation, LaunchObserver};
 use hearth_data::Batch;
 use hearth_model::{CrossEntropy, ParameterCount, Transformer, TransformerConfig, preset};
 use hearth_train::{
@@ -85,6 +89,8 @@ struct Row {
     reserved: u64,
     seconds: f64,
     loss: f32,
+    /// Kernels launched in a step.
+    launches: usize,
     /// Share of the step's time, bytes.
     samples: Vec<(f64, u64)>,
 }
@@ -105,8 +111,8 @@ fn main() -> anyhow::Result<()> {
     let data = arguments.out.as_ref().map(|out| out.join(format!("{}-{}.json", arguments.device, arguments.model)));
     println!("{title}");
     let limits = open(arguments.device)?.limits;
-    println!("| policy | peak MiB | predicted MiB | above state MiB | most in use MiB | s/step | loss |");
-    println!("|---|---|---|---|---|---|---|");
+    println!("| policy | peak MiB | predicted MiB | above state MiB | most in use MiB | launches | s/step | loss |");
+    println!("|---|---|---|---|---|---|---|---|");
     if let (Some(picture), Some(data)) = (&arguments.plot, &data) {
         let found: Vec<Row> = serde_json::from_str(&fs::read_to_string(data)?)?;
         found.iter().for_each(|row| print(row, &config, rows, time, &limits));
@@ -152,12 +158,13 @@ fn print(row: &Row, config: &TransformerConfig, rows: usize, time: usize, limits
         format!("{:.0} ({error:+.1} %, {})", mib(peak.usage.total()), peak.place)
     });
     println!(
-        "| {} | {:.0} | {} | {:.0} | {:.0} | {:.2} | {:.6} |",
+        "| {} | {:.0} | {} | {:.0} | {:.0} | {} | {:.2} | {:.6} |",
         row.name,
         mib(row.reserved),
         predicted.unwrap_or_default(),
         mib(row.reserved.saturating_sub(row.state)),
         mib(row.peak),
+        row.launches,
         row.seconds,
         row.loss
     );
@@ -260,9 +267,31 @@ fn measure(
     device.memory_cleanup();
     let (seconds, loss) = run(1)?;
     let reserved = device.memory_pool_usage().map_or_else(resident_peak, |usage| usage.bytes_reserved);
+    let launches = Arc::new(Launches::default());
+    let observation = LaunchObservation::new(launches.clone());
     let samples = sampled(&device, || run(2))?;
+    drop(observation);
     let peak = samples.iter().map(|(_, bytes)| *bytes).max().unwrap_or(0);
-    Ok(Row { name: name.into(), state, peak, reserved, seconds, loss, samples: thinned(samples) })
+    Ok(Row {
+        name: name.into(),
+        state,
+        peak,
+        reserved,
+        seconds,
+        loss,
+        launches: launches.0.load(Ordering::Relaxed),
+        samples: thinned(samples),
+    })
+}
+
+/// Counts kernels.
+#[derive(Default)]
+struct Launches(AtomicUsize);
+
+impl LaunchObserver for Launches {
+    fn launched(&self, _kernel: &'static str) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 /// A constant learning rate and no clipping, as the plain loop has.

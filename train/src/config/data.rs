@@ -1,6 +1,6 @@
 //! Where a run's tokens come from.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use hearth_data::TokenizerKind;
 use serde::{Deserialize, Serialize};
@@ -95,8 +95,9 @@ impl DataConfig {
         }
     }
 
+    #[cfg(not(target_family = "wasm"))]
     /// Prepared folders, each with its weight.
-    pub(crate) fn folders(&self) -> impl Iterator<Item = (f64, &Path)> {
+    pub(crate) fn folders(&self) -> impl Iterator<Item = (f64, &std::path::Path)> {
         let one = self.tokens.as_deref().map(|folder| (1.0, folder));
         one.into_iter().chain(self.mixture.iter().map(|part| (part.weight, part.tokens.as_path())))
     }

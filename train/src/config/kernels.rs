@@ -2,6 +2,7 @@
 
 use hearth_wgsl::Kernel;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
+use serde_json::Value;
 
 /// The kernels that run on a GPU. In a file: `"wgsl"` for all of them, `"plain"` for none, or a list of their names.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,20 +21,12 @@ impl Kernels {
     }
 }
 
-/// As it stands in a file.
-#[derive(Serialize, Deserialize)]
-#[serde(untagged)]
-enum Text {
-    One(String),
-    Several(Vec<String>),
-}
-
 impl Serialize for Kernels {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let text = match self.0.as_slice() {
-            [] => Text::One("plain".into()),
-            all if Kernel::ALL.iter().all(|kernel| all.contains(kernel)) => Text::One("wgsl".into()),
-            some => Text::Several(some.iter().map(|kernel| kernel.name().into()).collect()),
+        let text: Value = match self.0.as_slice() {
+            [] => Value::from("plain"),
+            all if Kernel::ALL.iter().all(|kernel| all.contains(kernel)) => Value::from("wgsl"),
+            some => some.iter().map(|kernel| kernel.name()).collect(),
         };
         text.serialize(serializer)
     }
@@ -41,16 +34,18 @@ impl Serialize for Kernels {
 
 impl<'de> Deserialize<'de> for Kernels {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = Value::deserialize(deserializer)?;
         let known = Kernel::ALL.map(Kernel::name).join(", ");
-        let wrong = |text: &str| D::Error::custom(format!("{text:?}: give \"wgsl\", \"plain\" or a list of {known}"));
-        match Text::deserialize(deserializer).map_err(|_| wrong("this"))? {
-            Text::One(text) if text == "wgsl" => Ok(Self::default()),
-            Text::One(text) if text == "plain" => Ok(Self(Vec::new())),
-            Text::One(text) => Err(wrong(&text)),
-            Text::Several(names) => {
-                let named = |name: &String| Kernel::ALL.into_iter().find(|kernel| kernel.name() == name);
-                names.iter().map(|name| named(name).ok_or_else(|| wrong(name))).collect::<Result<_, _>>().map(Self)
-            }
+        let wrong = |value: &Value| D::Error::custom(format!("{value}: give \"wgsl\", \"plain\" or a list of {known}"));
+        let named = |value: &Value| {
+            let found = Kernel::ALL.into_iter().find(|kernel| value == kernel.name());
+            found.ok_or_else(|| wrong(value))
+        };
+        match &value {
+            Value::String(all) if all == "wgsl" => Ok(Self::default()),
+            Value::String(none) if none == "plain" => Ok(Self(Vec::new())),
+            Value::Array(some) => some.iter().map(named).collect::<Result<_, _>>().map(Self),
+            _ => Err(wrong(&value)),
         }
     }
 }
@@ -67,8 +62,11 @@ mod tests {
             assert_eq!(serde_json::from_str::<Kernels>(json).unwrap(), Kernels(kernels));
             assert_eq!(serde_json::to_string(&serde_json::from_str::<Kernels>(json).unwrap()).unwrap(), json);
         }
-        for json in [r#""cuda""#, r#"["atention"]"#, "3"] {
+        for (json, value) in
+            [(r#""cuda""#, r#""cuda""#), (r#"["atention"]"#, r#""atention""#), ("3", "3"), ("[3]", "3")]
+        {
             let error = serde_json::from_str::<Kernels>(json).unwrap_err().to_string();
+            assert!(error.starts_with(&format!("{value}: ")), "{error}");
             assert!(error.contains("give \"wgsl\", \"plain\" or a list of adamw, attention, cross-entropy"), "{error}");
         }
     }

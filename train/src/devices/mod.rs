@@ -86,6 +86,11 @@ impl OpenDevice {
         open(self.choice)
     }
 
+    /// Whether both are logical devices of one adapter, or both the CPU.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.choice == other.choice
+    }
+
     /// Loses the device, as a reset of its driver would; for tests. The CPU cannot be lost.
     pub fn lose(&self) {
         self.handle.iter().for_each(wgpu::Device::destroy);

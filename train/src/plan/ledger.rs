@@ -178,6 +178,9 @@ impl Ledger {
         if !accumulating {
             sink += on_device(matrix_place, matrix)
                 + on_device(policy.head, head.saturating_sub(if model.tied { 0 } else { matrix }));
+        } else if model.tied {
+            // This micro-batch's half, which waits for the embedding's beside the sums of earlier ones.
+            sink += on_device(policy.embedding, matrix);
         }
 
         for segment in policy.segments.iter().rev() {

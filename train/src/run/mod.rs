@@ -10,16 +10,18 @@ mod saver;
 mod state;
 mod steps;
 mod survive;
+mod team;
 mod throughput;
 
 use std::{
+    ops::Range,
     path::PathBuf,
     sync::{Arc, atomic::AtomicBool},
     time::Instant,
 };
 
 use burn::tensor::Device;
-use hearth_data::{Batches, Loader, Share, Tokenizer};
+use hearth_data::{Loader, Tokenizer, rows_by_speed};
 use hearth_model::{Flops, ParameterCount, TransformerConfig};
 
 use data::RunData;
@@ -33,6 +35,7 @@ use resume::{Identity, Origin};
 use saver::{Common, Saver};
 pub use state::{Best, RunState};
 use survive::surviving;
+use team::Member;
 
 use crate::{
     TrainConfig, TrainError, checkpoint,
@@ -53,6 +56,8 @@ pub struct Run {
     pub text: Option<String>,
     /// Where.
     pub device: OpenDevice,
+    /// More devices, each with a replica of the model and a share of every batch by its speed.
+    pub others: Vec<OpenDevice>,
     /// Gets `config.toml`, `tokenizer.json`, `metrics.jsonl`, `model.safetensors`, `loss.svg`, and checkpoints.
     pub folder: PathBuf,
     /// Anew, or from a checkpoint.
@@ -98,7 +103,7 @@ impl Run {
     /// A run that starts anew, with a progress bar.
     pub fn new(config: TrainConfig, device: OpenDevice, folder: PathBuf) -> Self {
         let (begin, front, stop) = (Start::New, FrontKind::Progress, Arc::default());
-        Self { config, text: None, device, folder, begin, front, stop, faults: None }
+        Self { config, text: None, device, others: Vec::new(), folder, begin, front, stop, faults: None }
     }
 
     /// Trains to the limit or until stopped, and writes the run's folder.
@@ -106,7 +111,7 @@ impl Run {
     /// # Errors
     /// A text too short, a folder that cannot be written, a checkpoint of another run, a run that diverges.
     pub fn go(self) -> Result<Summary, TrainError> {
-        let Self { mut config, text, device, folder, begin, front, stop, faults } = self;
+        let Self { mut config, text, device, others, folder, begin, front, stop, faults } = self;
         config.kernels.apply();
         let RunData { tokenizer, train, validation, hash } = RunData::open(&config, text)?;
         fit_vocabulary(&mut config.model, &tokenizer)?;
@@ -131,15 +136,26 @@ impl Run {
                 "compiling and choosing kernels for this device: the first steps are slow, later runs reuse them",
             );
         }
-        let peak_flops = matmul_flops(&device.device);
+        let speeds: Vec<f64> =
+            std::iter::once(&device).chain(&others).map(|device| matmul_flops(&device.device)).collect();
+        let rows = rows_by_speed(config.batch.micro_batch * config.batch.accumulation, &speeds)?;
+        let peak_flops: f64 = speeds.iter().sum();
         let context = config.model.context_length;
         let flops_per_token = Flops::per_sequence(&config.model, context).training / context as f64;
-        let rates = Rates { flops: peak_flops, ..Rates::default() };
-        let mut choice = choose(&config, &device.limits, &rates)?;
+        let rates = Rates { flops: speeds[0], ..Rates::default() };
+        let mut choice = choose(&part(&config, &rows[0]), &device.limits, &rates)?;
         if let Some(plan) = origin.plan(&config, &device, &rates) {
             choice.plan = plan;
         }
         report.note(&plan_note(&choice));
+        let first = Member { device: device.clone(), plan: choice.plan.clone(), rows: rows[0].clone() };
+        let mut members = Vec::new();
+        for ((device, rows), flops) in others.into_iter().zip(&rows[1..]).zip(&speeds[1..]) {
+            let rates = Rates { flops: *flops, ..Rates::default() };
+            let choice = choose(&part(&config, rows), &device.limits, &rates)?;
+            report.note(&format!("{} has rows {rows:?} of each batch: {}", device.name, plan_note(&choice)));
+            members.push(Member { device, plan: choice.plan, rows: rows.clone() });
+        }
         let common = Arc::new(Common {
             folder: folder.path().into(),
             config: config.to_toml().into_bytes(),
@@ -154,7 +170,10 @@ impl Run {
             plan: choice.plan.clone(),
             config,
             tokenizer,
-            loader: loader(&train, &choice.plan.cut)?,
+            loader: Loader::new(train.clone(), first.share(rows.last().map_or(0, |rows| rows.end)), Loader::DEPTH),
+            micro_batches: 0,
+            others: members,
+            team: None,
             train,
             validation,
             report,
@@ -169,7 +188,8 @@ impl Run {
             saved: None,
             evaluated: None,
         };
-        let mut attempts = Attempts { device, choice, origin, device_losses: 0, common };
+        run.take_share(&first);
+        let mut attempts = Attempts { device, first, choice, origin, device_losses: 0, common };
         let trained = loop {
             let planned = run.plan.peak_bytes();
             let attempt = surviving(planned, || run.train(&attempts.device, &attempts.origin, &folder, &stop));
@@ -208,10 +228,12 @@ impl Run {
     }
 }
 
-/// The micro-batches of a step that is cut this way, prepared ahead.
-fn loader(train: &Batches, cut: &Cut) -> Result<Loader, TrainError> {
-    let share = Share::new(cut.micro_batch * cut.accumulation, cut.micro_batch, 0, 1)?;
-    Ok(Loader::new(train.clone(), share, Loader::DEPTH))
+/// The configuration of a device that has these rows of each global batch.
+fn part(config: &TrainConfig, rows: &Range<usize>) -> TrainConfig {
+    let mut part = config.clone();
+    part.batch.micro_batch = config.batch.micro_batch.min(rows.len());
+    part.batch.accumulation = rows.len().div_ceil(part.batch.micro_batch);
+    part
 }
 
 /// The model as it is at the origin, on its device or, where its parameters live in host memory, there.

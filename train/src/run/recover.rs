@@ -3,16 +3,19 @@
 use std::sync::Arc;
 
 use super::{
-    loader, plan_note,
+    plan_note,
     resume::{Origin, newest},
     saver::{Common, Saver},
     steps::Loop,
+    team::Member,
 };
 use crate::{TrainError, devices::OpenDevice, plan::Choice};
 
 /// What a run is tried with, and tried again.
 pub(super) struct Attempts {
     pub device: OpenDevice,
+    /// The first device's part.
+    pub first: Member,
     pub choice: Choice,
     /// Where the next attempt begins.
     pub origin: Origin,
@@ -69,7 +72,8 @@ impl Attempts {
             }
             error => return Err(error),
         }
-        run.loader = loader(&run.train, &run.plan.cut)?;
+        let member = Member { plan: run.plan.clone(), ..self.first.clone() };
+        run.take_share(&member);
         Ok(run.report.rewind(run.state.step)?)
     }
 

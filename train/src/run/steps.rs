@@ -20,6 +20,7 @@ use super::{
     resume::Origin,
     saver::{Job, Saver},
     state::RunState,
+    team::{Member, Order, Team, stays_whole},
     throughput::Throughput,
 };
 use crate::{
@@ -83,6 +84,11 @@ pub(super) struct Loop {
     pub train: Batches,
     /// Of the plan's micro-batches.
     pub loader: Loader,
+    /// Of those in each global batch so many are the first device's.
+    pub micro_batches: u64,
+    /// The devices beside the first.
+    pub others: Vec<Member>,
+    pub team: Option<Team>,
     pub validation: Vec<Batch>,
     pub report: Report,
     pub throughput: Throughput,
@@ -103,6 +109,13 @@ pub(super) struct Loop {
 }
 
 impl Loop {
+    /// Prepares the batches of the first device.
+    pub fn take_share(&mut self, first: &Member) {
+        let share = first.share(self.config.batch.micro_batch * self.config.batch.accumulation);
+        self.micro_batches = share.micro_batches();
+        self.loader = Loader::new(self.train.clone(), share, Loader::DEPTH);
+    }
+
     /// Trains from `origin` to the end, and writes the model. Returns why it ended, and the loss on the validation set.
     ///
     /// # Errors
@@ -116,6 +129,7 @@ impl Loop {
     ) -> Result<(End, f64), TrainError> {
         self.start = Instant::now();
         self.taken = None;
+        self.team = None;
         // One that was killed at its end has reported the last evaluation already.
         let here = self.report.events().iter().rev().find(|event| event.step == self.state.step);
         self.evaluated = here.and_then(|event| Some((event.step, event.val_loss?)));
@@ -167,6 +181,12 @@ impl Loop {
         stop: &AtomicBool,
     ) -> Result<(Trainer, Vec<First>), TrainError> {
         let mut trainer = super::trainer(&self.config, &self.plan.cut, device, origin)?;
+        if !self.others.is_empty() {
+            if self.plan.cut.policy.uses_host() {
+                return Err(stays_whole(&device.name));
+            }
+            self.team = Some(Team::start(&self.others, self.micro_batches, &self.config, origin, &self.train)?);
+        }
         let mut first = Vec::new();
         let RunState { step: start, data, .. } = self.state;
         for number in 0..FIRST_STEPS.min(total.saturating_sub(start)) {
@@ -256,11 +276,17 @@ impl Loop {
 
     /// Does a step with the micro-batches of global batch number `data`, cut as planned. Nothing waits.
     fn step(&mut self, trainer: &mut Trainer, step: u64, data: u64) -> Result<Pending, TrainError> {
-        let count = self.plan.cut.accumulation as u64;
+        let count = self.micro_batches;
         let numbers = data * count..(data + 1) * count;
         let micro_batches = numbers.map(|number| self.loader.batch(number)).collect::<Result<Vec<_>, _>>()?;
         let ceiling = self.state.guard.ceiling(&self.config.guard, step);
-        let outcome = trainer.step(step, &micro_batches, &ceiling);
+        let outcome = match &mut self.team {
+            None => trainer.step(step, &micro_batches, &ceiling),
+            Some(team) => {
+                let order = Order { step, data, ceiling, loss_factor: trainer.loss_factor };
+                team.step(trainer, &order, &micro_batches)?
+            }
+        };
         micro_batches.into_iter().for_each(|batch| self.loader.give_back(batch));
         Ok(Pending::new(step, data, outcome))
     }

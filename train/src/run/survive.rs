@@ -73,7 +73,8 @@ fn is_refusal(text: &str) -> bool {
 
 /// The words of CubeCL 0.11 for a device that wgpu has lost.
 fn is_loss(text: &str) -> bool {
-    text.contains("device is poisoned")
+    // The second where it was lost in the middle of a launch.
+    text.contains("device is poisoned") || text.contains("was torn down before it could say")
 }
 
 /// wgpu's own words, which CubeCL puts last.

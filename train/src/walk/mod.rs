@@ -145,6 +145,7 @@ impl Walk {
             sink.take(&mut gradients, shard, self.policy.embedding);
         }
         sink.take(&mut gradients, &embedding.positions, self.policy.embedding);
+        sink.passed(&embedding);
         boundary(&self.device);
         loss
     }
@@ -223,8 +224,15 @@ impl Walk {
         let hidden_nc = normed.output().reshape([b * t, c]);
         let found = self.loss.loss_and_gradients(hidden_nc, &matrix.values(), targets, scale);
         let gradient_btc = normed.backward(found.hidden.reshape([b, t, c]), self.policy.head, sink);
+        let tied = model.head.output.is_none();
         for (shard, gradient) in matrix.shards.iter().zip(found.output) {
-            sink.add(shard.id, gradient, matrix_place);
+            match tied {
+                true => sink.hold(shard.id, gradient, matrix_place),
+                false => sink.add(shard.id, gradient, matrix_place),
+            }
+        }
+        if !tied {
+            sink.passed(&matrix);
         }
         (found.loss, gradient_btc)
     }

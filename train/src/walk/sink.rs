@@ -7,8 +7,11 @@ use burn::{
     optim::GradientsParams,
     tensor::{Device, Gradients, Shape, Tensor, TensorData},
 };
+use hearth_wgsl::add_squares;
 
 use super::{Placement, parked::Parked};
+#[cfg(not(target_family = "wasm"))]
+use crate::parallel::Outgoing;
 
 /// Sums gradients by parameter: over micro-batches, and over the segments that share a tied matrix.
 ///
@@ -18,8 +21,23 @@ use super::{Placement, parked::Parked};
 pub struct Sink {
     on_device: GradientsParams,
     on_host: Vec<Pack>,
-    /// What the global norm needs of those in host memory, on the walk's device, `[1]` each.
-    square_sums: HashMap<ParamId, Tensor<1>>,
+    /// What the global norm needs of those in host memory: partial sums of squares, on the walk's device.
+    squares: HashMap<ParamId, Tensor<1>>,
+    /// Of this micro-batch, until the other segment that has the parameter adds its own.
+    halves: GradientsParams,
+    halves_on_host: HashMap<ParamId, Parked>,
+    #[cfg(not(target_family = "wasm"))]
+    handing_over: Option<HandingOver>,
+}
+
+/// Gradients on their way to the other replicas.
+#[cfg(not(target_family = "wasm"))]
+#[derive(Debug)]
+struct HandingOver {
+    to: Outgoing,
+    /// Whether what the walk passes is final: it is in the last micro-batch.
+    last: bool,
+    sent: Vec<Vec<(ParamId, Shape)>>,
 }
 
 /// Gradients that wait in host memory, end to end.
@@ -37,6 +55,85 @@ struct Arrival {
 }
 
 impl Sink {
+    /// A sink that hands gradients over to the other replicas as the last micro-batch's walk passes them.
+    #[cfg(not(target_family = "wasm"))]
+    pub(crate) fn handing_over(to: Outgoing) -> Self {
+        Self { handing_over: Some(HandingOver { to, last: false, sent: Vec::new() }), ..Self::default() }
+    }
+
+    /// The next micro-batch is the last.
+    pub(crate) fn expect_last(&mut self) {
+        #[cfg(not(target_family = "wasm"))]
+        if let Some(handing_over) = &mut self.handing_over {
+            handing_over.last = true;
+        }
+    }
+
+    /// The walk is done with `module` for this micro-batch: in the last one its gradients leave for the other replicas.
+    pub(crate) fn passed<M: Module>(&mut self, module: &M) {
+        #[cfg(not(target_family = "wasm"))]
+        {
+            let last = self.handing_over.as_ref().is_some_and(|it| it.last);
+            if !last {
+                return;
+            }
+            let mut leave = Leave { on_device: &mut self.on_device, parts: Vec::new(), values: Vec::new() };
+            module.visit(&mut leave);
+            let Leave { parts, values, .. } = leave;
+            let handing_over = self.handing_over.as_mut().expect("just looked at");
+            if !parts.is_empty() {
+                handing_over.to.send(Tensor::cat(values, 0));
+                handing_over.sent.push(parts);
+            }
+        }
+        #[cfg(target_family = "wasm")]
+        let _ = module;
+    }
+
+    /// The sums over all replicas of what was handed over, on `device`; `receive` gives them in the order they left.
+    #[cfg(not(target_family = "wasm"))]
+    pub(crate) fn received<E>(
+        self,
+        device: &Device,
+        mut receive: impl FnMut() -> Result<Vec<f32>, E>,
+    ) -> Result<Self, E> {
+        let mut sums = Self::default();
+        for parts in self.handing_over.map_or(Vec::new(), |it| it.sent) {
+            let values = receive()?;
+            let mut rest = values.as_slice();
+            for (id, shape) in parts {
+                let (own, others) = rest.split_at(shape.num_elements());
+                let data = TensorData::new(own.to_vec(), shape.clone());
+                match shape.num_dims() {
+                    1 => sums.on_device.register::<1>(id, Tensor::from_data(data, device)),
+                    _ => sums.on_device.register::<2>(id, Tensor::from_data(data, device)),
+                }
+                rest = others;
+            }
+        }
+        Ok(sums)
+    }
+
+    /// Keeps half a gradient for [`Sink::take`] to add the rest: each micro-batch is summed by itself first, so that it
+    /// makes no difference where it was walked.
+    pub(crate) fn hold<const D: usize>(&mut self, id: ParamId, half: Tensor<D>, placement: Placement) {
+        match placement {
+            Placement::Device => self.halves.register(id, half),
+            Placement::Host => {
+                self.halves_on_host.insert(id, Parked::new(half));
+            }
+        }
+    }
+
+    /// The whole of a gradient whose other half may have been kept.
+    fn whole<const D: usize>(&mut self, id: ParamId, gradient: Tensor<D>) -> Tensor<D> {
+        let on_host = self.halves_on_host.remove(&id).map(Parked::restore::<D>);
+        match self.halves.remove::<D>(id).or(on_host) {
+            Some(half) => half + gradient,
+            None => gradient,
+        }
+    }
+
     /// Adds a gradient of the parameter `id`, which lives at `placement`.
     pub fn add<const D: usize>(&mut self, id: ParamId, gradient: Tensor<D>, placement: Placement) {
         match placement {
@@ -80,7 +177,7 @@ impl Sink {
             }
         }
         for it in &arrived {
-            self.square_sums.insert(it.id, square_sum(it.values.clone(), it.shape[0]));
+            self.squares.insert(it.id, add_squares(None, it.values.clone()));
         }
         let values = Tensor::cat(arrived.into_iter().map(|it| it.values).collect(), 0);
         self.on_host.push(Pack { parts, values: Parked::new(values) });
@@ -88,9 +185,9 @@ impl Sink {
 
     /// The L2 norm of all gradients of `module` together, `[1]`, on the walk's device.
     pub fn norm<M: Module>(&self, module: &M) -> Tensor<1> {
-        let mut squares = Squares { sink: self, sum: None };
+        let mut squares = Squares { sink: self, partial: None };
         module.visit(&mut squares);
-        squares.sum.expect("a model has parameters with gradients").sqrt()
+        squares.partial.expect("a model has parameters with gradients").sum_dim(0).sqrt()
     }
 
     /// Every gradient of `module` by the parameter's path, read back to the host: for tests and `certify`.
@@ -137,13 +234,6 @@ fn unpack(packs: Vec<Pack>) -> HashMap<ParamId, TensorData> {
     gradients
 }
 
-/// The sum of the squares, `[1]`, of a gradient with that many rows.
-fn square_sum<const D: usize>(gradient: Tensor<D>, rows: usize) -> Tensor<1> {
-    // Row sums, then their sum: one reduction over everything may use float atomics, whose order varies.
-    let columns = gradient.shape().num_elements() / rows;
-    gradient.reshape([rows, columns]).square().sum_dim(1).sum_dim(0).reshape([1])
-}
-
 struct Take<'a> {
     sink: &'a mut Sink,
     gradients: &'a mut Gradients,
@@ -154,6 +244,7 @@ struct Take<'a> {
 impl ModuleVisitor for Take<'_> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         let Some(gradient) = param.val().grad_remove(self.gradients) else { return };
+        let gradient = self.sink.whole(param.id, gradient);
         match self.placement {
             Placement::Device => self.sink.add(param.id, gradient, Placement::Device),
             Placement::Host => self.for_host.push(Arrival::new(param.id, gradient)),
@@ -161,20 +252,40 @@ impl ModuleVisitor for Take<'_> {
     }
 }
 
+#[cfg(not(target_family = "wasm"))]
+struct Leave<'a> {
+    on_device: &'a mut GradientsParams,
+    parts: Vec<(ParamId, Shape)>,
+    values: Vec<Tensor<1>>,
+}
+
+#[cfg(not(target_family = "wasm"))]
+impl ModuleVisitor for Leave<'_> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if let Some(gradient) = self.on_device.remove::<D>(param.id) {
+            let shape = gradient.shape();
+            let elements = shape.num_elements();
+            self.parts.push((param.id, shape));
+            self.values.push(gradient.reshape([elements]));
+        }
+    }
+}
+
 struct Squares<'a> {
     sink: &'a Sink,
-    sum: Option<Tensor<1>>,
+    partial: Option<Tensor<1>>,
 }
 
 impl ModuleVisitor for Squares<'_> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let on_device = self.sink.on_device.get::<D>(param.id).map(|it| square_sum(it, param.dims()[0]));
-        let on_host = || self.sink.square_sums.get(&param.id).cloned();
-        let Some(square) = on_device.or_else(on_host) else { return };
-        self.sum = Some(match self.sum.take() {
-            Some(sum) => sum + square,
-            None => square,
-        });
+        if let Some(gradient) = self.sink.on_device.get::<D>(param.id) {
+            self.partial = Some(add_squares(self.partial.take(), gradient));
+        } else if let Some(squares) = self.sink.squares.get(&param.id).cloned() {
+            self.partial = Some(match self.partial.take() {
+                Some(partial) => partial + squares,
+                None => squares,
+            });
+        }
     }
 }
 

@@ -56,6 +56,7 @@ impl<M: Module> Tape<M> {
         let gradient = input.grad_remove(&mut gradients).expect("a module's output depends on its input");
         boundary(&gradient.device());
         sink.take(&mut gradients, &module, placement);
+        sink.passed(&module);
         boundary(&gradient.device());
         gradient
     }

@@ -1,7 +1,7 @@
 //! Where the backward passes meet Burn's tape.
 
 use burn::backend::{
-    Autodiff, Backend,
+    Autodiff, Backend, TensorMetadata,
     autodiff::{
         checkpoint::{base::Checkpointer, strategy::CheckpointStrategy},
         grads::Gradients,
@@ -54,11 +54,12 @@ impl<B: Backend + AttentionOps, C: CheckpointStrategy> AttentionOps for Autodiff
         let prepared = AttentionBackward.prepare::<C>([q.node(), k.node(), v.node()]).compute_bound().stateful();
         let (q, k, v) = (q.into_primitive(), k.into_primitive(), v.into_primitive());
         let (y, lse) = B::attend_forward(q.clone(), k.clone(), v.clone(), documents.clone(), masked, options);
+        let stored = B::float_cast(y.clone(), q.dtype().into());
         match prepared {
             OpsKind::Tracked(prepared) => {
-                prepared.finish(Saved { q, k, v, documents, y: y.clone(), lse, masked, options }, y)
+                prepared.finish(Saved { q, k, v, documents, y, lse, masked, options }, stored)
             }
-            OpsKind::UnTracked(prepared) => prepared.finish(y),
+            OpsKind::UnTracked(prepared) => prepared.finish(stored),
         }
     }
 

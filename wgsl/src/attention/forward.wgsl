@@ -1,9 +1,9 @@
 // Attention, online: y = softmax(mask(scale q k^T)) v, a tile of keys at a time, so that no [T, S] is ever in memory
 // (Dao 2023, arXiv 2307.08691, algorithm 1). Also the log-sum-exp of each row of scores, for the backward passes.
 
-@group(0) @binding(0) var<storage, read_write> q: array<vec4<f32>>;  // [B, T, H, D]
-@group(0) @binding(1) var<storage, read_write> k: array<vec4<f32>>;  // [B, S, K, D]
-@group(0) @binding(2) var<storage, read_write> v: array<vec4<f32>>;  // [B, S, K, D]
+@group(0) @binding(0) var<storage, read_write> q: array<vec4<Real>>;  // [B, T, H, D]
+@group(0) @binding(1) var<storage, read_write> k: array<vec4<Real>>;  // [B, S, K, D]
+@group(0) @binding(2) var<storage, read_write> v: array<vec4<Real>>;  // [B, S, K, D]
 @group(0) @binding(3) var<storage, read_write> documents: array<i32>;  // [B, S]
 @group(0) @binding(4) var<storage, read_write> y: array<vec4<f32>>;  // [B, T, H, D]
 @group(0) @binding(5) var<storage, read_write> lse: array<f32>;  // [B, T, H]
@@ -51,12 +51,12 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             at_k[j] = ((batch * info.keys + min(first + tx + 8u * j, info.keys - 1u)) * info.kv_heads + kv_head) * HEAD;
         }
         for (var d = 0u; d < HEAD; d++) {
-            let q0 = q[at_q.x + d];
-            let q1 = q[at_q.y + d];
-            let q2 = q[at_q.z + d];
-            let q3 = q[at_q.w + d];
+            let q0 = vec4<f32>(q[at_q.x + d]);
+            let q1 = vec4<f32>(q[at_q.y + d]);
+            let q2 = vec4<f32>(q[at_q.z + d]);
+            let q3 = vec4<f32>(q[at_q.w + d]);
             for (var j = 0u; j < 8u; j++) {
-                let key = k[at_k[j] + d];
+                let key = vec4<f32>(k[at_k[j] + d]);
                 scores[j] += vec4<f32>(dot(q0, key), dot(q1, key), dot(q2, key), dot(q3, key));
             }
         }
@@ -100,7 +100,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             let weight = weights[ty * COLUMNS + n];
             let at_v = ((batch * info.keys + first + n) * info.kv_heads + kv_head) * HEAD;
             for (var c = 0u; c < CHANNELS; c++) {
-                let value = v[at_v + min(tx + 8u * c, HEAD - 1u)];
+                let value = vec4<f32>(v[at_v + min(tx + 8u * c, HEAD - 1u)]);
                 result[c][0] += weight.x * value;
                 result[c][1] += weight.y * value;
                 result[c][2] += weight.z * value;

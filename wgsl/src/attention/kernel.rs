@@ -5,13 +5,13 @@ use burn::{
         TensorMetadata,
         tensor::{FloatTensor, IntTensor},
     },
-    tensor::Shape,
+    tensor::{DType, Shape},
 };
 use burn_cubecl::{CubeBackend, kernel::into_contiguous, tensor::CubeTensor};
 use cubecl::CubeCount;
 
 use super::{AttentionOps, AttentionOptions};
-use crate::launch::{Shader, empty, workgroups};
+use crate::launch::{Shader, empty, empty_as, workgroups};
 
 /// Rows of a workgroup; stands in `tile.wgsl` too.
 const ROWS: usize = 32;
@@ -31,16 +31,16 @@ struct Shaders {
 }
 
 impl Shaders {
-    fn new(d: usize, documents: bool, softcap: bool) -> Self {
+    fn new(d: usize, dtype: DType, documents: bool, softcap: bool) -> Self {
         let variant = |shader: Shader| {
             let shader = shader.with("HEAD", format!("{}u", d / 4)).with("CHANNELS", format!("{}u", d.div_ceil(32)));
-            shader.with("DOCUMENTS", documents).with("SOFTCAP", softcap)
+            shader.with("DOCUMENTS", documents).with("SOFTCAP", softcap).storing(dtype)
         };
         Self {
             forward: variant(tiled!("forward.wgsl")),
             queries: variant(tiled!("queries.wgsl")),
             keys_values: variant(tiled!("keys_values.wgsl")),
-            delta: Shader::new(include_str!("delta.wgsl"), 256).with("HEAD", format!("{}u", d / 4)),
+            delta: Shader::new(include_str!("delta.wgsl"), 256).with("HEAD", format!("{}u", d / 4)).storing(dtype),
         }
     }
 }
@@ -51,7 +51,7 @@ pub fn shaders() -> Vec<Shader> {
     let mut all = Vec::new();
     for d in [4, 32, 64, 80, 128, 256] {
         for (documents, softcap) in [(false, false), (true, false), (false, true), (true, true)] {
-            let Shaders { forward, delta, queries, keys_values } = Shaders::new(d, documents, softcap);
+            let Shaders { forward, delta, queries, keys_values } = Shaders::new(d, DType::F32, documents, softcap);
             all.extend([forward, delta, queries, keys_values]);
         }
     }
@@ -84,9 +84,9 @@ impl AttentionOps for CubeBackend {
     ) -> (FloatTensor<Self>, FloatTensor<Self>) {
         let [q, k, v, documents] = [q, k, v, documents].map(into_contiguous);
         let [b, t, h, d] = q.shape().dims();
-        let y = empty(&q, q.shape());
-        let lse = empty(&q, Shape::new([b, t, h]));
-        let shader = Shaders::new(d, masked, options.softcap.is_some()).forward;
+        let y = empty_as(&q, q.shape(), DType::F32);
+        let lse = empty_as(&q, Shape::new([b, t, h]), DType::F32);
+        let shader = Shaders::new(d, q.dtype(), masked, options.softcap.is_some()).forward;
         shader.run(tiles(t, b * h), &[&q, &k, &v, &documents, &y, &lse], &info(&q, &k, options));
         (y, lse)
     }
@@ -104,11 +104,11 @@ impl AttentionOps for CubeBackend {
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
         let [q, k, v, documents, y, lse, dy] = [q, k, v, documents, y, lse, dy].map(into_contiguous);
         let ([b, t, h, d], [_, s, kv_heads, _]) = (q.shape().dims(), k.shape().dims());
-        let shaders = Shaders::new(d, masked, options.softcap.is_some());
+        let shaders = Shaders::new(d, q.dtype(), masked, options.softcap.is_some());
         let info = info(&q, &k, options);
 
         let rows = b * t * h;
-        let stats = empty(&q, Shape::new([b, t, h, 2]));
+        let stats = empty_as(&q, Shape::new([b, t, h, 2]), DType::F32);
         shaders.delta.run(workgroups(rows, 256), &[&y, &dy, &lse, &stats], &[rows as u32, 0]);
         let dq = empty(&q, q.shape());
         shaders.queries.run(tiles(t, b * h), &[&q, &k, &v, &documents, &dy, &stats, &dq], &info);

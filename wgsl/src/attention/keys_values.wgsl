@@ -2,14 +2,14 @@
 // and ds = p (dy v^T - delta), dv = p^T dy and dk = scale ds^T q. The heads that share a key follow one another in the
 // same workgroup, so nothing is summed with atomics.
 
-@group(0) @binding(0) var<storage, read_write> q: array<vec4<f32>>;  // [B, T, H, D]
-@group(0) @binding(1) var<storage, read_write> k: array<vec4<f32>>;  // [B, S, K, D]
-@group(0) @binding(2) var<storage, read_write> v: array<vec4<f32>>;  // [B, S, K, D]
+@group(0) @binding(0) var<storage, read_write> q: array<vec4<Real>>;  // [B, T, H, D]
+@group(0) @binding(1) var<storage, read_write> k: array<vec4<Real>>;  // [B, S, K, D]
+@group(0) @binding(2) var<storage, read_write> v: array<vec4<Real>>;  // [B, S, K, D]
 @group(0) @binding(3) var<storage, read_write> documents: array<i32>;  // [B, S]
-@group(0) @binding(4) var<storage, read_write> dy: array<vec4<f32>>;  // [B, T, H, D]
+@group(0) @binding(4) var<storage, read_write> dy: array<vec4<Real>>;  // [B, T, H, D]
 @group(0) @binding(5) var<storage, read_write> stats: array<vec2<f32>>;  // [B, T, H]: lse, delta
-@group(0) @binding(6) var<storage, read_write> dk: array<vec4<f32>>;  // [B, S, K, D]
-@group(0) @binding(7) var<storage, read_write> dv: array<vec4<f32>>;  // [B, S, K, D]
+@group(0) @binding(6) var<storage, read_write> dk: array<vec4<Real>>;  // [B, S, K, D]
+@group(0) @binding(7) var<storage, read_write> dv: array<vec4<Real>>;  // [B, S, K, D]
 @group(0) @binding(8) var<uniform> info: Info;
 
 var<workgroup> weights: array<vec4<f32>, 512>;    // [ROWS / 4, COLUMNS]
@@ -60,17 +60,17 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
                 at_q[j] = (batch * info.queries + min(first + tx + 8u * j, info.queries - 1u)) * info.heads + head;
             }
             for (var d = 0u; d < HEAD; d++) {
-                let k0 = k[at_k.x + d];
-                let k1 = k[at_k.y + d];
-                let k2 = k[at_k.z + d];
-                let k3 = k[at_k.w + d];
-                let v0 = v[at_k.x + d];
-                let v1 = v[at_k.y + d];
-                let v2 = v[at_k.z + d];
-                let v3 = v[at_k.w + d];
+                let k0 = vec4<f32>(k[at_k.x + d]);
+                let k1 = vec4<f32>(k[at_k.y + d]);
+                let k2 = vec4<f32>(k[at_k.z + d]);
+                let k3 = vec4<f32>(k[at_k.w + d]);
+                let v0 = vec4<f32>(v[at_k.x + d]);
+                let v1 = vec4<f32>(v[at_k.y + d]);
+                let v2 = vec4<f32>(v[at_k.z + d]);
+                let v3 = vec4<f32>(v[at_k.w + d]);
                 for (var j = 0u; j < 8u; j++) {
-                    let query = q[at_q[j] * HEAD + d];
-                    let of_result = dy[at_q[j] * HEAD + d];
+                    let query = vec4<f32>(q[at_q[j] * HEAD + d]);
+                    let of_result = vec4<f32>(dy[at_q[j] * HEAD + d]);
                     scores[j] += vec4<f32>(dot(k0, query), dot(k1, query), dot(k2, query), dot(k3, query));
                     products[j] +=
                         vec4<f32>(dot(v0, of_result), dot(v1, of_result), dot(v2, of_result), dot(v3, of_result));
@@ -101,8 +101,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
                 let of_score = of_scores[ty * COLUMNS + n];
                 let at = ((batch * info.queries + first + n) * info.heads + head) * HEAD;
                 for (var c = 0u; c < CHANNELS; c++) {
-                    let of_result = dy[at + min(tx + 8u * c, HEAD - 1u)];
-                    let query = q[at + min(tx + 8u * c, HEAD - 1u)];
+                    let of_result = vec4<f32>(dy[at + min(tx + 8u * c, HEAD - 1u)]);
+                    let query = vec4<f32>(q[at + min(tx + 8u * c, HEAD - 1u)]);
                     of_value[c][0] += weight.x * of_result;
                     of_value[c][1] += weight.y * of_result;
                     of_value[c][2] += weight.z * of_result;
@@ -120,8 +120,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         if first_row + 4u * ty + i < info.keys {
             for (var c = 0u; c < CHANNELS; c++) {
                 if tx + 8u * c < HEAD {
-                    dk[at_k[i] + tx + 8u * c] = of_key[c][i] * info.scale;
-                    dv[at_k[i] + tx + 8u * c] = of_value[c][i];
+                    dk[at_k[i] + tx + 8u * c] = vec4<Real>(of_key[c][i] * info.scale);
+                    dv[at_k[i] + tx + 8u * c] = vec4<Real>(of_value[c][i]);
                 }
             }
         }

@@ -12,18 +12,18 @@ mod tests;
 
 use burn::{
     backend::{
-        Backend, Dispatch, backend_extension,
+        Backend, Dispatch, TensorMetadata, backend_extension,
         fusion::custom::TensorSpec,
         tensor::{FloatTensor, IntTensor},
     },
-    tensor::{DType, Int, Tensor},
+    tensor::{DType, Int, Shape, Tensor},
 };
 
 #[cfg(test)]
 pub(crate) use kernel::shaders;
 use reference::reference;
 
-use crate::{Kernel, launch::runs};
+use crate::{Kernel, launch::takes};
 
 /// Which keys a query sees, and what becomes of its scores.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -72,7 +72,7 @@ pub fn has_kernel(d: usize) -> bool {
 
 fn runs_kernel(q: &Tensor<4>) -> bool {
     let [b, _, h, d] = q.dims();
-    has_kernel(d) && b * h <= 65_535 && q.dtype() == DType::F32 && runs(Kernel::Attention, &q.device())
+    has_kernel(d) && b * h <= 65_535 && takes(Kernel::Attention, q)
 }
 
 /// Backends with the kernels.
@@ -88,11 +88,12 @@ pub trait AttentionOps: Backend {
         masked: bool,
         options: AttentionOptions,
     ) -> FloatTensor<Self> {
-        Self::attend_forward(q, k, v, documents, masked, options).0
+        let dtype = q.dtype();
+        Self::float_cast(Self::attend_forward(q, k, v, documents, masked, options).0, dtype.into())
     }
 
-    /// The result, and the log-sum-exp of each row of scores, `[B, T, H]`.
-    #[fusion(meta = |q, _k, _v, _documents, _masked, _options| (q.clone(), rows(q)))]
+    /// The result, and the log-sum-exp of each row of scores, `[B, T, H]`; both f32, for backward takes differences of them.
+    #[fusion(meta = |q, _k, _v, _documents, _masked, _options| (in_f32(&q.shape), in_f32(&q.shape.as_slice()[..3].into())))]
     fn attend_forward(
         q: FloatTensor<Self>,
         k: FloatTensor<Self>,
@@ -118,7 +119,6 @@ pub trait AttentionOps: Backend {
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
 }
 
-/// `[B, T, H]` of `[B, T, H, D]`.
-fn rows(q: &TensorSpec) -> TensorSpec {
-    TensorSpec::new(q.shape.as_slice()[..3].into(), q.dtype)
+fn in_f32(shape: &Shape) -> TensorSpec {
+    TensorSpec::new(shape.clone(), DType::F32)
 }

@@ -1,13 +1,13 @@
 // The gradient of the queries, a tile of keys at a time (arXiv 2307.08691, algorithm 2): with p = exp(score - lse) and
 // ds = p (dy v^T - delta), dq = scale ds k.
 
-@group(0) @binding(0) var<storage, read_write> q: array<vec4<f32>>;  // [B, T, H, D]
-@group(0) @binding(1) var<storage, read_write> k: array<vec4<f32>>;  // [B, S, K, D]
-@group(0) @binding(2) var<storage, read_write> v: array<vec4<f32>>;  // [B, S, K, D]
+@group(0) @binding(0) var<storage, read_write> q: array<vec4<Real>>;  // [B, T, H, D]
+@group(0) @binding(1) var<storage, read_write> k: array<vec4<Real>>;  // [B, S, K, D]
+@group(0) @binding(2) var<storage, read_write> v: array<vec4<Real>>;  // [B, S, K, D]
 @group(0) @binding(3) var<storage, read_write> documents: array<i32>;  // [B, S]
-@group(0) @binding(4) var<storage, read_write> dy: array<vec4<f32>>;  // [B, T, H, D]
+@group(0) @binding(4) var<storage, read_write> dy: array<vec4<Real>>;  // [B, T, H, D]
 @group(0) @binding(5) var<storage, read_write> stats: array<vec2<f32>>;  // [B, T, H]: lse, delta
-@group(0) @binding(6) var<storage, read_write> dq: array<vec4<f32>>;  // [B, T, H, D]
+@group(0) @binding(6) var<storage, read_write> dq: array<vec4<Real>>;  // [B, T, H, D]
 @group(0) @binding(7) var<uniform> info: Info;
 
 var<workgroup> of_scores: array<vec4<f32>, 512>;  // [ROWS / 4, COLUMNS]
@@ -57,17 +57,17 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             at_k[j] = ((batch * info.keys + min(first + tx + 8u * j, info.keys - 1u)) * info.kv_heads + kv_head) * HEAD;
         }
         for (var d = 0u; d < HEAD; d++) {
-            let q0 = q[at_q.x + d];
-            let q1 = q[at_q.y + d];
-            let q2 = q[at_q.z + d];
-            let q3 = q[at_q.w + d];
-            let dy0 = dy[at_q.x + d];
-            let dy1 = dy[at_q.y + d];
-            let dy2 = dy[at_q.z + d];
-            let dy3 = dy[at_q.w + d];
+            let q0 = vec4<f32>(q[at_q.x + d]);
+            let q1 = vec4<f32>(q[at_q.y + d]);
+            let q2 = vec4<f32>(q[at_q.z + d]);
+            let q3 = vec4<f32>(q[at_q.w + d]);
+            let dy0 = vec4<f32>(dy[at_q.x + d]);
+            let dy1 = vec4<f32>(dy[at_q.y + d]);
+            let dy2 = vec4<f32>(dy[at_q.z + d]);
+            let dy3 = vec4<f32>(dy[at_q.w + d]);
             for (var j = 0u; j < 8u; j++) {
-                let key = k[at_k[j] + d];
-                let value = v[at_k[j] + d];
+                let key = vec4<f32>(k[at_k[j] + d]);
+                let value = vec4<f32>(v[at_k[j] + d]);
                 scores[j] += vec4<f32>(dot(q0, key), dot(q1, key), dot(q2, key), dot(q3, key));
                 products[j] += vec4<f32>(dot(dy0, value), dot(dy1, value), dot(dy2, value), dot(dy3, value));
             }
@@ -93,7 +93,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             let of_score = of_scores[ty * COLUMNS + n];
             let at = ((batch * info.keys + first + n) * info.kv_heads + kv_head) * HEAD;
             for (var c = 0u; c < CHANNELS; c++) {
-                let key = k[at + min(tx + 8u * c, HEAD - 1u)];
+                let key = vec4<f32>(k[at + min(tx + 8u * c, HEAD - 1u)]);
                 result[c][0] += of_score.x * key;
                 result[c][1] += of_score.y * key;
                 result[c][2] += of_score.z * key;
@@ -106,7 +106,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         if first_row + 4u * ty + i < info.queries {
             for (var c = 0u; c < CHANNELS; c++) {
                 if tx + 8u * c < HEAD {
-                    dq[at_q[i] + tx + 8u * c] = result[c][i] * info.scale;
+                    dq[at_q[i] + tx + 8u * c] = vec4<Real>(result[c][i] * info.scale);
                 }
             }
         }

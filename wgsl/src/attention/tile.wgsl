@@ -4,6 +4,8 @@
 // (ty, tx) of its 8 x 8 has the rows 4 ty .. 4 ty + 3, one in each component of a vector; of scores the columns tx,
 // tx + 8, ..; and of results [rows, D] the vectors of channels tx, tx + 8, ..
 
+alias Real = f32;  // that tensors are stored in
+
 struct Info {
     heads: u32,     // H
     kv_heads: u32,  // K

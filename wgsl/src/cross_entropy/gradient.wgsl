@@ -1,6 +1,8 @@
 // The gradient of the loss by the logits [n, columns]: (weight * exp(logit - lse) - scale * [target]), times the soft-cap's
 // slope. One invocation an element.
 
+alias Real = f32;  // that tensors are stored in
+
 struct Info {
     rows: u32,
     columns: u32,
@@ -10,11 +12,11 @@ struct Info {
     padding: u32,
 }
 
-@group(0) @binding(0) var<storage, read_write> logits: array<f32>;     // [rows, columns]
+@group(0) @binding(0) var<storage, read_write> logits: array<Real>;     // [rows, columns]
 @group(0) @binding(1) var<storage, read_write> targets: array<i32>;    // [rows]
 @group(0) @binding(2) var<storage, read_write> lse: array<f32>;        // [rows]: logsumexp
 @group(0) @binding(3) var<storage, read_write> weights: array<f32>;    // [rows]; 0 where the target does not count
-@group(0) @binding(4) var<storage, read_write> gradients: array<f32>;  // [rows, columns]
+@group(0) @binding(4) var<storage, read_write> gradients: array<Real>;  // [rows, columns]
 @group(0) @binding(5) var<uniform> info: Info;
 
 const WORKGROUP: u32 = 256u;
@@ -31,7 +33,7 @@ fn main(
         return;
     }
     let row = i / info.columns;
-    var logit = logits[i];
+    var logit = f32(logits[i]);
     var slope = 1.0;
     if SOFTCAP {
         let bent = tanh(clamp(logit / info.softcap, -15.0, 15.0));
@@ -42,5 +44,5 @@ fn main(
     if i32(i % info.columns + info.first) == targets[row] {
         gradient -= info.scale;
     }
-    gradients[i] = gradient * slope;
+    gradients[i] = Real(gradient * slope);
 }

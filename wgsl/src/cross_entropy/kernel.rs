@@ -5,18 +5,18 @@ use burn::{
         TensorMetadata,
         tensor::{FloatTensor, IntTensor},
     },
-    tensor::Shape,
+    tensor::{DType, Shape},
 };
 use burn_cubecl::{CubeBackend, kernel::into_contiguous};
 
 use super::CrossEntropyOps;
-use crate::launch::{Shader, empty, workgroups};
+use crate::{
+    launch::{Shader, empty, empty_as, workgroups},
+    row::{self, by_row, has_subgroups},
+};
 
-/// As many invocations for a row as have something to do.
-fn stats(columns: usize, softcap: bool) -> Shader {
-    let workgroup = if columns < 4096 { 64 } else { 256 };
-    let shader = Shader::new(include_str!("stats.wgsl"), workgroup);
-    shader.with("WORKGROUP", format!("{workgroup}u")).with("SOFTCAP", softcap)
+fn stats(columns: usize, subgroups: bool, softcap: bool) -> Shader {
+    row::shader(by_row!("stats.wgsl"), columns, subgroups).with("SOFTCAP", softcap)
 }
 
 fn gradient(softcap: bool) -> Shader {
@@ -26,8 +26,11 @@ fn gradient(softcap: bool) -> Shader {
 /// Every variant that is launched.
 #[cfg(test)]
 pub fn shaders() -> Vec<Shader> {
-    let variants = |softcap| [stats(100, softcap), stats(50_257, softcap), gradient(softcap)];
-    [variants(false), variants(true)].concat()
+    let mut all = vec![gradient(false), gradient(true)];
+    for (columns, subgroups) in [(100, false), (100, true), (50_257, false), (50_257, true)] {
+        all.extend([false, true].map(|softcap| stats(columns, subgroups, softcap)));
+    }
+    all
 }
 
 impl CrossEntropyOps for CubeBackend {
@@ -39,10 +42,11 @@ impl CrossEntropyOps for CubeBackend {
     ) -> FloatTensor<Self> {
         let [logits, targets] = [logits, targets].map(into_contiguous);
         let [rows, columns] = logits.shape().dims();
-        let found = empty(&logits, Shape::new([rows, 3]));
+        let found = empty_as(&logits, Shape::new([rows, 3]), DType::F32);
         let cap = (softcap.unwrap_or(0.0) as f32).to_bits();
         let words = [rows as u32, columns as u32, first as u32, cap];
-        stats(columns, softcap.is_some()).run(workgroups(rows, 1), &[&logits, &targets, &found], &words);
+        let shader = stats(columns, has_subgroups(&logits), softcap.is_some()).storing(logits.dtype());
+        shader.run(workgroups(rows, 1), &[&logits, &targets, &found], &words);
         found
     }
 
@@ -61,7 +65,8 @@ impl CrossEntropyOps for CubeBackend {
         let bits = |value: f64| (value as f32).to_bits();
         let words = [rows as u32, columns as u32, first as u32, bits(softcap.unwrap_or(0.0)), bits(scale), 0];
         let buffers = [&logits, &targets, &lse, &weights, &gradients];
-        gradient(softcap.is_some()).run(workgroups(rows * columns, 256), &buffers, &words);
+        let shader = gradient(softcap.is_some()).storing(logits.dtype());
+        shader.run(workgroups(rows * columns, 256), &buffers, &words);
         gradients
     }
 }

@@ -35,29 +35,38 @@ fn expected(x: &[f32], targets: &[i32], vocabulary: usize, options: CrossEntropy
     (loss, gradients)
 }
 
-each_device! {
-    /// Against f64 on the host; small and large vocabularies, whole and in shards, with what does not count.
-    fn equals_its_definition(device) {
-        for (vocabulary, cuts) in [(1, vec![1]), (65, vec![65]), (65, vec![40, 25]), (5003, vec![5003]), (5003, vec![2502, 2501])] {
-            for (softcap, z_loss) in [(None, 0.0), (Some(4.0), 1e-3)] {
-                let options = CrossEntropyOptions { softcap, z_loss };
-                let targets: Vec<i32> = [0, vocabulary as i32 - 1, -1, vocabulary as i32 / 2, 7 % vocabulary as i32].into();
-                let x = logits(&device, 5, vocabulary);
-                let (loss, gradients) = expected(&values(x.clone()), &targets, vocabulary, options);
-                let mut start = 0;
-                let shards = cuts.iter().map(|rows| {
-                    start += rows;
-                    x.clone().narrow(1, start - rows, *rows)
-                });
-                let targets = Tensor::<1, Int>::from_data(TensorData::new(targets, [5]), &device);
-                let found = cross_entropy(shards.collect(), targets, options);
-                let found_loss = f64::from(values(found.loss.clone())[0]);
-                assert!((found_loss - loss).abs() <= 1e-5 * loss.max(1.0), "{vocabulary}: {found_loss} is not {loss}");
-                let found = values(Tensor::cat(found.gradients(options, 0.5), 1));
-                for (found, gradient) in found.into_iter().zip(gradients) {
-                    assert!((f64::from(found) - 0.5 * gradient).abs() < 2e-6, "{vocabulary}: {found} is not {gradient} / 2");
-                }
+/// Against f64 on the host; small and large vocabularies, whole and in shards, with what does not count.
+pub(crate) fn losses_and_gradients(device: &Device) {
+    for (vocabulary, cuts) in
+        [(1, vec![1]), (65, vec![65]), (65, vec![40, 25]), (5003, vec![5003]), (5003, vec![2502, 2501])]
+    {
+        for (softcap, z_loss) in [(None, 0.0), (Some(4.0), 1e-3)] {
+            let options = CrossEntropyOptions { softcap, z_loss };
+            let targets: Vec<i32> = [0, vocabulary as i32 - 1, -1, vocabulary as i32 / 2, 7 % vocabulary as i32].into();
+            let x = logits(device, 5, vocabulary);
+            let (loss, gradients) = expected(&values(x.clone()), &targets, vocabulary, options);
+            let mut start = 0;
+            let shards = cuts.iter().map(|rows| {
+                start += rows;
+                x.clone().narrow(1, start - rows, *rows)
+            });
+            let targets = Tensor::<1, Int>::from_data(TensorData::new(targets, [5]), device);
+            let found = cross_entropy(shards.collect(), targets, options);
+            let found_loss = f64::from(values(found.loss.clone())[0]);
+            assert!((found_loss - loss).abs() <= 1e-5 * loss.max(1.0), "{vocabulary}: {found_loss} is not {loss}");
+            let found = values(Tensor::cat(found.gradients(options, 0.5), 1));
+            for (found, gradient) in found.into_iter().zip(gradients) {
+                assert!(
+                    (f64::from(found) - 0.5 * gradient).abs() < 2e-6,
+                    "{vocabulary}: {found} is not {gradient} / 2"
+                );
             }
         }
+    }
+}
+
+each_device! {
+    fn equals_its_definition(device) {
+        losses_and_gradients(&device);
     }
 }

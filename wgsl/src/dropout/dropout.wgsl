@@ -2,6 +2,8 @@
 // One invocation handles the pair (2p, 2p + 1), because one Threefry call yields two words.
 // The mask is a function of (key, i) alone, so the backward pass is this same kernel run on the gradient.
 
+alias Real = f32;  // that tensors are stored in
+
 struct Info {
     count: u32,       // elements of x
     key_0: u32,
@@ -11,8 +13,8 @@ struct Info {
     padding: u32,
 }
 
-@group(0) @binding(0) var<storage, read_write> x: array<f32>;
-@group(0) @binding(1) var<storage, read_write> y: array<f32>;
+@group(0) @binding(0) var<storage, read_write> x: array<Real>;
+@group(0) @binding(1) var<storage, read_write> y: array<Real>;
 @group(0) @binding(2) var<uniform> info: Info;
 
 const WORKGROUP: u32 = 256u;
@@ -56,9 +58,9 @@ fn main(
     }
     let words = threefry2x32(vec2<u32>(info.key_0, info.key_1), vec2<u32>(pair, 0u));
     let scale = bitcast<f32>(info.scale);
-    y[first] = select(0.0, x[first] * scale, words.x < info.keep_below);
+    y[first] = Real(select(0.0, f32(x[first]) * scale, words.x < info.keep_below));
     let second = first + 1u;
     if second < info.count {
-        y[second] = select(0.0, x[second] * scale, words.y < info.keep_below);
+        y[second] = Real(select(0.0, f32(x[second]) * scale, words.y < info.keep_below));
     }
 }

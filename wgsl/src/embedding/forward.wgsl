@@ -1,5 +1,7 @@
 // y[i] = table[ids[i] - first], or zeros where the id is not one of the table's. One invocation an element.
 
+alias Real = f32;  // that tensors are stored in
+
 struct Info {
     count: u32,    // ids
     width: u32,    // C
@@ -7,9 +9,9 @@ struct Info {
     rows: i32,     // of the table
 }
 
-@group(0) @binding(0) var<storage, read_write> table: array<f32>;  // [rows, C]
+@group(0) @binding(0) var<storage, read_write> table: array<Real>;  // [rows, C]
 @group(0) @binding(1) var<storage, read_write> ids: array<i32>;    // [count]
-@group(0) @binding(2) var<storage, read_write> y: array<f32>;      // [count, C]
+@group(0) @binding(2) var<storage, read_write> y: array<Real>;      // [count, C]
 @group(0) @binding(3) var<uniform> info: Info;
 
 const WORKGROUP: u32 = 256u;
@@ -27,7 +29,7 @@ fn main(
     let row = ids[i / info.width] - info.first;
     var value = 0.0;
     if row >= 0 && row < info.rows {
-        value = table[u32(row) * info.width + i % info.width];
+        value = f32(table[u32(row) * info.width + i % info.width]);
     }
-    y[i] = value;
+    y[i] = Real(value);
 }

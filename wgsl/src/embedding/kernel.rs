@@ -6,12 +6,12 @@ use burn::{
         ops::FloatTensorOps,
         tensor::{FloatTensor, IntTensor},
     },
-    tensor::Shape,
+    tensor::{DType, FloatDType, Shape},
 };
 use burn_cubecl::{CubeBackend, kernel::into_contiguous};
 
 use super::EmbeddingOps;
-use crate::launch::{Shader, empty, workgroups};
+use crate::launch::{Shader, empty, empty_as, workgroups};
 
 fn forward() -> Shader {
     Shader::new(include_str!("forward.wgsl"), 256)
@@ -21,10 +21,14 @@ fn backward() -> Shader {
     Shader::new(include_str!("backward.wgsl"), 64)
 }
 
+fn links() -> Shader {
+    Shader::new(include_str!("links.wgsl"), 64)
+}
+
 /// All that are launched.
 #[cfg(test)]
-pub fn shaders() -> [Shader; 2] {
-    [forward(), backward()]
+pub fn shaders() -> [Shader; 3] {
+    [forward(), links(), backward()]
 }
 
 impl EmbeddingOps for CubeBackend {
@@ -33,7 +37,7 @@ impl EmbeddingOps for CubeBackend {
         let ([count], [rows, width]) = (ids.shape().dims(), table.shape().dims());
         let y = empty(&table, Shape::new([count, width]));
         let words = [count, width, first, rows].map(|word| word as u32);
-        forward().run(workgroups(count * width, 256), &[&table, &ids, &y], &words);
+        forward().storing(table.dtype()).run(workgroups(count * width, 256), &[&table, &ids, &y], &words);
         y
     }
 
@@ -45,9 +49,12 @@ impl EmbeddingOps for CubeBackend {
     ) -> FloatTensor<Self> {
         let [ids, dy] = [ids, dy].map(into_contiguous);
         let [count, width] = dy.shape().dims();
-        let dtable = Self::float_zeros(Shape::new([rows_of_table, width]), &dy.device, dy.dtype().into());
+        let of_positions = empty_as(&ids, Shape::new([count, 2]), DType::I32);
+        links().run(workgroups(count, 64), &[&ids, &of_positions], &[count as u32, 0]);
+        let dtable = Self::float_zeros(Shape::new([rows_of_table, width]), &dy.device, FloatDType::F32);
         let words = [count, width, first, rows_of_table].map(|word| word as u32);
-        backward().run(workgroups(count, 1), &[&ids, &dy, &dtable], &words);
-        dtable
+        let buffers = [&ids, &of_positions, &dy, &dtable];
+        backward().storing(dy.dtype()).run(workgroups(count * width, 64), &buffers, &words);
+        Self::float_cast(dtable, dy.dtype().into())
     }
 }

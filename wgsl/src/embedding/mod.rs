@@ -13,19 +13,19 @@ use burn::{
         fusion::custom::TensorSpec,
         tensor::{FloatTensor, IntTensor},
     },
-    tensor::{DType, Int, Tensor, module},
+    tensor::{Int, Tensor, module},
 };
 
 #[cfg(test)]
 pub(crate) use kernel::shaders;
 
-use crate::{Kernel, launch::runs};
+use crate::{Kernel, launch::takes};
 
 /// The rows `[B, T, C]` of `table` `[rows, C]`, whose first id is `first`, for the ids `[B, T]`; zeros for ids of other
 /// tables. Differentiable in `table`.
 pub fn embedding(table: Tensor<2>, ids: Tensor<2, Int>, first: usize) -> Tensor<3> {
     let ([b, t], [_, c]) = (ids.dims(), table.dims());
-    if table.dtype() == DType::F32 && runs(Kernel::Embedding, &table.device()) {
+    if takes(Kernel::Embedding, &table) {
         let ids = ids.reshape([b * t]).into_dispatch();
         return Tensor::<2>::from_dispatch(Dispatch::embed(table.into_dispatch(), ids, first)).reshape([b, t, c]);
     }

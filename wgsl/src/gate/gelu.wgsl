@@ -1,7 +1,9 @@
 // y[i] = x[i] * sigmoid(2u), 2u = x (CUBIC x^2 + LINEAR): GELU in its tanh form. One invocation an element.
 
-@group(0) @binding(0) var<storage, read_write> x: array<f32>;
-@group(0) @binding(1) var<storage, read_write> y: array<f32>;
+alias Real = f32;  // that tensors are stored in
+
+@group(0) @binding(0) var<storage, read_write> x: array<Real>;
+@group(0) @binding(1) var<storage, read_write> y: array<Real>;
 @group(0) @binding(2) var<uniform> info: vec2<u32>;  // elements, unused
 
 const WORKGROUP: u32 = 256u;
@@ -24,6 +26,6 @@ fn main(
     if i >= info.x {
         return;
     }
-    let value = x[i];
-    y[i] = value * sigmoid(value * (CUBIC * value * value + LINEAR));
+    let value = f32(x[i]);
+    y[i] = Real(value * sigmoid(value * (CUBIC * value * value + LINEAR)));
 }

@@ -1,8 +1,10 @@
 // dx = dy (s + x s (1 - s) (3 CUBIC x^2 + LINEAR)) with s = sigmoid(2u): see gelu.wgsl. One invocation an element.
 
-@group(0) @binding(0) var<storage, read_write> x: array<f32>;
-@group(0) @binding(1) var<storage, read_write> dy: array<f32>;
-@group(0) @binding(2) var<storage, read_write> dx: array<f32>;
+alias Real = f32;  // that tensors are stored in
+
+@group(0) @binding(0) var<storage, read_write> x: array<Real>;
+@group(0) @binding(1) var<storage, read_write> dy: array<Real>;
+@group(0) @binding(2) var<storage, read_write> dx: array<Real>;
 @group(0) @binding(3) var<uniform> info: vec2<u32>;  // elements, unused
 
 const WORKGROUP: u32 = 256u;
@@ -23,9 +25,9 @@ fn main(
     if i >= info.x {
         return;
     }
-    let value = x[i];
+    let value = f32(x[i]);
     let square = value * value;
     let s = sigmoid(value * (CUBIC * square + LINEAR));
     let slope = value * (3.0 * CUBIC * square + LINEAR);
-    dx[i] = dy[i] * (s * (1.0 + (1.0 - s) * slope));
+    dx[i] = Real(f32(dy[i]) * (s * (1.0 + (1.0 - s) * slope)));
 }

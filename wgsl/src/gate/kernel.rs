@@ -1,15 +1,12 @@
 //! The WGSL kernels' host side.
 
-use burn::{
-    backend::{TensorMetadata, tensor::FloatTensor},
-    tensor::DType,
-};
+use burn::backend::{TensorMetadata, tensor::FloatTensor};
 use burn_cubecl::{CubeBackend, kernel::into_contiguous};
 
 use super::{GateOps, reference};
 use crate::{
     Kernel,
-    launch::{Shader, empty, takes_wgsl, workgroups},
+    launch::{Shader, empty, stored, takes_wgsl, workgroups},
 };
 
 /// One of the four shaders.
@@ -34,7 +31,7 @@ impl GateKernel {
 
     /// Whether it can run on this tensor; else the reference does.
     fn takes(x: &FloatTensor<CubeBackend>) -> bool {
-        x.dtype() == DType::F32 && takes_wgsl(&x.client) && Kernel::Gate.is_on()
+        stored(x.dtype()) && takes_wgsl(&x.client) && Kernel::Gate.is_on()
     }
 
     /// Runs on `inputs`, all of one shape; returns `N` tensors of that shape.
@@ -47,7 +44,7 @@ impl GateKernel {
         let count = x.shape().num_elements();
         let outputs: [_; N] = std::array::from_fn(|_| empty(x, x.shape()));
         let buffers: Vec<_> = inputs.iter().chain(&outputs).collect();
-        let shader = self.shader();
+        let shader = self.shader().storing(x.dtype());
         let groups = workgroups(count, shader.workgroup());
         shader.run(groups, &buffers, &[count as u32, 0]);
         outputs

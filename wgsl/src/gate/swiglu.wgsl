@@ -1,8 +1,10 @@
 // y[i] = gate[i] * sigmoid(gate[i]) * up[i]. One invocation an element.
 
-@group(0) @binding(0) var<storage, read_write> gate: array<f32>;
-@group(0) @binding(1) var<storage, read_write> up: array<f32>;
-@group(0) @binding(2) var<storage, read_write> y: array<f32>;
+alias Real = f32;  // that tensors are stored in
+
+@group(0) @binding(0) var<storage, read_write> gate: array<Real>;
+@group(0) @binding(1) var<storage, read_write> up: array<Real>;
+@group(0) @binding(2) var<storage, read_write> y: array<Real>;
 @group(0) @binding(3) var<uniform> info: vec2<u32>;  // elements, unused
 
 const WORKGROUP: u32 = 256u;
@@ -23,6 +25,6 @@ fn main(
     if i >= info.x {
         return;
     }
-    let g = gate[i];
-    y[i] = g * sigmoid(g) * up[i];
+    let g = f32(gate[i]);
+    y[i] = Real(g * sigmoid(g) * f32(up[i]));
 }

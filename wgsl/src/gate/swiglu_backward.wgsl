@@ -1,10 +1,12 @@
 // With s = sigmoid(gate): dgate = dy up s (1 + (1 - s) gate), dup = dy gate s. One invocation an element.
 
-@group(0) @binding(0) var<storage, read_write> gate: array<f32>;
-@group(0) @binding(1) var<storage, read_write> up: array<f32>;
-@group(0) @binding(2) var<storage, read_write> dy: array<f32>;
-@group(0) @binding(3) var<storage, read_write> dgate: array<f32>;
-@group(0) @binding(4) var<storage, read_write> dup: array<f32>;
+alias Real = f32;  // that tensors are stored in
+
+@group(0) @binding(0) var<storage, read_write> gate: array<Real>;
+@group(0) @binding(1) var<storage, read_write> up: array<Real>;
+@group(0) @binding(2) var<storage, read_write> dy: array<Real>;
+@group(0) @binding(3) var<storage, read_write> dgate: array<Real>;
+@group(0) @binding(4) var<storage, read_write> dup: array<Real>;
 @group(0) @binding(5) var<uniform> info: vec2<u32>;  // elements, unused
 
 const WORKGROUP: u32 = 256u;
@@ -23,9 +25,9 @@ fn main(
     if i >= info.x {
         return;
     }
-    let g = gate[i];
+    let g = f32(gate[i]);
     let s = sigmoid(g);
-    let grad = dy[i];
-    dgate[i] = grad * up[i] * (s * (1.0 + (1.0 - s) * g));
-    dup[i] = grad * g * s;
+    let grad = f32(dy[i]);
+    dgate[i] = Real(grad * f32(up[i]) * (s * (1.0 + (1.0 - s) * g)));
+    dup[i] = Real(grad * g * s);
 }

@@ -2,28 +2,26 @@
 
 use burn::{
     backend::{TensorMetadata, ops::FloatTensorOps, tensor::FloatTensor},
-    tensor::Shape,
+    tensor::{DType, Shape},
 };
 use burn_cubecl::{CubeBackend, kernel::into_contiguous};
 
 use super::{NormOps, NormOptions};
-use crate::launch::{Shader, empty, workgroups};
+use crate::{
+    launch::{Shader, empty, empty_as, workgroups},
+    row::{self, by_row, has_subgroups},
+};
 
 /// Rows that an invocation sums; stands in `parameters.wgsl` too.
 const BLOCK: usize = 64;
 
-/// As many invocations for a row as have something to do.
-fn rows(text: &'static str, width: usize, centred: bool) -> Shader {
-    let workgroup = if width < 1024 { 64 } else { 256 };
-    Shader::new(text, workgroup).with("WORKGROUP", format!("{workgroup}u")).with("CENTRED", centred)
+fn forward(width: usize, subgroups: bool, centred: bool, shifted: bool) -> Shader {
+    let shader = row::shader(by_row!("forward.wgsl"), width, subgroups);
+    shader.with("CENTRED", centred).with("SHIFTED", shifted)
 }
 
-fn forward(width: usize, centred: bool, shifted: bool) -> Shader {
-    rows(include_str!("forward.wgsl"), width, centred).with("SHIFTED", shifted)
-}
-
-fn backward(width: usize, centred: bool) -> Shader {
-    rows(include_str!("backward.wgsl"), width, centred)
+fn backward(width: usize, subgroups: bool, centred: bool) -> Shader {
+    row::shader(by_row!("backward.wgsl"), width, subgroups).with("CENTRED", centred)
 }
 
 fn parameters() -> Shader {
@@ -34,9 +32,10 @@ fn parameters() -> Shader {
 #[cfg(test)]
 pub fn shaders() -> Vec<Shader> {
     let mut all = vec![parameters()];
-    for width in [64, 4096] {
+    for (width, subgroups) in [(64, false), (64, true), (4096, false), (4096, true)] {
         for centred in [false, true] {
-            all.extend([forward(width, centred, false), forward(width, centred, true), backward(width, centred)]);
+            all.extend([false, true].map(|shifted| forward(width, subgroups, centred, shifted)));
+            all.push(backward(width, subgroups, centred));
         }
     }
     all
@@ -55,9 +54,9 @@ impl NormOps for CubeBackend {
         let rows = x.shape().num_elements() / width;
         // A buffer cannot be bound twice.
         let beta = if shifted { beta } else { empty(&x, Shape::new([1])) };
-        let (y, stats) = (empty(&x, x.shape()), empty(&x, Shape::new([rows, 2])));
+        let (y, stats) = (empty(&x, x.shape()), empty_as(&x, Shape::new([rows, 2]), DType::F32));
         let words = [rows as u32, width as u32, (options.eps as f32).to_bits(), 0];
-        let shader = forward(width, options.centred, shifted);
+        let shader = forward(width, has_subgroups(&x), options.centred, shifted).storing(x.dtype());
         shader.run(workgroups(rows, 1), &[&x, &gamma, &beta, &y, &stats], &words);
         (y, stats)
     }
@@ -74,12 +73,13 @@ impl NormOps for CubeBackend {
         let rows = x.shape().num_elements() / width;
         let dx = empty(&x, x.shape());
         let words = [rows as u32, width as u32];
-        backward(width, centred).run(workgroups(rows, 1), &[&x, &gamma, &stats, &dy, &dx], &words);
+        let shader = backward(width, has_subgroups(&x), centred).storing(x.dtype());
+        shader.run(workgroups(rows, 1), &[&x, &gamma, &stats, &dy, &dx], &words);
 
         let blocks = rows.div_ceil(BLOCK);
-        let partial = empty(&x, Shape::new([blocks, 2, width]));
+        let partial = empty_as(&x, Shape::new([blocks, 2, width]), DType::F32);
         let words = [rows as u32, width as u32, blocks as u32, 0];
-        parameters().run(workgroups(blocks * width, 64), &[&x, &stats, &dy, &partial], &words);
-        (dx, Self::float_sum_dim(partial, 0))
+        parameters().storing(x.dtype()).run(workgroups(blocks * width, 64), &[&x, &stats, &dy, &partial], &words);
+        (dx, Self::float_cast(Self::float_sum_dim(partial, 0), gamma.dtype().into()))
     }
 }

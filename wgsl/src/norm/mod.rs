@@ -7,7 +7,7 @@ mod backward;
 mod kernel;
 mod reference;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use burn::{
     backend::{Backend, Dispatch, backend_extension, fusion::custom::TensorSpec, tensor::FloatTensor},
@@ -18,7 +18,7 @@ use burn::{
 pub(crate) use kernel::shaders;
 pub use reference::{NormalizeOps, normalize};
 
-use crate::{Kernel, launch::runs};
+use crate::{Kernel, launch::takes};
 
 /// How rows are normalised.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -39,7 +39,7 @@ pub fn norm<const D: usize>(
     beta: Option<Tensor<1>>,
     options: NormOptions,
 ) -> Tensor<D> {
-    if x.dtype() == DType::F32 && runs(Kernel::Norm, &x.device()) {
+    if takes(Kernel::Norm, &x) && gamma.dtype() == x.dtype() {
         let (x, gamma) = (x.into_dispatch(), gamma.into_dispatch());
         return Tensor::from_dispatch(match beta {
             Some(beta) => Dispatch::norm_shifted(x, gamma, beta.into_dispatch(), options),
@@ -96,7 +96,7 @@ pub trait NormOps: Backend {
 
 fn stats(x: &TensorSpec) -> TensorSpec {
     let width = x.shape[x.shape.num_dims() - 1];
-    TensorSpec::new([x.shape.num_elements() / width.max(1), 2].into(), x.dtype)
+    TensorSpec::new([x.shape.num_elements() / width.max(1), 2].into(), DType::F32)
 }
 
 fn parameters(gamma: &TensorSpec) -> TensorSpec {

@@ -1,6 +1,8 @@
 // The gradients of scale and shift, summed over blocks of rows: dgamma = sum(dy n) with n = (x - mean) scale, and
 // dbeta = sum(dy). An invocation a channel of a block; what the blocks give is added after.
 
+alias Real = f32;  // that tensors are stored in
+
 struct Info {
     rows: u32,
     width: u32,   // C
@@ -8,9 +10,9 @@ struct Info {
     padding: u32,
 }
 
-@group(0) @binding(0) var<storage, read_write> x: array<f32>;            // [rows, C]
+@group(0) @binding(0) var<storage, read_write> x: array<Real>;            // [rows, C]
 @group(0) @binding(1) var<storage, read_write> stats: array<vec2<f32>>;  // [rows]: mean, scale
-@group(0) @binding(2) var<storage, read_write> dy: array<f32>;           // [rows, C]
+@group(0) @binding(2) var<storage, read_write> dy: array<Real>;           // [rows, C]
 @group(0) @binding(3) var<storage, read_write> partial: array<f32>;      // [blocks, 2, C]
 @group(0) @binding(4) var<uniform> info: Info;
 
@@ -33,8 +35,8 @@ fn main(
     var of_beta = 0.0;
     for (var row = block * BLOCK; row < min((block + 1u) * BLOCK, info.rows); row++) {
         let stat = stats[row];
-        let gradient = dy[row * info.width + c];
-        of_gamma += gradient * (x[row * info.width + c] - stat.x) * stat.y;
+        let gradient = f32(dy[row * info.width + c]);
+        of_gamma += gradient * (f32(x[row * info.width + c]) - stat.x) * stat.y;
         of_beta += gradient;
     }
     partial[2u * block * info.width + c] = of_gamma;

@@ -30,7 +30,7 @@ impl RopeOps for CubeBackend {
         let y = empty(&x, x.shape());
         let pairs = b * t * h * d / 2;
         let words = [pairs, h, d / 2, rows * t].map(|word| word as u32);
-        shader(interleaved, back).run(workgroups(pairs, 256), &[&x, &cosines, &sines, &y], &words);
+        shader(interleaved, back).storing(x.dtype()).run(workgroups(pairs, 256), &[&x, &cosines, &sines, &y], &words);
         y
     }
 }

@@ -7,20 +7,20 @@ mod tests;
 
 use burn::{
     backend::{Backend, Dispatch, backend_extension, tensor::FloatTensor},
-    tensor::{DType, Tensor},
+    tensor::Tensor,
 };
 
 #[cfg(test)]
 pub(crate) use kernel::shaders;
 
-use crate::{Kernel, launch::runs};
+use crate::{Kernel, launch::takes};
 
 /// Rotates each pair `(a, b)` of the channels of `x` `[B, T, H, D]` to `(a cos - b sin, b cos + a sin)`.
 ///
 /// `cosines` and `sines` are `[1, T, D / 2]`, or `[B, T, D / 2]` where sequences have positions of their own; not
 /// differentiable. Pairs are neighbours where `interleaved`, else channels `D / 2` apart.
 pub fn rotate(x: Tensor<4>, cosines: Tensor<3>, sines: Tensor<3>, interleaved: bool) -> Tensor<4> {
-    if x.dtype() == DType::F32 && runs(Kernel::Rope, &x.device()) {
+    if takes(Kernel::Rope, &x) {
         let [x, cosines, sines] = [x.into_dispatch(), cosines.into_dispatch(), sines.into_dispatch()];
         return Tensor::from_dispatch(Dispatch::rotate(x, cosines, sines, interleaved, false));
     }

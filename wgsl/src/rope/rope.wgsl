@@ -1,6 +1,8 @@
 // Rotates the pairs of channels of x [B, T, H, D] by the angles of each position: (a, b) becomes
 // (a cos - b sin, b cos + a sin). With DIRECTION -1 it rotates back, which is the backward pass. One invocation a pair.
 
+alias Real = f32;  // that tensors are stored in
+
 struct Info {
     pairs: u32,      // of x: B T H D / 2
     heads: u32,      // H
@@ -8,10 +10,10 @@ struct Info {
     positions: u32,  // rows of the tables: T, or B T where sequences have positions of their own
 }
 
-@group(0) @binding(0) var<storage, read_write> x: array<f32>;
+@group(0) @binding(0) var<storage, read_write> x: array<Real>;
 @group(0) @binding(1) var<storage, read_write> cosines: array<f32>;  // [positions, D / 2]
 @group(0) @binding(2) var<storage, read_write> sines: array<f32>;    // [positions, D / 2]
-@group(0) @binding(3) var<storage, read_write> y: array<f32>;
+@group(0) @binding(3) var<storage, read_write> y: array<Real>;
 @group(0) @binding(4) var<uniform> info: Info;
 
 const WORKGROUP: u32 = 256u;
@@ -39,8 +41,8 @@ fn main(
     let at = (head / info.heads % info.positions) * info.half + channel;
     let cosine = cosines[at];
     let sine = DIRECTION * sines[at];
-    let a = x[first];
-    let b = x[second];
-    y[first] = a * cosine - b * sine;
-    y[second] = b * cosine + a * sine;
+    let a = f32(x[first]);
+    let b = f32(x[second]);
+    y[first] = Real(a * cosine - b * sine);
+    y[second] = Real(b * cosine + a * sine);
 }

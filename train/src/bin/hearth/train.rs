@@ -9,7 +9,7 @@ use anyhow::bail;
 use clap::Args;
 use hearth_train::{
     TrainConfig,
-    devices::{DeviceChoice, open},
+    devices::{DeviceChoice, OpenDevice, open},
     report::FrontKind,
     run::{Run, RunFolder, Start, stop_on_ctrl_c},
 };
@@ -23,9 +23,9 @@ pub struct Train {
     /// Override a field, as in `--set optimizer.learning_rate=3e-4`; may be given many times.
     #[arg(long, value_name = "SECTION.FIELD=VALUE")]
     set: Vec<String>,
-    /// auto, cpu, wgpu or wgpu:N (see `hearth devices`).
-    #[arg(long, default_value_t)]
-    device: DeviceChoice,
+    /// auto, cpu, wgpu or wgpu:N (see `hearth devices`); several, as in wgpu:0,cpu, share each batch by their speeds.
+    #[arg(long, default_value = "auto", value_delimiter = ',')]
+    device: Vec<DeviceChoice>,
     /// The run's folder; by default runs/ and the configuration's name, or the next free one.
     #[arg(long)]
     out: Option<PathBuf>,
@@ -67,11 +67,13 @@ impl Train {
             Start::Auto => RunFolder::latest(default),
             _ => RunFolder::free(default),
         });
+        let (device, others) = open_all(&self.device)?;
         let summary = Run {
             begin,
+            others,
             front: if self.tui { FrontKind::Dashboard } else { FrontKind::Progress },
             stop: stop_on_ctrl_c(),
-            ..Run::new(config, open(self.device)?, folder)
+            ..Run::new(config, device, folder)
         }
         .go()?;
         println!(
@@ -98,4 +100,18 @@ impl Train {
         println!("run folder {}, loss curve {}", summary.folder.display(), summary.picture.display());
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// The first device, and those beside it.
+fn open_all(choices: &[DeviceChoice]) -> anyhow::Result<(OpenDevice, Vec<OpenDevice>)> {
+    if choices.len() > 1 && choices.contains(&DeviceChoice::Auto) {
+        bail!("--device auto cannot be one of several: name them, as in wgpu:0,cpu (see `hearth devices`)");
+    }
+    let mut opened = choices.iter().map(|choice| open(*choice)).collect::<Result<Vec<_>, _>>()?;
+    for (at, device) in opened.iter().enumerate() {
+        if opened[..at].iter().any(|earlier| earlier.is_same(device)) {
+            bail!("--device {}: {} is listed twice, and takes one replica; give each once", choices[at], device.name);
+        }
+    }
+    Ok((opened.remove(0), opened))
 }

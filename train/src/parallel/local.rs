@@ -1,0 +1,193 @@
+//! Ranks that are threads of one process.
+
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+use super::collective::{Collective, CollectiveError, part};
+
+/// A rank among threads. One that is dropped is gone, and the others, where they wait for it, hear so.
+#[derive(Debug)]
+pub struct Local {
+    rank: usize,
+    meeting: Arc<Meeting>,
+}
+
+#[derive(Debug)]
+struct Meeting {
+    world: usize,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+/// What each rank brought, shared by all.
+type Brought = Arc<Vec<Vec<f32>>>;
+
+#[derive(Debug)]
+struct State {
+    /// Meetings that are over.
+    round: u64,
+    arrived: usize,
+    arriving: Vec<Vec<f32>>,
+    /// Of the last meeting. The next cannot end before all have taken theirs, for each has to arrive there.
+    brought: Brought,
+    gone: Option<usize>,
+}
+
+impl Local {
+    /// `world` ranks, one for each thread.
+    pub fn group(world: usize) -> Vec<Self> {
+        let state =
+            State { round: 0, arrived: 0, arriving: vec![Vec::new(); world], brought: Arc::default(), gone: None };
+        let meeting = Arc::new(Meeting { world, state: Mutex::new(state), changed: Condvar::new() });
+        (0..world).map(|rank| Self { rank, meeting: meeting.clone() }).collect()
+    }
+
+    /// Brings `values`, waits for all, and returns what each brought.
+    fn meet(&self, values: Vec<f32>) -> Result<Brought, CollectiveError> {
+        let Meeting { world, changed, .. } = &*self.meeting;
+        let mut state = self.state();
+        let round = state.round;
+        state.arriving[self.rank] = values;
+        state.arrived += 1;
+        if state.arrived == *world {
+            let next = vec![Vec::new(); *world];
+            state.brought = Arc::new(std::mem::replace(&mut state.arriving, next));
+            state.arrived = 0;
+            state.round += 1;
+            changed.notify_all();
+        }
+        while state.round == round {
+            if let Some(rank) = state.gone {
+                return Err(CollectiveError::Lost { rank, world: *world });
+            }
+            state = changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        Ok(state.brought.clone())
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.meeting.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn same_length(&self, expected: usize, rank: usize, found: usize) -> Result<(), CollectiveError> {
+        let mismatch = CollectiveError::Mismatch { rank, expected, other: self.rank, found };
+        if found == expected { Ok(()) } else { Err(mismatch) }
+    }
+}
+
+impl Collective for Local {
+    fn rank(&self) -> usize {
+        self.rank
+    }
+
+    fn world(&self) -> usize {
+        self.meeting.world
+    }
+
+    fn reduce_scatter(&self, values: &mut [f32]) -> Result<(), CollectiveError> {
+        let brought = self.meet(values.to_vec())?;
+        for (rank, others) in brought.iter().enumerate() {
+            self.same_length(values.len(), rank, others.len())?;
+        }
+        let own = part(values.len(), self.rank, self.world());
+        let sums = &mut values[own.clone()];
+        sums.copy_from_slice(&brought[0][own.clone()]);
+        for others in &brought[1..] {
+            for (sum, value) in sums.iter_mut().zip(&others[own.clone()]) {
+                *sum += value;
+            }
+        }
+        Ok(())
+    }
+
+    fn all_gather(&self, values: &mut [f32]) -> Result<(), CollectiveError> {
+        let brought = self.meet(values[part(values.len(), self.rank, self.world())].to_vec())?;
+        for (rank, others) in brought.iter().enumerate() {
+            let theirs = part(values.len(), rank, self.world());
+            self.same_length(theirs.len(), rank, others.len())?;
+            values[theirs].copy_from_slice(others);
+        }
+        Ok(())
+    }
+
+    fn broadcast(&self, values: &mut [f32], root: usize) -> Result<(), CollectiveError> {
+        let mine = if self.rank == root { values.to_vec() } else { Vec::new() };
+        let brought = self.meet(mine)?;
+        self.same_length(values.len(), root, brought[root].len())?;
+        values.copy_from_slice(&brought[root]);
+        Ok(())
+    }
+}
+
+impl Drop for Local {
+    fn drop(&mut self) {
+        self.state().gone.get_or_insert(self.rank);
+        self.meeting.changed.notify_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+
+    /// What each rank of `world` comes to.
+    fn each<R: Send>(world: usize, work: impl Fn(Local) -> R + Sync) -> Vec<R> {
+        thread::scope(|scope| {
+            let ranks: Vec<_> = Local::group(world).into_iter().map(|rank| scope.spawn(|| work(rank))).collect();
+            ranks.into_iter().map(|rank| rank.join().unwrap()).collect()
+        })
+    }
+
+    /// Values whose sum depends on the order.
+    fn values(rank: usize, length: usize) -> Vec<f32> {
+        (0..length)
+            .map(|at| ((at * 7919 + rank * 104_729) % 1009) as f32 * 10f32.powi(rank as i32 % 4 * 2 - 3))
+            .collect()
+    }
+
+    #[test]
+    fn sums_are_taken_in_the_order_of_the_ranks() {
+        for world in [1, 2, 3, 4] {
+            for length in [0, 1, 3, 1000] {
+                let mut expected = values(0, length);
+                for rank in 1..world {
+                    expected.iter_mut().zip(values(rank, length)).for_each(|(sum, value)| *sum += value);
+                }
+                let found = each(world, |rank| {
+                    let mut own = values(rank.rank(), length);
+                    for _ in 0..3 {
+                        own = values(rank.rank(), length);
+                        rank.all_reduce(&mut own).unwrap();
+                    }
+                    own
+                });
+                assert_eq!(found, vec![expected; world], "world {world}, {length} values");
+            }
+        }
+    }
+
+    #[test]
+    fn a_broadcast_gives_the_roots_values() {
+        let found = each(3, |rank| {
+            let mut own = values(rank.rank(), 5);
+            rank.broadcast(&mut own, 1).unwrap();
+            rank.barrier().unwrap();
+            own
+        });
+        assert_eq!(found, vec![values(1, 5); 3]);
+    }
+
+    #[test]
+    fn who_waits_for_a_rank_that_is_gone_hears_so() {
+        let found = each(3, |rank| if rank.rank() == 1 { Ok(()) } else { rank.barrier() });
+        let lost = Err(CollectiveError::Lost { rank: 1, world: 3 });
+        assert_eq!(found, [lost.clone(), Ok(()), lost]);
+    }
+
+    #[test]
+    fn ranks_that_bring_different_lengths_are_told() {
+        let found = each(2, |rank| rank.reduce_scatter(&mut vec![0.0; 3 + rank.rank()]));
+        assert!(found.iter().all(|result| matches!(result, Err(CollectiveError::Mismatch { .. }))), "{found:?}");
+    }
+}

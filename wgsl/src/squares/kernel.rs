@@ -1,0 +1,30 @@
+//! The WGSL kernel's host side.
+
+use burn::backend::{TensorMetadata, tensor::FloatTensor};
+use burn_cubecl::{CubeBackend, kernel::into_contiguous};
+
+use super::{PARTIAL, SquaresOps};
+use crate::{
+    launch::{Shader, empty, workgroups},
+    row::{self, by_row, has_subgroups},
+};
+
+fn shader(subgroups: bool) -> Shader {
+    row::shader(by_row!("squares.wgsl"), usize::MAX, subgroups)
+}
+
+/// Every variant that is launched.
+#[cfg(test)]
+pub fn shaders() -> Vec<Shader> {
+    [false, true].map(shader).into()
+}
+
+impl SquaresOps for CubeBackend {
+    fn add_squares(before: FloatTensor<Self>, x: FloatTensor<Self>) -> FloatTensor<Self> {
+        let [before, x] = [before, x].map(into_contiguous);
+        let sums = empty(&before, before.shape());
+        let words = [PARTIAL as u32, x.shape().num_elements() as u32];
+        shader(has_subgroups(&x)).storing(x.dtype()).run(workgroups(PARTIAL, 1), &[&x, &before, &sums], &words);
+        sums
+    }
+}

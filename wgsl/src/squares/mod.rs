@@ -1,0 +1,45 @@
+//! The sum of the squares of many tensors, for their global norm: one launch a tensor, nothing as large as a tensor written.
+
+mod kernel;
+#[cfg(test)]
+mod tests;
+
+use burn::{
+    backend::{Backend, Dispatch, backend_extension, tensor::FloatTensor},
+    tensor::{DType, Tensor},
+};
+
+#[cfg(test)]
+pub(crate) use kernel::shaders;
+
+use crate::{Kernel, launch::takes};
+
+/// Partial sums that the kernel keeps: enough workgroups for any device.
+pub(crate) const PARTIAL: usize = 256;
+
+/// Partial sums `[n]` in f32, `before` if there are any, and the squares of `x` added to them; their sum is that of all squares.
+///
+/// How many there are, `n`, is the backend's affair; sums go on from sums of the same device. The bits depend on the values
+/// and their order in `x` alone, not on its shape. Without autodiff.
+pub fn add_squares<const D: usize>(before: Option<Tensor<1>>, x: Tensor<D>) -> Tensor<1> {
+    if takes(Kernel::Squares, &x) {
+        let before = before.unwrap_or_else(|| Tensor::zeros([PARTIAL], (&x.device(), DType::F32)));
+        return Tensor::from_dispatch(Dispatch::add_squares(before.into_dispatch(), x.into_dispatch()));
+    }
+    let count = x.shape().num_elements();
+    let columns = (1..=count.isqrt()).rev().find(|columns| count.is_multiple_of(*columns)).unwrap_or(1);
+    // Row sums, then their sum: one reduction over everything may use float atomics, whose order varies.
+    let square = x.cast(DType::F32).reshape([count / columns, columns]).square().sum_dim(1).sum_dim(0).reshape([1]);
+    match before {
+        Some(before) => before + square,
+        None => square,
+    }
+}
+
+/// Backends with the kernel.
+#[backend_extension(Cube, Fusion)]
+pub trait SquaresOps: Backend {
+    /// See [`add_squares`].
+    #[fusion(meta = |before, _x| before.clone())]
+    fn add_squares(before: FloatTensor<Self>, x: FloatTensor<Self>) -> FloatTensor<Self>;
+}

@@ -1,0 +1,26 @@
+// Adds the squares of all elements of x to partial sums, of which each workgroup has one. Which element goes to which sum
+// depends on its place alone, so the bits are the same every time.
+
+alias Real = f32;  // that x is stored in
+
+struct Info {
+    rows: u32,   // workgroups
+    count: u32,  // elements of x
+}
+
+@group(0) @binding(0) var<storage, read_write> x: array<Real>;       // [count]
+@group(0) @binding(1) var<storage, read_write> before: array<f32>;  // [rows]
+@group(0) @binding(2) var<storage, read_write> sums: array<f32>;    // [rows]
+@group(0) @binding(3) var<uniform> info: Info;
+
+fn process(row: u32, place: Place) {
+    var square = 0.0;
+    for (var i = row * WORKGROUP + place.local; i < info.count; i += info.rows * WORKGROUP) {
+        let value = f32(x[i]);
+        square += value * value;
+    }
+    square = total(place, vec2<f32>(square, 0.0)).x;
+    if place.local == 0u {
+        sums[row] = before[row] + square;
+    }
+}

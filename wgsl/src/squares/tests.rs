@@ -1,0 +1,45 @@
+use burn::tensor::{Device, Tensor};
+
+use super::add_squares;
+use crate::each_device;
+
+fn values(count: usize) -> Vec<f32> {
+    (0..count).map(|at| ((at * 7919) % 1021) as f32 / 300.0 - 1.7).collect()
+}
+
+fn sum(partial: Tensor<1>) -> f64 {
+    partial.into_data().iter::<f32>().map(f64::from).sum()
+}
+
+fn device_sums(device: &Device, counts: &[usize]) -> Tensor<1> {
+    let tensors = counts.iter().map(|count| Tensor::<1>::from_floats(values(*count).as_slice(), device));
+    tensors.fold(None, |before, x| Some(add_squares(before, x))).expect("there are tensors")
+}
+
+each_device! {
+    /// Against sums in f64, for sizes below, at and above the kernel's stride.
+    fn all_squares_are_added(device) {
+        for counts in [&[1][..], &[7, 255], &[65_536], &[65_537, 3, 200_003]] {
+            let expected: f64 = counts.iter().flat_map(|count| values(*count)).map(|x| f64::from(x).powi(2)).sum();
+            let found = sum(device_sums(&device, counts));
+            assert!((found - expected).abs() <= 1e-6 * expected, "{counts:?}: {found} is not {expected}");
+        }
+    }
+}
+
+each_device! {
+    fn bits_depend_on_neither_the_shape_nor_the_run(device) {
+        let flat = Tensor::<1>::from_floats(values(60_000).as_slice(), &device);
+        let once = add_squares(None, flat.clone()).into_data();
+        once.assert_eq(&add_squares(None, flat.reshape([300, 200])).into_data(), true);
+    }
+}
+
+each_device! {
+    fn what_is_no_number_shows(device) {
+        for bad in [f32::NAN, f32::INFINITY] {
+            let x = Tensor::<1>::from_floats([1.0, bad, 2.0], &device);
+            assert!(!sum(add_squares(None, x)).is_finite());
+        }
+    }
+}
