@@ -21,6 +21,7 @@ mod mlp;
 mod norm;
 mod presets;
 mod rope;
+mod stage;
 mod token_matrix;
 mod transformer;
 

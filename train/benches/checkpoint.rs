@@ -20,7 +20,7 @@ use clap::Parser;
 use hearth_data::Batch;
 use hearth_model::{ParameterCount, TransformerConfig, preset};
 use hearth_train::{
-    checkpoint::{Checkpoint, Description, NewCheckpoint, Snapshot, spawn_writer},
+    checkpoint::{Checkpoint, Description, Elsewhere, NewCheckpoint, Snapshot, spawn_writer},
     devices::{DeviceChoice, keep_freed_host_memory, open},
     guard::Ceiling,
     optim::{OptimizerConfig, Schedule},
@@ -158,7 +158,7 @@ fn run(
     for number in 0..steps {
         if let (2, Some(_)) = (number, folder) {
             let begun = Instant::now();
-            taken = Some((begun, Snapshot::take(trainer)));
+            taken = Some((begun, Snapshot::take(trainer, Elsewhere::default())));
             cost.take = begun.elapsed().as_secs_f64();
         }
         let token = |at: usize| ((at * at * 7 + at * 31 + *step as usize) % config.vocab_size) as i32;

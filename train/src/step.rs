@@ -2,6 +2,7 @@
 
 use burn::{
     module::{Module, ModuleVisitor, Param},
+    optim::GradientsParams,
     tensor::{Bool, Device, Tensor},
 };
 use hearth_data::Batch;
@@ -12,6 +13,8 @@ use crate::{
     optim::{AdamW, OptimizerConfig, Schedule, Update, clip_factor},
     walk::{MicroBatch, Sink, Walk},
 };
+#[cfg(not(target_family = "wasm"))]
+use crate::{optim::Shard, plan::Cut};
 
 /// A model with its optimizer.
 pub struct Trainer {
@@ -95,6 +98,11 @@ impl Trainer {
         self.loss_factor / counted.max(1) as f64
     }
 
+    /// Where the dropout masks of a step come from, if there are any.
+    pub(crate) fn key(&self, step: u64) -> Option<Key> {
+        (self.model().config().dropout > 0.0).then(|| Key::new(self.options.seed).fold_in(step))
+    }
+
     /// Walks every micro-batch, of which the first is number `first` of the global batch, which has `counted` targets that
     /// count. Returns the summed loss, `[1]`.
     pub(crate) fn walk_all(
@@ -106,7 +114,7 @@ impl Trainer {
         sink: &mut Sink,
     ) -> Tensor<1> {
         let scale = self.scale(counted);
-        let key = (self.model().config().dropout > 0.0).then(|| Key::new(self.options.seed).fold_in(step));
+        let key = self.key(step);
         let mut total: Option<Tensor<1>> = None;
         for (index, batch) in micro_batches.iter().enumerate() {
             if index + 1 == micro_batches.len() {
@@ -135,15 +143,53 @@ impl Trainer {
     /// Updates the parameters by the gradients in `sink`, unless the mean `loss` or their norm is above `ceiling`.
     pub(crate) fn update(&mut self, step: u64, loss: Tensor<1>, sink: Sink, ceiling: &Ceiling) -> StepOutcome {
         let grad_norm = sink.norm(self.model());
+        self.update_by(step, [loss, grad_norm], sink, ceiling)
+    }
+
+    /// As [`Trainer::update`], where the loss and the norm are known.
+    pub(crate) fn update_by(
+        &mut self,
+        step: u64,
+        figures: [Tensor<1>; 2],
+        sink: Sink,
+        ceiling: &Ceiling,
+    ) -> StepOutcome {
+        let (outcome, update, gradients) = self.prepare(step, figures, sink, ceiling);
+        self.replace(|model, optimizer| optimizer.step(model, gradients, update));
+        outcome
+    }
+
+    /// What the update of a step with this loss and norm will come to, and what the optimizer needs for it.
+    pub(crate) fn prepare(
+        &self,
+        step: u64,
+        [loss, grad_norm]: [Tensor<1>; 2],
+        sink: Sink,
+        ceiling: &Ceiling,
+    ) -> (StepOutcome, Update, GradientsParams) {
         let StepOptions { optimizer, schedule, total_steps, .. } = &self.options;
         let factor = (optimizer.clip_norm > 0.0).then(|| clip_factor(grad_norm.clone(), optimizer.clip_norm));
         let gradients = sink.into_gradients(self.model());
         let learning_rate = schedule.learning_rate(step, *total_steps, optimizer.learning_rate);
-        let model = self.model.take().expect("the optimizer gives the model back");
         let wanted = ceiling.admits(&loss, &grad_norm);
         let update = Update { learning_rate, number: step, factor, wanted: wanted.clone() };
-        self.model = Some(self.optimizer.step(model, gradients, update));
-        StepOutcome { loss, grad_norm, wanted, learning_rate }
+        (StepOutcome { loss, grad_norm, wanted, learning_rate }, update, gradients)
+    }
+
+    /// Takes the steps from here on as `cut` says; it must keep parameters where they are.
+    #[cfg(not(target_family = "wasm"))]
+    pub(crate) fn recut(&mut self, cut: &Cut) {
+        self.walk.policy = cut.policy.clone();
+        self.walk.loss.chunk = cut.logits_chunk;
+    }
+
+    /// From here on the optimizer keeps the moments of `shard`'s parts alone.
+    #[cfg(not(target_family = "wasm"))]
+    pub(crate) fn shard(&mut self, shard: Shard) {
+        self.replace(|model, optimizer| {
+            optimizer.shard(&model, shard);
+            model
+        });
     }
 
     /// A number that depends on every parameter on the device, `[1]`: reading it says whether all of them could be made.

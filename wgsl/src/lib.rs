@@ -38,6 +38,6 @@ pub use kernels::Kernel;
 pub use norm::{NormOptions, norm};
 pub use rope::rotate;
 pub use softmax::softmax;
-pub use squares::add_squares;
+pub use squares::{add_squares, squares_from};
 pub use threefry::Key;
 pub use vjp::vjp;

@@ -29,7 +29,7 @@ pub use error::CheckpointError;
 pub use manifest::{Description, FileEntry, Manifest};
 pub use read::Checkpoint;
 pub use shelf::{Retention, clean, list, newest, retain};
-pub use snapshot::{Snapshot, restore, restore_weights};
+pub use snapshot::{Elsewhere, Snapshot, outer_momentum, restore, restore_weights};
 pub use tensors::{TensorSpec, Tensors};
 pub use write::{NewCheckpoint, NewTensors};
 pub use writer::spawn_writer;

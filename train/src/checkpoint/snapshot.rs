@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use burn::{
-    module::{Module, ModuleMapper, ModuleVisitor, Param},
+    module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId},
     tensor::{DType, Device, Tensor, TensorData},
 };
 use hearth_model::Transformer;
@@ -16,6 +16,18 @@ const OPTIMIZER: &str = "optimizer.safetensors";
 
 /// What AdamW keeps of a parameter, as its names begin.
 const MOMENTS: [&str; 2] = ["first.", "second."];
+
+/// The momentum of outer steps, as its names begin.
+const OUTER: &str = "outer.";
+
+/// What a trainer on one of several devices does not have itself.
+#[derive(Default)]
+pub struct Elsewhere {
+    /// The whole moments, where each rank has a part.
+    pub moments: HashMap<ParamId, [TensorData; 2]>,
+    /// The momentum of outer steps, parameter by parameter, end to end.
+    pub momentum: Option<Vec<f32>>,
+}
 
 /// Copies of all parameters and moments, on their way to host memory.
 pub struct Snapshot {
@@ -40,9 +52,15 @@ impl Snapshot {
     /// Queues the copies behind what the device has been given, and before what comes next; nothing waits.
     ///
     /// Until they are written they take as much host memory as the tensors do: 12 bytes a parameter.
-    pub fn take(trainer: &Trainer) -> Self {
-        let mut take =
-            Take { optimizer: trainer.optimizer(), path: Vec::new(), parameters: Vec::new(), moments: Vec::new() };
+    pub fn take(trainer: &Trainer, elsewhere: Elsewhere) -> Self {
+        let mut take = Take {
+            optimizer: trainer.optimizer(),
+            elsewhere,
+            passed: 0,
+            path: Vec::new(),
+            parameters: Vec::new(),
+            moments: Vec::new(),
+        };
         trainer.model().visit(&mut take);
         Self { parameters: take.parameters, moments: take.moments }
     }
@@ -95,6 +113,26 @@ pub fn restore_weights(trainer: &mut Trainer, checkpoint: &Checkpoint) -> Result
     set(trainer, &checkpoint.tensors(MODEL)?, None)
 }
 
+/// The momentum of outer steps that a checkpoint of the same model has, parameter by parameter, end to end.
+///
+/// # Errors
+/// As [`restore`].
+pub fn outer_momentum(trainer: &Trainer, checkpoint: &Checkpoint) -> Result<Option<Vec<f32>>, TrainError> {
+    let tensors = checkpoint.tensors(OPTIMIZER)?;
+    if !tensors.names().any(|name| name.starts_with(OUTER)) {
+        return Ok(None);
+    }
+    let mut shapes = Shapes::default();
+    trainer.model().visit(&mut shapes);
+    let mut momentum = Vec::new();
+    for name in &shapes.order {
+        momentum.extend(bytemuck::pod_collect_to_vec::<u8, f32>(
+            tensors.get(&format!("{OUTER}{name}"), &shapes.whole[name])?,
+        ));
+    }
+    Ok(Some(momentum))
+}
+
 fn set(trainer: &mut Trainer, parameters: &Tensors, moments: Option<&Tensors>) -> Result<(), TrainError> {
     let mut shapes = Shapes::default();
     trainer.model().visit(&mut shapes);
@@ -115,6 +153,9 @@ fn file_name(path: &[String]) -> String {
 
 struct Take<'a> {
     optimizer: &'a AdamW,
+    elsewhere: Elsewhere,
+    /// Elements of the parameters before.
+    passed: usize,
     path: Vec<String>,
     parameters: Vec<Copy>,
     moments: Vec<Copy>,
@@ -126,6 +167,15 @@ fn push<const D: usize>(copies: &mut Vec<Copy>, name: String, tensor: Tensor<D>)
         true => Part::OnHost(Box::new(move || tensor.into_data())),
         false => Part::OnDevice(Readback::new(tensor)),
     };
+    push_part(copies, name, &shape, part);
+}
+
+fn push_data(copies: &mut Vec<Copy>, name: String, data: TensorData) {
+    let shape = data.shape().to_vec();
+    push_part(copies, name, &shape, Part::OnHost(Box::new(move || data)));
+}
+
+fn push_part(copies: &mut Vec<Copy>, name: String, shape: &[usize], part: Part) {
     match copies.iter_mut().find(|copy| copy.spec.name == name) {
         Some(matrix) => {
             matrix.spec.shape[0] += shape[0];
@@ -146,10 +196,21 @@ impl ModuleVisitor for Take<'_> {
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         let name = file_name(&self.path);
-        if let Some(moments) = self.optimizer.moments::<D>(param.id) {
+        if self.optimizer.is_sharded().is_some() {
+            let moments = self.elsewhere.moments.remove(&param.id).into_iter().flatten();
+            for (prefix, moment) in MOMENTS.into_iter().zip(moments) {
+                push_data(&mut self.moments, format!("{prefix}{name}"), moment);
+            }
+        } else if let Some(moments) = self.optimizer.moments::<D>(param.id) {
             for (prefix, moment) in MOMENTS.into_iter().zip(moments) {
                 push(&mut self.moments, format!("{prefix}{name}"), moment);
             }
+        }
+        if let Some(momentum) = &self.elsewhere.momentum {
+            let next = self.passed + param.shape().num_elements();
+            let own = TensorData::new(momentum[self.passed..next].to_vec(), param.shape());
+            push_data(&mut self.moments, format!("{OUTER}{name}"), own);
+            self.passed = next;
         }
         push(&mut self.parameters, name, param.val().without_autodiff());
     }
@@ -160,6 +221,8 @@ impl ModuleVisitor for Take<'_> {
 struct Shapes {
     path: Vec<String>,
     whole: HashMap<String, Vec<usize>>,
+    /// The names, as the model has them.
+    order: Vec<String>,
 }
 
 impl ModuleVisitor for Shapes {
@@ -173,7 +236,11 @@ impl ModuleVisitor for Shapes {
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         let dims = param.dims();
-        let whole = self.whole.entry(file_name(&self.path));
+        let name = file_name(&self.path);
+        if !self.whole.contains_key(&name) {
+            self.order.push(name.clone());
+        }
+        let whole = self.whole.entry(name);
         whole.and_modify(|whole| whole[0] += dims[0]).or_insert_with(|| dims.into());
     }
 }

@@ -3,6 +3,7 @@
 mod data;
 mod kernels;
 mod memory;
+mod parallel;
 mod read;
 mod validate;
 
@@ -10,6 +11,7 @@ pub use data::{DataConfig, MixturePart, PackingKind, TokenizerChoice};
 use hearth_model::TransformerConfig;
 pub use kernels::Kernels;
 pub use memory::{MemoryConfig, PolicyKind, SegmentRule};
+pub use parallel::ParallelConfig;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -61,6 +63,9 @@ pub struct TrainConfig {
     /// What is done about instability.
     #[serde(default)]
     pub guard: GuardConfig,
+    /// How several devices share the work.
+    #[serde(default)]
+    pub parallel: ParallelConfig,
 }
 
 /// How many sequences a step has: `micro_batch * accumulation`, each of `model.context_length` tokens.

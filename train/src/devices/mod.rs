@@ -73,6 +73,8 @@ pub struct OpenDevice {
     pub compiles_kernels: bool,
     /// Why it is not what was hoped for, if so: one sentence.
     pub note: Option<String>,
+    /// How many times as long a walk is made to take: 1 but for tests.
+    pub(crate) slowed: f64,
     /// wgpu's own.
     handle: Option<wgpu::Device>,
 }
@@ -89,6 +91,11 @@ impl OpenDevice {
     /// Whether both are logical devices of one adapter, or both the CPU.
     pub fn is_same(&self, other: &Self) -> bool {
         self.choice == other.choice
+    }
+
+    /// The same device, whose walks take `factor` times as long when it is one of several beside the first: for tests.
+    pub fn slowed(self, factor: f64) -> Self {
+        Self { slowed: factor, ..self }
     }
 
     /// Loses the device, as a reset of its driver would; for tests. The CPU cannot be lost.
@@ -150,6 +157,7 @@ fn cpu(note: Option<String>) -> OpenDevice {
         note,
         choice: DeviceChoice::Cpu,
         adapter: format!("CPU, Burn Flex, {}", std::env::consts::ARCH),
+        slowed: 1.0,
         handle: None,
     }
 }

@@ -41,7 +41,7 @@ impl Default for GuardConfig {
 }
 
 /// The figures that a step's update may have.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Ceiling {
     /// Of the mean loss, nats.
     pub loss: f32,

@@ -1,7 +1,9 @@
 //! AdamW with its state in the open, so that a checkpoint can hold it and a guard can leave it as it was.
 
+use std::ops::Range;
+
 use burn::{
-    module::{Module, ModuleMapper, Param, ParamId},
+    module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId},
     optim::GradientsParams,
     tensor::{Bool, Device, Tensor},
 };
@@ -19,6 +21,31 @@ pub struct AdamW {
     config: OptimizerConfig,
     first: GradientsParams,
     second: GradientsParams,
+    shard: Option<Shard>,
+}
+
+/// One of `world` ranks, each of which keeps the moments of its own part of every parameter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shard {
+    /// Its number, from 0.
+    pub rank: usize,
+    /// How many there are.
+    pub world: usize,
+}
+
+impl Shard {
+    /// The consecutive elements that are its own, of a tensor of `length`; parts differ by at most one element.
+    pub fn part(&self, length: usize) -> Range<usize> {
+        let boundary = |rank: usize| (rank as u128 * length as u128 / self.world as u128) as usize;
+        boundary(self.rank)..boundary(self.rank + 1)
+    }
+
+    /// Its own part of a tensor, flat.
+    pub fn of<const D: usize>(&self, tensor: Tensor<D>) -> Tensor<1> {
+        let length = tensor.shape().num_elements();
+        let part = self.part(length);
+        tensor.reshape([length]).narrow(0, part.start, part.len())
+    }
 }
 
 /// What an update is besides its gradients.
@@ -37,7 +64,18 @@ pub struct Update {
 impl AdamW {
     /// Without moments: they are 0 until the first update.
     pub fn new(config: OptimizerConfig) -> Self {
-        Self { config, first: GradientsParams::new(), second: GradientsParams::new() }
+        Self { config, first: GradientsParams::new(), second: GradientsParams::new(), shard: None }
+    }
+
+    /// From here on keeps the moments of `shard`'s parts of `model`'s parameters alone, flat; lets go of the others.
+    pub fn shard<M: Module>(&mut self, model: &M, shard: Shard) {
+        self.shard = Some(shard);
+        model.visit(&mut Cut { adamw: self, shard });
+    }
+
+    /// Whose parts it keeps the moments of, if not all.
+    pub fn is_sharded(&self) -> Option<Shard> {
+        self.shard
     }
 
     /// The mean and the uncentred variance of a parameter's gradients; `None` before its first update.
@@ -53,6 +91,11 @@ impl AdamW {
 
     /// Updates each parameter of `model` that has a gradient, which must be where it is.
     pub fn step<M: Module>(&mut self, model: M, gradients: GradientsParams, update: Update) -> M {
+        model.map(&mut Whole { step: self.begin(update), gradients })
+    }
+
+    /// An update, parameter by parameter.
+    pub(crate) fn begin(&mut self, update: Update) -> Step<'_> {
         let t = i32::try_from(update.number + 1).unwrap_or(i32::MAX);
         let OptimizerConfig { beta1, beta2, eps, weight_decay, .. } = self.config;
         let corrections = [beta1, beta2].map(|beta| 1.0 - beta.powi(t));
@@ -61,13 +104,29 @@ impl AdamW {
         let factor = factor.unwrap_or_else(|| wanted.ones_like());
         let scalars = Tensor::cat(vec![factor, wanted], 0);
         let numbers = AdamWNumbers { learning_rate, beta1, beta2, eps, weight_decay, corrections };
-        model.map(&mut Step { adamw: self, gradients, scalars, numbers, elsewhere: None })
+        Step { adamw: self, scalars, numbers, elsewhere: None }
     }
 }
 
-struct Step<'a> {
+/// Cuts moments down to a shard's.
+struct Cut<'a> {
     adamw: &'a mut AdamW,
-    gradients: GradientsParams,
+    shard: Shard,
+}
+
+impl ModuleVisitor for Cut<'_> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let AdamW { first, second, .. } = &mut *self.adamw;
+        for moments in [first, second] {
+            if let Some(whole) = moments.remove::<D>(param.id) {
+                moments.register(param.id, self.shard.of(whole));
+            }
+        }
+    }
+}
+
+pub(crate) struct Step<'a> {
+    adamw: &'a mut AdamW,
     /// [`Update::factor`] and [`Update::wanted`], `[2]`.
     scalars: Tensor<1>,
     numbers: AdamWNumbers,
@@ -83,8 +142,15 @@ impl Step<'_> {
         self.elsewhere.get_or_insert_with(|| self.scalars.clone().to_device(device)).clone()
     }
 
-    fn updated<const D: usize>(&mut self, id: ParamId, old: Tensor<D>, gradient: Tensor<D>) -> Tensor<D> {
-        let weight_decay = if D == 1 { 0.0 } else { self.numbers.weight_decay };
+    /// The new values of a parameter, or of a part of it. Those of a matrix decay.
+    pub fn updated<const D: usize>(
+        &mut self,
+        id: ParamId,
+        old: Tensor<D>,
+        gradient: Tensor<D>,
+        is_matrix: bool,
+    ) -> Tensor<D> {
+        let weight_decay = if is_matrix { self.numbers.weight_decay } else { 0.0 };
         let numbers = AdamWNumbers { weight_decay, ..self.numbers };
         let moments = self.adamw.first.remove(id).zip(self.adamw.second.remove(id));
         let scalars = self.scalars(&old.device());
@@ -94,14 +160,20 @@ impl Step<'_> {
     }
 }
 
-impl ModuleMapper for Step<'_> {
+/// Updates whole parameters.
+struct Whole<'a> {
+    step: Step<'a>,
+    gradients: GradientsParams,
+}
+
+impl ModuleMapper for Whole<'_> {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let (id, value, mapper) = param.consume();
         let value = match self.gradients.remove::<D>(id) {
             None => value,
             Some(gradient) => {
                 let tracked = value.is_require_grad();
-                let new = Tensor::from_inner(self.updated(id, value.inner(), gradient));
+                let new = Tensor::from_inner(self.step.updated(id, value.inner(), gradient, D > 1));
                 if tracked { new.require_grad() } else { new }
             }
         };

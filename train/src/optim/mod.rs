@@ -6,7 +6,9 @@ mod schedule;
 
 use serde::{Deserialize, Serialize};
 
-pub use adamw::{AdamW, Update};
+#[cfg(not(target_family = "wasm"))]
+pub(crate) use adamw::Step;
+pub use adamw::{AdamW, Shard, Update};
 pub use clip::clip_factor;
 pub use schedule::{Schedule, ScheduleKind};
 

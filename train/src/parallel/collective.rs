@@ -1,34 +1,38 @@
 //! What ranks do together.
 
-use std::ops::Range;
-
 /// Ranks that work in step: each calls the same operations in the same order, with as many values.
 ///
 /// Sums are taken in the order of the ranks, so that they have the same bits every time.
-pub trait Collective: Send {
+pub trait Collective {
     /// This one's number, from 0.
     fn rank(&self) -> usize;
 
     /// How many there are.
     fn world(&self) -> usize;
 
-    /// Adds the values of all ranks; each gets the sums of its own [`part`], in place.
+    /// Adds the values of all ranks; each gets the sums of its own part ([`Shard::part`](crate::optim::Shard::part)), in place.
     ///
     /// # Errors
     /// A rank that is gone.
     fn reduce_scatter(&self, values: &mut [f32]) -> Result<(), CollectiveError>;
 
-    /// Gives every rank's own [`part`] to all, in place.
+    /// Gives every rank's own part ([`Shard::part`](crate::optim::Shard::part)) to all, in place.
     ///
     /// # Errors
     /// A rank that is gone.
     fn all_gather(&self, values: &mut [f32]) -> Result<(), CollectiveError>;
 
-    /// Gives the values of `root` to all.
+    /// Gives the bytes of `root`, however many, to all: theirs are replaced.
     ///
     /// # Errors
     /// A rank that is gone.
-    fn broadcast(&self, values: &mut [f32], root: usize) -> Result<(), CollectiveError>;
+    fn broadcast(&self, bytes: &mut Vec<u8>, root: usize) -> Result<(), CollectiveError>;
+
+    /// Gives every rank's bytes, which may differ in number, to all, by rank.
+    ///
+    /// # Errors
+    /// A rank that is gone.
+    fn collect(&self, bytes: Vec<u8>) -> Result<Vec<Vec<u8>>, CollectiveError>;
 
     /// Adds the values of all ranks; each gets all sums.
     ///
@@ -48,12 +52,6 @@ pub trait Collective: Send {
     }
 }
 
-/// The consecutive values of `length` that belong to `rank` of `world`; parts differ by at most one value.
-pub fn part(length: usize, rank: usize, world: usize) -> Range<usize> {
-    let boundary = |rank: usize| rank * length / world;
-    boundary(rank)..boundary(rank + 1)
-}
-
 /// Why ranks cannot go on together.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CollectiveError {
@@ -68,6 +66,9 @@ pub enum CollectiveError {
     /// This rank's own device failed.
     #[error("{0}")]
     Device(String),
+    /// Ranks cannot be had.
+    #[error("{0}")]
+    Start(String),
     /// They are not doing the same.
     #[error(
         "rank {rank} brought {found} values where rank {other} has {expected}: all ranks must run one configuration"

@@ -1,27 +1,57 @@
-//! The thread that adds a replica's gradients up with the others', while its walk goes on.
+//! The thread that talks to the other ranks while this one's walk goes on.
 
 use std::{
-    sync::mpsc::{Receiver, Sender, channel},
+    sync::{
+        Arc, Mutex, PoisonError,
+        mpsc::{Receiver, Sender, channel},
+    },
     thread::JoinHandle,
+    time::{Duration, Instant},
 };
 
 use burn::tensor::Tensor;
 
-use super::{Collective, CollectiveError};
-use crate::{TrainError, readback::Readback};
+use super::{Collective, CollectiveError, Kind, RankFigures, Span, Timeline};
+use crate::{TrainError, optim::Shard, readback::Readback};
 
-/// A replica's line to the others. What is sent comes back summed over all ranks, in the order it was sent.
+/// A rank's line to the others. What is asked for is done in turn by a thread that has the collective, and comes back in
+/// that order.
 #[derive(Debug)]
-pub(crate) struct Exchange {
-    outgoing: Outgoing,
-    sums: Receiver<Result<Vec<f32>, CollectiveError>>,
-    /// Ends when the sender is gone.
-    _thread: JoinHandle<()>,
+pub struct Exchange {
+    rank: usize,
+    world: usize,
+    jobs: Option<Jobs>,
+    replies: Receiver<Result<Reply, CollectiveError>>,
+    thread: Option<JoinHandle<()>>,
+    meter: Meter,
+    /// Between the update of the step before and now, blocked.
+    waited: Duration,
+    timeline: Option<Timeline>,
+    slowed: f64,
 }
 
 /// Where values leave.
 #[derive(Clone, Debug)]
-pub(crate) struct Outgoing(Sender<Values>);
+pub(crate) struct Jobs(Sender<Job>);
+
+#[derive(Debug)]
+enum Job {
+    /// Add up over all ranks.
+    Reduce(Values),
+    /// Add up the loss, with this rank's figures since the start of its step.
+    Finish {
+        loss: Values,
+        since: Instant,
+        waited: Duration,
+    },
+    /// Put the parts of so many values together.
+    Gather {
+        own: Values,
+        length: usize,
+    },
+    Broadcast(Vec<u8>, usize),
+    Collect(Vec<u8>),
+}
 
 #[derive(Debug)]
 enum Values {
@@ -29,64 +59,256 @@ enum Values {
     OnHost(Vec<f32>),
 }
 
+#[derive(Debug)]
+enum Reply {
+    Values(Vec<f32>),
+    Bytes(Vec<u8>),
+    All(Vec<Vec<u8>>),
+}
+
+/// Time that went into transfers since the last look.
+type Meter = Arc<Mutex<Duration>>;
+
+/// The numbers of [`RankFigures`], on their way with the loss.
+const FIGURES: usize = 3;
+
+impl Values {
+    fn wait(self) -> Result<Vec<f32>, CollectiveError> {
+        match self {
+            Self::OnHost(values) => Ok(values),
+            Self::OnDevice(copy) => match copy.wait() {
+                Ok(data) => Ok(data.try_into_vec().expect("what is exchanged is f32")),
+                Err(error) => Err(CollectiveError::Device(TrainError::of_device(error).to_string())),
+            },
+        }
+    }
+}
+
+/// What the thread has.
+struct Talk<C: ?Sized> {
+    meter: Meter,
+    timeline: Option<Timeline>,
+    collective: Box<C>,
+}
+
+impl Talk<dyn Collective> {
+    fn timed<R>(&self, work: impl FnOnce() -> R) -> R {
+        let start = Instant::now();
+        let result = work();
+        *self.meter.lock().unwrap_or_else(PoisonError::into_inner) += start.elapsed();
+        if let Some(timeline) = &self.timeline {
+            timeline.note(Span { rank: self.collective.rank(), kind: Kind::Transfer, start, end: Instant::now() });
+        }
+        result
+    }
+
+    fn reply(&self, job: Job) -> Result<Reply, CollectiveError> {
+        let (rank, world) = (self.collective.rank(), self.collective.world());
+        match job {
+            Job::Reduce(values) => {
+                let mut values = values.wait()?;
+                self.timed(|| self.collective.all_reduce(&mut values))?;
+                Ok(Reply::Values(values))
+            }
+            Job::Finish { loss, since, waited } => {
+                let mut values = loss.wait()?;
+                // What came before it on the device is done now, so this rank's own work is.
+                let transfer = std::mem::take(&mut *self.meter.lock().unwrap_or_else(PoisonError::into_inner));
+                let own = [since.elapsed(), transfer, waited].map(|time| time.as_secs_f32());
+                for of in 0..world {
+                    values.extend(if of == rank { own } else { [0.0; FIGURES] });
+                }
+                self.collective.all_reduce(&mut values)?;
+                Ok(Reply::Values(values))
+            }
+            Job::Gather { own, length } => {
+                let part = Shard { rank, world }.part(length);
+                let mut values = vec![0.0; length];
+                values[part].copy_from_slice(&own.wait()?);
+                self.timed(|| self.collective.all_gather(&mut values))?;
+                Ok(Reply::Values(values))
+            }
+            Job::Broadcast(mut bytes, root) => {
+                self.collective.broadcast(&mut bytes, root)?;
+                Ok(Reply::Bytes(bytes))
+            }
+            Job::Collect(bytes) => Ok(Reply::All(self.timed(|| self.collective.collect(bytes))?)),
+        }
+    }
+}
+
 impl Exchange {
-    pub fn new(collective: impl Collective + 'static) -> Self {
-        let (outgoing, arriving) = channel::<Values>();
-        let (leaving, sums) = channel();
+    /// The line of a rank that has `collective`.
+    pub fn new(collective: impl Collective + Send + 'static) -> Self {
+        let start = Self::start(move || Ok(Box::new(collective)), None);
+        start.expect("it is there already")
+    }
+
+    /// As [`Exchange::new`], with a record of what takes how long.
+    pub fn recorded(collective: impl Collective + Send + 'static, timeline: Timeline) -> Self {
+        let start = Self::start(move || Ok(Box::new(collective)), Some(timeline));
+        start.expect("it is there already")
+    }
+
+    /// The line of a rank whose collective is made by the thread that will use it, and dropped there.
+    ///
+    /// # Errors
+    /// Those of `make`.
+    pub fn start(
+        make: impl FnOnce() -> Result<Box<dyn Collective>, CollectiveError> + Send + 'static,
+        timeline: Option<Timeline>,
+    ) -> Result<Self, CollectiveError> {
+        let (jobs, to_do) = channel::<Job>();
+        let (done, replies) = channel();
+        let (tell, who) = channel();
+        let meter = Meter::default();
+        let (of_thread, recorder) = (meter.clone(), timeline.clone());
         let thread = std::thread::spawn(move || {
-            for values in arriving {
-                let mut values = match values {
-                    Values::OnHost(values) => values,
-                    Values::OnDevice(copy) => match copy.wait() {
-                        Ok(data) => data.try_into_vec().expect("gradients are f32"),
-                        Err(error) => {
-                            let error = TrainError::of_device(error).to_string();
-                            let _ = leaving.send(Err(CollectiveError::Device(error)));
-                            return;
-                        }
-                    },
-                };
-                let summed = collective.all_reduce(&mut values).map(|()| values);
-                let failed = summed.is_err();
-                if leaving.send(summed).is_err() || failed {
+            let collective = match make() {
+                Ok(collective) => collective,
+                Err(error) => return drop(tell.send(Err(error))),
+            };
+            let _ = tell.send(Ok((collective.rank(), collective.world())));
+            let talk = Talk { meter: of_thread, timeline: recorder, collective };
+            for job in to_do {
+                let reply = talk.reply(job);
+                let failed = reply.is_err();
+                if done.send(reply).is_err() || failed {
                     return;
                 }
             }
         });
-        Self { outgoing: Outgoing(outgoing), sums, _thread: thread }
+        let ended = || CollectiveError::Start("the thread that talks to the other ranks ended at its start".into());
+        let (rank, world) = who.recv().map_err(|_| ended())??;
+        let (thread, jobs) = (Some(thread), Some(Jobs(jobs)));
+        Ok(Self { rank, world, jobs, replies, thread, meter, waited: Duration::ZERO, timeline, slowed: 1.0 })
     }
 
-    pub fn outgoing(&self) -> Outgoing {
-        self.outgoing.clone()
+    /// This rank's number, from 0.
+    pub fn rank(&self) -> usize {
+        self.rank
     }
 
-    /// The sums of what was sent and has not come back yet, the oldest first. Waits for all ranks.
-    pub fn receive(&self) -> Result<Vec<f32>, CollectiveError> {
-        self.sums.recv().expect("the thread ends after an error alone, which was returned")
+    /// How many ranks there are.
+    pub fn world(&self) -> usize {
+        self.world
+    }
+
+    /// Makes this rank's walks take so many times as long: for tests.
+    pub fn slow_down(&mut self, factor: f64) {
+        self.slowed = factor;
+    }
+
+    /// Sleeps for what a walk that began at `start` lacks.
+    pub(super) fn lag(&self, start: Instant) {
+        std::thread::sleep(start.elapsed().mul_f64(self.slowed - 1.0));
+    }
+
+    pub(super) fn timeline(&self) -> Option<&Timeline> {
+        self.timeline.as_ref()
+    }
+
+    /// Lets go of the others, all of which do the same, and waits until this rank is out.
+    pub fn finish(mut self) {
+        self.jobs = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+
+    pub(crate) fn jobs(&self) -> Jobs {
+        self.jobs.clone().expect("there until the end")
+    }
+
+    /// The values of what was asked for and has not come back yet, the oldest first. Waits for all ranks.
+    pub(crate) fn receive(&mut self) -> Result<Vec<f32>, CollectiveError> {
+        match self.reply()? {
+            Reply::Values(values) => Ok(values),
+            _ => unreachable!("replies come in the order of the jobs"),
+        }
+    }
+
+    fn reply(&mut self) -> Result<Reply, CollectiveError> {
+        let start = Instant::now();
+        let gone = CollectiveError::Start("the line to the other ranks has ended".into());
+        let reply = self.replies.recv().unwrap_or(Err(gone));
+        self.waited += start.elapsed();
+        if let Some(timeline) = &self.timeline {
+            timeline.note(Span { rank: self.rank, kind: Kind::Wait, start, end: Instant::now() });
+        }
+        reply
+    }
+
+    /// The bytes of `root`.
+    pub(crate) fn broadcast(&mut self, bytes: Vec<u8>, root: usize) -> Result<Vec<u8>, CollectiveError> {
+        self.jobs().pass(Job::Broadcast(bytes, root));
+        match self.reply()? {
+            Reply::Bytes(bytes) => Ok(bytes),
+            _ => unreachable!("replies come in the order of the jobs"),
+        }
+    }
+
+    /// Each rank's bytes.
+    pub(crate) fn collect(&mut self, bytes: Vec<u8>) -> Result<Vec<Vec<u8>>, CollectiveError> {
+        self.jobs().pass(Job::Collect(bytes));
+        match self.reply()? {
+            Reply::All(all) => Ok(all),
+            _ => unreachable!("replies come in the order of the jobs"),
+        }
     }
 
     /// A number, over all ranks.
-    pub fn sum(&self, number: usize) -> Result<usize, CollectiveError> {
-        // In two halves, for an f32 counts to 2^24.
-        let halves = [number >> 16, number & 0xffff].map(|half| half as f32);
-        self.outgoing.send_values(halves.to_vec());
-        let sums = self.receive()?;
-        Ok(((sums[0] as usize) << 16) + sums[1] as usize)
+    pub(crate) fn sum(&mut self, number: usize) -> Result<usize, CollectiveError> {
+        let all = self.collect((number as u64).to_le_bytes().to_vec())?;
+        let numbers = all.iter().map(|bytes| bytes.as_slice().try_into().map_or(0, u64::from_le_bytes) as usize);
+        Ok(numbers.sum())
+    }
+
+    /// A step begins: nothing has been waited for, or transferred.
+    pub(super) fn begin(&mut self) -> (Instant, Duration) {
+        *self.meter.lock().unwrap_or_else(PoisonError::into_inner) = Duration::ZERO;
+        (Instant::now(), std::mem::take(&mut self.waited))
+    }
+
+    /// Sends this rank's loss with its figures.
+    pub(super) fn send_loss(&self, loss: Tensor<1>, (since, waited): (Instant, Duration)) {
+        self.jobs().pass(Job::Finish { loss: Values::OnDevice(Readback::new(loss)), since, waited });
+    }
+
+    /// The sum of the losses, and every rank's figures.
+    pub(super) fn receive_loss(&mut self) -> Result<(f32, Vec<RankFigures>), CollectiveError> {
+        let values = self.receive()?;
+        let figures = values[1..].chunks_exact(FIGURES).map(|of| RankFigures {
+            walk: f64::from(of[0]),
+            transfer: f64::from(of[1]),
+            wait: f64::from(of[2]),
+        });
+        Ok((values[0], figures.collect()))
     }
 }
 
-impl Outgoing {
-    /// Queues the copy to host memory; nothing waits.
-    pub fn send(&self, values: Tensor<1>) {
-        self.pass(Values::OnDevice(Readback::new(values)));
+impl Jobs {
+    /// Queues the copy of `values` to host memory, and their sum over all ranks; nothing waits.
+    pub fn reduce(&self, values: Tensor<1>) {
+        self.pass(Job::Reduce(Values::OnDevice(Readback::new(values))));
     }
 
-    fn send_values(&self, values: Vec<f32>) {
-        self.pass(Values::OnHost(values));
+    /// As [`Jobs::reduce`] of values in host memory.
+    pub fn reduce_host(&self, values: Vec<f32>) {
+        self.pass(Job::Reduce(Values::OnHost(values)));
     }
 
-    fn pass(&self, values: Values) {
-        // A thread that has ended has said why, or will when its sums are asked for.
-        let _ = self.0.send(values);
+    /// Queues `own`, this rank's part of `length` values, and what the others have of them.
+    pub fn gather(&self, own: Tensor<1>, length: usize) {
+        let own = match own.shape().num_elements() {
+            0 => Values::OnHost(Vec::new()),
+            _ => Values::OnDevice(Readback::new(own)),
+        };
+        self.pass(Job::Gather { own, length });
+    }
+
+    fn pass(&self, job: Job) {
+        // A thread that has ended has said why, or will when its reply is asked for.
+        let _ = self.0.send(job);
     }
 }

@@ -1,8 +1,12 @@
 //! Ranks that are threads of one process.
 
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::{
+    ops::Range,
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+};
 
-use super::collective::{Collective, CollectiveError, part};
+use super::{Collective, CollectiveError};
+use crate::optim::Shard;
 
 /// A rank among threads. One that is dropped is gone, and the others, where they wait for it, hear so.
 #[derive(Debug)]
@@ -18,15 +22,39 @@ struct Meeting {
     changed: Condvar,
 }
 
+/// What a rank brings to a meeting.
+#[derive(Debug)]
+enum Goods {
+    Values(Vec<f32>),
+    Bytes(Vec<u8>),
+}
+
+impl Goods {
+    /// Nothing, where the others brought something else.
+    fn values(&self) -> &[f32] {
+        match self {
+            Self::Values(values) => values,
+            Self::Bytes(_) => &[],
+        }
+    }
+
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Bytes(bytes) => bytes,
+            Self::Values(_) => &[],
+        }
+    }
+}
+
 /// What each rank brought, shared by all.
-type Brought = Arc<Vec<Vec<f32>>>;
+type Brought = Arc<Vec<Goods>>;
 
 #[derive(Debug)]
 struct State {
     /// Meetings that are over.
     round: u64,
     arrived: usize,
-    arriving: Vec<Vec<f32>>,
+    arriving: Vec<Option<Goods>>,
     /// Of the last meeting. The next cannot end before all have taken theirs, for each has to arrive there.
     brought: Brought,
     gone: Option<usize>,
@@ -35,22 +63,21 @@ struct State {
 impl Local {
     /// `world` ranks, one for each thread.
     pub fn group(world: usize) -> Vec<Self> {
-        let state =
-            State { round: 0, arrived: 0, arriving: vec![Vec::new(); world], brought: Arc::default(), gone: None };
+        let state = State { round: 0, arrived: 0, arriving: nobody(world), brought: Arc::default(), gone: None };
         let meeting = Arc::new(Meeting { world, state: Mutex::new(state), changed: Condvar::new() });
         (0..world).map(|rank| Self { rank, meeting: meeting.clone() }).collect()
     }
 
-    /// Brings `values`, waits for all, and returns what each brought.
-    fn meet(&self, values: Vec<f32>) -> Result<Brought, CollectiveError> {
+    /// Brings `goods`, waits for all, and returns what each brought.
+    fn meet(&self, goods: Goods) -> Result<Brought, CollectiveError> {
         let Meeting { world, changed, .. } = &*self.meeting;
         let mut state = self.state();
         let round = state.round;
-        state.arriving[self.rank] = values;
+        state.arriving[self.rank] = Some(goods);
         state.arrived += 1;
         if state.arrived == *world {
-            let next = vec![Vec::new(); *world];
-            state.brought = Arc::new(std::mem::replace(&mut state.arriving, next));
+            let arrived = std::mem::replace(&mut state.arriving, nobody(*world));
+            state.brought = Arc::new(arrived.into_iter().map(|goods| goods.expect("all have arrived")).collect());
             state.arrived = 0;
             state.round += 1;
             changed.notify_all();
@@ -68,10 +95,18 @@ impl Local {
         self.meeting.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn part(&self, rank: usize, values: &[f32]) -> Range<usize> {
+        Shard { rank, world: self.meeting.world }.part(values.len())
+    }
+
     fn same_length(&self, expected: usize, rank: usize, found: usize) -> Result<(), CollectiveError> {
         let mismatch = CollectiveError::Mismatch { rank, expected, other: self.rank, found };
         if found == expected { Ok(()) } else { Err(mismatch) }
     }
+}
+
+fn nobody(world: usize) -> Vec<Option<Goods>> {
+    (0..world).map(|_| None).collect()
 }
 
 impl Collective for Local {
@@ -84,15 +119,15 @@ impl Collective for Local {
     }
 
     fn reduce_scatter(&self, values: &mut [f32]) -> Result<(), CollectiveError> {
-        let brought = self.meet(values.to_vec())?;
+        let brought = self.meet(Goods::Values(values.to_vec()))?;
         for (rank, others) in brought.iter().enumerate() {
-            self.same_length(values.len(), rank, others.len())?;
+            self.same_length(values.len(), rank, others.values().len())?;
         }
-        let own = part(values.len(), self.rank, self.world());
+        let own = self.part(self.rank, values);
         let sums = &mut values[own.clone()];
-        sums.copy_from_slice(&brought[0][own.clone()]);
+        sums.copy_from_slice(&brought[0].values()[own.clone()]);
         for others in &brought[1..] {
-            for (sum, value) in sums.iter_mut().zip(&others[own.clone()]) {
+            for (sum, value) in sums.iter_mut().zip(&others.values()[own.clone()]) {
                 *sum += value;
             }
         }
@@ -100,21 +135,26 @@ impl Collective for Local {
     }
 
     fn all_gather(&self, values: &mut [f32]) -> Result<(), CollectiveError> {
-        let brought = self.meet(values[part(values.len(), self.rank, self.world())].to_vec())?;
+        let own = self.part(self.rank, values);
+        let brought = self.meet(Goods::Values(values[own].to_vec()))?;
         for (rank, others) in brought.iter().enumerate() {
-            let theirs = part(values.len(), rank, self.world());
-            self.same_length(theirs.len(), rank, others.len())?;
-            values[theirs].copy_from_slice(others);
+            let theirs = self.part(rank, values);
+            self.same_length(theirs.len(), rank, others.values().len())?;
+            values[theirs].copy_from_slice(others.values());
         }
         Ok(())
     }
 
-    fn broadcast(&self, values: &mut [f32], root: usize) -> Result<(), CollectiveError> {
-        let mine = if self.rank == root { values.to_vec() } else { Vec::new() };
-        let brought = self.meet(mine)?;
-        self.same_length(values.len(), root, brought[root].len())?;
-        values.copy_from_slice(&brought[root]);
+    fn broadcast(&self, bytes: &mut Vec<u8>, root: usize) -> Result<(), CollectiveError> {
+        let mine = if self.rank == root { std::mem::take(bytes) } else { Vec::new() };
+        let brought = self.meet(Goods::Bytes(mine))?;
+        *bytes = brought[root].bytes().to_vec();
         Ok(())
+    }
+
+    fn collect(&self, bytes: Vec<u8>) -> Result<Vec<Vec<u8>>, CollectiveError> {
+        let brought = self.meet(Goods::Bytes(bytes))?;
+        Ok(brought.iter().map(|goods| goods.bytes().to_vec()).collect())
     }
 }
 
@@ -168,14 +208,16 @@ mod tests {
     }
 
     #[test]
-    fn a_broadcast_gives_the_roots_values() {
+    fn bytes_of_any_number_reach_all() {
         let found = each(3, |rank| {
-            let mut own = values(rank.rank(), 5);
-            rank.broadcast(&mut own, 1).unwrap();
+            let own = vec![rank.rank() as u8; rank.rank() * 5];
+            let all = rank.collect(own.clone()).unwrap();
+            let mut bytes = own;
+            rank.broadcast(&mut bytes, 1).unwrap();
             rank.barrier().unwrap();
-            own
+            (all, bytes)
         });
-        assert_eq!(found, vec![values(1, 5); 3]);
+        assert_eq!(found, vec![(vec![vec![], vec![1; 5], vec![2; 10]], vec![1; 5]); 3]);
     }
 
     #[test]

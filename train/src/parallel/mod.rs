@@ -1,17 +1,38 @@
 //! Several devices train one model: what they say to one another, and the replica that each of them has.
 //!
 //! wgpu has no collectives, so tensors meet in host memory, where a [`Collective`] adds them in the order of the ranks: the
-//! same bits however fast each device is. A [`Replica`] hands each segment's gradients over as the walk passes it, and a
-//! thread of its own adds them up with the others' while the walk goes on below.
+//! same bits however fast each device is. Ranks are threads of one process ([`Local`]) or processes on one or many machines
+//! (`Mpi`, with the feature `mpi`). A [`Replica`] hands each segment's gradients over as the walk passes it, and a thread
+//! of its own, the [`Exchange`], adds them up with the others' while the walk goes on below.
+//!
+//! Two settings change what is exchanged: `sharded` deals the optimizer out (ZeRO stage 1), `outer` lets each rank train
+//! alone for many steps (DiLoCo). A model that is too large for a device is cut into [`Stage`]s.
 
 mod collective;
 mod exchange;
 mod local;
+#[cfg(feature = "mpi")]
+mod mpi;
+mod outer;
+mod pipeline;
 mod replica;
+mod sharded;
+mod slow;
+mod state;
+pub mod timeline;
 
-pub use collective::{Collective, CollectiveError, part};
+pub use collective::{Collective, CollectiveError};
+pub use exchange::Exchange;
 pub use local::Local;
-pub use replica::Replica;
+#[cfg(feature = "mpi")]
+pub use mpi::{Mpi, join_mpi};
+pub use pipeline::{Stage, blocks_by_speed};
+pub use replica::{RankFigures, Replica};
+pub use slow::{Link, Slow};
+pub use timeline::Timeline;
 
-pub(crate) use exchange::{Exchange, Outgoing};
-pub(crate) use replica::step_together;
+pub(crate) use exchange::Jobs;
+pub(crate) use outer::Outer;
+pub(crate) use replica::{join, step_together};
+pub(crate) use sharded::whole_moments;
+use timeline::{Kind, Span};

@@ -38,6 +38,22 @@ pub struct Event {
     /// Model FLOPs utilisation, 0 to 1: the model's own FLOPs a second over the device's peak.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mfu: Option<f64>,
+    /// What each of several devices did, by rank.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub devices: Vec<DeviceFigures>,
+}
+
+/// What one of several devices did in a step.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct DeviceFigures {
+    /// Training tokens a second of its own walk.
+    pub tokens_per_second: f64,
+    /// Seconds until its own gradients had all left the device.
+    pub walk: f64,
+    /// Seconds in transfers, most of them while it walked.
+    pub transfer: f64,
+    /// Seconds that it waited for others, in the step before.
+    pub wait: f64,
 }
 
 impl Event {

@@ -84,6 +84,7 @@ mod tests {
             left_out: false,
             tokens_per_second: Some(12_300.0),
             mfu: Some(0.308),
+            ..Event::default()
         }
     }
 

@@ -19,7 +19,7 @@ use std::{
 };
 
 pub use error::ReportError;
-pub use event::Event;
+pub use event::{DeviceFigures, Event};
 pub use metrics::{MetricsFile, read};
 pub use plot::draw_loss;
 pub use progress::Progress;

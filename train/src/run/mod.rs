@@ -3,7 +3,9 @@
 mod data;
 mod faults;
 mod folder;
+mod follow;
 mod interrupt;
+mod order;
 mod recover;
 mod resume;
 mod saver;
@@ -21,13 +23,14 @@ use std::{
 };
 
 use burn::tensor::Device;
-use hearth_data::{Loader, Tokenizer, rows_by_speed};
+use hearth_data::{Loader, Share, Tokenizer};
 use hearth_model::{Flops, ParameterCount, TransformerConfig};
 
 use data::RunData;
 pub use data::tokenizer;
 pub use faults::{Fault, Faults};
 pub use folder::RunFolder;
+use follow::Follower;
 pub use interrupt::stop_on_ctrl_c;
 use recover::Attempts;
 pub use resume::Start;
@@ -35,12 +38,13 @@ use resume::{Identity, Origin};
 use saver::{Common, Saver};
 pub use state::{Best, RunState};
 use survive::surviving;
-use team::Member;
+use team::{Crew, Team};
 
 use crate::{
     TrainConfig, TrainError, checkpoint,
     devices::{OpenDevice, matmul_flops},
-    plan::{Choice, Cut, Rates, choose, mib},
+    parallel::{Exchange, RankFigures},
+    plan::{Choice, Cut, Plan, Rates, choose, mib},
     report::{FrontKind, Report},
     step::{StepOptions, Trainer},
     walk::Walk,
@@ -58,6 +62,8 @@ pub struct Run {
     pub device: OpenDevice,
     /// More devices, each with a replica of the model and a share of every batch by its speed.
     pub others: Vec<OpenDevice>,
+    /// Instead: the line to ranks that are processes. All but the first do what it says, and write nothing.
+    pub line: Option<Exchange>,
     /// Gets `config.toml`, `tokenizer.json`, `metrics.jsonl`, `model.safetensors`, `loss.svg`, and checkpoints.
     pub folder: PathBuf,
     /// Anew, or from a checkpoint.
@@ -97,21 +103,40 @@ pub struct Summary {
     pub interrupted: bool,
     /// Whether it ended by `evaluation.patience`.
     pub out_of_patience: bool,
+    /// What each of several devices did.
+    pub devices: Vec<DeviceSummary>,
+}
+
+/// What a device did in a step, on average, in seconds.
+#[derive(Clone, Debug)]
+pub struct DeviceSummary {
+    /// Its name.
+    pub name: String,
+    /// Of each global batch, at the end.
+    pub sequences: usize,
+    /// Training tokens a second of its own walk.
+    pub tokens_per_second: f64,
+    /// In the walk, in transfers (most of them meanwhile), and waiting for others.
+    pub seconds: RankFigures,
 }
 
 impl Run {
     /// A run that starts anew, with a progress bar.
     pub fn new(config: TrainConfig, device: OpenDevice, folder: PathBuf) -> Self {
         let (begin, front, stop) = (Start::New, FrontKind::Progress, Arc::default());
-        Self { config, text: None, device, others: Vec::new(), folder, begin, front, stop, faults: None }
+        Self { config, text: None, device, others: Vec::new(), line: None, folder, begin, front, stop, faults: None }
     }
 
     /// Trains to the limit or until stopped, and writes the run's folder.
     ///
     /// # Errors
     /// A text too short, a folder that cannot be written, a checkpoint of another run, a run that diverges.
+    ///
+    /// # Panics
+    /// On a rank that is not the first: see [`Run::follow`].
     pub fn go(self) -> Result<Summary, TrainError> {
-        let Self { mut config, text, device, others, folder, begin, front, stop, faults } = self;
+        let Self { mut config, text, device, others, line, folder, begin, front, stop, faults } = self;
+        assert!(line.as_ref().is_none_or(|line| line.rank() == 0), "the other ranks follow");
         config.kernels.apply();
         let RunData { tokenizer, train, validation, hash } = RunData::open(&config, text)?;
         fit_vocabulary(&mut config.model, &tokenizer)?;
@@ -136,26 +161,30 @@ impl Run {
                 "compiling and choosing kernels for this device: the first steps are slow, later runs reuse them",
             );
         }
-        let speeds: Vec<f64> =
-            std::iter::once(&device).chain(&others).map(|device| matmul_flops(&device.device)).collect();
-        let rows = rows_by_speed(config.batch.micro_batch * config.batch.accumulation, &speeds)?;
-        let peak_flops: f64 = speeds.iter().sum();
+        let global_rows = config.batch.micro_batch * config.batch.accumulation;
+        let crew = Crew {
+            config: config.clone(),
+            identity: identity.clone(),
+            train: train.clone(),
+            device: device.clone(),
+            may_restart: line.is_none(),
+            others,
+        };
+        let several = line.is_some() || !crew.others.is_empty();
+        let team = several.then(|| Team::start(&crew, line)).transpose()?;
+        let (rows, speed, peak_flops) = match &team {
+            None => (vec![0..global_rows], matmul_flops(&device.device), None),
+            Some(team) => (state.rows_for(team, global_rows)?, team.ranks[0].speed, Some(team.flops())),
+        };
+        let peak_flops = peak_flops.unwrap_or(speed);
         let context = config.model.context_length;
         let flops_per_token = Flops::per_sequence(&config.model, context).training / context as f64;
-        let rates = Rates { flops: speeds[0], ..Rates::default() };
+        let rates = Rates { flops: speed, ..Rates::default() };
         let mut choice = choose(&part(&config, &rows[0]), &device.limits, &rates)?;
         if let Some(plan) = origin.plan(&config, &device, &rates) {
             choice.plan = plan;
         }
         report.note(&plan_note(&choice));
-        let first = Member { device: device.clone(), plan: choice.plan.clone(), rows: rows[0].clone() };
-        let mut members = Vec::new();
-        for ((device, rows), flops) in others.into_iter().zip(&rows[1..]).zip(&speeds[1..]) {
-            let rates = Rates { flops: *flops, ..Rates::default() };
-            let choice = choose(&part(&config, rows), &device.limits, &rates)?;
-            report.note(&format!("{} has rows {rows:?} of each batch: {}", device.name, plan_note(&choice)));
-            members.push(Member { device, plan: choice.plan, rows: rows.clone() });
-        }
         let common = Arc::new(Common {
             folder: folder.path().into(),
             config: config.to_toml().into_bytes(),
@@ -170,10 +199,13 @@ impl Run {
             plan: choice.plan.clone(),
             config,
             tokenizer,
-            loader: Loader::new(train.clone(), first.share(rows.last().map_or(0, |rows| rows.end)), Loader::DEPTH),
-            micro_batches: 0,
-            others: members,
-            team: None,
+            share: own_share(&rows, &choice.plan),
+            loader: Loader::new(train.clone(), own_share(&rows, &choice.plan), Loader::DEPTH),
+            rows,
+            team,
+            crew,
+            ranks: Vec::new(),
+            rank_steps: 0,
             train,
             validation,
             report,
@@ -188,8 +220,7 @@ impl Run {
             saved: None,
             evaluated: None,
         };
-        run.take_share(&first);
-        let mut attempts = Attempts { device, first, choice, origin, device_losses: 0, common };
+        let mut attempts = Attempts { device, choice, origin, device_losses: 0, common };
         let trained = loop {
             let planned = run.plan.peak_bytes();
             let attempt = surviving(planned, || run.train(&attempts.device, &attempts.origin, &folder, &stop));
@@ -211,6 +242,10 @@ impl Run {
             }
         };
         let steps = run.state.step;
+        let devices = run.device_summaries();
+        if let Some(team) = run.team.take() {
+            team.end()?;
+        }
         Ok(Summary {
             folder: folder.path().into(),
             steps,
@@ -224,8 +259,30 @@ impl Run {
             picture: run.report.finish(&title)?,
             interrupted: end == End::Stopped,
             out_of_patience: end == End::NoBetter,
+            devices,
         })
     }
+
+    /// Works for the first rank until it says that the run is over.
+    ///
+    /// # Errors
+    /// Ranks that are not of one run; a device that fails; a rank that is gone.
+    ///
+    /// # Panics
+    /// Without a line to other ranks.
+    pub fn follow(self) -> Result<(), TrainError> {
+        let Self { mut config, text, device, line, .. } = self;
+        config.kernels.apply();
+        let RunData { tokenizer, train, hash, .. } = RunData::open(&config, text)?;
+        fit_vocabulary(&mut config.model, &tokenizer)?;
+        let identity = Identity { tokenizer: hex(&tokenizer.hash()), data: hex(&hash) };
+        Follower { config, identity, train, device }.follow(line.expect("a line to the first rank"))
+    }
+}
+
+/// The first rank's share of every global batch.
+fn own_share(rows: &[Range<usize>], plan: &Plan) -> Share {
+    Share::of_rows(rows.last().map_or(0, |rows| rows.end), rows[0].clone(), plan.cut.micro_batch)
 }
 
 /// The configuration of a device that has these rows of each global batch.

@@ -7,15 +7,12 @@ use super::{
     resume::{Origin, newest},
     saver::{Common, Saver},
     steps::Loop,
-    team::Member,
 };
 use crate::{TrainError, devices::OpenDevice, plan::Choice};
 
 /// What a run is tried with, and tried again.
 pub(super) struct Attempts {
     pub device: OpenDevice,
-    /// The first device's part.
-    pub first: Member,
     pub choice: Choice,
     /// Where the next attempt begins.
     pub origin: Origin,
@@ -30,6 +27,11 @@ impl Attempts {
     /// The error itself, or what it comes to, if there is nothing more to try.
     pub fn recover(&mut self, error: TrainError, run: &mut Loop) -> Result<(), TrainError> {
         let guard = run.config.guard.clone();
+        // Ranks that only wait for orders can go back with this one; others are started again, if they are threads.
+        let waits = matches!(error, TrainError::GoBack { .. }) && run.config.parallel.local_steps == 0;
+        if !waits && run.team.take().is_some() && !run.crew.may_restart {
+            return Err(error);
+        }
         match error {
             TrainError::OutOfMemory { .. } => {
                 let Some(plan) = self.choice.smaller().cloned() else { return Err(error) };
@@ -72,8 +74,7 @@ impl Attempts {
             }
             error => return Err(error),
         }
-        let member = Member { plan: run.plan.clone(), ..self.first.clone() };
-        run.take_share(&member);
+        run.take_share();
         Ok(run.report.rewind(run.state.step)?)
     }
 

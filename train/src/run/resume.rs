@@ -14,6 +14,7 @@ use crate::{
     config::BatchConfig,
     devices::{KernelChoices, OpenDevice},
     plan::{Cut, Plan, Rates, plan},
+    step::Trainer,
 };
 
 /// Where a run starts.
@@ -107,6 +108,14 @@ impl Origin {
         Ok(Some(choices.map_err(|error| checkpoint.broken(FILE, error))?))
     }
 
+    /// The momentum of outer steps, where the checkpoint has one.
+    pub fn momentum(&self, trainer: &Trainer) -> Result<Option<Vec<f32>>, TrainError> {
+        match self {
+            Self::Checkpoint(checkpoint, _) => checkpoint::outer_momentum(trainer, checkpoint),
+            _ => Ok(None),
+        }
+    }
+
     /// Opens a checkpoint of a run with this configuration.
     pub fn open(checkpoint: Checkpoint, config: &TrainConfig) -> Result<Self, TrainError> {
         const FILE: &str = "state.json";
@@ -124,17 +133,26 @@ impl RunState {
         if self.step > MOST || self.data > MOST || self.data < self.step {
             return Err(format!("step = {} and data = {} cannot be", self.step, self.data));
         }
+        let rows = config.batch.micro_batch * config.batch.accumulation;
+        let dealt = self.rows.iter().try_fold(0usize, |sum, rows| sum.checked_add(*rows));
+        if !self.rows.is_empty() && (dealt != Some(rows) || self.rows.contains(&0)) {
+            return Err(format!("rows = {:?} are not the {rows} of a step", self.rows));
+        }
         let Some(cut) = &self.cut else { return Ok(()) };
-        cut.check(config).map_err(|reason| format!("cut: {reason}"))
+        cut.check(config, self.rows.first().copied()).map_err(|reason| format!("cut: {reason}"))
     }
 }
 
 impl Cut {
     /// # Errors
-    /// Why a step of this configuration cannot be cut so.
-    fn check(&self, config: &TrainConfig) -> Result<(), String> {
+    /// Why a step of this configuration cannot be cut so, where the first of several devices has `own` sequences of it.
+    fn check(&self, config: &TrainConfig, own: Option<usize>) -> Result<(), String> {
         let rows = config.batch.micro_batch * config.batch.accumulation;
-        if self.micro_batch.checked_mul(self.accumulation) != Some(rows) || self.logits_chunk == 0 {
+        let fits = match own {
+            None => self.micro_batch.checked_mul(self.accumulation) == Some(rows),
+            Some(own) => (1..=own).contains(&self.micro_batch),
+        };
+        if !fits || self.logits_chunk == 0 {
             return Err(format!("{} x {} sequences are not the {rows} of a step", self.accumulation, self.micro_batch));
         }
         let mut next = 0;
@@ -202,6 +220,7 @@ pub(super) fn newest(run: &Path, tell: &mut dyn FnMut(String)) -> Result<Option<
 }
 
 /// What has to be the same for a run to go on, besides its configuration.
+#[derive(Clone)]
 pub(super) struct Identity {
     pub tokenizer: String,
     pub data: String,
@@ -260,7 +279,7 @@ fn same_model(
 }
 
 /// Every field that has another value, with both.
-fn differences(before: &TrainConfig, now: &TrainConfig) -> BTreeMap<String, [String; 2]> {
+pub(super) fn differences(before: &TrainConfig, now: &TrainConfig) -> BTreeMap<String, [String; 2]> {
     let [before, now] = [before, now].map(|config| {
         let mut fields = BTreeMap::new();
         flatten("", &config.to_toml().parse::<Table>().expect("just written"), &mut fields);

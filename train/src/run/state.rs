@@ -1,8 +1,11 @@
 //! What a run is in the middle of, besides tensors: a few numbers.
 
+use std::ops::Range;
+
 use serde::{Deserialize, Serialize};
 
-use crate::{guard::Guard, plan::Cut};
+use super::team::Team;
+use crate::{TrainError, guard::Guard, plan::Cut};
 
 /// A run between two steps.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -24,6 +27,9 @@ pub struct RunState {
     pub evaluations_since_best: u64,
     /// How steps are cut: other micro-batches would sum in another order.
     pub cut: Option<Cut>,
+    /// Sequences of each global batch that each of several ranks had.
+    #[serde(default)]
+    pub rows: Vec<usize>,
 }
 
 /// An evaluation.
@@ -37,6 +43,19 @@ pub struct Best {
 }
 
 impl RunState {
+    /// The rows that each rank had, where there are as many now; by their speeds otherwise.
+    pub(super) fn rows_for(&self, team: &Team, global_rows: usize) -> Result<Vec<Range<usize>>, TrainError> {
+        if self.rows.len() != team.ranks.len() {
+            return team.rows_by_speed(global_rows);
+        }
+        let mut end = 0;
+        let rows = self.rows.iter().map(|rows| {
+            end += rows;
+            end - rows..end
+        });
+        Ok(rows.collect())
+    }
+
     /// Takes note of an evaluation now; whether it is the best.
     pub fn evaluated(&mut self, loss: f64) -> bool {
         let loss = loss as f32;

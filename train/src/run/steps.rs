@@ -1,7 +1,7 @@
 //! The loop over steps, with evaluation, samples and checkpoints between them.
 
 use std::{
-    ops::ControlFlow,
+    ops::{ControlFlow, Range},
     path::PathBuf,
     sync::atomic::{AtomicBool, Ordering},
     time::{Duration, Instant},
@@ -11,26 +11,29 @@ use burn::{
     module::Module,
     tensor::{Device, Tensor},
 };
-use hearth_data::{Batch, Batches, Loader, Tokenizer};
+use hearth_data::{Batch, Batches, Loader, Share, Tokenizer};
 use hearth_model::generate::{Sampling, generate};
 
 use super::{
+    DeviceSummary,
     faults::{Fault, Faults},
     folder::RunFolder,
+    order::StepOrder,
     resume::Origin,
     saver::{Job, Saver},
     state::RunState,
-    team::{Member, Order, Team, stays_whole},
+    team::{Crew, Team, stays_whole},
     throughput::Throughput,
 };
 use crate::{
     TrainConfig, TrainError,
-    checkpoint::Snapshot,
+    checkpoint::{Elsewhere, Snapshot},
     devices::OpenDevice,
     guard::{Figures, Verdict},
-    plan::Plan,
+    parallel::RankFigures,
+    plan::{Plan, Rates, choose},
     readback::Readback,
-    report::{Event, Report},
+    report::{DeviceFigures, Event, Report},
     step::{StepOutcome, Trainer},
 };
 
@@ -48,6 +51,8 @@ struct Pending {
     learning_rate: f64,
     /// The loss, the norm of the gradient and whether the update was made, `[3]`.
     figures: Readback,
+    /// What each of several ranks did.
+    ranks: Vec<RankFigures>,
 }
 
 /// What one of the first steps came to, kept back until all of them have gone well.
@@ -62,7 +67,13 @@ struct First {
 impl Pending {
     fn new(step: u64, data: u64, outcome: StepOutcome) -> Self {
         let figures = Tensor::cat(vec![outcome.loss, outcome.grad_norm, outcome.wanted.float()], 0);
-        Self { step, data: data + 1, learning_rate: outcome.learning_rate, figures: Readback::new(figures) }
+        Self {
+            step,
+            data: data + 1,
+            learning_rate: outcome.learning_rate,
+            figures: Readback::new(figures),
+            ranks: Vec::new(),
+        }
     }
 }
 
@@ -82,13 +93,17 @@ pub(super) struct Loop {
     pub plan: Plan,
     pub tokenizer: Tokenizer,
     pub train: Batches,
-    /// Of the plan's micro-batches.
+    /// The first device's micro-batches of each global batch.
+    pub share: Share,
     pub loader: Loader,
-    /// Of those in each global batch so many are the first device's.
-    pub micro_batches: u64,
-    /// The devices beside the first.
-    pub others: Vec<Member>,
+    /// Of each global batch for each rank.
+    pub rows: Vec<Range<usize>>,
+    /// All ranks, where there are several.
     pub team: Option<Team>,
+    pub crew: Crew,
+    /// What each rank did in so many steps, summed.
+    pub ranks: Vec<RankFigures>,
+    pub rank_steps: u64,
     pub validation: Vec<Batch>,
     pub report: Report,
     pub throughput: Throughput,
@@ -109,11 +124,10 @@ pub(super) struct Loop {
 }
 
 impl Loop {
-    /// Prepares the batches of the first device.
-    pub fn take_share(&mut self, first: &Member) {
-        let share = first.share(self.config.batch.micro_batch * self.config.batch.accumulation);
-        self.micro_batches = share.micro_batches();
-        self.loader = Loader::new(self.train.clone(), share, Loader::DEPTH);
+    /// Prepares the batches of the first device, cut as planned.
+    pub fn take_share(&mut self) {
+        self.share = super::own_share(&self.rows, &self.plan);
+        self.loader = Loader::new(self.train.clone(), self.share.clone(), Loader::DEPTH);
     }
 
     /// Trains from `origin` to the end, and writes the model. Returns why it ended, and the loss on the validation set.
@@ -129,7 +143,6 @@ impl Loop {
     ) -> Result<(End, f64), TrainError> {
         self.start = Instant::now();
         self.taken = None;
-        self.team = None;
         // One that was killed at its end has reported the last evaluation already.
         let here = self.report.events().iter().rev().find(|event| event.step == self.state.step);
         self.evaluated = here.and_then(|event| Some((event.step, event.val_loss?)));
@@ -181,12 +194,7 @@ impl Loop {
         stop: &AtomicBool,
     ) -> Result<(Trainer, Vec<First>), TrainError> {
         let mut trainer = super::trainer(&self.config, &self.plan.cut, device, origin)?;
-        if !self.others.is_empty() {
-            if self.plan.cut.policy.uses_host() {
-                return Err(stays_whole(&device.name));
-            }
-            self.team = Some(Team::start(&self.others, self.micro_batches, &self.config, origin, &self.train)?);
-        }
+        self.gather(&mut trainer, device, origin)?;
         let mut first = Vec::new();
         let RunState { step: start, data, .. } = self.state;
         for number in 0..FIRST_STEPS.min(total.saturating_sub(start)) {
@@ -205,6 +213,68 @@ impl Loop {
         Ok((trainer, first))
     }
 
+    /// Has all ranks begin where this one does, and starts those again that have ended.
+    fn gather(&mut self, trainer: &mut Trainer, device: &OpenDevice, origin: &Origin) -> Result<(), TrainError> {
+        if self.rows.len() == 1 {
+            return Ok(());
+        }
+        if self.plan.cut.policy.uses_host() {
+            return Err(stays_whole(&device.name));
+        }
+        let mut team = match self.team.take() {
+            Some(team) => team,
+            None => {
+                self.crew.device = device.clone();
+                Team::start(&self.crew, None)?
+            }
+        };
+        let momentum = origin.momentum(trainer)?;
+        let plans = team.begin(trainer, &self.config.parallel, momentum, &self.rows, self.share.micro_batches())?;
+        plans.iter().for_each(|plan| self.report.note(plan));
+        self.ranks = vec![RankFigures::default(); self.rows.len()];
+        self.rank_steps = 0;
+        self.team = Some(team);
+        Ok(())
+    }
+
+    /// Deals the rows out anew where that makes steps much shorter.
+    fn deal(&mut self, trainer: &mut Trainer, device: &OpenDevice) -> Result<(), TrainError> {
+        let Some(team) = &mut self.team else { return Ok(()) };
+        let Some(rows) = team.better_rows(self.config.parallel.rebalance) else { return Ok(()) };
+        let rates = Rates { flops: team.ranks[0].speed, ..Rates::default() };
+        let choice = choose(&super::part(&self.config, &rows[0]), &device.limits, &rates)?;
+        self.rows = rows;
+        self.plan = choice.plan;
+        trainer.recut(&self.plan.cut);
+        self.take_share();
+        let team = self.team.as_mut().expect("just looked at");
+        let plans = team.share(&self.rows, self.share.micro_batches())?;
+        let of = |rows: &Range<usize>| rows.len().to_string();
+        let dealt: Vec<String> = self.rows.iter().map(of).collect();
+        self.report.note(&format!("sequences of each batch from here on, by measured speed: {}", dealt.join(", ")));
+        plans.iter().for_each(|plan| log::debug!("{plan}"));
+        Ok(())
+    }
+
+    /// Whether all ranks have the same parameters before `step`.
+    fn is_together(&self, step: u64) -> bool {
+        self.team.as_ref().is_none_or(|team| team.is_together(step))
+    }
+
+    /// What each of several devices did.
+    pub fn device_summaries(&self) -> Vec<DeviceSummary> {
+        let Some(team) = &self.team else { return Vec::new() };
+        let steps = self.rank_steps.max(1) as f64;
+        let each = team.ranks.iter().zip(&self.rows).zip(&self.ranks);
+        each.map(|((rank, rows), sum)| DeviceSummary {
+            name: rank.device.clone(),
+            sequences: rows.len(),
+            tokens_per_second: (rows.len() * self.config.model.context_length) as f64 * steps / sum.walk,
+            seconds: RankFigures { walk: sum.walk / steps, transfer: sum.transfer / steps, wait: sum.wait / steps },
+        })
+        .collect()
+    }
+
     /// Runs steps until the limit, a stop, or the end of patience.
     fn steps(
         &mut self,
@@ -216,11 +286,12 @@ impl Loop {
         let mut pending: Option<Pending> = None;
         let mut end = End::Limit;
         while self.state.step < total {
-            if stop.load(Ordering::Relaxed) {
+            let RunState { step, data, .. } = self.state;
+            let together = self.is_together(step);
+            if together && stop.load(Ordering::Relaxed) {
                 end = End::Stopped;
                 break;
             }
-            let RunState { step, data, .. } = self.state;
             let mut best = false;
             if self.is_due(step, self.config.evaluation.every) {
                 self.settle(pending.take())?;
@@ -231,21 +302,22 @@ impl Loop {
                 self.settle(pending.take())?;
                 self.sample(trainer)?;
             }
-            if self.is_due(step, self.config.checkpoint.every) || (best && self.config.checkpoint.keep_best && step > 0)
-            {
+            let kept = best && self.config.checkpoint.keep_best && step > 0;
+            if together && (self.is_due(step, self.config.checkpoint.every) || kept) {
                 if self.taken.is_some() {
                     // Of the step before, whose loss is what it waits for.
                     self.settle(pending.take())?;
                 }
                 self.take(trainer)?;
             }
-            if self.is_out_of_patience() {
+            if together && self.is_out_of_patience() {
                 end = End::NoBetter;
                 break;
             }
             if let Some(Fault::LoseDevice) = self.fault(trainer, step) {
                 device.lose();
             }
+            self.deal(trainer, device)?;
             let queued = self.step(trainer, step, data)?;
             (self.state.step, self.state.data) = (step + 1, data + 1);
             // The figures of a step are read once the next one is under way, so that the device never idles.
@@ -274,21 +346,31 @@ impl Loop {
         patience > 0 && self.state.evaluations_since_best >= patience
     }
 
-    /// Does a step with the micro-batches of global batch number `data`, cut as planned. Nothing waits.
+    /// Does a step with the micro-batches of global batch number `data`, cut as planned. Nothing waits, but for other
+    /// devices.
     fn step(&mut self, trainer: &mut Trainer, step: u64, data: u64) -> Result<Pending, TrainError> {
-        let count = self.micro_batches;
+        let count = self.share.micro_batches();
         let numbers = data * count..(data + 1) * count;
         let micro_batches = numbers.map(|number| self.loader.batch(number)).collect::<Result<Vec<_>, _>>()?;
         let ceiling = self.state.guard.ceiling(&self.config.guard, step);
-        let outcome = match &mut self.team {
-            None => trainer.step(step, &micro_batches, &ceiling),
-            Some(team) => {
-                let order = Order { step, data, ceiling, loss_factor: trainer.loss_factor };
-                team.step(trainer, &order, &micro_batches)?
+        let order = StepOrder { step, data, ceiling, loss_factor: trainer.loss_factor };
+        let alone = self.config.parallel.local_steps;
+        let (outcome, ranks) = match &mut self.team {
+            None => (trainer.step(step, &micro_batches, &ceiling), Vec::new()),
+            Some(team) if alone > 0 => {
+                let count = (alone - step % alone).min(self.config.total_steps() - step);
+                (team.step_alone(trainer, order, &micro_batches, count)?, Vec::new())
             }
+            Some(team) => team.step(trainer, order, &micro_batches)?,
         };
         micro_batches.into_iter().for_each(|batch| self.loader.give_back(batch));
-        Ok(Pending::new(step, data, outcome))
+        for (sum, new) in self.ranks.iter_mut().zip(&ranks) {
+            sum.walk += new.walk;
+            sum.transfer += new.transfer;
+            sum.wait += new.wait;
+        }
+        self.rank_steps += u64::from(!ranks.is_empty());
+        Ok(Pending { ranks, ..Pending::new(step, data, outcome) })
     }
 
     /// Reads a step's figures and reports them.
@@ -300,7 +382,7 @@ impl Loop {
 
     /// As [`Loop::settle`] for a step that was done at `elapsed`.
     fn settle_at(&mut self, pending: Pending, elapsed: Duration) -> Result<(), TrainError> {
-        let Pending { step, data, learning_rate, figures } = pending;
+        let Pending { step, data, learning_rate, figures, ranks } = pending;
         let [loss, grad_norm, wanted] = scalars(figures)?;
         let measured = self.begun_at.unwrap_or(0) + FIRST_STEPS;
         if step >= measured {
@@ -324,6 +406,7 @@ impl Loop {
             left_out: wanted == 0.0,
             tokens_per_second: self.throughput.recent(),
             mfu: self.throughput.mfu(),
+            devices: self.device_figures(&ranks),
             ..self.event(step)
         })?;
         self.hand_over(step, loss);
@@ -339,6 +422,17 @@ impl Loop {
         }
     }
 
+    fn device_figures(&self, ranks: &[RankFigures]) -> Vec<DeviceFigures> {
+        let tokens = |rows: &Range<usize>| (rows.len() * self.config.model.context_length) as f64;
+        let each = self.rows.iter().zip(ranks).map(|(rows, of)| DeviceFigures {
+            tokens_per_second: tokens(rows) / of.walk,
+            walk: of.walk,
+            transfer: of.transfer,
+            wait: of.wait,
+        });
+        each.collect()
+    }
+
     /// Copies out the state before the next step; the figures of the step before may be on their way.
     fn take(&mut self, trainer: &Trainer) -> Result<(), TrainError> {
         if self.saved == Some(self.state.step) {
@@ -349,9 +443,15 @@ impl Loop {
         let state = RunState {
             seconds: self.state.seconds + self.start.elapsed().as_secs_f64(),
             cut: Some(self.plan.cut.clone()),
+            rows: if self.rows.len() > 1 { self.rows.iter().map(Range::len).collect() } else { Vec::new() },
             ..self.state.clone()
         };
-        self.taken = Some(Job { state, snapshot: Snapshot::take(trainer) });
+        let mut elsewhere = Elsewhere::default();
+        if let Some(team) = &mut self.team {
+            elsewhere.moments = team.moments(trainer)?;
+            elsewhere.momentum = team.momentum().map(<[f32]>::to_vec);
+        }
+        self.taken = Some(Job { state, snapshot: Snapshot::take(trainer, elsewhere) });
         Ok(())
     }
 

@@ -1,117 +1,248 @@
-//! The replicas beside the first: each has a device, its share of every global batch, and a thread.
+//! The first rank's side of a run on several devices: it gives the orders, and keeps what a run leaves behind.
 
-use std::{
-    ops::Range,
-    sync::mpsc::{Receiver, Sender, channel},
-    thread::JoinHandle,
+use std::{collections::HashMap, ops::Range, thread::JoinHandle};
+
+use burn::{module::ParamId, tensor::TensorData};
+use hearth_data::{Batch, Batches, rows_by_speed};
+
+use super::{
+    follow::Follower,
+    order::{Greeting, Order, StepOrder, from_bytes, read_greetings, speeds, to_bytes},
+    resume::Identity,
 };
-
-use hearth_data::{Batch, Batches, Loader, Share};
-
-use super::{resume::Origin, survive::surviving};
 use crate::{
     TrainConfig, TrainError,
     devices::OpenDevice,
-    guard::Ceiling,
-    parallel::{CollectiveError, Exchange, Local, Replica, step_together},
-    plan::Plan,
+    parallel::{CollectiveError, Exchange, Local, Outer, RankFigures, join, step_together, whole_moments},
     step::{StepOutcome, Trainer},
 };
 
-/// What one of several devices does of each step.
-#[derive(Clone, Debug)]
-pub(super) struct Member {
+/// A new dealing out has to make steps this much shorter to be worth the change.
+const WORTHWHILE: f64 = 0.9;
+
+/// Who works on a run besides the first device.
+pub(super) struct Crew {
+    pub config: TrainConfig,
+    pub identity: Identity,
+    pub train: Batches,
     pub device: OpenDevice,
-    pub plan: Plan,
-    /// Of each global batch.
-    pub rows: Range<usize>,
+    pub others: Vec<OpenDevice>,
+    /// Threads can be started again, processes cannot.
+    pub may_restart: bool,
 }
 
-impl Member {
-    /// Its share of global batches of `global_rows`.
-    pub fn share(&self, global_rows: usize) -> Share {
-        Share::of_rows(global_rows, self.rows.clone(), self.plan.cut.micro_batch)
-    }
-}
-
-/// A step, for every replica.
-#[derive(Clone, Debug)]
-pub(super) struct Order {
-    pub step: u64,
-    /// Number of the global batch.
-    pub data: u64,
-    pub ceiling: Ceiling,
-    pub loss_factor: f64,
-}
-
-/// The other replicas, and the line to them.
+/// All ranks of a run, from the first one's side.
 pub(super) struct Team {
     exchange: Option<Exchange>,
+    /// Those that are threads of this process.
     workers: Vec<Worker>,
+    /// What each rank is, by rank.
+    pub ranks: Vec<Greeting>,
+    rows: Vec<Range<usize>>,
+    outer: Option<Outer>,
+    /// The step at which the others come back from their steps alone.
+    together_at: u64,
+    /// Sums over the steps since the rows were last looked at, by rank.
+    seen: Vec<RankFigures>,
+    steps_seen: u64,
 }
 
 struct Worker {
     name: String,
-    orders: Option<Sender<Order>>,
     thread: Option<JoinHandle<Result<(), TrainError>>>,
 }
 
+/// What a rank makes of its rows.
+#[derive(serde::Serialize, serde::Deserialize)]
+pub(super) struct Duty {
+    pub micro_batches: u64,
+    /// For people.
+    pub plan: String,
+}
+
 impl Team {
-    /// A replica for each of `members` beside the first, which takes `before` micro-batches of each global batch.
+    /// Starts a thread for each of the crew's other devices, or takes the `line` to ranks that are there, and hears what
+    /// each rank is.
     ///
     /// # Errors
-    /// A device that cannot make its replica.
-    pub fn start(
-        members: &[Member],
-        before: u64,
-        config: &TrainConfig,
-        origin: &Origin,
-        train: &Batches,
-    ) -> Result<Self, TrainError> {
-        if let Some(member) = members.iter().find(|member| member.plan.cut.policy.uses_host()) {
-            return Err(stays_whole(&member.device.name));
-        }
-        let global_rows = config.batch.micro_batch * config.batch.accumulation;
-        let mut ranks = Local::group(members.len() + 1).into_iter();
-        let exchange = Exchange::new(ranks.next().expect("the first is always there"));
-        let mut first = before;
+    /// Ranks that are not of one run.
+    pub fn start(crew: &Crew, line: Option<Exchange>) -> Result<Self, TrainError> {
         let mut workers = Vec::new();
-        for (member, local) in members.iter().zip(ranks) {
-            let trainer = super::trainer(config, &member.plan.cut, &member.device, origin)?;
-            let share = member.share(global_rows);
-            let (orders, to_do) = channel();
-            let work = Work {
-                replica: Replica::new(trainer, local),
-                first: first as usize,
-                micro_batches: share.micro_batches(),
-                loader: Loader::new(train.clone(), share, Loader::DEPTH),
-            };
-            first += work.micro_batches;
-            let planned = member.plan.peak_bytes();
-            let thread = std::thread::spawn(move || surviving(planned, || work.go(to_do)));
-            workers.push(Worker { name: member.device.name.clone(), orders: Some(orders), thread: Some(thread) });
-        }
-        Ok(Self { exchange: Some(exchange), workers })
+        let exchange = line.unwrap_or_else(|| {
+            let mut ranks = Local::group(crew.others.len() + 1).into_iter();
+            let exchange = Exchange::new(ranks.next().expect("the first is always there"));
+            for (device, rank) in crew.others.iter().zip(ranks) {
+                let follower = Follower {
+                    config: crew.config.clone(),
+                    identity: crew.identity.clone(),
+                    train: crew.train.clone(),
+                    device: device.clone(),
+                };
+                let thread = std::thread::spawn(move || follower.follow(Exchange::new(rank)));
+                workers.push(Worker { name: device.name.clone(), thread: Some(thread) });
+            }
+            exchange
+        });
+        let world = exchange.world();
+        let mut team = Self {
+            exchange: Some(exchange),
+            workers,
+            ranks: Vec::new(),
+            rows: Vec::new(),
+            outer: None,
+            together_at: 0,
+            seen: vec![RankFigures::default(); world],
+            steps_seen: 0,
+        };
+        let greeting = Greeting::new(&crew.config, &crew.identity, &crew.device);
+        team.ranks =
+            team.together(|exchange| exchange.collect(to_bytes(&greeting))).and_then(|all| read_greetings(&all))?;
+        Ok(team)
     }
 
-    /// Does a step everywhere; `micro_batches` are the first replica's.
+    /// The rows of a global batch of `global_rows` for each rank, by the speed of its device.
+    pub fn rows_by_speed(&self, global_rows: usize) -> Result<Vec<Range<usize>>, TrainError> {
+        Ok(rows_by_speed(global_rows, &speeds(&self.ranks))?)
+    }
+
+    /// All devices' rates together.
+    pub fn flops(&self) -> f64 {
+        self.ranks.iter().map(|it| it.speed).sum()
+    }
+
+    /// Gives all ranks `trainer`'s state and their rows; `own` is this one's part. Returns the others' plans.
+    pub fn begin(
+        &mut self,
+        trainer: &mut Trainer,
+        settings: &crate::config::ParallelConfig,
+        momentum: Option<Vec<f32>>,
+        rows: &[Range<usize>],
+        own: u64,
+    ) -> Result<Vec<String>, TrainError> {
+        self.order(&Order::Begin { rows: rows.to_vec() })?;
+        self.outer = self.together(|exchange| join(trainer, exchange, settings, momentum))?;
+        self.together_at = 0;
+        self.dealt(rows, own)
+    }
+
+    /// Gives each rank other rows from the next step on.
+    pub fn share(&mut self, rows: &[Range<usize>], own: u64) -> Result<Vec<String>, TrainError> {
+        self.order(&Order::Share { rows: rows.to_vec() })?;
+        self.dealt(rows, own)
+    }
+
+    fn dealt(&mut self, rows: &[Range<usize>], own: u64) -> Result<Vec<String>, TrainError> {
+        self.rows = rows.to_vec();
+        self.forget();
+        let duty = Duty { micro_batches: own, plan: String::new() };
+        let duties = self.together(|exchange| exchange.collect(to_bytes(&duty)))?;
+        let named = duties.iter().zip(&self.ranks).zip(rows).skip(1).map(|((duty, rank), rows)| {
+            let plan = from_bytes::<Duty>(duty).map_or_else(|error| error, |duty| duty.plan);
+            format!("{} has {} of {} sequences: {plan}", rank.device, rows.len(), self.global_rows())
+        });
+        Ok(named.collect())
+    }
+
+    fn global_rows(&self) -> usize {
+        self.rows.last().map_or(0, |rows| rows.end)
+    }
+
+    /// Does a step everywhere; `micro_batches` are the first rank's.
     ///
     /// # Errors
-    /// A replica that failed, with its device's name.
+    /// A rank that failed, with its device's name.
     pub fn step(
         &mut self,
         trainer: &mut Trainer,
-        order: &Order,
+        order: StepOrder,
         micro_batches: &[Batch],
-    ) -> Result<StepOutcome, TrainError> {
-        for orders in self.workers.iter().filter_map(|worker| worker.orders.as_ref()) {
-            // One that has ended is missed in the exchange.
-            let _ = orders.send(order.clone());
+    ) -> Result<(StepOutcome, Vec<RankFigures>), TrainError> {
+        self.order(&Order::Step(order))?;
+        let StepOrder { step, ceiling, .. } = order;
+        let (outcome, figures) =
+            self.together(|exchange| step_together(trainer, exchange, step, 0, micro_batches, &ceiling))?;
+        for (sum, new) in self.seen.iter_mut().zip(&figures) {
+            sum.walk += new.walk;
         }
-        let exchange = self.exchange.as_ref().expect("there until the end");
-        let outcome = step_together(trainer, exchange, order.step, 0, micro_batches, &order.ceiling);
-        outcome.map_err(|error| {
-            let reasons = self.end();
+        self.steps_seen += 1;
+        Ok((outcome, figures))
+    }
+
+    /// Does a step here, while the others do theirs; at the end of `count` such steps all take the average.
+    pub fn step_alone(
+        &mut self,
+        trainer: &mut Trainer,
+        order: StepOrder,
+        micro_batches: &[Batch],
+        count: u64,
+    ) -> Result<StepOutcome, TrainError> {
+        if order.step >= self.together_at {
+            self.order(&Order::Alone { from: order, count })?;
+            self.together_at = order.step + count;
+        }
+        let outcome = trainer.step(order.step, micro_batches, &order.ceiling);
+        if order.step + 1 == self.together_at {
+            let mut outer = self.outer.take().expect("made where all began");
+            self.together(|exchange| outer.step(trainer, exchange))?;
+            self.outer = Some(outer);
+        }
+        Ok(outcome)
+    }
+
+    /// Whether all have the same parameters before `step`.
+    pub fn is_together(&self, step: u64) -> bool {
+        self.outer.is_none() || step >= self.together_at
+    }
+
+    /// The momentum of the outer steps.
+    pub fn momentum(&self) -> Option<&[f32]> {
+        self.outer.as_ref().map(Outer::momentum)
+    }
+
+    /// The whole moments, where each rank has a part of them.
+    pub fn moments(&mut self, trainer: &Trainer) -> Result<HashMap<ParamId, [TensorData; 2]>, TrainError> {
+        if trainer.optimizer().is_sharded().is_none() {
+            return Ok(HashMap::new());
+        }
+        self.order(&Order::Moments)?;
+        self.together(|exchange| whole_moments(trainer, exchange))
+    }
+
+    /// Other rows for each rank, if they make a step that much shorter by what each took for its own in the last `every`
+    /// steps.
+    pub fn better_rows(&mut self, every: u64) -> Option<Vec<Range<usize>>> {
+        if every == 0 || self.steps_seen < every {
+            return None;
+        }
+        let walks: Vec<f64> = self.seen.iter().map(|it| it.walk / self.steps_seen as f64).collect();
+        self.forget();
+        better_rows(&self.rows, &walks)
+    }
+
+    /// What was seen of the ranks under other rows says nothing.
+    fn forget(&mut self) {
+        self.steps_seen = 0;
+        self.seen.fill(RankFigures::default());
+    }
+
+    /// Ends the run everywhere.
+    pub fn end(mut self) -> Result<(), TrainError> {
+        self.order(&Order::End)?;
+        if let Some(exchange) = self.exchange.take() {
+            exchange.finish();
+        }
+        Ok(())
+    }
+
+    fn order(&mut self, order: &Order) -> Result<(), TrainError> {
+        self.together(|exchange| exchange.broadcast(to_bytes(order), 0)).map(drop)
+    }
+
+    /// Does what all ranks do, and says why those ended that are gone.
+    fn together<R>(&mut self, work: impl FnOnce(&mut Exchange) -> Result<R, CollectiveError>) -> Result<R, TrainError> {
+        let done = work(self.exchange.as_mut().expect("there until the end"));
+        done.map_err(|error| {
+            let reasons = self.let_go();
             match reasons.is_empty() {
                 true => failure(error),
                 false => TrainError::Replica(reasons.join("; ")),
@@ -119,10 +250,9 @@ impl Team {
         })
     }
 
-    /// Ends all and says why those ended that did so by themselves.
-    fn end(&mut self) -> Vec<String> {
+    /// Ends all threads and says why those ended that did so by themselves.
+    fn let_go(&mut self) -> Vec<String> {
         self.exchange = None;
-        self.workers.iter_mut().for_each(|worker| worker.orders = None);
         let ended = self.workers.iter_mut().filter_map(|worker| {
             let error = worker.thread.take()?.join().ok()?.err()?;
             (!matches!(error, TrainError::Replica(_))).then(|| format!("{}: {error}", worker.name))
@@ -133,8 +263,18 @@ impl Team {
 
 impl Drop for Team {
     fn drop(&mut self) {
-        self.end();
+        self.let_go();
     }
+}
+
+/// See [`Team::better_rows`]; `walks` are the seconds that each rank takes for its rows.
+fn better_rows(rows: &[Range<usize>], walks: &[f64]) -> Option<Vec<Range<usize>>> {
+    let speeds: Vec<f64> = rows.iter().zip(walks).map(|(rows, walk)| rows.len() as f64 / walk.max(1e-9)).collect();
+    let better = rows_by_speed(rows.last()?.end, &speeds).ok()?;
+    let slowest = |rows: &[Range<usize>]| {
+        rows.iter().zip(&speeds).map(|(rows, speed)| rows.len() as f64 / speed).fold(0.0, f64::max)
+    };
+    (slowest(&better) < WORTHWHILE * slowest(rows)).then_some(better)
 }
 
 /// Gradients of parameters in host memory are not handed over.
@@ -146,33 +286,24 @@ pub(super) fn stays_whole(device: &str) -> TrainError {
     TrainError::Config { source_name: "memory".into(), reason }
 }
 
-/// Its own device's failure is told as any; another's is that replica's to tell.
-fn failure(error: CollectiveError) -> TrainError {
+/// Its own device's failure is told as any; another's is that rank's to tell.
+pub(super) fn failure(error: CollectiveError) -> TrainError {
     match error {
         CollectiveError::Device(text) => TrainError::Device(text),
         error => TrainError::Replica(error.to_string()),
     }
 }
 
-/// One replica's work.
-struct Work {
-    replica: Replica,
-    /// Micro-batches of a global batch before its own.
-    first: usize,
-    micro_batches: u64,
-    loader: Loader,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl Work {
-    fn go(mut self, orders: Receiver<Order>) -> Result<(), TrainError> {
-        for Order { step, data, ceiling, loss_factor } in orders {
-            let numbers = data * self.micro_batches..(data + 1) * self.micro_batches;
-            let batches = numbers.map(|number| self.loader.batch(number)).collect::<Result<Vec<_>, _>>()?;
-            self.replica.set_loss_factor(loss_factor);
-            let outcome = self.replica.step(step, self.first, &batches, &ceiling);
-            outcome.map_err(failure)?;
-            batches.into_iter().for_each(|batch| self.loader.give_back(batch));
-        }
-        Ok(())
+    #[test]
+    fn a_device_that_has_become_slow_gets_fewer_rows() {
+        // Equal rows, one four times as slow: 16 rows in max(13 * 20, 3 * 80) = 260 and not 640.
+        assert_eq!(better_rows(&[0..8, 8..16], &[0.16, 0.64]), Some(vec![0..13, 13..16]));
+        // Nothing to win: a row more is 14 % of 8.
+        assert_eq!(better_rows(&[0..8, 8..16], &[0.16, 0.17]), None);
+        assert_eq!(better_rows(&[0..1, 1..2], &[0.1, 0.4]), None);
     }
 }

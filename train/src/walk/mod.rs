@@ -13,8 +13,10 @@ mod policy;
 mod sink;
 mod tape;
 
+use std::ops::Range;
+
 use burn::{
-    module::Module,
+    module::{Module, ParamId},
     tensor::{Device, Int, Tensor, TensorData},
 };
 use hearth_data::Batch;
@@ -70,6 +72,33 @@ pub struct Walk {
     pub frame: Frame,
     /// The loss over the head's logits.
     pub loss: CrossEntropy,
+    /// The number that the first of the model's blocks has in the whole model: 0, but for a part of one.
+    pub first_layer: usize,
+}
+
+/// A micro-batch on its way up the segments and down again.
+pub(crate) struct Passage {
+    inputs: Tensor<2, Int>,
+    frame: Frame,
+    key: Option<Key>,
+    held: Vec<Held>,
+}
+
+impl Passage {
+    #[cfg(not(target_family = "wasm"))]
+    pub fn frame(&self) -> &Frame {
+        &self.frame
+    }
+}
+
+/// What the head makes of a micro-batch.
+pub(crate) struct Top {
+    /// Summed over the targets that count, `[1]`, nats.
+    pub loss: Tensor<1>,
+    /// Of the residual stream.
+    pub gradient_btc: Tensor<3>,
+    /// Of a tied matrix, which is half of it: the embedding has the other. Empty where the head has its own.
+    pub tied: Vec<(ParamId, Tensor<2>)>,
 }
 
 impl Walk {
@@ -80,8 +109,15 @@ impl Walk {
             policy: Policy::keep(model.layers),
             frame: Frame::new(model, 0, time, &device),
             loss: CrossEntropy::of(model),
+            first_layer: 0,
             device,
         }
+    }
+
+    /// A walk over `model`'s blocks `blocks` alone: see [`Transformer::part`].
+    pub fn over(model: &TransformerConfig, blocks: Range<usize>, time: usize, device: &Device) -> Self {
+        let policy = Policy::keep(blocks.len());
+        Self { policy, first_layer: blocks.start, ..Self::new(model, time, device) }
     }
 
     /// The model with each segment's parameters where the policy wants them.
@@ -110,36 +146,77 @@ impl Walk {
         scale: f64,
         sink: &mut Sink,
     ) -> Tensor<1> {
-        let frame = &self.frame(&batch);
-        let embedding_key = key.map(|key| key.fold_in(0));
-        let fetch_embedding = || fetch(&model.embedding, self.policy.embedding, &self.device);
+        let (mut passage, targets) = self.passage(batch, key);
+        let x_btc = self.embed(model, &passage);
+        let x_btc = self.up(model, &mut passage, x_btc);
+        let Top { loss, gradient_btc, tied } = self.head(model, x_btc, targets, scale, sink);
+        tied.into_iter().for_each(|(id, half)| sink.hold(id, half, self.policy.embedding));
+        let gradient_btc = self.down(model, &mut passage, gradient_btc, sink);
+        self.embedding_down(model, passage, gradient_btc, sink);
+        loss
+    }
 
-        let mut x_btc = fetch_embedding().valid().forward(batch.inputs.clone(), frame, embedding_key);
+    /// What a micro-batch takes along, and its targets.
+    pub(crate) fn passage(&self, batch: MicroBatch, key: Option<Key>) -> (Passage, Tensor<1, Int>) {
+        let frame = self.frame(&batch);
+        (Passage { inputs: batch.inputs, frame, key, held: Vec::new() }, batch.targets)
+    }
+
+    /// The embedding, forward.
+    pub(crate) fn embed(&self, model: &Transformer, passage: &Passage) -> Tensor<3> {
+        let embedding = fetch(&model.embedding, self.policy.embedding, &self.device).valid();
+        let key = passage.key.map(|key| key.fold_in(0));
+        let x_btc = embedding.forward(passage.inputs.clone(), &passage.frame, key);
         boundary(&self.device);
-        let mut held = Vec::with_capacity(self.policy.segments.len());
+        x_btc
+    }
+
+    /// The blocks, forward.
+    pub(crate) fn up(&self, model: &Transformer, passage: &mut Passage, mut x_btc: Tensor<3>) -> Tensor<3> {
         for segment in &self.policy.segments {
-            let (holds, output) = self.forward(model, segment, x_btc, frame, key);
+            let (holds, output) = self.forward(model, segment, x_btc, &passage.frame, passage.key);
             x_btc = output;
-            if let Some(Held::Parked(earlier)) = held.last_mut() {
+            if let Some(Held::Parked(earlier)) = passage.held.last_mut() {
                 earlier.settle();
             }
-            held.push(holds);
+            passage.held.push(holds);
         }
+        x_btc
+    }
 
-        let (loss, mut gradient_btc) = self.head(model, x_btc, batch.targets, scale, sink);
-
+    /// The blocks, backward: from the gradient of their output to that of their input.
+    pub(crate) fn down(
+        &self,
+        model: &Transformer,
+        passage: &mut Passage,
+        mut gradient_btc: Tensor<3>,
+        sink: &mut Sink,
+    ) -> Tensor<3> {
+        let held = std::mem::take(&mut passage.held);
         for (segment, held) in self.policy.segments.iter().zip(held).rev() {
             let tapes = match held {
                 Held::Tapes(tapes) => tapes,
-                Held::Input(input) => self.record(model, segment, input, frame, key),
-                Held::Parked(parked) => self.record(model, segment, parked.restore(), frame, key),
+                Held::Input(input) => self.record(model, segment, input, &passage.frame, passage.key),
+                Held::Parked(parked) => self.record(model, segment, parked.restore(), &passage.frame, passage.key),
             };
             for tape in tapes.into_iter().rev() {
                 gradient_btc = tape.backward(gradient_btc, segment.parameters, sink);
             }
         }
-        let embedding = fetch_embedding();
-        let embedded = embedding.forward(batch.inputs, frame, embedding_key);
+        gradient_btc
+    }
+
+    /// The embedding, backward.
+    pub(crate) fn embedding_down(
+        &self,
+        model: &Transformer,
+        passage: Passage,
+        gradient_btc: Tensor<3>,
+        sink: &mut Sink,
+    ) {
+        let embedding = fetch(&model.embedding, self.policy.embedding, &self.device);
+        let key = passage.key.map(|key| key.fold_in(0));
+        let embedded = embedding.forward(passage.inputs, &passage.frame, key);
         let mut gradients = vjp(embedded, gradient_btc);
         for shard in &embedding.tokens.shards {
             sink.take(&mut gradients, shard, self.policy.embedding);
@@ -147,7 +224,6 @@ impl Walk {
         sink.take(&mut gradients, &embedding.positions, self.policy.embedding);
         sink.passed(&embedding);
         boundary(&self.device);
-        loss
     }
 
     fn frame(&self, batch: &MicroBatch) -> Frame {
@@ -175,7 +251,7 @@ impl Walk {
         let mut x_btc = input.clone();
         for layer in segment.blocks.clone() {
             let block = fetch(&model.blocks[layer], segment.parameters, &self.device).valid();
-            x_btc = block.forward(x_btc, frame, block_key(key, layer));
+            x_btc = block.forward(x_btc, frame, self.block_key(key, layer));
             boundary(&self.device);
         }
         let held = match segment.activations {
@@ -198,24 +274,25 @@ impl Walk {
         let mut tapes = Vec::with_capacity(segment.blocks.len());
         for layer in segment.blocks.clone() {
             let block = fetch(&model.blocks[layer], segment.parameters, &self.device);
-            let tape = Tape::record(block, x_btc, |block, x| block.forward(x, frame, block_key(key, layer)));
+            let key = self.block_key(key, layer);
+            let tape = Tape::record(block, x_btc, |block, x| block.forward(x, frame, key));
             x_btc = tape.output();
             tapes.push(tape);
         }
         tapes
     }
 
-    /// The last segment, forward and back: the summed loss `[1]`, and the gradient of the residual stream.
+    /// The last segment, forward and back.
     ///
     /// The loss has its gradient in closed form, so only the norm needs a tape.
-    fn head(
+    pub(crate) fn head(
         &self,
         model: &Transformer,
         x_btc: Tensor<3>,
         targets: Tensor<1, Int>,
         scale: f64,
         sink: &mut Sink,
-    ) -> (Tensor<1>, Tensor<3>) {
+    ) -> Top {
         let [b, t, c] = x_btc.dims();
         let norm = fetch(&model.head.norm, self.policy.head, &self.device);
         let normed = Tape::record(norm, x_btc, |norm, x| norm.forward(x));
@@ -224,36 +301,45 @@ impl Walk {
         let hidden_nc = normed.output().reshape([b * t, c]);
         let found = self.loss.loss_and_gradients(hidden_nc, &matrix.values(), targets, scale);
         let gradient_btc = normed.backward(found.hidden.reshape([b, t, c]), self.policy.head, sink);
-        let tied = model.head.output.is_none();
-        for (shard, gradient) in matrix.shards.iter().zip(found.output) {
-            match tied {
-                true => sink.hold(shard.id, gradient, matrix_place),
-                false => sink.add(shard.id, gradient, matrix_place),
-            }
-        }
-        if !tied {
+        let gradients = matrix.shards.iter().map(|shard| shard.id).zip(found.output);
+        let mut tied = Vec::new();
+        if model.head.output.is_none() {
+            tied = gradients.collect();
+        } else {
+            gradients.for_each(|(id, gradient)| sink.add(id, gradient, matrix_place));
             sink.passed(&matrix);
         }
-        (found.loss, gradient_btc)
+        Top { loss: found.loss, gradient_btc, tied }
+    }
+
+    /// Where a block's dropout masks come from; the embedding has number 0.
+    fn block_key(&self, key: Option<Key>, layer: usize) -> Option<Key> {
+        key.map(|key| key.fold_in((self.first_layer + layer) as u64 + 1))
     }
 
     /// Walks forward only, without tapes or dropout. The model must be without autodiff (`model.valid()`).
     ///
     /// Returns the summed loss over the targets that count, `[1]`, in nats.
     pub fn evaluate(&self, model: &Transformer, batch: MicroBatch) -> Tensor<1> {
-        let frame = &self.frame(&batch);
-        let mut x_btc = model.embedding.clone().to_device(&self.device).forward(batch.inputs, frame, None);
+        let (passage, targets) = self.passage(batch, None);
+        let x_btc = model.embedding.clone().to_device(&self.device).forward(passage.inputs, &passage.frame, None);
+        let x_btc = self.blocks(model, x_btc, &passage.frame);
+        self.head_loss(model, x_btc, targets)
+    }
+
+    /// The blocks forward only, as [`Walk::evaluate`].
+    pub(crate) fn blocks(&self, model: &Transformer, mut x_btc: Tensor<3>, frame: &Frame) -> Tensor<3> {
         for block in &model.blocks {
             x_btc = block.clone().to_device(&self.device).forward(x_btc, frame, None);
         }
+        x_btc
+    }
+
+    /// The head forward only, as [`Walk::evaluate`].
+    pub(crate) fn head_loss(&self, model: &Transformer, x_btc: Tensor<3>, targets: Tensor<1, Int>) -> Tensor<1> {
         let [b, t, c] = x_btc.dims();
         let hidden_nc = model.head.norm.clone().to_device(&self.device).forward(x_btc).reshape([b * t, c]);
         let output = model.output().clone().to_device(&self.device).values();
-        self.loss.loss(hidden_nc, &output, batch.targets)
+        self.loss.loss(hidden_nc, &output, targets)
     }
-}
-
-/// Where a block's dropout masks come from; the embedding has number 0.
-fn block_key(key: Option<Key>, layer: usize) -> Option<Key> {
-    key.map(|key| key.fold_in(layer as u64 + 1))
 }

@@ -11,7 +11,7 @@ use hearth_wgsl::add_squares;
 
 use super::{Placement, parked::Parked};
 #[cfg(not(target_family = "wasm"))]
-use crate::parallel::Outgoing;
+use crate::parallel::Jobs;
 
 /// Sums gradients by parameter: over micro-batches, and over the segments that share a tied matrix.
 ///
@@ -34,7 +34,7 @@ pub struct Sink {
 #[cfg(not(target_family = "wasm"))]
 #[derive(Debug)]
 struct HandingOver {
-    to: Outgoing,
+    to: Jobs,
     /// Whether what the walk passes is final: it is in the last micro-batch.
     last: bool,
     sent: Vec<Vec<(ParamId, Shape)>>,
@@ -57,7 +57,7 @@ struct Arrival {
 impl Sink {
     /// A sink that hands gradients over to the other replicas as the last micro-batch's walk passes them.
     #[cfg(not(target_family = "wasm"))]
-    pub(crate) fn handing_over(to: Outgoing) -> Self {
+    pub(crate) fn handing_over(to: Jobs) -> Self {
         Self { handing_over: Some(HandingOver { to, last: false, sent: Vec::new() }), ..Self::default() }
     }
 
@@ -82,7 +82,7 @@ impl Sink {
             let Leave { parts, values, .. } = leave;
             let handing_over = self.handing_over.as_mut().expect("just looked at");
             if !parts.is_empty() {
-                handing_over.to.send(Tensor::cat(values, 0));
+                handing_over.to.reduce(Tensor::cat(values, 0));
                 handing_over.sent.push(parts);
             }
         }
@@ -185,9 +185,15 @@ impl Sink {
 
     /// The L2 norm of all gradients of `module` together, `[1]`, on the walk's device.
     pub fn norm<M: Module>(&self, module: &M) -> Tensor<1> {
-        let mut squares = Squares { sink: self, partial: None };
+        let squares = self.add_squares(module, None);
+        squares.expect("a model has parameters with gradients").sum_dim(0).sqrt()
+    }
+
+    /// The squares of all gradients of `module` added to those `before`: see [`add_squares`].
+    pub(crate) fn add_squares<M: Module>(&self, module: &M, before: Option<Tensor<1>>) -> Option<Tensor<1>> {
+        let mut squares = Squares { sink: self, partial: before };
         module.visit(&mut squares);
-        squares.partial.expect("a model has parameters with gradients").sum_dim(0).sqrt()
+        squares.partial
     }
 
     /// Every gradient of `module` by the parameter's path, read back to the host: for tests and `certify`.

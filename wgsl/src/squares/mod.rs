@@ -6,13 +6,16 @@ mod tests;
 
 use burn::{
     backend::{Backend, Dispatch, backend_extension, tensor::FloatTensor},
-    tensor::{DType, Tensor},
+    tensor::{DType, Device, Tensor},
 };
 
 #[cfg(test)]
 pub(crate) use kernel::shaders;
 
-use crate::{Kernel, launch::takes};
+use crate::{
+    Kernel,
+    launch::{runs, takes},
+};
 
 /// Partial sums that the kernel keeps: enough workgroups for any device.
 pub(crate) const PARTIAL: usize = 256;
@@ -26,13 +29,35 @@ pub fn add_squares<const D: usize>(before: Option<Tensor<1>>, x: Tensor<D>) -> T
         let before = before.unwrap_or_else(|| Tensor::zeros([PARTIAL], (&x.device(), DType::F32)));
         return Tensor::from_dispatch(Dispatch::add_squares(before.into_dispatch(), x.into_dispatch()));
     }
-    let count = x.shape().num_elements();
-    let columns = (1..=count.isqrt()).rev().find(|columns| count.is_multiple_of(*columns)).unwrap_or(1);
-    // Row sums, then their sum: one reduction over everything may use float atomics, whose order varies.
-    let square = x.cast(DType::F32).reshape([count / columns, columns]).square().sum_dim(1).sum_dim(0).reshape([1]);
+    let square = plain(x.cast(DType::F32).flatten::<1>(0, D - 1));
     match before {
         Some(before) => before + square,
         None => square,
+    }
+}
+
+/// Partial sums that were read back, for [`add_squares`] on `device`, which may keep another number of them.
+pub fn squares_from(sums: &[f32], device: &Device) -> Tensor<1> {
+    let count = if runs(Kernel::Squares, device) { PARTIAL } else { 1 };
+    if sums.len() == count {
+        return Tensor::from_floats(sums, device);
+    }
+    let mut merged = vec![0.0; count];
+    merged[0] = sums.iter().sum();
+    Tensor::from_floats(merged.as_slice(), device)
+}
+
+/// Sums of rows, then their sum: one reduction over everything may use float atomics, whose order varies, and one long
+/// sum in turn loses digits.
+fn plain(x: Tensor<1>) -> Tensor<1> {
+    let count = x.shape().num_elements();
+    let columns = count.isqrt().max(1);
+    let whole = count - count % columns;
+    let rows = x.clone().narrow(0, 0, whole).reshape([whole / columns, columns]);
+    let sum = rows.square().sum_dim(1).sum_dim(0).reshape([1]);
+    match count - whole {
+        0 => sum,
+        rest => sum + x.narrow(0, whole, rest).square().sum_dim(0),
     }
 }
 

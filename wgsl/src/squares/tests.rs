@@ -1,6 +1,6 @@
 use burn::tensor::{Device, Tensor};
 
-use super::add_squares;
+use super::{add_squares, squares_from};
 use crate::each_device;
 
 fn values(count: usize) -> Vec<f32> {
@@ -40,6 +40,19 @@ each_device! {
         for bad in [f32::NAN, f32::INFINITY] {
             let x = Tensor::<1>::from_floats([1.0, bad, 2.0], &device);
             assert!(!sum(add_squares(None, x)).is_finite());
+        }
+    }
+}
+
+each_device! {
+    /// As a model whose parameters are on several devices needs them.
+    fn sums_go_on_elsewhere(device) {
+        let expected: f64 = [values(1000), values(77)].iter().flatten().map(|x| f64::from(*x).powi(2)).sum();
+        for first in [Device::flex(), device.clone()] {
+            let sums: Vec<f32> = device_sums(&first, &[1000]).into_data().iter().collect();
+            let x = Tensor::<1>::from_floats(values(77).as_slice(), &device);
+            let found = sum(add_squares(Some(squares_from(&sums, &device)), x));
+            assert!((found - expected).abs() <= 1e-6 * expected, "{found} is not {expected}");
         }
     }
 }

@@ -6,10 +6,11 @@ use std::{
 };
 
 use anyhow::bail;
-use clap::Args;
+use clap::{Args, ValueEnum};
 use hearth_train::{
     TrainConfig,
     devices::{DeviceChoice, OpenDevice, open},
+    parallel::{Exchange, RankFigures},
     report::FrontKind,
     run::{Run, RunFolder, Start, stop_on_ctrl_c},
 };
@@ -26,6 +27,10 @@ pub struct Train {
     /// auto, cpu, wgpu or wgpu:N (see `hearth devices`); several, as in wgpu:0,cpu, share each batch by their speeds.
     #[arg(long, default_value = "auto", value_delimiter = ',')]
     device: Vec<DeviceChoice>,
+    /// How several ranks are started: `threads`, one for each --device, or `mpi`, the processes of `mpirun -n N hearth train
+    /// ...`, of which each takes one --device by its number on its machine (see docs/devices.md).
+    #[arg(long, default_value = "threads")]
+    parallel: Ranks,
     /// The run's folder; by default runs/ and the configuration's name, or the next free one.
     #[arg(long)]
     out: Option<PathBuf>,
@@ -41,8 +46,23 @@ pub struct Train {
     tui: bool,
 }
 
+/// How several ranks are started.
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
+enum Ranks {
+    Threads,
+    Mpi,
+}
+
 impl Train {
     pub fn run(self) -> anyhow::Result<ExitCode> {
+        let (line, local_rank) = match self.parallel {
+            Ranks::Threads => (None, 0),
+            Ranks::Mpi => {
+                let (line, local_rank) = join()?;
+                (Some(line), local_rank)
+            }
+        };
+        let rank = line.as_ref().map_or(0, Exchange::rank);
         let auto = self.resume.as_deref() == Some(Path::new("auto"));
         let config_path = match (&self.config, &self.resume) {
             (Some(config), _) => config.clone(),
@@ -67,10 +87,18 @@ impl Train {
             Start::Auto => RunFolder::latest(default),
             _ => RunFolder::free(default),
         });
-        let (device, others) = open_all(&self.device)?;
+        let (device, others) = match &line {
+            None => open_all(&self.device)?,
+            Some(_) => (open(self.device[local_rank % self.device.len()])?, Vec::new()),
+        };
+        if rank > 0 {
+            Run { line, ..Run::new(config, device, folder) }.follow()?;
+            return Ok(ExitCode::SUCCESS);
+        }
         let summary = Run {
             begin,
             others,
+            line,
             front: if self.tui { FrontKind::Dashboard } else { FrontKind::Progress },
             stop: stop_on_ctrl_c(),
             ..Run::new(config, device, folder)
@@ -97,9 +125,31 @@ impl Train {
         if let Some(best) = summary.best.filter(|best| best.step < summary.steps) {
             println!("best validation {:.4} at step {}", best.loss, best.step);
         }
+        for device in &summary.devices {
+            let RankFigures { walk, transfer, wait } = device.seconds;
+            println!(
+                "{}: {} sequences a step, {:.0} tokens/s; a step: walk {walk:.3} s, transfers {transfer:.3} s, waiting \
+                 {wait:.3} s",
+                device.name, device.sequences, device.tokens_per_second
+            );
+        }
         println!("run folder {}, loss curve {}", summary.folder.display(), summary.picture.display());
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// The line to the ranks that were started together, and this one's number on its machine.
+#[cfg(feature = "mpi")]
+fn join() -> anyhow::Result<(Exchange, usize)> {
+    Ok(hearth_train::parallel::join_mpi()?)
+}
+
+#[cfg(not(feature = "mpi"))]
+fn join() -> anyhow::Result<(Exchange, usize)> {
+    bail!(
+        "--parallel mpi: this hearth was built without MPI; install Open MPI and libclang, and build it with \
+         `cargo build --release --features hearth-train/mpi`"
+    )
 }
 
 /// The first device, and those beside it.

@@ -1,0 +1,70 @@
+//! How several devices share the work.
+
+use serde::{Deserialize, Serialize};
+
+/// How several devices share the work; nothing to one alone.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ParallelConfig {
+    /// Whether each device keeps the optimizer's state of its own part of every parameter alone, and the parts are put
+    /// together after each update: 8 + 8/D bytes a parameter on D devices and not 16 (ZeRO stage 1, Rajbhandari et al.
+    /// 2020, arXiv 1910.02054). Default false.
+    pub shard_optimizer: bool,
+    /// Steps after which the shares of a batch are dealt out anew, by the time that each device took for its own, if that
+    /// makes steps at least a tenth shorter; 0 leaves them as they were at the start. Default 20.
+    pub rebalance: u64,
+    /// For slow links: steps that each device takes by itself until the changes of all are averaged (DiLoCo, Douillard et
+    /// al. 2023, arXiv 2311.08105, which takes 500). 0 (default) adds up the gradients of every step.
+    pub local_steps: u64,
+    /// Learning rate of the averaged change. Default 0.7, DiLoCo's.
+    pub outer_learning_rate: f64,
+    /// Nesterov momentum of the averaged change. Default 0.9, DiLoCo's.
+    pub outer_momentum: f64,
+    /// Whether changes are sent as 8-bit integers with a scale for each 256 of them, a quarter of the bytes (as in
+    /// INTELLECT-1, Jaghouar et al. 2024, arXiv 2412.01152). Default false.
+    pub quantize: bool,
+}
+
+impl Default for ParallelConfig {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}
+
+impl ParallelConfig {
+    /// Gradients of every step, whole optimizers.
+    pub const DEFAULT: Self = Self {
+        shard_optimizer: false,
+        rebalance: 20,
+        local_steps: 0,
+        outer_learning_rate: 0.7,
+        outer_momentum: 0.9,
+        quantize: false,
+    };
+
+    /// # Errors
+    /// Field, value and what would do.
+    pub(super) fn validate(&self, checkpoint_every: u64) -> Result<(), String> {
+        if self.shard_optimizer && self.local_steps > 0 {
+            return Err(
+                "parallel.shard_optimizer = true: with parallel.local_steps each device has a state of its own; \
+                        leave one of them out"
+                    .into(),
+            );
+        }
+        if self.local_steps > 0 && !checkpoint_every.is_multiple_of(self.local_steps) {
+            return Err(format!(
+                "checkpoint.every = {checkpoint_every}: must be a multiple of parallel.local_steps = {}, for between \
+                 two exchanges each device has a model of its own",
+                self.local_steps
+            ));
+        }
+        if !(0.0..=f64::MAX).contains(&self.outer_learning_rate) || self.outer_learning_rate == 0.0 {
+            return Err(format!("parallel.outer_learning_rate = {}: must be positive", self.outer_learning_rate));
+        }
+        if !(0.0..1.0).contains(&self.outer_momentum) {
+            return Err(format!("parallel.outer_momentum = {}: must be at least 0 and under 1", self.outer_momentum));
+        }
+        Ok(())
+    }
+}

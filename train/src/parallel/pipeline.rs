@@ -1,0 +1,422 @@
+//! A model in stages, each on a device of its own, through which micro-batches pass one behind the other.
+//!
+//! One forward, one backward (PipeDream-Flush, Narayanan et al. 2021, arXiv 2104.04473, section 2.2): stage `s` of `S` runs
+//! `S - 1 - s` micro-batches forward and then takes one back for each that it takes on, so that it never holds more than
+//! `S - s` of them, however many there are. Each stage adds up its gradients in the order of the micro-batches, and the
+//! global norm is one sum that is passed from stage to stage in the order of the parameters: a step has the bits that it has
+//! on one device.
+//!
+//! Tensors go from device to device through host memory. Their copies are queued where they are made, and waited for where
+//! they are needed: the device has other micro-batches meanwhile.
+
+use std::{
+    collections::VecDeque,
+    ops::Range,
+    sync::mpsc::{Receiver, Sender, channel},
+    time::Instant,
+};
+
+use burn::{
+    module::{Module, Param},
+    tensor::{Device, Int, Tensor, TensorData},
+};
+use hearth_data::Batch;
+use hearth_model::Transformer;
+use hearth_wgsl::squares_from;
+
+use super::{CollectiveError, Exchange, Kind, Span, Timeline};
+use crate::{
+    TrainError,
+    guard::Ceiling,
+    readback::Readback,
+    step::{StepOptions, StepOutcome, Trainer},
+    walk::{MicroBatch, Passage, Sink, Top, Walk},
+};
+
+/// Consecutive blocks of a model on a device; the first stage has the embedding too, and the last the head.
+pub struct Stage {
+    trainer: Trainer,
+    number: usize,
+    count: usize,
+    /// To the stage before: gradients go down, activations come.
+    before: Option<Line>,
+    /// To the stage behind: activations go up, gradients come.
+    behind: Option<Line>,
+    /// Between the first and the last, which share a tied matrix: half its gradient goes down, its new values up.
+    tie: Option<Line>,
+    /// To the same stage of other pipelines.
+    replicas: Option<Exchange>,
+    timeline: Option<Timeline>,
+    /// Most micro-batches that it has held at once.
+    most_held: usize,
+}
+
+/// To another stage.
+struct Line {
+    other: usize,
+    send: Sender<Readback>,
+    receive: Receiver<Readback>,
+}
+
+/// A micro-batch that is held until it comes back.
+struct Held {
+    passage: Passage,
+    /// At the last stage, where it turns.
+    turned: Option<Tensor<3>>,
+}
+
+impl Line {
+    fn pair(one: usize, other: usize) -> (Self, Self) {
+        let (to_other, from_one) = channel();
+        let (to_one, from_other) = channel();
+        (Self { other, send: to_other, receive: from_other }, Self { other: one, send: to_one, receive: from_one })
+    }
+
+    fn send<const D: usize>(&self, tensor: Tensor<D>) {
+        // A stage that is gone is missed where its answer is.
+        let _ = self.send.send(Readback::new(tensor));
+    }
+
+    fn receive(&self, stages: usize) -> Result<TensorData, CollectiveError> {
+        let gone = CollectiveError::Lost { rank: self.other, world: stages };
+        let copy = self.receive.recv().map_err(|_| gone)?;
+        copy.wait().map_err(|error| CollectiveError::Device(TrainError::of_device(error).to_string()))
+    }
+}
+
+impl Stage {
+    /// The stages of `model`, one for each of `walks`, which cover its blocks in order ([`Walk::over`]).
+    ///
+    /// # Panics
+    /// If the walks do not cover the model's blocks, or keep parameters in host memory.
+    pub fn of(model: &Transformer, walks: Vec<Walk>, options: &StepOptions) -> Vec<Self> {
+        let count = walks.len();
+        assert!(walks.iter().all(|walk| !walk.policy.uses_host()), "a stage keeps its parameters on its device");
+        let tied = model.head.output.is_none() && count > 1;
+        let (mut low, mut high) = match tied {
+            true => {
+                let (first, last) = Line::pair(0, count - 1);
+                (Some(first), Some(last))
+            }
+            false => (None, None),
+        };
+        let mut before = None;
+        let mut stages = Vec::with_capacity(count);
+        let mut covered = 0;
+        for (number, walk) in walks.into_iter().enumerate() {
+            let blocks = blocks(&walk);
+            assert_eq!(blocks.start, covered, "the stages follow one another");
+            covered = blocks.end;
+            let last = number + 1 == count;
+            let (up, down) = Line::pair(number, number + 1);
+            let tie = if number == 0 { low.take() } else { high.take_if(|_| last) };
+            let trainer = Trainer::new(model.part(blocks), walk, options.clone());
+            let behind = (!last).then_some(up);
+            stages.push(Self {
+                trainer,
+                number,
+                count,
+                before: std::mem::replace(&mut before, Some(down)),
+                behind,
+                tie,
+                replicas: None,
+                timeline: None,
+                most_held: 0,
+            });
+        }
+        assert_eq!(covered, model.blocks.len(), "the stages have all blocks");
+        stages
+    }
+
+    /// The same stage of several pipelines, each of which takes a share of every global batch.
+    pub fn with_replicas(self, replicas: Exchange) -> Self {
+        Self { replicas: Some(replicas), ..self }
+    }
+
+    /// Records what it does when.
+    pub fn recorded(self, timeline: Timeline) -> Self {
+        Self { timeline: Some(timeline), ..self }
+    }
+
+    /// Its part of the model, and of the optimizer.
+    pub fn trainer(&self) -> &Trainer {
+        &self.trainer
+    }
+
+    /// Most micro-batches that it has held for their way back at once.
+    pub fn most_held(&self) -> usize {
+        self.most_held
+    }
+
+    /// Does step number `step` with all micro-batches of this pipeline, of which the first is number `first` of the global
+    /// batch. Every stage is called with the same.
+    ///
+    /// # Errors
+    /// A stage or a rank that is gone.
+    pub fn step(
+        &mut self,
+        step: u64,
+        first: usize,
+        micro_batches: &[Batch],
+        ceiling: &Ceiling,
+    ) -> Result<StepOutcome, CollectiveError> {
+        let counted = micro_batches.iter().map(Batch::counted).sum();
+        let counted = match &mut self.replicas {
+            Some(replicas) => replicas.sum(counted)?,
+            None => counted,
+        };
+        let mut sink = match &self.replicas {
+            Some(replicas) => Sink::handing_over(replicas.jobs()),
+            None => Sink::default(),
+        };
+        let count = micro_batches.len();
+        let ahead = (self.count - 1 - self.number).min(count);
+        let scale = self.trainer.scale(counted);
+        let key = self.trainer.key(step);
+        let mut held = VecDeque::new();
+        let mut loss: Option<Tensor<1>> = None;
+        for turn in 0..count + ahead {
+            if turn + 1 == count + ahead {
+                sink.expect_last();
+            }
+            if let Some(batch) = micro_batches.get(turn) {
+                let key = key.map(|key| key.fold_in((first + turn) as u64));
+                let device = &self.trainer.walk().device;
+                let (passage, targets) = self.trainer.walk().passage(MicroBatch::new(batch, device), key);
+                let (passage, top) = self.up(passage, targets, scale, &mut sink)?;
+                let turned = top.map(|(own, gradient)| {
+                    loss = Some(loss.take().map_or(own.clone(), |loss| loss + own));
+                    gradient
+                });
+                held.push_back(Held { passage, turned });
+                self.most_held = self.most_held.max(held.len());
+            }
+            if turn >= ahead {
+                let oldest = held.pop_front().expect("as many went up as come down");
+                self.down(oldest, &mut sink)?;
+            }
+        }
+        let start = Instant::now();
+        let (sink, loss) = self.over_replicas(sink, loss)?;
+        let figures = self.figures(&sink, loss.map(|loss| loss * scale))?;
+        let outcome = self.trainer.update_by(step, figures, sink, ceiling);
+        self.tie()?;
+        self.note(Kind::Update, start);
+        Ok(outcome)
+    }
+
+    /// A micro-batch forward. At the last stage also its loss, and the gradient with which it turns.
+    fn up(
+        &self,
+        mut passage: Passage,
+        targets: Tensor<1, Int>,
+        scale: f64,
+        sink: &mut Sink,
+    ) -> Result<(Passage, Option<(Tensor<1>, Tensor<3>)>), CollectiveError> {
+        let (walk, model) = (self.trainer.walk(), self.trainer.model());
+        let x_btc = match &self.before {
+            Some(before) => self.wait(|| before.receive(self.count))?,
+            None => None,
+        };
+        let start = Instant::now();
+        let x_btc = match x_btc {
+            Some(data) => Tensor::from_data(data, &walk.device),
+            None => walk.embed(model, &passage),
+        };
+        let x_btc = walk.up(model, &mut passage, x_btc);
+        let Some(behind) = &self.behind else {
+            let Top { loss, gradient_btc, tied } = walk.head(model, x_btc, targets, scale, sink);
+            for (id, half) in tied {
+                match &self.tie {
+                    Some(first) => first.send(half),
+                    None => sink.hold(id, half, walk.policy.embedding),
+                }
+            }
+            self.note(Kind::Walk, start);
+            return Ok((passage, Some((loss, gradient_btc))));
+        };
+        behind.send(x_btc);
+        self.note(Kind::Walk, start);
+        Ok((passage, None))
+    }
+
+    /// A micro-batch backward.
+    fn down(&self, held: Held, sink: &mut Sink) -> Result<(), CollectiveError> {
+        let (walk, model) = (self.trainer.walk(), self.trainer.model());
+        let Held { mut passage, turned } = held;
+        let gradient_btc = match (turned, &self.behind) {
+            (Some(gradient_btc), _) => gradient_btc,
+            (None, Some(behind)) => {
+                let data = self.wait(|| behind.receive(self.count))?.expect("waited for");
+                Tensor::from_data(data, &walk.device)
+            }
+            (None, None) => unreachable!("at the last stage micro-batches turn"),
+        };
+        let start = Instant::now();
+        let gradient_btc = walk.down(model, &mut passage, gradient_btc, sink);
+        match &self.before {
+            Some(before) => before.send(gradient_btc),
+            None => {
+                if let Some(last) = &self.tie {
+                    for shard in &model.embedding.tokens.shards {
+                        let half = last.receive(self.count)?;
+                        sink.hold::<2>(shard.id, Tensor::from_data(half, &walk.device), walk.policy.embedding);
+                    }
+                }
+                walk.embedding_down(model, passage, gradient_btc, sink);
+            }
+        }
+        self.note(Kind::Walk, start);
+        Ok(())
+    }
+
+    /// The gradients and the loss summed over all pipelines.
+    fn over_replicas(
+        &mut self,
+        sink: Sink,
+        loss: Option<Tensor<1>>,
+    ) -> Result<(Sink, Option<Tensor<1>>), CollectiveError> {
+        let device = self.trainer.walk().device.clone();
+        let Some(replicas) = &mut self.replicas else { return Ok((sink, loss)) };
+        let has_loss = loss.is_some();
+        if let Some(loss) = loss {
+            replicas.jobs().reduce(loss);
+        }
+        let sink = sink.received(&device, || replicas.receive())?;
+        let loss = has_loss.then(|| replicas.receive()).transpose()?;
+        Ok((sink, loss.map(|loss| Tensor::from_floats(loss.as_slice(), &device))))
+    }
+
+    /// The loss and the norm of all gradients, everywhere: squares go up, stage by stage, and what they come to down.
+    fn figures(&self, sink: &Sink, loss: Option<Tensor<1>>) -> Result<[Tensor<1>; 2], CollectiveError> {
+        let device = &self.trainer.walk().device;
+        let floats = |line: &Line| -> Result<Vec<f32>, CollectiveError> {
+            Ok(line.receive(self.count)?.try_into_vec().expect("figures are f32"))
+        };
+        let before = self.before.as_ref().map(floats).transpose()?;
+        let before = before.map(|sums| squares_from(&sums, device));
+        let squares = sink.add_squares(self.trainer.model(), before).expect("a stage has parameters with gradients");
+        let (loss, norm) = match (&self.behind, loss) {
+            (Some(behind), _) => {
+                behind.send(squares);
+                let figures = floats(behind)?;
+                let [loss, norm] = [figures[0], figures[1]].map(|it| Tensor::from_floats([it], device));
+                (loss, norm)
+            }
+            (None, Some(loss)) => (loss, squares.sum_dim(0).sqrt()),
+            (None, None) => unreachable!("the last stage has the loss"),
+        };
+        if let Some(before) = &self.before {
+            before.send(Tensor::cat(vec![loss.clone(), norm.clone()], 0));
+        }
+        Ok([loss, norm])
+    }
+
+    /// The first stage's new values of a tied matrix for the last.
+    fn tie(&mut self) -> Result<(), CollectiveError> {
+        let Some(line) = &self.tie else { return Ok(()) };
+        if self.number == 0 {
+            for shard in &self.trainer.model().embedding.tokens.shards {
+                line.send(shard.val().without_autodiff());
+            }
+            return Ok(());
+        }
+        let device = self.trainer.walk().device.clone();
+        let shards = self.trainer.model().embedding.tokens.shards.len();
+        let new = (0..shards).map(|_| line.receive(self.count)).collect::<Result<Vec<_>, _>>()?;
+        self.trainer.replace(|mut model, _| {
+            let matrix = &mut model.embedding.tokens;
+            let shards = std::mem::take(&mut matrix.shards).into_iter().zip(new);
+            matrix.shards = shards.map(|(shard, values)| exchanged(shard, values, &device)).collect();
+            model
+        });
+        Ok(())
+    }
+
+    /// The summed loss `[1]` of a batch, without dropout or gradients, in nats: at the last stage. All are called.
+    ///
+    /// # Errors
+    /// A stage that is gone.
+    pub fn evaluate(&self, batch: &Batch) -> Result<Option<Tensor<1>>, CollectiveError> {
+        let walk = self.trainer.walk();
+        let model = self.trainer.model().valid();
+        let (passage, targets) = walk.passage(MicroBatch::new(batch, &walk.device), None);
+        let x_btc = match &self.before {
+            Some(before) => Tensor::from_data(before.receive(self.count)?, &walk.device),
+            None => walk.embed(self.trainer.model(), &passage),
+        };
+        let x_btc = walk.blocks(&model, x_btc, passage.frame());
+        match &self.behind {
+            Some(behind) => {
+                behind.send(x_btc);
+                Ok(None)
+            }
+            None => Ok(Some(walk.head_loss(&model, x_btc, targets))),
+        }
+    }
+
+    fn wait<R>(&self, work: impl FnOnce() -> Result<R, CollectiveError>) -> Result<Option<R>, CollectiveError> {
+        let start = Instant::now();
+        let result = work();
+        self.note(Kind::Wait, start);
+        result.map(Some)
+    }
+
+    fn note(&self, kind: Kind, start: Instant) {
+        if let Some(timeline) = &self.timeline {
+            timeline.note(Span { rank: self.number, kind, start, end: Instant::now() });
+        }
+    }
+}
+
+/// The blocks that a walk is over, by their numbers in the whole model.
+fn blocks(walk: &Walk) -> Range<usize> {
+    let count = walk.policy.segments.last().map_or(0, |segment| segment.blocks.end);
+    walk.first_layer..walk.first_layer + count
+}
+
+fn exchanged(param: Param<Tensor<2>>, values: TensorData, device: &Device) -> Param<Tensor<2>> {
+    let values = values.try_into_vec().expect("parameters are f32");
+    super::sharded::with_values(param, values, device)
+}
+
+/// Blocks for each of several stages: as many for each by `speeds` as makes them equally long, and at least one, where the
+/// head costs as much as `head` blocks.
+///
+/// # Errors
+/// Fewer blocks than stages.
+pub fn blocks_by_speed(layers: usize, head: f64, speeds: &[f64]) -> Result<Vec<Range<usize>>, CollectiveError> {
+    let stages = speeds.len();
+    if layers < stages {
+        let reason = format!("{stages} stages for a model of {layers} blocks: give at most one stage a block");
+        return Err(CollectiveError::Start(reason));
+    }
+    let total: f64 = speeds.iter().sum();
+    let work = layers as f64 + head;
+    let (mut start, mut passed) = (0, 0.0);
+    let mut cuts = Vec::with_capacity(stages);
+    for (stage, speed) in speeds.iter().enumerate() {
+        passed += speed;
+        let fair = (passed / total * work).round() as usize;
+        let left = stages - stage - 1;
+        let end = if left == 0 { layers } else { fair.clamp(start + 1, layers - left) };
+        cuts.push(start..end);
+        start = end;
+    }
+    Ok(cuts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stages_are_equally_long_and_none_is_empty() {
+        assert_eq!(blocks_by_speed(12, 0.0, &[1.0, 1.0]).unwrap(), [0..6, 6..12]);
+        assert_eq!(blocks_by_speed(12, 4.0, &[1.0, 1.0]).unwrap(), [0..8, 8..12]);
+        assert_eq!(blocks_by_speed(12, 0.0, &[3.0, 1.0]).unwrap(), [0..9, 9..12]);
+        assert_eq!(blocks_by_speed(3, 99.0, &[1.0, 1e9, 1.0]).unwrap(), [0..1, 1..2, 2..3]);
+        let error = blocks_by_speed(1, 0.0, &[1.0, 1.0]).unwrap_err().to_string();
+        assert_eq!(error, "2 stages for a model of 1 blocks: give at most one stage a block");
+    }
+}

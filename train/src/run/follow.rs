@@ -1,0 +1,146 @@
+//! The other ranks' side of a run: they do what the first one says, and write nothing.
+
+use std::ops::Range;
+
+use hearth_data::{Batch, Batches, Loader, Share};
+
+use super::{
+    order::{Greeting, Order, StepOrder, from_bytes, read_greetings, to_bytes},
+    plan_note,
+    resume::{Identity, Origin},
+    survive::surviving,
+    team::{Duty, failure, stays_whole},
+};
+use crate::{
+    TrainConfig, TrainError,
+    devices::OpenDevice,
+    guard::Ceiling,
+    parallel::{Exchange, Outer, join, step_together, whole_moments},
+    plan::{Choice, Rates, choose},
+    step::Trainer,
+};
+
+/// A rank that is not the first.
+pub(super) struct Follower {
+    pub config: TrainConfig,
+    pub identity: Identity,
+    pub train: Batches,
+    pub device: OpenDevice,
+}
+
+/// Its share of each global batch.
+struct Part {
+    loader: Loader,
+    micro_batches: u64,
+    /// Micro-batches of a global batch before its own.
+    first: usize,
+}
+
+/// What it works with.
+struct Work {
+    trainer: Trainer,
+    outer: Option<Outer>,
+    part: Part,
+}
+
+impl Follower {
+    /// Works until the first rank says that the run is over.
+    ///
+    /// # Errors
+    /// A device that fails; a rank that is gone.
+    pub fn follow(self, mut exchange: Exchange) -> Result<(), TrainError> {
+        exchange.slow_down(self.device.slowed);
+        let greeting = surviving(0, || Ok(Greeting::new(&self.config, &self.identity, &self.device)))?;
+        let all = exchange.collect(to_bytes(&greeting)).map_err(failure)?;
+        let speed = read_greetings(&all)?[exchange.rank()].speed;
+        let mut planned = 0;
+        let mut work = None;
+        loop {
+            let order = exchange.broadcast(Vec::new(), 0).map_err(failure)?;
+            let order = from_bytes(&order).map_err(TrainError::Internal)?;
+            if order == Order::End {
+                exchange.finish();
+                return Ok(());
+            }
+            if let Order::Begin { rows } | Order::Share { rows } = &order {
+                planned = self.plan(&rows[exchange.rank()], speed)?.plan.peak_bytes();
+            }
+            surviving(planned, || self.obey(order, &mut exchange, speed, &mut work))?;
+        }
+    }
+
+    fn obey(
+        &self,
+        order: Order,
+        exchange: &mut Exchange,
+        speed: f64,
+        work: &mut Option<Work>,
+    ) -> Result<(), TrainError> {
+        match (order, work.as_mut()) {
+            (Order::Begin { rows }, _) => {
+                *work = None;
+                let choice = self.plan(&rows[exchange.rank()], speed)?;
+                let mut trainer = super::trainer(&self.config, &choice.plan.cut, &self.device, &Origin::Seed)?;
+                let outer = join(&mut trainer, exchange, &self.config.parallel, None).map_err(failure)?;
+                *work = Some(Work { trainer, outer, part: self.part(&choice, &rows, exchange)? });
+            }
+            (Order::Share { rows }, Some(work)) => {
+                let choice = self.plan(&rows[exchange.rank()], speed)?;
+                work.trainer.recut(&choice.plan.cut);
+                work.part = self.part(&choice, &rows, exchange)?;
+            }
+            (Order::Step(order), Some(Work { trainer, part, .. })) => {
+                trainer.loss_factor = order.loss_factor;
+                let batches = part.batches(order.data)?;
+                let StepOrder { step, ceiling, .. } = order;
+                step_together(trainer, exchange, step, part.first, &batches, &ceiling).map_err(failure)?;
+                part.give_back(batches);
+            }
+            (Order::Alone { from, count }, Some(Work { trainer, outer, part })) => {
+                for number in 0..count {
+                    let batches = part.batches(from.data + number)?;
+                    trainer.step(from.step + number, &batches, &Ceiling::FINITE);
+                    part.give_back(batches);
+                }
+                let outer = outer.as_mut().expect("made where all began");
+                outer.step(trainer, exchange).map_err(failure)?;
+            }
+            (Order::Moments, Some(work)) => drop(whole_moments(&work.trainer, exchange).map_err(failure)?),
+            (order, _) => return Err(TrainError::Internal(format!("{order:?} before there was a model"))),
+        }
+        Ok(())
+    }
+
+    fn plan(&self, rows: &Range<usize>, speed: f64) -> Result<Choice, TrainError> {
+        let rates = Rates { flops: speed, ..Rates::default() };
+        let choice = choose(&super::part(&self.config, rows), &self.device.limits, &rates)?;
+        if choice.plan.cut.policy.uses_host() {
+            return Err(stays_whole(&self.device.name));
+        }
+        Ok(choice)
+    }
+
+    /// Its share, and where it stands among those of all.
+    fn part(&self, choice: &Choice, rows: &[Range<usize>], exchange: &mut Exchange) -> Result<Part, TrainError> {
+        let global = rows.last().map_or(0, |rows| rows.end);
+        let share = Share::of_rows(global, rows[exchange.rank()].clone(), choice.plan.cut.micro_batch);
+        let micro_batches = share.micro_batches();
+        let duty = Duty { micro_batches, plan: plan_note(choice) };
+        let duties = exchange.collect(to_bytes(&duty)).map_err(failure)?;
+        let before = duties[..exchange.rank()].iter().map(|duty| from_bytes::<Duty>(duty).map(|it| it.micro_batches));
+        let first = before.sum::<Result<u64, String>>().map_err(TrainError::Internal)? as usize;
+        Ok(Part { loader: Loader::new(self.train.clone(), share, Loader::DEPTH), micro_batches, first })
+    }
+}
+
+impl Part {
+    /// Its own of global batch number `data`.
+    fn batches(&mut self, data: u64) -> Result<Vec<Batch>, TrainError> {
+        let numbers = data * self.micro_batches..(data + 1) * self.micro_batches;
+        Ok(numbers.map(|number| self.loader.batch(number)).collect::<Result<_, _>>()?)
+    }
+
+    fn give_back(&mut self, batches: Vec<Batch>) {
+        batches.into_iter().for_each(|batch| self.loader.give_back(batch));
+    }
+}

@@ -1,0 +1,115 @@
+//! A model in stages, and a grid of such pipelines.
+
+use std::{ops::Range, thread};
+
+use burn::tensor::Device;
+use hearth_model::Transformer;
+use hearth_train::{
+    guard::Ceiling,
+    parallel::{CollectiveError, Exchange, Local, Stage},
+    walk::Walk,
+};
+
+use super::{Outcome, STEPS, TIME, close, config, loss, micro_batches, model, on_one, options, outcome_of, wgpu};
+
+const CUTS: [Range<usize>; 2] = [0..2, 2..3];
+
+/// As many pipelines as there are rows in `devices`, with a stage on each of a row's devices and `micro` micro-batches
+/// each; what each came to, and how many micro-batches its stages held.
+fn on_grid(tied: bool, micro: u64, devices: &[Vec<Device>], cuts: &[Range<usize>]) -> Vec<(Outcome, Vec<usize>)> {
+    let pipelines = devices.len();
+    let mut lines: Vec<Vec<Exchange>> = (0..pipelines).map(|_| Vec::new()).collect();
+    for _ in cuts {
+        for (line, rank) in lines.iter_mut().zip(Local::group(pipelines)) {
+            line.push(Exchange::new(rank));
+        }
+    }
+    let rows = devices.iter().zip(lines).enumerate();
+    let pipelines: Vec<_> = rows
+        .map(|(pipeline, (devices, lines))| {
+            let walks =
+                cuts.iter().zip(devices).map(|(cut, device)| Walk::over(&config(tied), cut.clone(), TIME, device));
+            let stages = Stage::of(&model(tied), walks.collect(), &options()).into_iter().zip(lines);
+            let threads: Vec<_> = stages
+                .map(|(stage, line)| {
+                    let mut stage = stage.with_replicas(line);
+                    thread::spawn(move || {
+                        let first = pipeline * micro as usize;
+                        let losses: Vec<f32> = (0..STEPS)
+                            .map(|step| {
+                                let all = micro_batches(step, micro * pipelines as u64);
+                                let own = &all[first..first + micro as usize];
+                                loss(stage.step(step, first, own, &Ceiling::FINITE).unwrap().loss)
+                            })
+                            .collect();
+                        (stage, losses)
+                    })
+                })
+                .collect();
+            threads
+        })
+        .collect();
+    let join = |threads: Vec<thread::JoinHandle<(Stage, Vec<f32>)>>| {
+        let stages: Vec<_> = threads.into_iter().map(|thread| thread.join().unwrap()).collect();
+        let parts = stages.iter().map(|(stage, _)| stage.trainer().model().clone());
+        let held = stages.iter().map(|(stage, _)| stage.most_held()).collect();
+        (outcome_of(&Transformer::join(parts.collect()), stages[0].1.clone()), held)
+    };
+    pipelines.into_iter().map(join).collect()
+}
+
+#[test]
+fn two_stages_on_the_cpu() {
+    for tied in [false, true] {
+        let one = on_one(tied, 4, &Device::flex());
+        let found = on_grid(tied, 4, &[vec![Device::flex(); 2]], &CUTS);
+        assert_eq!(found[0].0, one, "tied {tied}");
+        assert_eq!(found[0].1, [2, 1], "micro-batches on their way");
+    }
+}
+
+#[test]
+fn three_stages_and_two_micro_batches() {
+    let one = on_one(true, 2, &Device::flex());
+    let found = on_grid(true, 2, &[vec![Device::flex(); 3]], &[0..1, 1..2, 2..3]);
+    assert_eq!(found[0].0, one);
+    assert_eq!(found[0].1, [2, 2, 1]);
+}
+
+#[test]
+fn two_stages_on_logical_devices_of_one_adapter() {
+    let Some(opened) = wgpu(2) else { return };
+    let devices: Vec<Device> = opened.iter().map(|it| it.device.clone()).collect();
+    let one = on_one(true, 4, &devices[0]);
+    assert_eq!(on_grid(true, 4, &[devices], &CUTS)[0].0, one);
+}
+
+#[test]
+fn a_grid_of_two_pipelines_with_two_stages() {
+    for tied in [false, true] {
+        let one = on_one(tied, 2, &Device::flex());
+        for (replica, _) in on_grid(tied, 1, &[vec![Device::flex(); 2], vec![Device::flex(); 2]], &CUTS) {
+            assert_eq!(replica, one, "tied {tied}");
+        }
+    }
+}
+
+#[test]
+fn a_stage_on_the_cpu_and_one_on_a_gpu() {
+    let Some(opened) = wgpu(1) else { return };
+    let one = on_one(true, 4, &Device::flex());
+    let gpu = opened[0].device.clone();
+    for devices in [[gpu.clone(), Device::flex()], [Device::flex(), gpu]] {
+        close(&one, &on_grid(true, 4, &[devices.to_vec()], &CUTS)[0].0, 1e-5);
+    }
+}
+
+#[test]
+fn a_stage_that_ends_is_told_to_the_others() {
+    let walks = CUTS.map(|cut| Walk::over(&config(true), cut, TIME, &Device::flex()));
+    let mut stages = Stage::of(&model(true), walks.into(), &options()).into_iter();
+    let mut first = stages.next().unwrap();
+    drop(stages.next());
+    let error = first.step(0, 0, &micro_batches(0, 2), &Ceiling::FINITE).map(drop).unwrap_err();
+    assert_eq!(error, CollectiveError::Lost { rank: 1, world: 2 });
+}
