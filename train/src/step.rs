@@ -78,6 +78,11 @@ impl Trainer {
         self.model = Some(new(model, &mut self.optimizer));
     }
 
+    #[cfg(not(target_family = "wasm"))]
+    pub(crate) fn options(&self) -> &StepOptions {
+        &self.options
+    }
+
     /// The walk that a step takes.
     pub fn walk(&self) -> &Walk {
         &self.walk

@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ParallelConfig {
+    /// Devices that one model is spread over, each with consecutive blocks of it, through which micro-batches pass one behind
+    /// the other; with twice as many devices there are two such pipelines, and so on. 1 (default): each has it whole.
+    pub stages: usize,
     /// Whether each device keeps the optimizer's state of its own part of every parameter alone, and the parts are put
     /// together after each update: 8 + 8/D bytes a parameter on D devices and not 16 (ZeRO stage 1, Rajbhandari et al.
     /// 2020, arXiv 1910.02054). Default false.
@@ -34,6 +37,7 @@ impl Default for ParallelConfig {
 impl ParallelConfig {
     /// Gradients of every step, whole optimizers.
     pub const DEFAULT: Self = Self {
+        stages: 1,
         shard_optimizer: false,
         rebalance: 20,
         local_steps: 0,
@@ -45,6 +49,16 @@ impl ParallelConfig {
     /// # Errors
     /// Field, value and what would do.
     pub(super) fn validate(&self, checkpoint_every: u64) -> Result<(), String> {
+        if self.stages == 0 {
+            return Err("parallel.stages = 0: a model is on one device at least".into());
+        }
+        if self.stages > 1 && (self.shard_optimizer || self.local_steps > 0) {
+            return Err(format!(
+                "parallel.stages = {}: stages have their own optimizers, and every step's gradients are added up; leave \
+                 out parallel.shard_optimizer and parallel.local_steps",
+                self.stages
+            ));
+        }
         if self.shard_optimizer && self.local_steps > 0 {
             return Err(
                 "parallel.shard_optimizer = true: with parallel.local_steps each device has a state of its own; \

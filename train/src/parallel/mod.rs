@@ -20,6 +20,7 @@ mod sharded;
 mod slow;
 mod state;
 pub mod timeline;
+mod whole;
 
 pub use collective::{Collective, CollectiveError};
 pub use exchange::Exchange;
@@ -33,6 +34,19 @@ pub use timeline::Timeline;
 
 pub(crate) use exchange::Jobs;
 pub(crate) use outer::Outer;
+pub(crate) use pipeline::Pipe;
 pub(crate) use replica::{join, step_together};
 pub(crate) use sharded::whole_moments;
+pub(crate) use state::share;
+pub(crate) use whole::whole;
+
+use crate::TrainError;
 use timeline::{Kind, Span};
+
+/// Its own device's failure is told as any; another's is that rank's to tell.
+pub(crate) fn failure(error: CollectiveError) -> TrainError {
+    match error {
+        CollectiveError::Device(text) => TrainError::Device(text),
+        error => TrainError::Replica(error.to_string()),
+    }
+}

@@ -36,6 +36,11 @@ use crate::{
 /// Consecutive blocks of a model on a device; the first stage has the embedding too, and the last the head.
 pub struct Stage {
     trainer: Trainer,
+    pipe: Pipe,
+}
+
+/// A stage's place in its pipeline.
+pub(crate) struct Pipe {
     number: usize,
     count: usize,
     /// To the stage before: gradients go down, activations come.
@@ -90,52 +95,29 @@ impl Stage {
     /// # Panics
     /// If the walks do not cover the model's blocks, or keep parameters in host memory.
     pub fn of(model: &Transformer, walks: Vec<Walk>, options: &StepOptions) -> Vec<Self> {
-        let count = walks.len();
         assert!(walks.iter().all(|walk| !walk.policy.uses_host()), "a stage keeps its parameters on its device");
-        let tied = model.head.output.is_none() && count > 1;
-        let (mut low, mut high) = match tied {
-            true => {
-                let (first, last) = Line::pair(0, count - 1);
-                (Some(first), Some(last))
-            }
-            false => (None, None),
-        };
-        let mut before = None;
-        let mut stages = Vec::with_capacity(count);
-        let mut covered = 0;
-        for (number, walk) in walks.into_iter().enumerate() {
-            let blocks = blocks(&walk);
-            assert_eq!(blocks.start, covered, "the stages follow one another");
-            covered = blocks.end;
-            let last = number + 1 == count;
-            let (up, down) = Line::pair(number, number + 1);
-            let tie = if number == 0 { low.take() } else { high.take_if(|_| last) };
-            let trainer = Trainer::new(model.part(blocks), walk, options.clone());
-            let behind = (!last).then_some(up);
-            stages.push(Self {
-                trainer,
-                number,
-                count,
-                before: std::mem::replace(&mut before, Some(down)),
-                behind,
-                tie,
-                replicas: None,
-                timeline: None,
-                most_held: 0,
-            });
-        }
-        assert_eq!(covered, model.blocks.len(), "the stages have all blocks");
-        stages
+        let ends = walks.iter().fold(0, |covered, walk| {
+            assert_eq!(blocks(walk).start, covered, "the stages follow one another");
+            blocks(walk).end
+        });
+        assert_eq!(ends, model.blocks.len(), "the stages have all blocks");
+        let pipes = Pipe::line(walks.len(), model.head.output.is_none());
+        let stages = walks.into_iter().zip(pipes).map(|(walk, pipe)| {
+            let trainer = Trainer::new(model.part(blocks(&walk)), walk, options.clone());
+            Self { trainer, pipe }
+        });
+        stages.collect()
     }
 
     /// The same stage of several pipelines, each of which takes a share of every global batch.
     pub fn with_replicas(self, replicas: Exchange) -> Self {
-        Self { replicas: Some(replicas), ..self }
+        Self { pipe: self.pipe.with_replicas(replicas), ..self }
     }
 
     /// Records what it does when.
-    pub fn recorded(self, timeline: Timeline) -> Self {
-        Self { timeline: Some(timeline), ..self }
+    pub fn recorded(mut self, timeline: Timeline) -> Self {
+        self.pipe.timeline = Some(timeline);
+        self
     }
 
     /// Its part of the model, and of the optimizer.
@@ -145,7 +127,7 @@ impl Stage {
 
     /// Most micro-batches that it has held for their way back at once.
     pub fn most_held(&self) -> usize {
-        self.most_held
+        self.pipe.most_held
     }
 
     /// Does step number `step` with all micro-batches of this pipeline, of which the first is number `first` of the global
@@ -155,6 +137,67 @@ impl Stage {
     /// A stage or a rank that is gone.
     pub fn step(
         &mut self,
+        step: u64,
+        first: usize,
+        micro_batches: &[Batch],
+        ceiling: &Ceiling,
+    ) -> Result<StepOutcome, CollectiveError> {
+        self.pipe.step(&mut self.trainer, step, first, micro_batches, ceiling)
+    }
+
+    /// The summed loss `[1]` of a batch, without dropout or gradients, in nats: at the last stage. All are called.
+    ///
+    /// # Errors
+    /// A stage that is gone.
+    pub fn evaluate(&self, batch: &Batch) -> Result<Option<Tensor<1>>, CollectiveError> {
+        self.pipe.evaluate(&self.trainer, &self.trainer.model().valid(), batch)
+    }
+}
+
+impl Pipe {
+    /// The places of a pipeline of `count` stages; the first and the last share the matrix of a `tied` model.
+    pub fn line(count: usize, tied: bool) -> Vec<Self> {
+        let (mut low, mut high) = match tied && count > 1 {
+            true => {
+                let (first, last) = Line::pair(0, count - 1);
+                (Some(first), Some(last))
+            }
+            false => (None, None),
+        };
+        let mut before = None;
+        let places = (0..count).map(|number| {
+            let last = number + 1 == count;
+            let (up, down) = Line::pair(number, number + 1);
+            Self {
+                number,
+                count,
+                before: before.replace(down),
+                behind: (!last).then_some(up),
+                tie: if number == 0 { low.take() } else { high.take_if(|_| last) },
+                replicas: None,
+                timeline: None,
+                most_held: 0,
+            }
+        });
+        places.collect()
+    }
+
+    pub fn with_replicas(self, replicas: Exchange) -> Self {
+        Self { replicas: Some(replicas), ..self }
+    }
+
+    pub fn is_first(&self) -> bool {
+        self.before.is_none()
+    }
+
+    pub fn is_last(&self) -> bool {
+        self.behind.is_none()
+    }
+
+    /// See [`Stage::step`].
+    pub fn step(
+        &mut self,
+        trainer: &mut Trainer,
         step: u64,
         first: usize,
         micro_batches: &[Batch],
@@ -171,8 +214,8 @@ impl Stage {
         };
         let count = micro_batches.len();
         let ahead = (self.count - 1 - self.number).min(count);
-        let scale = self.trainer.scale(counted);
-        let key = self.trainer.key(step);
+        let scale = trainer.scale(counted);
+        let key = trainer.key(step);
         let mut held = VecDeque::new();
         let mut loss: Option<Tensor<1>> = None;
         for turn in 0..count + ahead {
@@ -181,9 +224,9 @@ impl Stage {
             }
             if let Some(batch) = micro_batches.get(turn) {
                 let key = key.map(|key| key.fold_in((first + turn) as u64));
-                let device = &self.trainer.walk().device;
-                let (passage, targets) = self.trainer.walk().passage(MicroBatch::new(batch, device), key);
-                let (passage, top) = self.up(passage, targets, scale, &mut sink)?;
+                let device = &trainer.walk().device;
+                let (passage, targets) = trainer.walk().passage(MicroBatch::new(batch, device), key);
+                let (passage, top) = self.up(trainer, passage, targets, scale, &mut sink)?;
                 let turned = top.map(|(own, gradient)| {
                     loss = Some(loss.take().map_or(own.clone(), |loss| loss + own));
                     gradient
@@ -193,14 +236,15 @@ impl Stage {
             }
             if turn >= ahead {
                 let oldest = held.pop_front().expect("as many went up as come down");
-                self.down(oldest, &mut sink)?;
+                self.down(trainer, oldest, &mut sink)?;
             }
         }
         let start = Instant::now();
-        let (sink, loss) = self.over_replicas(sink, loss)?;
-        let figures = self.figures(&sink, loss.map(|loss| loss * scale))?;
-        let outcome = self.trainer.update_by(step, figures, sink, ceiling);
-        self.tie()?;
+        let device = trainer.walk().device.clone();
+        let (sink, loss) = self.over_replicas(sink, loss, &device)?;
+        let figures = self.figures(trainer, &sink, loss.map(|loss| loss * scale))?;
+        let outcome = trainer.update_by(step, figures, sink, ceiling);
+        self.tie(trainer)?;
         self.note(Kind::Update, start);
         Ok(outcome)
     }
@@ -208,12 +252,13 @@ impl Stage {
     /// A micro-batch forward. At the last stage also its loss, and the gradient with which it turns.
     fn up(
         &self,
+        trainer: &Trainer,
         mut passage: Passage,
         targets: Tensor<1, Int>,
         scale: f64,
         sink: &mut Sink,
     ) -> Result<(Passage, Option<(Tensor<1>, Tensor<3>)>), CollectiveError> {
-        let (walk, model) = (self.trainer.walk(), self.trainer.model());
+        let (walk, model) = (trainer.walk(), trainer.model());
         let x_btc = match &self.before {
             Some(before) => self.wait(|| before.receive(self.count))?,
             None => None,
@@ -241,8 +286,8 @@ impl Stage {
     }
 
     /// A micro-batch backward.
-    fn down(&self, held: Held, sink: &mut Sink) -> Result<(), CollectiveError> {
-        let (walk, model) = (self.trainer.walk(), self.trainer.model());
+    fn down(&self, trainer: &Trainer, held: Held, sink: &mut Sink) -> Result<(), CollectiveError> {
+        let (walk, model) = (trainer.walk(), trainer.model());
         let Held { mut passage, turned } = held;
         let gradient_btc = match (turned, &self.behind) {
             (Some(gradient_btc), _) => gradient_btc,
@@ -275,27 +320,32 @@ impl Stage {
         &mut self,
         sink: Sink,
         loss: Option<Tensor<1>>,
+        device: &Device,
     ) -> Result<(Sink, Option<Tensor<1>>), CollectiveError> {
-        let device = self.trainer.walk().device.clone();
         let Some(replicas) = &mut self.replicas else { return Ok((sink, loss)) };
         let has_loss = loss.is_some();
         if let Some(loss) = loss {
             replicas.jobs().reduce(loss);
         }
-        let sink = sink.received(&device, || replicas.receive())?;
+        let sink = sink.received(device, || replicas.receive())?;
         let loss = has_loss.then(|| replicas.receive()).transpose()?;
-        Ok((sink, loss.map(|loss| Tensor::from_floats(loss.as_slice(), &device))))
+        Ok((sink, loss.map(|loss| Tensor::from_floats(loss.as_slice(), device))))
     }
 
     /// The loss and the norm of all gradients, everywhere: squares go up, stage by stage, and what they come to down.
-    fn figures(&self, sink: &Sink, loss: Option<Tensor<1>>) -> Result<[Tensor<1>; 2], CollectiveError> {
-        let device = &self.trainer.walk().device;
+    fn figures(
+        &self,
+        trainer: &Trainer,
+        sink: &Sink,
+        loss: Option<Tensor<1>>,
+    ) -> Result<[Tensor<1>; 2], CollectiveError> {
+        let device = &trainer.walk().device;
         let floats = |line: &Line| -> Result<Vec<f32>, CollectiveError> {
             Ok(line.receive(self.count)?.try_into_vec().expect("figures are f32"))
         };
         let before = self.before.as_ref().map(floats).transpose()?;
         let before = before.map(|sums| squares_from(&sums, device));
-        let squares = sink.add_squares(self.trainer.model(), before).expect("a stage has parameters with gradients");
+        let squares = sink.add_squares(trainer.model(), before).expect("a stage has parameters with gradients");
         let (loss, norm) = match (&self.behind, loss) {
             (Some(behind), _) => {
                 behind.send(squares);
@@ -313,18 +363,18 @@ impl Stage {
     }
 
     /// The first stage's new values of a tied matrix for the last.
-    fn tie(&mut self) -> Result<(), CollectiveError> {
+    fn tie(&self, trainer: &mut Trainer) -> Result<(), CollectiveError> {
         let Some(line) = &self.tie else { return Ok(()) };
         if self.number == 0 {
-            for shard in &self.trainer.model().embedding.tokens.shards {
+            for shard in &trainer.model().embedding.tokens.shards {
                 line.send(shard.val().without_autodiff());
             }
             return Ok(());
         }
-        let device = self.trainer.walk().device.clone();
-        let shards = self.trainer.model().embedding.tokens.shards.len();
+        let device = trainer.walk().device.clone();
+        let shards = trainer.model().embedding.tokens.shards.len();
         let new = (0..shards).map(|_| line.receive(self.count)).collect::<Result<Vec<_>, _>>()?;
-        self.trainer.replace(|mut model, _| {
+        trainer.replace(|mut model, _| {
             let matrix = &mut model.embedding.tokens;
             let shards = std::mem::take(&mut matrix.shards).into_iter().zip(new);
             matrix.shards = shards.map(|(shard, values)| exchanged(shard, values, &device)).collect();
@@ -333,25 +383,26 @@ impl Stage {
         Ok(())
     }
 
-    /// The summed loss `[1]` of a batch, without dropout or gradients, in nats: at the last stage. All are called.
-    ///
-    /// # Errors
-    /// A stage that is gone.
-    pub fn evaluate(&self, batch: &Batch) -> Result<Option<Tensor<1>>, CollectiveError> {
-        let walk = self.trainer.walk();
-        let model = self.trainer.model().valid();
+    /// See [`Stage::evaluate`]; `model` is the trainer's without autodiff.
+    pub fn evaluate(
+        &self,
+        trainer: &Trainer,
+        model: &Transformer,
+        batch: &Batch,
+    ) -> Result<Option<Tensor<1>>, CollectiveError> {
+        let walk = trainer.walk();
         let (passage, targets) = walk.passage(MicroBatch::new(batch, &walk.device), None);
         let x_btc = match &self.before {
             Some(before) => Tensor::from_data(before.receive(self.count)?, &walk.device),
-            None => walk.embed(self.trainer.model(), &passage),
+            None => walk.embed(trainer.model(), &passage),
         };
-        let x_btc = walk.blocks(&model, x_btc, passage.frame());
+        let x_btc = walk.blocks(model, x_btc, passage.frame());
         match &self.behind {
             Some(behind) => {
                 behind.send(x_btc);
                 Ok(None)
             }
-            None => Ok(Some(walk.head_loss(&model, x_btc, targets))),
+            None => Ok(Some(walk.head_loss(model, x_btc, targets))),
         }
     }
 

@@ -9,7 +9,7 @@ use super::{CollectiveError, Exchange, sharded::with_values};
 use crate::{TrainError, optim::AdamW, readback::Readback, step::Trainer};
 
 /// Gives rank 0's parameters and moments to all, and the momentum of its outer steps, which is returned.
-pub(super) fn share(
+pub(crate) fn share(
     trainer: &mut Trainer,
     exchange: &mut Exchange,
     momentum: Option<Vec<f32>>,

@@ -8,7 +8,7 @@ use std::fmt;
 use hearth_model::{Activation, ParameterCount, Positions, TransformerConfig};
 use hearth_wgsl::Kernel;
 
-use super::{Cut, Limits};
+use super::{Cut, Extent, Limits};
 use crate::walk::{Activations, Placement, Policy};
 
 const F32: u64 = size_of::<f32>() as u64;
@@ -127,9 +127,16 @@ pub struct Ledger {
 impl Ledger {
     /// Takes the walk of one step (not the first, which has no moments yet) for windows of `time` tokens.
     pub fn of(model: &TransformerConfig, time: usize, cut: &Cut, limits: &Limits) -> Self {
+        Self::of_extent(model, time, cut, limits, &Extent::WHOLE)
+    }
+
+    /// As [`Ledger::of`], on a device that has `extent` of a model; `model` has the blocks that it has.
+    pub fn of_extent(model: &TransformerConfig, time: usize, cut: &Cut, limits: &Limits, extent: &Extent) -> Self {
         let count = ParameterCount::of(model);
         let block = BlockSizes::of(model, time, cut.micro_batch, limits);
-        let [embedding, head] = [count.embedding, count.head].map(|count| count as u64 * F32);
+        let of = |has: bool, count: usize| if has { count as u64 * F32 } else { 0 };
+        let embedding = of(extent.embedding, count.embedding);
+        let head = of(extent.head, count.head);
         let matrix = (model.vocab_size * model.width) as u64 * F32;
         let on_device = |placement: Placement, bytes: u64| if placement == Placement::Device { bytes } else { 0 };
         let policy = &cut.policy;
@@ -142,13 +149,25 @@ impl Ledger {
         let constants = constants(model, time, cut.micro_batch);
         let matrix_place = if model.tied { policy.embedding } else { policy.head };
         let workspace = SMALL_TENSORS + transfers(model, policy, &block);
-        let base = Usage { parameters: resident, optimizer: 2 * resident, constants, workspace, ..Usage::default() };
+        // Of a tied matrix whose gradients and moments are the first stage's.
+        let copy = if extent.head && !extent.embedding && model.tied { matrix } else { 0 };
+        let optimizer = 2 * resident / extent.shards as u64;
+        let mut base = Usage { parameters: resident + copy, optimizer, constants, workspace, ..Usage::default() };
+        // What other micro-batches hold here.
+        for segment in &policy.segments {
+            let others = extent.held as u64 - 1;
+            match segment.activations {
+                Activations::Keep => base.tapes += others * segment.blocks.len() as u64 * (block.stream + block.tape),
+                Activations::Recompute => base.boundaries += others * block.stream,
+                Activations::Offload => {}
+            }
+        }
         // With several micro-batches the sink is full from the first one on.
         let accumulating = cut.accumulation > 1;
         let mut sink = if accumulating { resident } else { 0 };
 
         let mut ledger = Self { moments: Vec::new(), page: page(model, time, cut, limits) };
-        let mut held = Usage::default();
+        let mut held = Usage { tapes: base.tapes, boundaries: base.boundaries, ..Usage::default() };
         for segment in &policy.segments {
             let uploaded = block.parameters - on_device(segment.parameters, block.parameters);
             let blocks = segment.blocks.len() as u64;
@@ -167,20 +186,22 @@ impl Ledger {
             }
         }
 
-        let uploaded_matrix = matrix - on_device(matrix_place, matrix);
-        let mut usage = base;
-        (usage.boundaries, usage.tapes) = (held.boundaries, held.tapes);
-        usage.parameters += uploaded_matrix;
-        usage.gradients = sink + if accumulating { 0 } else { matrix };
-        usage.live = 3 * block.stream;
-        usage.logits = logits(model, time, cut, limits);
-        ledger.push(Place::Loss, usage);
-        if !accumulating {
-            sink += on_device(matrix_place, matrix)
-                + on_device(policy.head, head.saturating_sub(if model.tied { 0 } else { matrix }));
-        } else if model.tied {
-            // This micro-batch's half, which waits for the embedding's beside the sums of earlier ones.
-            sink += on_device(policy.embedding, matrix);
+        if extent.head {
+            let uploaded_matrix = matrix - on_device(matrix_place, matrix);
+            let mut usage = base;
+            (usage.boundaries, usage.tapes) = (held.boundaries, held.tapes);
+            usage.parameters += uploaded_matrix;
+            usage.gradients = sink + if accumulating { 0 } else { matrix };
+            usage.live = 3 * block.stream;
+            usage.logits = logits(model, time, cut, limits);
+            ledger.push(Place::Loss, usage);
+            if !accumulating {
+                sink += on_device(matrix_place, matrix)
+                    + on_device(policy.head, head.saturating_sub(if model.tied { 0 } else { matrix }));
+            } else if model.tied {
+                // This micro-batch's half, which waits for the embedding's beside the sums of earlier ones.
+                sink += on_device(policy.embedding, matrix);
+            }
         }
 
         for segment in policy.segments.iter().rev() {
@@ -209,19 +230,21 @@ impl Ledger {
                 if segment.activations == Activations::Keep {
                     held.tapes -= block.stream + block.tape + uploaded;
                 }
-                if !accumulating {
+                if !accumulating && !extent.hands_over {
                     sink += stays;
                 }
             }
         }
 
-        let mut usage = base;
-        usage.gradients = sink + with_earlier(embedding, policy.embedding, accumulating || model.tied);
-        usage.parameters += embedding - on_device(policy.embedding, embedding);
-        usage.live = 2 * block.stream;
-        ledger.push(Place::Embedding, usage);
+        if extent.embedding {
+            let mut usage = base;
+            usage.gradients = sink + with_earlier(embedding, policy.embedding, accumulating || model.tied);
+            usage.parameters += embedding - on_device(policy.embedding, embedding);
+            usage.live = 2 * block.stream;
+            ledger.push(Place::Embedding, usage);
+        }
 
-        let mut usage = base;
+        let mut usage = Usage { tapes: 0, boundaries: 0, ..base };
         usage.gradients = resident;
         usage.live = if limits.kernels && Kernel::AdamW.is_on() { 0 } else { largest_update(model, cut) };
         ledger.push(Place::Update, usage);

@@ -5,6 +5,7 @@
 
 mod choose;
 mod cost;
+mod extent;
 mod ledger;
 mod limits;
 mod search;
@@ -16,9 +17,10 @@ use std::fmt;
 
 pub use choose::{Choice, choose, mib};
 pub use cost::Rates;
+pub use extent::Extent;
 pub use ledger::{Ledger, Moment, Place, Usage};
 pub use limits::Limits;
-pub use search::{plan, plans};
+pub use search::{plan, plan_stage, plans};
 use serde::{Deserialize, Serialize};
 pub use table::Table;
 

@@ -2,7 +2,7 @@
 
 use hearth_model::TransformerConfig;
 
-use super::{Cut, Ledger, Limits, Plan, Rates};
+use super::{Cut, Extent, Ledger, Limits, Plan, Rates};
 use crate::walk::{Activations, Placement, Policy, Segment};
 
 /// A plan must be so much smaller than another to be worth its time.
@@ -41,6 +41,19 @@ pub fn plans(
 /// What a cut is predicted to take.
 pub fn plan(model: &TransformerConfig, time: usize, cut: Cut, limits: &Limits, rates: &Rates) -> Plan {
     let peak = *Ledger::of(model, time, &cut, limits).peak();
+    Plan { seconds: rates.seconds(model, time, &cut), peak, cut }
+}
+
+/// What a cut is predicted to take on a device that has `extent` of a model; `model` has the blocks that it has.
+pub fn plan_stage(
+    model: &TransformerConfig,
+    time: usize,
+    cut: Cut,
+    extent: &Extent,
+    limits: &Limits,
+    rates: &Rates,
+) -> Plan {
+    let peak = *Ledger::of_extent(model, time, &cut, limits, extent).peak();
     Plan { seconds: rates.seconds(model, time, &cut), peak, cut }
 }
 

@@ -5,18 +5,19 @@ use std::ops::Range;
 use hearth_data::{Batch, Batches, Loader, Share};
 
 use super::{
+    host_trainer, note,
     order::{Greeting, Order, StepOrder, from_bytes, read_greetings, to_bytes},
-    plan_note,
     resume::{Identity, Origin},
+    stage_plan, stage_walk,
     survive::surviving,
-    team::{Duty, failure, stays_whole},
+    team::{Duty, evaluate, stays_whole},
 };
 use crate::{
     TrainConfig, TrainError,
     devices::OpenDevice,
     guard::Ceiling,
-    parallel::{Exchange, Outer, join, step_together, whole_moments},
-    plan::{Choice, Rates, choose},
+    parallel::{Exchange, Outer, Pipe, failure, join, share, step_together, whole, whole_moments},
+    plan::{Choice, Plan, Rates, choose},
     step::Trainer,
 };
 
@@ -25,7 +26,11 @@ pub(super) struct Follower {
     pub config: TrainConfig,
     pub identity: Identity,
     pub train: Batches,
+    /// For a model in stages.
+    pub validation: Vec<Batch>,
     pub device: OpenDevice,
+    /// Its place, where the model is in stages.
+    pub pipe: Option<Pipe>,
 }
 
 /// Its share of each global batch.
@@ -48,7 +53,7 @@ impl Follower {
     ///
     /// # Errors
     /// A device that fails; a rank that is gone.
-    pub fn follow(self, mut exchange: Exchange) -> Result<(), TrainError> {
+    pub fn follow(mut self, mut exchange: Exchange) -> Result<(), TrainError> {
         exchange.slow_down(self.device.slowed);
         let greeting = surviving(0, || Ok(Greeting::new(&self.config, &self.identity, &self.device)))?;
         let all = exchange.collect(to_bytes(&greeting)).map_err(failure)?;
@@ -62,37 +67,64 @@ impl Follower {
                 exchange.finish();
                 return Ok(());
             }
-            if let Order::Begin { rows } | Order::Share { rows } = &order {
-                planned = self.plan(&rows[exchange.rank()], speed)?.plan.peak_bytes();
+            if let Order::Begin { rows, .. } | Order::Share { rows } = &order {
+                planned = self.plan(&rows[exchange.rank()], speed).map_or(0, |choice| choice.plan.peak_bytes());
             }
             surviving(planned, || self.obey(order, &mut exchange, speed, &mut work))?;
         }
     }
 
     fn obey(
-        &self,
+        &mut self,
         order: Order,
         exchange: &mut Exchange,
         speed: f64,
         work: &mut Option<Work>,
     ) -> Result<(), TrainError> {
         match (order, work.as_mut()) {
-            (Order::Begin { rows }, _) => {
+            (Order::Begin { rows, blocks }, _) if !blocks.is_empty() => {
+                *work = None;
+                let mut whole = host_trainer(&self.config, &Origin::Seed)?;
+                share(&mut whole, exchange, None).map_err(failure)?;
+                let pipe = self.pipe.as_ref().expect("the model is in stages");
+                let stage = exchange.rank() % blocks.len();
+                let own = blocks[stage].clone();
+                let plan = stage_plan(&self.config, stage, own.clone(), &rows[exchange.rank()], &self.device, speed)?;
+                let trainer = whole.stage(stage_walk(&self.config, own, &plan.cut, &self.device), pipe);
+                let part = self.part(&plan, &rows, exchange)?;
+                *work = Some(Work { trainer, outer: None, part });
+            }
+            (Order::Evaluate, Some(work)) => {
+                let pipe = self.pipe.as_ref().expect("the model is in stages");
+                let rows = self.config.batch.micro_batch;
+                evaluate(pipe, &work.trainer, exchange, &self.validation, rows).map_err(failure)?;
+            }
+            (Order::Whole, Some(work)) => {
+                let pipe = self.pipe.as_ref().expect("the model is in stages");
+                let nothing = || unreachable!("the first rank alone makes one");
+                whole(&work.trainer, pipe, exchange, self.config.parallel.stages, nothing)?;
+            }
+            (Order::Begin { rows, .. }, _) => {
                 *work = None;
                 let choice = self.plan(&rows[exchange.rank()], speed)?;
                 let mut trainer = super::trainer(&self.config, &choice.plan.cut, &self.device, &Origin::Seed)?;
                 let outer = join(&mut trainer, exchange, &self.config.parallel, None).map_err(failure)?;
-                *work = Some(Work { trainer, outer, part: self.part(&choice, &rows, exchange)? });
+                *work = Some(Work { trainer, outer, part: self.part(&choice.plan, &rows, exchange)? });
             }
             (Order::Share { rows }, Some(work)) => {
                 let choice = self.plan(&rows[exchange.rank()], speed)?;
                 work.trainer.recut(&choice.plan.cut);
-                work.part = self.part(&choice, &rows, exchange)?;
+                work.part = self.part(&choice.plan, &rows, exchange)?;
             }
             (Order::Step(order), Some(Work { trainer, part, .. })) => {
                 trainer.loss_factor = order.loss_factor;
                 let batches = part.batches(order.data)?;
                 let StepOrder { step, ceiling, .. } = order;
+                if let Some(pipe) = &mut self.pipe {
+                    pipe.step(trainer, step, part.first, &batches, &ceiling).map_err(failure)?;
+                    part.give_back(batches);
+                    return Ok(());
+                }
                 step_together(trainer, exchange, step, part.first, &batches, &ceiling).map_err(failure)?;
                 part.give_back(batches);
             }
@@ -121,13 +153,18 @@ impl Follower {
     }
 
     /// Its share, and where it stands among those of all.
-    fn part(&self, choice: &Choice, rows: &[Range<usize>], exchange: &mut Exchange) -> Result<Part, TrainError> {
+    fn part(&self, plan: &Plan, rows: &[Range<usize>], exchange: &mut Exchange) -> Result<Part, TrainError> {
         let global = rows.last().map_or(0, |rows| rows.end);
-        let share = Share::of_rows(global, rows[exchange.rank()].clone(), choice.plan.cut.micro_batch);
+        let share = Share::of_rows(global, rows[exchange.rank()].clone(), plan.cut.micro_batch);
         let micro_batches = share.micro_batches();
-        let duty = Duty { micro_batches, plan: plan_note(choice) };
+        let duty = Duty { micro_batches, plan: note(plan) };
         let duties = exchange.collect(to_bytes(&duty)).map_err(failure)?;
-        let before = duties[..exchange.rank()].iter().map(|duty| from_bytes::<Duty>(duty).map(|it| it.micro_batches));
+        // The stages of a pipeline have the same.
+        let stages = self.config.parallel.stages;
+        let before = duties[..exchange.rank() / stages * stages]
+            .iter()
+            .step_by(stages)
+            .map(|duty| from_bytes::<Duty>(duty).map(|it| it.micro_batches));
         let first = before.sum::<Result<u64, String>>().map_err(TrainError::Internal)? as usize;
         Ok(Part { loader: Loader::new(self.train.clone(), share, Loader::DEPTH), micro_batches, first })
     }

@@ -24,7 +24,7 @@ use std::{
 
 use burn::tensor::Device;
 use hearth_data::{Loader, Share, Tokenizer};
-use hearth_model::{Flops, ParameterCount, TransformerConfig};
+use hearth_model::{CrossEntropy, Flops, ParameterCount, TransformerConfig};
 
 use data::RunData;
 pub use data::tokenizer;
@@ -42,12 +42,12 @@ use team::{Crew, Team};
 
 use crate::{
     TrainConfig, TrainError, checkpoint,
-    devices::{OpenDevice, matmul_flops},
+    devices::{DeviceChoice, OpenDevice, matmul_flops, open},
     parallel::{Exchange, RankFigures},
-    plan::{Choice, Cut, Plan, Rates, choose, mib},
+    plan::{Choice, Cut, Extent, Plan, Rates, choose, mib, plan_stage},
     report::{FrontKind, Report},
     step::{StepOptions, Trainer},
-    walk::Walk,
+    walk::{Policy, Walk},
 };
 use steps::{End, Loop};
 use throughput::Throughput;
@@ -166,22 +166,30 @@ impl Run {
             config: config.clone(),
             identity: identity.clone(),
             train: train.clone(),
+            validation: validation.clone(),
             device: device.clone(),
             may_restart: line.is_none(),
             others,
         };
         let several = line.is_some() || !crew.others.is_empty();
         let team = several.then(|| Team::start(&crew, line)).transpose()?;
-        let (rows, speed, peak_flops) = match &team {
-            None => (vec![0..global_rows], matmul_flops(&device.device), None),
-            Some(team) => (state.rows_for(team, global_rows)?, team.ranks[0].speed, Some(team.flops())),
+        let (rows, blocks, speed, peak_flops) = match &team {
+            None => {
+                let flops = matmul_flops(&device.device);
+                (vec![0..global_rows], Vec::new(), flops, flops)
+            }
+            Some(team) => {
+                let blocks = team.blocks(&config.model)?;
+                (state.rows_for(team, global_rows)?, blocks, team.ranks[0].speed, team.flops())
+            }
         };
-        let peak_flops = peak_flops.unwrap_or(speed);
         let context = config.model.context_length;
         let flops_per_token = Flops::per_sequence(&config.model, context).training / context as f64;
         let rates = Rates { flops: speed, ..Rates::default() };
         let mut choice = choose(&part(&config, &rows[0]), &device.limits, &rates)?;
-        if let Some(plan) = origin.plan(&config, &device, &rates) {
+        if let Some(own) = blocks.first() {
+            choice.plan = stage_plan(&config, 0, own.clone(), &rows[0], &device, speed)?;
+        } else if let Some(plan) = origin.plan(&config, &device, &rates) {
             choice.plan = plan;
         }
         report.note(&plan_note(&choice));
@@ -202,6 +210,7 @@ impl Run {
             share: own_share(&rows, &choice.plan),
             loader: Loader::new(train.clone(), own_share(&rows, &choice.plan), Loader::DEPTH),
             rows,
+            blocks,
             team,
             crew,
             ranks: Vec::new(),
@@ -276,7 +285,8 @@ impl Run {
         let RunData { tokenizer, train, hash, .. } = RunData::open(&config, text)?;
         fit_vocabulary(&mut config.model, &tokenizer)?;
         let identity = Identity { tokenizer: hex(&tokenizer.hash()), data: hex(&hash) };
-        Follower { config, identity, train, device }.follow(line.expect("a line to the first rank"))
+        Follower { config, identity, train, validation: Vec::new(), device, pipe: None }
+            .follow(line.expect("a line to the first rank"))
     }
 }
 
@@ -315,10 +325,69 @@ fn trainer(config: &TrainConfig, cut: &Cut, device: &OpenDevice, origin: &Origin
     Ok(trainer)
 }
 
+/// The model as it is at the origin, whole, in host memory.
+fn host_trainer(config: &TrainConfig, origin: &Origin) -> Result<Trainer, TrainError> {
+    let policy = Policy::keep(config.model.layers);
+    let cut = Cut { micro_batch: 1, accumulation: 1, logits_chunk: 1, policy };
+    trainer(config, &cut, &open(DeviceChoice::Cpu)?, origin)
+}
+
+/// How a stage of these blocks takes its steps: with the micro-batches that are set, for all stages must have the same, and
+/// the first policy that fits.
+fn stage_plan(
+    config: &TrainConfig,
+    stage: usize,
+    blocks: Range<usize>,
+    rows: &Range<usize>,
+    device: &OpenDevice,
+    speed: f64,
+) -> Result<Plan, TrainError> {
+    let mut part = part(config, rows);
+    part.model.layers = blocks.len();
+    let refuse = |reason: String| TrainError::Config { source_name: "memory".into(), reason };
+    let budget = match config.memory.budget_mib {
+        0 => device.limits.memory,
+        mib => Some(mib << 20),
+    };
+    let set = config.memory.policy(blocks.len()).map_err(refuse)?;
+    let policies = set.map_or_else(|| Policy::on_device(blocks.len()), |policy| vec![policy]);
+    let extent = Extent::stage(&config.model, stage, &blocks, config.parallel.stages, part.batch.accumulation);
+    let rates = Rates { flops: speed, ..Rates::default() };
+    let (micro_batch, accumulation) = (part.batch.micro_batch, part.batch.accumulation);
+    let logits_chunk = CrossEntropy::of(&config.model).chunk.min(micro_batch * config.model.context_length);
+    let plans = policies.into_iter().map(|policy| {
+        let cut = Cut { micro_batch, accumulation, logits_chunk, policy };
+        plan_stage(&part.model, config.model.context_length, cut, &extent, &device.limits, &rates)
+    });
+    let plans: Vec<Plan> = plans.collect();
+    let fits = |plan: &&Plan| budget.is_none_or(|budget| plan.peak_bytes() <= budget);
+    plans.iter().find(fits).cloned().ok_or_else(|| {
+        let smallest = plans.iter().map(Plan::peak_bytes).min().unwrap_or(0);
+        refuse(format!(
+            "{}: a stage of {} blocks takes {} at least: lower batch.micro_batch, name more devices with more \
+             parallel.stages, or raise memory.budget_mib",
+            device.name,
+            part.model.layers,
+            mib(smallest)
+        ))
+    })
+}
+
+fn stage_walk(config: &TrainConfig, blocks: Range<usize>, cut: &Cut, device: &OpenDevice) -> Walk {
+    let mut walk = Walk::over(&config.model, blocks, config.model.context_length, &device.device);
+    walk.loss.z_loss = config.loss.z_loss;
+    walk.loss.chunk = cut.logits_chunk;
+    walk.policy = cut.policy.clone();
+    walk
+}
+
 fn plan_note(choice: &Choice) -> String {
-    let Choice { plan, budget, .. } = choice;
-    let of = budget.map_or(String::new(), |budget| format!(" of {}", mib(budget)));
-    format!("a step is {}: about {}{of}", plan.cut, mib(plan.peak_bytes()))
+    let of = choice.budget.map_or(String::new(), |budget| format!(" of {}", mib(budget)));
+    format!("{}{of}", note(&choice.plan))
+}
+
+fn note(plan: &Plan) -> String {
+    format!("a step is {}: about {}", plan.cut, mib(plan.peak_bytes()))
 }
 
 /// Takes the vocabulary's size from the tokenizer, or checks that both agree.

@@ -10,8 +10,9 @@ use crate::{TrainConfig, TrainError, guard::Ceiling};
 /// What every rank does next.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) enum Order {
-    /// Make a model, and take the first rank's state. Each rank has these rows of every global batch.
-    Begin { rows: Vec<Range<usize>> },
+    /// Make a model, and take the first rank's state. Each rank has these rows of every global batch, and, where the model
+    /// is in stages, the stages these blocks.
+    Begin { rows: Vec<Range<usize>>, blocks: Vec<Range<usize>> },
     /// From here on each has these rows.
     Share { rows: Vec<Range<usize>> },
     /// A step together.
@@ -20,6 +21,10 @@ pub(super) enum Order {
     Alone { from: StepOrder, count: u64 },
     /// Give the moments that it alone has.
     Moments,
+    /// Take the validation batches through the stages.
+    Evaluate,
+    /// Give the first rank its stage.
+    Whole,
     /// The run is over.
     End,
 }

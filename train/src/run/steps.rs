@@ -98,6 +98,8 @@ pub(super) struct Loop {
     pub loader: Loader,
     /// Of each global batch for each rank.
     pub rows: Vec<Range<usize>>,
+    /// Of each stage, where the model is in stages.
+    pub blocks: Vec<Range<usize>>,
     /// All ranks, where there are several.
     pub team: Option<Team>,
     pub crew: Crew,
@@ -193,7 +195,10 @@ impl Loop {
         total: u64,
         stop: &AtomicBool,
     ) -> Result<(Trainer, Vec<First>), TrainError> {
-        let mut trainer = super::trainer(&self.config, &self.plan.cut, device, origin)?;
+        let mut trainer = match self.blocks.is_empty() {
+            true => super::trainer(&self.config, &self.plan.cut, device, origin)?,
+            false => super::host_trainer(&self.config, origin)?,
+        };
         self.gather(&mut trainer, device, origin)?;
         let mut first = Vec::new();
         let RunState { step: start, data, .. } = self.state;
@@ -229,7 +234,11 @@ impl Loop {
             }
         };
         let momentum = origin.momentum(trainer)?;
-        let plans = team.begin(trainer, &self.config.parallel, momentum, &self.rows, self.share.micro_batches())?;
+        let work = (self.rows.as_slice(), self.blocks.as_slice());
+        let plans = team.begin(trainer, &self.config.parallel, momentum, work, self.share.micro_batches())?;
+        if let Some((own, pipe)) = self.blocks.first().zip(team.pipe()) {
+            *trainer = trainer.stage(super::stage_walk(&self.config, own.clone(), &self.plan.cut, device), pipe);
+        }
         plans.iter().for_each(|plan| self.report.note(plan));
         self.ranks = vec![RankFigures::default(); self.rows.len()];
         self.rank_steps = 0;
@@ -442,7 +451,7 @@ impl Loop {
         self.finish_writing();
         let state = RunState {
             seconds: self.state.seconds + self.start.elapsed().as_secs_f64(),
-            cut: Some(self.plan.cut.clone()),
+            cut: self.blocks.is_empty().then(|| self.plan.cut.clone()),
             rows: if self.rows.len() > 1 { self.rows.iter().map(Range::len).collect() } else { Vec::new() },
             ..self.state.clone()
         };
@@ -451,7 +460,9 @@ impl Loop {
             elsewhere.moments = team.moments(trainer)?;
             elsewhere.momentum = team.momentum().map(<[f32]>::to_vec);
         }
-        self.taken = Some(Job { state, snapshot: Snapshot::take(trainer, elsewhere) });
+        let whole = self.whole(trainer)?;
+        let snapshot = Snapshot::take(whole.as_ref().unwrap_or(trainer), elsewhere);
+        self.taken = Some(Job { state, snapshot });
         Ok(())
     }
 
@@ -499,7 +510,8 @@ impl Loop {
             }
         }
         self.finish_writing();
-        folder.write_model(&trainer.model().valid())?;
+        let whole = self.whole(trainer)?;
+        folder.write_model(&whole.as_ref().unwrap_or(trainer).model().valid())?;
         Ok(loss)
     }
 
@@ -533,13 +545,16 @@ impl Loop {
         Ok(loss)
     }
 
-    fn validation_loss(&self, trainer: &Trainer) -> Result<f64, TrainError> {
-        let model = trainer.model().valid();
+    fn validation_loss(&mut self, trainer: &Trainer) -> Result<f64, TrainError> {
         let rows = self.plan.cut.micro_batch;
+        let counted: usize = self.validation.iter().map(Batch::counted).sum();
+        if let Some(team) = self.team.as_mut().filter(|team| team.pipe().is_some()) {
+            return Ok(team.evaluate(trainer, &self.validation, self.config.batch.micro_batch)? / counted as f64);
+        }
+        let model = trainer.model().valid();
         let parts = self.validation.iter().flat_map(|batch| batch.split(rows));
         let losses = parts.map(|batch| trainer.evaluate(&model, &batch));
         let total = losses.reduce(Tensor::add).expect("there is at least one validation batch");
-        let counted: usize = self.validation.iter().map(Batch::counted).sum();
         let [total] = scalars(Readback::new(total))?;
         Ok(total / counted as f64)
     }
@@ -558,7 +573,9 @@ impl Loop {
         Ok(())
     }
 
-    fn draw(&self, trainer: &Trainer) -> Result<String, TrainError> {
+    fn draw(&mut self, trainer: &Trainer) -> Result<String, TrainError> {
+        let whole = self.whole(trainer)?;
+        let trainer = whole.as_ref().unwrap_or(trainer);
         let sample = &self.config.sample;
         let prompt = self.tokenizer.encode(&sample.prompt)?;
         let sampling = Sampling {
@@ -568,13 +585,20 @@ impl Loop {
             ..Sampling::default()
         };
         let mut model = trainer.model().valid();
-        if self.plan.cut.policy.uses_host() {
+        if whole.is_some() || self.plan.cut.policy.uses_host() {
             // Drawn token by token: uploading the model for each would take longer than the CPU does.
             model = model.to_device(&Device::flex());
         }
         let keep_on = |_| ControlFlow::Continue(());
         let ids = pollster::block_on(generate(&model, &prompt, sample.tokens, &sampling, keep_on))?;
         Ok(self.tokenizer.decode(&ids)?)
+    }
+
+    /// The model whole, in host memory, where it is in stages.
+    fn whole(&mut self, trainer: &Trainer) -> Result<Option<Trainer>, TrainError> {
+        let config = &self.config;
+        let make = || super::host_trainer(config, &Origin::Seed);
+        self.team.as_mut().map_or(Ok(None), |team| team.whole(trainer, make))
     }
 
     fn report_sample(&mut self, text: &str) {

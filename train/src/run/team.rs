@@ -2,8 +2,12 @@
 
 use std::{collections::HashMap, ops::Range, thread::JoinHandle};
 
-use burn::{module::ParamId, tensor::TensorData};
+use burn::{
+    module::{Module, ParamId},
+    tensor::TensorData,
+};
 use hearth_data::{Batch, Batches, rows_by_speed};
+use hearth_model::{ParameterCount, TransformerConfig};
 
 use super::{
     follow::Follower,
@@ -12,8 +16,12 @@ use super::{
 };
 use crate::{
     TrainConfig, TrainError,
+    config::ParallelConfig,
     devices::OpenDevice,
-    parallel::{CollectiveError, Exchange, Local, Outer, RankFigures, join, step_together, whole_moments},
+    parallel::{
+        CollectiveError, Exchange, Local, Outer, Pipe, RankFigures, blocks_by_speed, failure, join, share,
+        step_together, whole, whole_moments,
+    },
     step::{StepOutcome, Trainer},
 };
 
@@ -25,6 +33,7 @@ pub(super) struct Crew {
     pub config: TrainConfig,
     pub identity: Identity,
     pub train: Batches,
+    pub validation: Vec<Batch>,
     pub device: OpenDevice,
     pub others: Vec<OpenDevice>,
     /// Threads can be started again, processes cannot.
@@ -40,6 +49,9 @@ pub(super) struct Team {
     pub ranks: Vec<Greeting>,
     rows: Vec<Range<usize>>,
     outer: Option<Outer>,
+    /// The first rank's place, where the model is in stages.
+    pipe: Option<Pipe>,
+    stages: usize,
     /// The step at which the others come back from their steps alone.
     together_at: u64,
     /// Sums over the steps since the rows were last looked at, by rank.
@@ -68,28 +80,34 @@ impl Team {
     /// Ranks that are not of one run.
     pub fn start(crew: &Crew, line: Option<Exchange>) -> Result<Self, TrainError> {
         let mut workers = Vec::new();
+        let world = line.as_ref().map_or(crew.others.len() + 1, Exchange::world);
+        let mut pipes = pipes(&crew.config, world, line.is_some())?.into_iter();
+        let pipe = pipes.next().flatten();
         let exchange = line.unwrap_or_else(|| {
-            let mut ranks = Local::group(crew.others.len() + 1).into_iter();
+            let mut ranks = Local::group(world).into_iter();
             let exchange = Exchange::new(ranks.next().expect("the first is always there"));
-            for (device, rank) in crew.others.iter().zip(ranks) {
+            for ((device, rank), pipe) in crew.others.iter().zip(ranks).zip(pipes) {
                 let follower = Follower {
                     config: crew.config.clone(),
                     identity: crew.identity.clone(),
                     train: crew.train.clone(),
+                    validation: if pipe.is_some() { crew.validation.clone() } else { Vec::new() },
                     device: device.clone(),
+                    pipe,
                 };
                 let thread = std::thread::spawn(move || follower.follow(Exchange::new(rank)));
                 workers.push(Worker { name: device.name.clone(), thread: Some(thread) });
             }
             exchange
         });
-        let world = exchange.world();
         let mut team = Self {
             exchange: Some(exchange),
             workers,
             ranks: Vec::new(),
             rows: Vec::new(),
             outer: None,
+            pipe,
+            stages: crew.config.parallel.stages,
             together_at: 0,
             seen: vec![RankFigures::default(); world],
             steps_seen: 0,
@@ -100,9 +118,30 @@ impl Team {
         Ok(team)
     }
 
-    /// The rows of a global batch of `global_rows` for each rank, by the speed of its device.
+    /// The rows of a global batch of `global_rows` for each rank, by the speed of its device or its pipeline.
     pub fn rows_by_speed(&self, global_rows: usize) -> Result<Vec<Range<usize>>, TrainError> {
-        Ok(rows_by_speed(global_rows, &speeds(&self.ranks))?)
+        let pipelines: Vec<f64> = speeds(&self.ranks).chunks(self.stages).map(|stages| stages.iter().sum()).collect();
+        let rows = rows_by_speed(global_rows, &pipelines)?;
+        Ok(rows.into_iter().flat_map(|rows| vec![rows; self.stages]).collect())
+    }
+
+    /// The blocks of each stage, by the speed of its slowest device; none where each rank has the model whole.
+    pub fn blocks(&self, model: &TransformerConfig) -> Result<Vec<Range<usize>>, TrainError> {
+        if self.pipe.is_none() {
+            return Ok(Vec::new());
+        }
+        let speeds = speeds(&self.ranks);
+        let slowest = (0..self.stages).map(|stage| speeds.iter().skip(stage).step_by(self.stages).copied());
+        let slowest: Vec<f64> = slowest.map(|speeds| speeds.fold(f64::INFINITY, f64::min)).collect();
+        let matrix = (model.vocab_size * model.width) as f64;
+        let head = matrix / ParameterCount::of(model).block as f64;
+        blocks_by_speed(model.layers, head, &slowest)
+            .map_err(|error| TrainError::Config { source_name: "parallel.stages".into(), reason: error.to_string() })
+    }
+
+    /// The first rank's place in its pipeline, where the model is in stages.
+    pub fn pipe(&self) -> Option<&Pipe> {
+        self.pipe.as_ref()
     }
 
     /// All devices' rates together.
@@ -110,17 +149,21 @@ impl Team {
         self.ranks.iter().map(|it| it.speed).sum()
     }
 
-    /// Gives all ranks `trainer`'s state and their rows; `own` is this one's part. Returns the others' plans.
+    /// Gives all ranks `trainer`'s state, their rows and, in stages, their blocks; `own` is how many micro-batches this one
+    /// has. Returns the others' plans. In stages `trainer` has the whole model.
     pub fn begin(
         &mut self,
         trainer: &mut Trainer,
-        settings: &crate::config::ParallelConfig,
+        settings: &ParallelConfig,
         momentum: Option<Vec<f32>>,
-        rows: &[Range<usize>],
+        (rows, blocks): (&[Range<usize>], &[Range<usize>]),
         own: u64,
     ) -> Result<Vec<String>, TrainError> {
-        self.order(&Order::Begin { rows: rows.to_vec() })?;
-        self.outer = self.together(|exchange| join(trainer, exchange, settings, momentum))?;
+        self.order(&Order::Begin { rows: rows.to_vec(), blocks: blocks.to_vec() })?;
+        self.outer = match blocks.is_empty() {
+            true => self.together(|exchange| join(trainer, exchange, settings, momentum))?,
+            false => self.together(|exchange| share(trainer, exchange, None)).map(|_| None)?,
+        };
         self.together_at = 0;
         self.dealt(rows, own)
     }
@@ -159,6 +202,11 @@ impl Team {
     ) -> Result<(StepOutcome, Vec<RankFigures>), TrainError> {
         self.order(&Order::Step(order))?;
         let StepOrder { step, ceiling, .. } = order;
+        if let Some(mut pipe) = self.pipe.take() {
+            let outcome = self.together(|_| pipe.step(trainer, step, 0, micro_batches, &ceiling))?;
+            self.pipe = Some(pipe);
+            return Ok((outcome, Vec::new()));
+        }
         let (outcome, figures) =
             self.together(|exchange| step_together(trainer, exchange, step, 0, micro_batches, &ceiling))?;
         for (sum, new) in self.seen.iter_mut().zip(&figures) {
@@ -206,6 +254,30 @@ impl Team {
         }
         self.order(&Order::Moments)?;
         self.together(|exchange| whole_moments(trainer, exchange))
+    }
+
+    /// The summed loss over the validation batches, in parts of `rows`, of a model in stages.
+    pub fn evaluate(&mut self, trainer: &Trainer, batches: &[Batch], rows: usize) -> Result<f64, TrainError> {
+        self.order(&Order::Evaluate)?;
+        let pipe = self.pipe.take().expect("the model is in stages");
+        let sums = self.together(|exchange| evaluate(&pipe, trainer, exchange, batches, rows));
+        self.pipe = Some(pipe);
+        sums
+    }
+
+    /// A model in stages put together in host memory, with its moments, into what `make` gives.
+    pub fn whole(
+        &mut self,
+        trainer: &Trainer,
+        make: impl FnOnce() -> Result<Trainer, TrainError>,
+    ) -> Result<Option<Trainer>, TrainError> {
+        if self.pipe.is_none() {
+            return Ok(None);
+        }
+        self.order(&Order::Whole)?;
+        let (exchange, pipe) = (self.exchange.as_mut(), self.pipe.as_ref());
+        let (exchange, pipe) = exchange.zip(pipe).expect("there until the end");
+        whole(trainer, pipe, exchange, self.stages, make)
     }
 
     /// Other rows for each rank, if they make a step that much shorter by what each took for its own in the last `every`
@@ -267,6 +339,56 @@ impl Drop for Team {
     }
 }
 
+/// Each rank's place in a pipeline, where the model is in stages.
+fn pipes(config: &TrainConfig, world: usize, processes: bool) -> Result<Vec<Option<Pipe>>, TrainError> {
+    let stages = config.parallel.stages;
+    let refuse = |reason: String| TrainError::Config { source_name: "several devices".into(), reason };
+    if stages == 1 {
+        return Ok((0..world).map(|_| None).collect());
+    }
+    if processes {
+        return Err(refuse(format!(
+            "parallel.stages = {stages}: the stages of a model are devices of one process; leave out --parallel mpi, or \
+             the stages"
+        )));
+    }
+    if !world.is_multiple_of(stages) {
+        return Err(refuse(format!(
+            "parallel.stages = {stages}: {world} devices make no whole pipelines; name a multiple of {stages} with --device"
+        )));
+    }
+    let pipelines = world / stages;
+    let mut lines: Vec<_> = (0..stages).map(|_| Local::group(pipelines).into_iter()).collect();
+    let mut pipes = Vec::with_capacity(world);
+    for _ in 0..pipelines {
+        for (pipe, line) in Pipe::line(stages, config.model.tied).into_iter().zip(&mut lines) {
+            let rank = line.next().expect("one a pipeline");
+            pipes.push(Some(if pipelines > 1 { pipe.with_replicas(Exchange::new(rank)) } else { pipe }));
+        }
+    }
+    Ok(pipes)
+}
+
+/// The summed loss of `batches`, in parts of `rows`; every rank of the first pipeline has them, and gets it.
+pub(super) fn evaluate(
+    pipe: &Pipe,
+    trainer: &Trainer,
+    exchange: &mut Exchange,
+    batches: &[Batch],
+    rows: usize,
+) -> Result<f64, CollectiveError> {
+    let model = trainer.model().valid();
+    let mut total = 0.0;
+    for batch in batches.iter().flat_map(|batch| batch.split(rows)) {
+        if let Some(loss) = pipe.evaluate(trainer, &model, &batch)? {
+            total += loss.into_data().iter::<f32>().map(f64::from).sum::<f64>();
+        }
+    }
+    // That of the first pipeline's last stage; the other pipelines found the same.
+    let all = exchange.collect(to_bytes(&total))?;
+    Ok(all.iter().filter_map(|bytes| from_bytes::<f64>(bytes).ok()).find(|total| *total != 0.0).unwrap_or(0.0))
+}
+
 /// See [`Team::better_rows`]; `walks` are the seconds that each rank takes for its rows.
 fn better_rows(rows: &[Range<usize>], walks: &[f64]) -> Option<Vec<Range<usize>>> {
     let speeds: Vec<f64> = rows.iter().zip(walks).map(|(rows, walk)| rows.len() as f64 / walk.max(1e-9)).collect();
@@ -284,14 +406,6 @@ pub(super) fn stays_whole(device: &str) -> TrainError {
          memory.parameters = \"device\", lower batch.micro_batch, or train on one device"
     );
     TrainError::Config { source_name: "memory".into(), reason }
-}
-
-/// Its own device's failure is told as any; another's is that rank's to tell.
-pub(super) fn failure(error: CollectiveError) -> TrainError {
-    match error {
-        CollectiveError::Device(text) => TrainError::Device(text),
-        error => TrainError::Replica(error.to_string()),
-    }
 }
 
 #[cfg(test)]

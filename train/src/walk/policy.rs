@@ -71,6 +71,12 @@ impl Policy {
         Self::uniform(layers, 1, Activations::Keep, Placement::Device)
     }
 
+    /// From the fastest to the smallest, those that keep every parameter on the device and the segments alike.
+    pub fn on_device(layers: usize) -> Vec<Self> {
+        let recompute = |group| Self::uniform(layers, group, Activations::Recompute, Placement::Device);
+        vec![Self::keep(layers), recompute(layers.isqrt().max(1)), recompute(1)]
+    }
+
     /// Whether any parameter lives in host memory.
     pub fn uses_host(&self) -> bool {
         let places =

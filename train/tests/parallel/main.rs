@@ -1,6 +1,6 @@
 //! Several devices come to the bits of one device that takes the same global batch.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use burn::{
     module::{Module, ModuleVisitor, Param},
@@ -111,8 +111,10 @@ fn close(one: &Outcome, other: &Outcome, tolerance: f32) {
     }
 }
 
-/// Logical devices on the adapter of the tests.
+/// Logical devices on the adapter of the tests, for each of which kernels are chosen once.
 fn wgpu(count: usize) -> Option<Vec<OpenDevice>> {
+    static OPENED: OnceLock<Vec<OpenDevice>> = OnceLock::new();
     hearth_wgsl::testing::wgpu_device()?;
-    Some((0..count).map(|_| open(DeviceChoice::Wgpu(None)).unwrap()).collect())
+    let opened = OPENED.get_or_init(|| (0..4).map(|_| open(DeviceChoice::Wgpu(None)).unwrap()).collect());
+    Some(opened[..count].to_vec())
 }

@@ -9,7 +9,7 @@ use hearth_train::{
     run::{Faults, Run, Start, Summary},
 };
 
-use super::{checkpoint, folder, losses};
+use super::{checkpoint, folder, losses, state_of};
 
 /// Trains on the CPU and `others`; without dropout, whose masks go by micro-batch.
 fn run(
@@ -19,10 +19,27 @@ fn run(
     begin: Start,
     faults: Option<Faults>,
 ) -> Result<Summary, TrainError> {
-    let settings = ["model.dropout=0.0", "batch.accumulation=4", "checkpoint.every=5"].map(String::from);
+    run_with(folder, name, others, begin, faults, &[])
+}
+
+fn run_with(
+    folder: &Path,
+    name: &str,
+    others: Vec<OpenDevice>,
+    begin: Start,
+    faults: Option<Faults>,
+    more: &[&str],
+) -> Result<Summary, TrainError> {
+    let settings = ["model.dropout=0.0", "batch.accumulation=4", "checkpoint.every=5"];
+    let settings: Vec<String> = settings.iter().chain(more).map(ToString::to_string).collect();
     let config = TrainConfig::read(&folder.join("config.toml"), &settings)?;
     let cpu = open(DeviceChoice::Cpu)?;
     Run { front: FrontKind::Quiet, others, begin, faults, ..Run::new(config, cpu, folder.join(name)) }.go()
+}
+
+/// So many more CPUs, which are one.
+fn cpus(count: usize) -> Vec<OpenDevice> {
+    (0..count).map(|_| open(DeviceChoice::Cpu).unwrap()).collect()
 }
 
 fn close(found: &Path, expected: &Path) {
@@ -79,4 +96,92 @@ fn parameters_in_host_memory_are_refused() {
     let run = Run { front: FrontKind::Quiet, others: vec![other], ..Run::new(config, cpu, folder.path().join("run")) };
     let error = run.go().unwrap_err().to_string();
     assert!(error.contains("set memory.parameters = \"device\""), "{error}");
+}
+
+/// To the bit of the run that was never ended, whose optimizer was not dealt out, on another number of devices close to it.
+#[test]
+fn a_sharded_optimizer_is_whole_in_checkpoints() {
+    let folder = folder();
+    let (sharded, fixed) = ("parallel.shard_optimizer=true", "parallel.rebalance=0");
+    let at = |name: &str, step| checkpoint(&folder.path().join(name), step);
+    run_with(folder.path(), "whole", cpus(1), Start::New, None, &[fixed]).unwrap();
+    run_with(folder.path(), "sharded", cpus(1), Start::New, None, &[fixed, sharded]).unwrap();
+    assert_eq!(state_of(&at("sharded", 20)).0, state_of(&at("whole", 20)).0);
+    assert_eq!(state_of(&at("sharded", 20)).1, state_of(&at("whole", 20)).1);
+    run_with(folder.path(), "cut", cpus(1), Start::New, None, &[fixed, sharded, "limits.steps=10"]).unwrap();
+    run_with(folder.path(), "cut", cpus(1), Start::Auto, None, &[fixed, sharded]).unwrap();
+    assert_eq!(state_of(&at("cut", 20)), state_of(&at("sharded", 20)));
+    run_with(folder.path(), "four", cpus(1), Start::New, None, &[fixed, sharded, "limits.steps=10"]).unwrap();
+    run_with(folder.path(), "four", cpus(3), Start::Auto, None, &[fixed, sharded]).unwrap();
+    close(&folder.path().join("four"), &folder.path().join("whole"));
+}
+
+/// A pipeline leaves what one device leaves, to the bit, and goes on from what it left; two of them come close.
+#[test]
+fn a_model_in_stages_leaves_what_a_whole_one_leaves() {
+    let folder = folder();
+    let stages = "parallel.stages=2";
+    let at = |name: &str, step| checkpoint(&folder.path().join(name), step);
+    let same = |one: &str, other: &str| {
+        let [one, other] = [one, other].map(|name| state_of(&at(name, 20)));
+        assert!(one.0 == other.0 && one.1 == other.1, "{other:?}");
+    };
+    run(folder.path(), "one", vec![], Start::New, None).unwrap();
+    let summary = run_with(folder.path(), "two", cpus(1), Start::New, None, &[stages]).unwrap();
+    same("two", "one");
+    assert_eq!(losses(&folder.path().join("two")), losses(&folder.path().join("one")));
+    let model = |name: &str| std::fs::read(folder.path().join(name).join("model.safetensors")).unwrap();
+    assert!(model("two") == model("one") && summary.val_loss.is_finite());
+    run_with(folder.path(), "cut", cpus(1), Start::New, None, &[stages, "limits.steps=10"]).unwrap();
+    run_with(folder.path(), "cut", cpus(1), Start::Auto, None, &[stages]).unwrap();
+    same("cut", "one");
+    run_with(folder.path(), "grid", cpus(3), Start::New, None, &[stages]).unwrap();
+    close(&folder.path().join("grid"), &folder.path().join("one"));
+}
+
+/// Its part goes to the other one, and nothing else changes.
+#[test]
+fn a_straggler_gets_a_smaller_share() {
+    let folder = folder();
+    run(folder.path(), "alike", vec![], Start::New, None).unwrap();
+    let slow = open(DeviceChoice::Cpu).unwrap().slowed(4.0);
+    let settings = ["parallel.rebalance=4"];
+    let summary = run_with(folder.path(), "slow", vec![slow], Start::New, None, &settings).unwrap();
+    close(&folder.path().join("slow"), &folder.path().join("alike"));
+    let sequences: Vec<usize> = summary.devices.iter().map(|device| device.sequences).collect();
+    assert!(sequences[1] <= 3 && sequences.iter().sum::<usize>() == 8, "{sequences:?}");
+}
+
+/// Steps alone and an average: it learns, its outer momentum is in the checkpoint, and it goes on.
+#[test]
+fn low_communication_training_goes_on_from_its_checkpoint() {
+    let folder = folder();
+    let settings = ["parallel.local_steps=5", "parallel.quantize=true"];
+    let more = [settings[0], settings[1], "limits.steps=10"];
+    run_with(folder.path(), "run", cpus(1), Start::New, None, &more).unwrap();
+    let (_, moments, _) = state_of(&checkpoint(&folder.path().join("run"), 10));
+    assert!(String::from_utf8_lossy(&moments).contains("outer.embedding"), "the outer momentum");
+    let summary = run_with(folder.path(), "run", cpus(1), Start::Auto, None, &settings).unwrap();
+    let losses = losses(&folder.path().join("run"));
+    assert!(summary.steps == 20 && summary.train_loss < losses[&0].abs() - 0.3, "{losses:?}");
+}
+
+/// One sentence each, before a step is taken.
+#[test]
+fn devices_that_cannot_share_the_work_are_told() {
+    let folder = folder();
+    let said = |others: usize, settings: &[&str]| {
+        run_with(folder.path(), "run", cpus(others), Start::Auto, None, settings).unwrap_err().to_string()
+    };
+    for (others, settings, expected) in [
+        (8, &[][..], "a global batch of 8 rows leaves some of 9 replicas without a row"),
+        (2, &["parallel.stages=2"], "parallel.stages = 2: 3 devices make no whole pipelines"),
+        (2, &["parallel.stages=3"], "3 stages for a model of 2 blocks"),
+        (1, &["parallel.stages=2", "parallel.shard_optimizer=true"], "stages have their own optimizers"),
+        (1, &["parallel.local_steps=3"], "checkpoint.every = 5: must be a multiple of parallel.local_steps = 3"),
+        (1, &["parallel.outer_momentum=1.0"], "parallel.outer_momentum = 1: must be at least 0 and under 1"),
+    ] {
+        let error = said(others, settings);
+        assert!(error.contains(expected) && !error.contains('\n'), "{error}");
+    }
 }

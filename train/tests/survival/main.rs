@@ -4,6 +4,8 @@ mod devices;
 mod disk;
 mod faults;
 mod kills;
+#[cfg(feature = "mpi")]
+mod mpi;
 mod resume;
 
 use std::{

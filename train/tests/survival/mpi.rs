@@ -1,0 +1,111 @@
+//! Ranks that are processes. `cargo test --workspace --features hearth-train/mpi --test survival mpi`
+
+use std::{
+    fs,
+    path::Path,
+    process::{Child, Command, Stdio},
+    thread::sleep,
+    time::{Duration, Instant},
+};
+
+use super::{checkpoint, folder, losses, state_of, succeeded};
+
+const CPU: [&str; 4] = ["config.toml", "--device", "cpu", "--set"];
+
+/// `mpirun -n RANKS hearth train ...`, more ranks than cores and as root allowed.
+fn mpirun(folder: &Path, ranks: usize, arguments: &[&str]) -> Command {
+    let mut command = launcher(folder);
+    command.args(["-n", &ranks.to_string(), env!("CARGO_BIN_EXE_hearth"), "train"]).args(arguments);
+    command.args(["--parallel", "mpi"]);
+    command
+}
+
+fn launcher(folder: &Path) -> Command {
+    let mut command = Command::new("mpirun");
+    for name in ["OMPI_ALLOW_RUN_AS_ROOT", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "OMPI_MCA_rmaps_base_oversubscribe"] {
+        command.env(name, "1");
+    }
+    command.current_dir(folder);
+    command
+}
+
+/// Two and four processes, each with one micro-batch of two sequences, leave what one leaves that takes all of them.
+#[test]
+fn processes_come_to_the_bits_of_one() {
+    let folder = folder();
+    for ranks in [2, 4] {
+        let name = ranks.to_string();
+        let batch = format!("batch.accumulation={ranks}");
+        let fixed = ["--set", "parallel.rebalance=0", "--out"];
+        let one = [&CPU[..], &[&batch], &fixed, &[&format!("one-{name}")]].concat();
+        succeeded(super::hearth(folder.path(), &one).output().unwrap());
+        for (kind, setting) in [("whole", "false"), ("sharded", "true")] {
+            let out = format!("{kind}-{name}");
+            let shard = format!("parallel.shard_optimizer={setting}");
+            let several = [&CPU[..], &[&batch, "--set", &shard], &fixed, &[&out]].concat();
+            let text = succeeded(mpirun(folder.path(), ranks, &several).output().unwrap());
+            assert_eq!(text.matches("finished after 20 steps").count(), 1, "the first rank alone speaks: {text}");
+            let states = [format!("one-{name}"), out].map(|run| state_of(&checkpoint(&folder.path().join(run), 20)));
+            assert!(states[0].0 == states[1].0 && states[0].1 == states[1].1, "{ranks} ranks, {kind}");
+        }
+    }
+}
+
+/// The processes of a run.
+fn ranks(launcher: &Child) -> Vec<i32> {
+    let stat = |entry: fs::DirEntry| {
+        let stat = fs::read_to_string(entry.path().join("stat")).ok()?;
+        let (_, rest) = stat.rsplit_once(')')?;
+        let parent = rest.split_whitespace().nth(1)?;
+        (parent == launcher.id().to_string()).then(|| entry.file_name().to_string_lossy().parse().ok())?
+    };
+    fs::read_dir("/proc").unwrap().flatten().filter_map(stat).collect()
+}
+
+/// A rank that is killed ends the run; its last checkpoint is whole, and the run goes on from there.
+#[test]
+fn a_rank_that_is_killed_ends_the_run_which_goes_on_from_its_checkpoint() {
+    let folder = folder();
+    let run = folder.path().join("run");
+    let long = [&CPU[..], &["limits.steps=100000", "--out", "run"]].concat();
+    let mut child = mpirun(folder.path(), 2, &long).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let start = Instant::now();
+    while !checkpoint(&run, 20).exists() {
+        assert!(start.elapsed() < Duration::from_secs(120), "no checkpoint of step 20");
+        sleep(Duration::from_millis(20));
+    }
+    let processes = ranks(&child);
+    assert_eq!(processes.len(), 2);
+    let victim = *processes.last().unwrap();
+    succeeded(Command::new("kill").args(["-9", &victim.to_string()]).output().unwrap());
+    assert!(!child.wait().unwrap().success());
+    let step = *losses(&run).keys().last().unwrap() / 10 * 10 + 30;
+    let limit = format!("limits.steps={step}");
+    let on = [&CPU[..], &[&limit, "--out", "run", "--resume", "auto"]].concat();
+    let text = succeeded(mpirun(folder.path(), 2, &on).output().unwrap());
+    assert!(text.contains(&format!("finished after {step} steps")), "{text}");
+}
+
+/// What one rank has otherwise is told in one sentence, and nothing is trained.
+#[test]
+fn ranks_with_other_configurations_are_told() {
+    let folder = folder();
+    let hearth = env!("CARGO_BIN_EXE_hearth");
+    let common = ["train", "config.toml", "--device", "cpu", "--parallel", "mpi", "--out", "run"];
+    let mut command = launcher(folder.path());
+    command.args(["-n", "1", hearth]).args(common).args([":", "-n", "1", hearth]).args(common);
+    let output = command.args(["--set", "optimizer.learning_rate=0.5"]).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success());
+    let told = "rank 1 has optimizer.learning_rate = 0.5, and rank 0 has 0.001: start all with one";
+    assert!(text.contains(told) && !text.contains("panicked"), "{text}");
+}
+
+/// A pipeline's stages are devices of one process.
+#[test]
+fn stages_are_not_processes() {
+    let folder = folder();
+    let output = mpirun(folder.path(), 2, &[&CPU[..], &["parallel.stages=2"]].concat()).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && text.contains("leave out --parallel mpi"), "{text}");
+}
