@@ -27,7 +27,7 @@ pub struct RunState {
     pub evaluations_since_best: u64,
     /// How steps are cut: other micro-batches would sum in another order.
     pub cut: Option<Cut>,
-    /// Sequences of each global batch that each of several ranks had.
+    /// Sequences of each global batch that each of several replicas or pipelines had.
     #[serde(default)]
     pub rows: Vec<usize>,
 }
@@ -45,13 +45,13 @@ pub struct Best {
 impl RunState {
     /// The rows that each rank had, where there are as many now; by their speeds otherwise.
     pub(super) fn rows_for(&self, team: &Team, global_rows: usize) -> Result<Vec<Range<usize>>, TrainError> {
-        if self.rows.len() != team.ranks.len() {
+        if self.rows.len() * team.stages() != team.ranks.len() {
             return team.rows_by_speed(global_rows);
         }
         let mut end = 0;
-        let rows = self.rows.iter().map(|rows| {
+        let rows = self.rows.iter().flat_map(|rows| {
             end += rows;
-            end - rows..end
+            vec![end - rows..end; team.stages()]
         });
         Ok(rows.collect())
     }

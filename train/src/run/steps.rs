@@ -452,7 +452,7 @@ impl Loop {
         let state = RunState {
             seconds: self.state.seconds + self.start.elapsed().as_secs_f64(),
             cut: self.blocks.is_empty().then(|| self.plan.cut.clone()),
-            rows: if self.rows.len() > 1 { self.rows.iter().map(Range::len).collect() } else { Vec::new() },
+            rows: self.rows_of_each(),
             ..self.state.clone()
         };
         let mut elsewhere = Elsewhere::default();
@@ -464,6 +464,14 @@ impl Loop {
         let snapshot = Snapshot::take(whole.as_ref().unwrap_or(trainer), elsewhere);
         self.taken = Some(Job { state, snapshot });
         Ok(())
+    }
+
+    /// Of each global batch for each of several replicas or pipelines.
+    fn rows_of_each(&self) -> Vec<usize> {
+        match self.rows.len() {
+            1 => Vec::new(),
+            _ => self.rows.iter().step_by(self.config.parallel.stages).map(Range::len).collect(),
+        }
     }
 
     /// After `step`: what the checkpoint that was taken lacks, and then its way to the disk.

@@ -139,6 +139,11 @@ impl Team {
             .map_err(|error| TrainError::Config { source_name: "parallel.stages".into(), reason: error.to_string() })
     }
 
+    /// Devices that one model is spread over.
+    pub fn stages(&self) -> usize {
+        self.stages
+    }
+
     /// The first rank's place in its pipeline, where the model is in stages.
     pub fn pipe(&self) -> Option<&Pipe> {
         self.pipe.as_ref()

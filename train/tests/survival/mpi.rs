@@ -37,7 +37,8 @@ fn processes_come_to_the_bits_of_one() {
         let name = ranks.to_string();
         let batch = format!("batch.accumulation={ranks}");
         let fixed = ["--set", "parallel.rebalance=0", "--out"];
-        let one = [&CPU[..], &[&batch], &fixed, &[&format!("one-{name}")]].concat();
+        let alone = format!("one-{name}");
+        let one = [&CPU[..], &[&batch], &fixed, &[&alone]].concat();
         succeeded(super::hearth(folder.path(), &one).output().unwrap());
         for (kind, setting) in [("whole", "false"), ("sharded", "true")] {
             let out = format!("{kind}-{name}");
@@ -45,7 +46,7 @@ fn processes_come_to_the_bits_of_one() {
             let several = [&CPU[..], &[&batch, "--set", &shard], &fixed, &[&out]].concat();
             let text = succeeded(mpirun(folder.path(), ranks, &several).output().unwrap());
             assert_eq!(text.matches("finished after 20 steps").count(), 1, "the first rank alone speaks: {text}");
-            let states = [format!("one-{name}"), out].map(|run| state_of(&checkpoint(&folder.path().join(run), 20)));
+            let states = [alone.clone(), out].map(|run| state_of(&checkpoint(&folder.path().join(run), 20)));
             assert!(states[0].0 == states[1].0 && states[0].1 == states[1].1, "{ranks} ranks, {kind}");
         }
     }

@@ -1,0 +1,384 @@
+//! What several devices take in time and memory.
+//!
+//! `cargo bench --workspace --bench parallel -- overlap|links|straggler|memory [--device cpu|wgpu] [--out FILE.svg]` prints a
+//! table. Devices are logical ones of one adapter, or the CPU several times, so that steps are no faster than on one: what
+//! is looked at is what the exchange adds.
+//!
+//! - `overlap`: a step's timeline, as a picture with `--out`, and how much of the transfers the walk hides.
+//! - `links`: GPT-2 124M on two ranks over slow links, gradients of each step against steps alone.
+//! - `straggler`: one of two ranks four times as slow, with equal shares and with shares by speed.
+//! - `memory`: what each device's pool has reserved, against the planner's prediction.
+
+use std::{
+    fs,
+    ops::Range,
+    path::PathBuf,
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, ensure};
+use burn::tensor::Device;
+use clap::{Parser, ValueEnum};
+use hearth_data::{Batch, rows_by_speed};
+use hearth_model::{CrossEntropy, ParameterCount, TransformerConfig, preset};
+use hearth_train::{
+    config::ParallelConfig,
+    devices::{DeviceChoice, keep_freed_host_memory, open},
+    guard::Ceiling,
+    optim::{OptimizerConfig, Schedule, ScheduleKind},
+    parallel::{
+        Exchange, Link, Local, RankFigures, Replica, Slow, Stage, Timeline,
+        timeline::{Kind, hidden, picture, seconds},
+    },
+    plan::{Cut, Extent, Ledger},
+    step::{StepOptions, Trainer},
+    walk::{Policy, Walk},
+};
+
+#[derive(Parser)]
+struct Arguments {
+    what: What,
+    #[arg(long, default_value = "cpu")]
+    device: DeviceChoice,
+    /// Where the picture goes.
+    #[arg(long)]
+    out: Option<PathBuf>,
+    /// Cargo passes it.
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum What {
+    Overlap,
+    Links,
+    Straggler,
+    Memory,
+}
+
+fn main() -> anyhow::Result<()> {
+    keep_freed_host_memory();
+    let arguments = Arguments::parse();
+    match arguments.what {
+        What::Overlap => overlap(&arguments),
+        What::Links => links(&arguments),
+        What::Straggler => straggler(&arguments),
+        What::Memory => memory(&arguments),
+    }
+}
+
+/// GPT-2's shape, smaller.
+fn small(layers: usize, width: usize) -> anyhow::Result<TransformerConfig> {
+    let (context_length, vocab_size, heads) = (256, 8192, 8);
+    Ok(TransformerConfig { layers, width, context_length, vocab_size, heads, ..preset("gpt2")? })
+}
+
+fn batches(model: &TransformerConfig, step: u64, numbers: Range<usize>) -> Vec<Batch> {
+    let time = model.context_length;
+    let batch = |number: usize| {
+        let token = |at: usize| ((at * at * 7 + at * 31 + step as usize + 13 * number) % model.vocab_size) as i32;
+        Batch {
+            inputs: (0..time).map(token).collect(),
+            targets: (1..=time).map(token).collect(),
+            rows: 1,
+            time,
+            packing: None,
+        }
+    };
+    numbers.map(batch).collect()
+}
+
+fn options() -> StepOptions {
+    StepOptions {
+        optimizer: OptimizerConfig::default(),
+        schedule: Schedule { kind: ScheduleKind::Constant, warmup_steps: 0, ..Schedule::default() },
+        total_steps: 1000,
+        seed: 0,
+    }
+}
+
+fn trainer(model: &TransformerConfig, device: &Device) -> anyhow::Result<Trainer> {
+    let walk = Walk::new(model, model.context_length, device);
+    Ok(Trainer::new(model.init(1, &device.clone().autodiff())?, walk, options()))
+}
+
+/// Devices for so many ranks.
+fn devices(choice: DeviceChoice, count: usize) -> anyhow::Result<Vec<Device>> {
+    (0..count).map(|_| Ok(open(choice)?.device)).collect()
+}
+
+/// Does `work` on each rank, in a thread of its own.
+fn each<R: Send>(
+    lines: Vec<Exchange>,
+    work: impl Fn(usize, Exchange) -> anyhow::Result<R> + Sync,
+) -> anyhow::Result<Vec<R>> {
+    thread::scope(|scope| {
+        let work = &work;
+        let ranks: Vec<_> =
+            lines.into_iter().enumerate().map(|(rank, line)| scope.spawn(move || work(rank, line))).collect();
+        ranks.into_iter().map(|rank| rank.join().expect("a rank does not panic")).collect()
+    })
+}
+
+fn overlap(arguments: &Arguments) -> anyhow::Result<()> {
+    let model = small(6, 384)?;
+    let timeline = Timeline::default();
+    let devices = devices(arguments.device, 2)?;
+    let link = Link::gigabits(10.0, Duration::from_micros(100));
+    let lines =
+        Local::group(2).into_iter().map(|rank| Exchange::recorded(Slow::new(rank, link), timeline.clone())).collect();
+    let spans = each(lines, |rank, line| {
+        let settings = ParallelConfig::DEFAULT;
+        let mut replica = Replica::new(trainer(&model, &devices[rank])?, line, &settings)?;
+        for step in 0..3 {
+            if step == 2 {
+                timeline.take();
+            }
+            let own = batches(&model, step, rank * 2..rank * 2 + 2);
+            let (outcome, _) = replica.step(step, rank * 2, &own, &Ceiling::FINITE)?;
+            outcome.loss.into_data();
+        }
+        Ok(())
+    })
+    .map(|_| timeline.take())?;
+    println!("{} parameters, 2 x T {}, {} twice, 10 Gb/s", ParameterCount::of(&model).total, 256, arguments.device);
+    println!("| rank | walk s | transfers s | of them hidden by the walk | waiting s |\n|---|---|---|---|---|");
+    for rank in 0..2 {
+        let transfer = seconds(&spans, rank, Kind::Transfer);
+        println!(
+            "| {rank} | {:.3} | {transfer:.3} | {:.0} % | {:.3} |",
+            seconds(&spans, rank, Kind::Walk),
+            100.0 * hidden(&spans, rank) / transfer,
+            seconds(&spans, rank, Kind::Wait)
+        );
+    }
+    if let Some(out) = &arguments.out {
+        let names = [0, 1].map(|rank| format!("rank {rank}, {}", arguments.device));
+        fs::write(out, picture(&spans, &names)).with_context(|| out.display().to_string())?;
+    }
+    Ok(())
+}
+
+fn links(arguments: &Arguments) -> anyhow::Result<()> {
+    const STEPS: u64 = 2;
+    /// DiLoCo's.
+    const ALONE: f64 = 500.0;
+    let model = TransformerConfig { context_length: 256, ..preset("gpt2")? };
+    let devices = devices(arguments.device, 2)?;
+    println!(
+        "{} parameters, B 1 T 256 a rank, 2 ranks on one machine ({})",
+        ParameterCount::of(&model).total,
+        arguments.device
+    );
+    println!(
+        "| link | gradients of each step | a step alone | exchange, 32 bits | 8 bits | a step at {ALONE} alone, 32 bits | 8 bits |"
+    );
+    println!("|---|---|---|---|---|---|---|");
+    let ms = Duration::from_millis;
+    for (name, link) in [
+        ("none", None),
+        ("10 Gb/s, 0.1 ms", Some(Link::gigabits(10.0, Duration::from_micros(100)))),
+        ("1 Gb/s, 1 ms", Some(Link::gigabits(1.0, ms(1)))),
+        ("100 Mb/s, 10 ms", Some(Link::gigabits(0.1, ms(10)))),
+    ] {
+        let lines = || -> Vec<Exchange> {
+            let ranks = Local::group(2).into_iter();
+            let line = |rank| match link {
+                Some(link) => Exchange::new(Slow::new(rank, link)),
+                None => Exchange::new(rank),
+            };
+            ranks.map(line).collect()
+        };
+        let together = each(lines(), |rank, line| {
+            let mut replica = Replica::new(trainer(&model, &devices[rank])?, line, &ParallelConfig::DEFAULT)?;
+            let mut start = Instant::now();
+            for step in 0..=STEPS {
+                if step == 1 {
+                    start = Instant::now();
+                }
+                let (outcome, _) =
+                    replica.step(step, rank, &batches(&model, step, rank..rank + 1), &Ceiling::FINITE)?;
+                outcome.loss.into_data();
+            }
+            Ok(start.elapsed().as_secs_f64() / STEPS as f64)
+        })?;
+        let alone = |quantize| {
+            each(lines(), |rank, line| {
+                let settings = ParallelConfig { local_steps: STEPS, quantize, ..ParallelConfig::DEFAULT };
+                let mut replica = Replica::new(trainer(&model, &devices[rank])?, line, &settings)?;
+                let mut start = Instant::now();
+                for step in 0..=STEPS {
+                    if step == 1 {
+                        start = Instant::now();
+                    }
+                    let outcome = replica.step_alone(step, &batches(&model, step, rank..rank + 1));
+                    outcome.loss.into_data();
+                }
+                let step = start.elapsed().as_secs_f64() / STEPS as f64;
+                let start = Instant::now();
+                replica.average()?;
+                Ok([step, start.elapsed().as_secs_f64()])
+            })
+        };
+        let [whole, eighth] = [alone(false)?[0], alone(true)?[0]];
+        println!(
+            "| {name} | {:.2} s | {:.2} s | {:.2} s | {:.2} s | {:.2} s | {:.2} s |",
+            together[0],
+            whole[0],
+            whole[1],
+            eighth[1],
+            whole[0] + whole[1] / ALONE,
+            eighth[0] + eighth[1] / ALONE
+        );
+    }
+    Ok(())
+}
+
+fn straggler(arguments: &Arguments) -> anyhow::Result<()> {
+    const ROWS: usize = 16;
+    const STEPS: u64 = 4;
+    let model = small(4, 128)?;
+    let devices = devices(arguments.device, 2)?;
+    let run = |rows: &[Range<usize>]| {
+        each(Local::group(2).into_iter().map(Exchange::new).collect(), |rank, mut line| {
+            line.slow_down(if rank == 1 { 4.0 } else { 1.0 });
+            let mut replica = Replica::new(trainer(&model, &devices[rank])?, line, &ParallelConfig::DEFAULT)?;
+            let (mut start, mut walks) = (Instant::now(), vec![0.0; 2]);
+            for step in 0..=STEPS {
+                if step == 1 {
+                    start = Instant::now();
+                }
+                let own = batches(&model, step, rows[rank].clone());
+                let (outcome, figures): (_, Vec<RankFigures>) =
+                    replica.step(step, rows[rank].start, &own, &Ceiling::FINITE)?;
+                outcome.loss.into_data();
+                if step > 0 {
+                    walks.iter_mut().zip(figures).for_each(|(sum, of)| *sum += of.walk / STEPS as f64);
+                }
+            }
+            Ok((start.elapsed().as_secs_f64() / STEPS as f64, walks))
+        })
+        .map(|mut found| found.swap_remove(0))
+    };
+    println!(
+        "{} parameters, {ROWS} x T 256, {} twice, one 4 times as slow",
+        ParameterCount::of(&model).total,
+        arguments.device
+    );
+    println!("| shares | s/step | ideal | over it |\n|---|---|---|---|");
+    let mut rows = vec![0..ROWS / 2, ROWS / 2..ROWS];
+    // Twice by speed: what a rank takes for a row changes with what the other does on the same cores.
+    for _ in 0..3 {
+        let (step, walks) = run(&rows)?;
+        let speeds: Vec<f64> = rows.iter().zip(&walks).map(|(rows, walk)| rows.len() as f64 / walk).collect();
+        let ideal = ROWS as f64 / speeds.iter().sum::<f64>();
+        let shares: Vec<String> = rows.iter().map(|rows| rows.len().to_string()).collect();
+        println!("| {} | {step:.3} | {ideal:.3} | {:+.1} % |", shares.join(" + "), 100.0 * (step / ideal - 1.0));
+        rows = rows_by_speed(ROWS, &speeds)?;
+    }
+    Ok(())
+}
+
+const MICRO_BATCHES: usize = 4;
+
+/// A row of the memory table: what each device has of the model, and what its pool reserves.
+fn memory(arguments: &Arguments) -> anyhow::Result<()> {
+    ensure!(arguments.device != DeviceChoice::Cpu, "the CPU has no pool to look at: give --device wgpu");
+    let model = small(8, 384)?;
+    println!(
+        "{} parameters, {MICRO_BATCHES} x T 256 a pipeline or replica, {}",
+        ParameterCount::of(&model).total,
+        arguments.device
+    );
+    println!("| devices | rank | reserved MiB | predicted MiB | micro-batches held |\n|---|---|---|---|---|");
+    let sharded = ParallelConfig { shard_optimizer: true, ..ParallelConfig::DEFAULT };
+    for (name, world, settings) in [
+        ("one", 1, &ParallelConfig::DEFAULT),
+        ("2 replicas", 2, &ParallelConfig::DEFAULT),
+        ("2 replicas, sharded", 2, &sharded),
+    ] {
+        let opened = (0..world).map(|_| open(arguments.device)).collect::<Result<Vec<_>, _>>()?;
+        let reserved = each(Local::group(world).into_iter().map(Exchange::new).collect(), |rank, line| {
+            let device = &opened[rank].device;
+            let mut replica = Replica::new(trainer(&model, device)?, line, settings)?;
+            for step in 0..3 {
+                tidy(device);
+                let own = batches(&model, step, 0..MICRO_BATCHES);
+                replica.step(step, rank * MICRO_BATCHES, &own, &Ceiling::FINITE)?.0.loss.into_data();
+            }
+            reserved(device)
+        })?;
+        let extent = Extent::replica(world, settings.shard_optimizer);
+        for (rank, reserved) in reserved.into_iter().enumerate() {
+            print(name, rank, reserved, predicted(&model, &opened[rank].limits, model.layers, &extent), 1);
+        }
+    }
+    for pipelines in [1, 2] {
+        let cuts = [0..5, 5..8];
+        let opened = (0..2 * pipelines).map(|_| open(arguments.device)).collect::<Result<Vec<_>, _>>()?;
+        let mut lines: Vec<_> = (0..2).map(|_| Local::group(pipelines).into_iter()).collect();
+        let mut stages = Vec::new();
+        for pipeline in 0..pipelines {
+            let walks =
+                (0..2).map(|stage| Walk::over(&model, cuts[stage].clone(), 256, &opened[2 * pipeline + stage].device));
+            let whole = model.init(1, &Device::flex().autodiff())?;
+            for (stage, line) in Stage::of(&whole, walks.collect(), &options()).into_iter().zip(&mut lines) {
+                let rank = line.next().context("one a pipeline")?;
+                stages.push(if pipelines > 1 { stage.with_replicas(Exchange::new(rank)) } else { stage });
+            }
+        }
+        let found: Vec<anyhow::Result<(u64, usize)>> = thread::scope(|scope| {
+            let (model, opened) = (&model, &opened);
+            let threads: Vec<_> = stages
+                .into_iter()
+                .enumerate()
+                .map(|(rank, mut stage)| {
+                    scope.spawn(move || {
+                        let device = &opened[rank].device;
+                        for step in 0..3 {
+                            tidy(device);
+                            let own = batches(model, step, 0..MICRO_BATCHES);
+                            stage.step(step, rank / 2 * MICRO_BATCHES, &own, &Ceiling::FINITE)?.loss.into_data();
+                        }
+                        Ok((reserved(device)?, stage.most_held()))
+                    })
+                })
+                .collect();
+            threads.into_iter().map(|thread| thread.join().expect("a stage does not panic")).collect()
+        });
+        let name = if pipelines == 1 { "2 stages" } else { "2 x 2" };
+        for (rank, found) in found.into_iter().enumerate() {
+            let (reserved, held) = found?;
+            let blocks = &cuts[rank % 2];
+            let extent =
+                Extent { hands_over: pipelines > 1, ..Extent::stage(&model, rank % 2, blocks, 2, MICRO_BATCHES) };
+            print(name, rank, reserved, predicted(&model, &opened[rank].limits, blocks.len(), &extent), held);
+        }
+    }
+    Ok(())
+}
+
+/// The first steps tune kernels, with memory of their own.
+fn tidy(device: &Device) {
+    let _ = device.sync();
+    device.memory_cleanup();
+}
+
+fn reserved(device: &Device) -> anyhow::Result<u64> {
+    device.sync().map_err(|error| anyhow::anyhow!("{error:?}"))?;
+    Ok(device.memory_pool_usage().context("a wgpu device has a pool")?.bytes_reserved)
+}
+
+fn predicted(model: &TransformerConfig, limits: &hearth_train::plan::Limits, layers: usize, extent: &Extent) -> u64 {
+    let logits_chunk = CrossEntropy::of(model).chunk.min(256);
+    let cut = Cut { micro_batch: 1, accumulation: MICRO_BATCHES, logits_chunk, policy: Policy::keep(layers) };
+    let part = TransformerConfig { layers, ..model.clone() };
+    Ledger::of_extent(&part, model.context_length, &cut, limits, extent).peak().usage.total()
+}
+
+fn print(name: &str, rank: usize, reserved: u64, predicted: u64, held: usize) {
+    let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
+    let error = 100.0 * (predicted as f64 / reserved as f64 - 1.0);
+    println!("| {name} | {rank} | {:.0} | {:.0} ({error:+.1} %) | {held} |", mib(reserved), mib(predicted));
+}
