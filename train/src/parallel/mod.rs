@@ -27,7 +27,7 @@ pub use exchange::Exchange;
 pub use local::Local;
 #[cfg(feature = "mpi")]
 pub use mpi::{Mpi, join_mpi};
-pub use pipeline::{Stage, blocks_by_speed};
+pub use pipeline::Stage;
 pub use replica::{RankFigures, Replica};
 pub use slow::{Link, Slow};
 pub use timeline::Timeline;

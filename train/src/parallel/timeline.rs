@@ -96,7 +96,7 @@ pub fn picture(spans: &[Span], names: &[String]) -> String {
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{}\" height=\"{}\" font-family=\"sans-serif\" \
          font-size=\"12\">\n<rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n",
-        LEFT + WIDTH + 20.0,
+        LEFT + WIDTH + 40.0,
         bottom + 40.0
     );
     for (index, kind) in Kind::ALL.into_iter().enumerate() {

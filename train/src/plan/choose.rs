@@ -1,6 +1,9 @@
 //! From a configuration and a device to the plan of a run.
 
-use super::{Cut, Limits, Plan, Rates, plan, plans};
+use super::{
+    Cut, Extent, Limits, Plan, Rates,
+    search::{plan_as, plans_as},
+};
 use crate::{TrainConfig, TrainError, walk::Policy};
 
 /// The plan of a run, and what could have been.
@@ -35,14 +38,29 @@ impl Choice {
 /// # Errors
 /// A budget too small for any plan, which names the smallest that would do; tensors that the device cannot bind.
 pub fn choose(config: &TrainConfig, limits: &Limits, rates: &Rates) -> Result<Choice, TrainError> {
+    choose_as(config, limits, rates, &Extent::WHOLE)
+}
+
+/// Bytes that a step may take, where they are known.
+pub(super) fn budget(config: &TrainConfig, limits: &Limits) -> Option<u64> {
+    match config.memory.budget_mib {
+        0 => limits.memory,
+        mib => Some(mib << 20),
+    }
+}
+
+/// As [`choose`], on a device that has `extent` of the model.
+pub(super) fn choose_as(
+    config: &TrainConfig,
+    limits: &Limits,
+    rates: &Rates,
+    extent: &Extent,
+) -> Result<Choice, TrainError> {
     let (model, time) = (&config.model, config.model.context_length);
     let (rows, accumulation) = (config.batch.micro_batch, config.batch.accumulation);
     let refuse = |reason: String| TrainError::Config { source_name: "memory".into(), reason };
-    let budget = match config.memory.budget_mib {
-        0 => limits.memory,
-        mib => Some(mib << 20),
-    };
-    let frontier = plans(model, time, rows, accumulation, limits, rates);
+    let budget = budget(config, limits);
+    let frontier = plans_as(model, time, [rows, accumulation], limits, rates, extent);
     let fits = |plan: &Plan| budget.is_none_or(|budget| plan.peak_bytes() <= budget);
     let plan = match config.memory.policy(model.layers).map_err(refuse)? {
         None => {
@@ -55,7 +73,7 @@ pub fn choose(config: &TrainConfig, limits: &Limits, rates: &Rates) -> Result<Ch
                 .ok_or_else(|| refuse(nothing_fits(config, limits, budget, frontier.first())))?
         }
         Some(policy) => {
-            let set = plan(model, time, set_cut(config, policy), limits, rates);
+            let set = plan_as(model, time, set_cut(config, policy), limits, rates, extent);
             let (name, bytes) = limits.largest_tensor(model, time, &set.cut);
             if let Some(most) = limits.tensor.filter(|most| bytes > *most) {
                 return Err(refuse(format!(

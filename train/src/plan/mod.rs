@@ -9,6 +9,7 @@ mod extent;
 mod ledger;
 mod limits;
 mod search;
+mod several;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -20,8 +21,9 @@ pub use cost::Rates;
 pub use extent::Extent;
 pub use ledger::{Ledger, Moment, Place, Usage};
 pub use limits::Limits;
-pub use search::{plan, plan_stage, plans};
+pub use search::{plan, plans};
 use serde::{Deserialize, Serialize};
+pub use several::{replica_plan, stage_blocks, stage_plan};
 pub use table::Table;
 
 use crate::walk::Policy;

@@ -21,10 +21,22 @@ pub fn plans(
     limits: &Limits,
     rates: &Rates,
 ) -> Vec<Plan> {
+    plans_as(model, time, [micro_batch, accumulation], limits, rates, &Extent::WHOLE)
+}
+
+/// As [`plans`], on a device that has `extent` of the model.
+pub(super) fn plans_as(
+    model: &TransformerConfig,
+    time: usize,
+    [micro_batch, accumulation]: [usize; 2],
+    limits: &Limits,
+    rates: &Rates,
+    extent: &Extent,
+) -> Vec<Plan> {
     let mut found: Vec<Plan> = cuts(model, time, micro_batch, accumulation, limits.apart)
         .into_iter()
         .filter(|cut| limits.tensor.is_none_or(|most| limits.largest_tensor(model, time, cut).1 <= most))
-        .map(|cut| plan(model, time, cut, limits, rates))
+        .map(|cut| plan_as(model, time, cut, limits, rates, extent))
         .collect();
     found.sort_by(|a, b| a.seconds.total_cmp(&b.seconds).then(a.peak_bytes().cmp(&b.peak_bytes())));
     let mut best: Vec<Plan> = Vec::new();
@@ -40,18 +52,17 @@ pub fn plans(
 
 /// What a cut is predicted to take.
 pub fn plan(model: &TransformerConfig, time: usize, cut: Cut, limits: &Limits, rates: &Rates) -> Plan {
-    let peak = *Ledger::of(model, time, &cut, limits).peak();
-    Plan { seconds: rates.seconds(model, time, &cut), peak, cut }
+    plan_as(model, time, cut, limits, rates, &Extent::WHOLE)
 }
 
-/// What a cut is predicted to take on a device that has `extent` of a model; `model` has the blocks that it has.
-pub fn plan_stage(
+/// As [`plan`], on a device that has `extent` of a model; `model` has the blocks that it has.
+pub(super) fn plan_as(
     model: &TransformerConfig,
     time: usize,
     cut: Cut,
-    extent: &Extent,
     limits: &Limits,
     rates: &Rates,
+    extent: &Extent,
 ) -> Plan {
     let peak = *Ledger::of_extent(model, time, &cut, limits, extent).peak();
     Plan { seconds: rates.seconds(model, time, &cut), peak, cut }

@@ -8,7 +8,7 @@ use super::{
     host_trainer, note,
     order::{Greeting, Order, StepOrder, from_bytes, read_greetings, to_bytes},
     resume::{Identity, Origin},
-    stage_plan, stage_walk,
+    stage_walk,
     survive::surviving,
     team::{Duty, evaluate, stays_whole},
 };
@@ -17,7 +17,7 @@ use crate::{
     devices::OpenDevice,
     guard::Ceiling,
     parallel::{Exchange, Outer, Pipe, failure, join, share, step_together, whole, whole_moments},
-    plan::{Choice, Plan, Rates, choose},
+    plan::{Choice, Plan, Rates, replica_plan, stage_plan},
     step::Trainer,
 };
 
@@ -68,7 +68,7 @@ impl Follower {
                 return Ok(());
             }
             if let Order::Begin { rows, .. } | Order::Share { rows } = &order {
-                planned = self.plan(&rows[exchange.rank()], speed).map_or(0, |choice| choice.plan.peak_bytes());
+                planned = self.plan(rows, exchange.rank(), speed).map_or(0, |choice| choice.plan.peak_bytes());
             }
             surviving(planned, || self.obey(order, &mut exchange, speed, &mut work))?;
         }
@@ -89,7 +89,9 @@ impl Follower {
                 let pipe = self.pipe.as_ref().expect("the model is in stages");
                 let stage = exchange.rank() % blocks.len();
                 let own = blocks[stage].clone();
-                let plan = stage_plan(&self.config, stage, own.clone(), &rows[exchange.rank()], &self.device, speed)?;
+                let rates = Rates { flops: speed, ..Rates::default() };
+                let rows_of_it = &rows[exchange.rank()];
+                let plan = stage_plan(&self.config, (stage, &own), rows_of_it, &self.device.limits, &rates)?;
                 let trainer = whole.stage(stage_walk(&self.config, own, &plan.cut, &self.device), pipe);
                 let part = self.part(&plan, &rows, exchange)?;
                 *work = Some(Work { trainer, outer: None, part });
@@ -106,13 +108,13 @@ impl Follower {
             }
             (Order::Begin { rows, .. }, _) => {
                 *work = None;
-                let choice = self.plan(&rows[exchange.rank()], speed)?;
+                let choice = self.plan(&rows, exchange.rank(), speed)?;
                 let mut trainer = super::trainer(&self.config, &choice.plan.cut, &self.device, &Origin::Seed)?;
                 let outer = join(&mut trainer, exchange, &self.config.parallel, None).map_err(failure)?;
                 *work = Some(Work { trainer, outer, part: self.part(&choice.plan, &rows, exchange)? });
             }
             (Order::Share { rows }, Some(work)) => {
-                let choice = self.plan(&rows[exchange.rank()], speed)?;
+                let choice = self.plan(&rows, exchange.rank(), speed)?;
                 work.trainer.recut(&choice.plan.cut);
                 work.part = self.part(&choice.plan, &rows, exchange)?;
             }
@@ -143,9 +145,9 @@ impl Follower {
         Ok(())
     }
 
-    fn plan(&self, rows: &Range<usize>, speed: f64) -> Result<Choice, TrainError> {
+    fn plan(&self, rows: &[Range<usize>], rank: usize, speed: f64) -> Result<Choice, TrainError> {
         let rates = Rates { flops: speed, ..Rates::default() };
-        let choice = choose(&super::part(&self.config, rows), &self.device.limits, &rates)?;
+        let choice = replica_plan(&self.config, &rows[rank], rows.len(), &self.device.limits, &rates)?;
         if choice.plan.cut.policy.uses_host() {
             return Err(stays_whole(&self.device.name));
         }

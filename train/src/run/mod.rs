@@ -24,7 +24,7 @@ use std::{
 
 use burn::tensor::Device;
 use hearth_data::{Loader, Share, Tokenizer};
-use hearth_model::{CrossEntropy, Flops, ParameterCount, TransformerConfig};
+use hearth_model::{Flops, ParameterCount, TransformerConfig};
 
 use data::RunData;
 pub use data::tokenizer;
@@ -44,7 +44,7 @@ use crate::{
     TrainConfig, TrainError, checkpoint,
     devices::{DeviceChoice, OpenDevice, matmul_flops, open},
     parallel::{Exchange, RankFigures},
-    plan::{Choice, Cut, Extent, Plan, Rates, choose, mib, plan_stage},
+    plan::{Choice, Cut, Plan, Rates, mib, replica_plan, stage_plan},
     report::{FrontKind, Report},
     step::{StepOptions, Trainer},
     walk::{Policy, Walk},
@@ -186,9 +186,9 @@ impl Run {
         let context = config.model.context_length;
         let flops_per_token = Flops::per_sequence(&config.model, context).training / context as f64;
         let rates = Rates { flops: speed, ..Rates::default() };
-        let mut choice = choose(&part(&config, &rows[0]), &device.limits, &rates)?;
+        let mut choice = replica_plan(&config, &rows[0], rows.len(), &device.limits, &rates)?;
         if let Some(own) = blocks.first() {
-            choice.plan = stage_plan(&config, 0, own.clone(), &rows[0], &device, speed)?;
+            choice.plan = stage_plan(&config, (0, own), &rows[0], &device.limits, &rates)?;
         } else if let Some(plan) = origin.plan(&config, &device, &rates) {
             choice.plan = plan;
         }
@@ -295,14 +295,6 @@ fn own_share(rows: &[Range<usize>], plan: &Plan) -> Share {
     Share::of_rows(rows.last().map_or(0, |rows| rows.end), rows[0].clone(), plan.cut.micro_batch)
 }
 
-/// The configuration of a device that has these rows of each global batch.
-fn part(config: &TrainConfig, rows: &Range<usize>) -> TrainConfig {
-    let mut part = config.clone();
-    part.batch.micro_batch = config.batch.micro_batch.min(rows.len());
-    part.batch.accumulation = rows.len().div_ceil(part.batch.micro_batch);
-    part
-}
-
 /// The model as it is at the origin, on its device or, where its parameters live in host memory, there.
 fn trainer(config: &TrainConfig, cut: &Cut, device: &OpenDevice, origin: &Origin) -> Result<Trainer, TrainError> {
     let mut walk = Walk::new(&config.model, config.model.context_length, &device.device);
@@ -330,47 +322,6 @@ fn host_trainer(config: &TrainConfig, origin: &Origin) -> Result<Trainer, TrainE
     let policy = Policy::keep(config.model.layers);
     let cut = Cut { micro_batch: 1, accumulation: 1, logits_chunk: 1, policy };
     trainer(config, &cut, &open(DeviceChoice::Cpu)?, origin)
-}
-
-/// How a stage of these blocks takes its steps: with the micro-batches that are set, for all stages must have the same, and
-/// the first policy that fits.
-fn stage_plan(
-    config: &TrainConfig,
-    stage: usize,
-    blocks: Range<usize>,
-    rows: &Range<usize>,
-    device: &OpenDevice,
-    speed: f64,
-) -> Result<Plan, TrainError> {
-    let mut part = part(config, rows);
-    part.model.layers = blocks.len();
-    let refuse = |reason: String| TrainError::Config { source_name: "memory".into(), reason };
-    let budget = match config.memory.budget_mib {
-        0 => device.limits.memory,
-        mib => Some(mib << 20),
-    };
-    let set = config.memory.policy(blocks.len()).map_err(refuse)?;
-    let policies = set.map_or_else(|| Policy::on_device(blocks.len()), |policy| vec![policy]);
-    let extent = Extent::stage(&config.model, stage, &blocks, config.parallel.stages, part.batch.accumulation);
-    let rates = Rates { flops: speed, ..Rates::default() };
-    let (micro_batch, accumulation) = (part.batch.micro_batch, part.batch.accumulation);
-    let logits_chunk = CrossEntropy::of(&config.model).chunk.min(micro_batch * config.model.context_length);
-    let plans = policies.into_iter().map(|policy| {
-        let cut = Cut { micro_batch, accumulation, logits_chunk, policy };
-        plan_stage(&part.model, config.model.context_length, cut, &extent, &device.limits, &rates)
-    });
-    let plans: Vec<Plan> = plans.collect();
-    let fits = |plan: &&Plan| budget.is_none_or(|budget| plan.peak_bytes() <= budget);
-    plans.iter().find(fits).cloned().ok_or_else(|| {
-        let smallest = plans.iter().map(Plan::peak_bytes).min().unwrap_or(0);
-        refuse(format!(
-            "{}: a stage of {} blocks takes {} at least: lower batch.micro_batch, name more devices with more \
-             parallel.stages, or raise memory.budget_mib",
-            device.name,
-            part.model.layers,
-            mib(smallest)
-        ))
-    })
 }
 
 fn stage_walk(config: &TrainConfig, blocks: Range<usize>, cut: &Cut, device: &OpenDevice) -> Walk {

@@ -31,7 +31,7 @@ use crate::{
     devices::OpenDevice,
     guard::{Figures, Verdict},
     parallel::RankFigures,
-    plan::{Plan, Rates, choose},
+    plan::{Plan, Rates, replica_plan},
     readback::Readback,
     report::{DeviceFigures, Event, Report},
     step::{StepOutcome, Trainer},
@@ -251,7 +251,7 @@ impl Loop {
         let Some(team) = &mut self.team else { return Ok(()) };
         let Some(rows) = team.better_rows(self.config.parallel.rebalance) else { return Ok(()) };
         let rates = Rates { flops: team.ranks[0].speed, ..Rates::default() };
-        let choice = choose(&super::part(&self.config, &rows[0]), &device.limits, &rates)?;
+        let choice = replica_plan(&self.config, &rows[0], rows.len(), &device.limits, &rates)?;
         self.rows = rows;
         self.plan = choice.plan;
         trainer.recut(&self.plan.cut);

@@ -7,7 +7,7 @@ use burn::{
     tensor::TensorData,
 };
 use hearth_data::{Batch, Batches, rows_by_speed};
-use hearth_model::{ParameterCount, TransformerConfig};
+use hearth_model::TransformerConfig;
 
 use super::{
     follow::Follower,
@@ -19,9 +19,10 @@ use crate::{
     config::ParallelConfig,
     devices::OpenDevice,
     parallel::{
-        CollectiveError, Exchange, Local, Outer, Pipe, RankFigures, blocks_by_speed, failure, join, share,
-        step_together, whole, whole_moments,
+        CollectiveError, Exchange, Local, Outer, Pipe, RankFigures, failure, join, share, step_together, whole,
+        whole_moments,
     },
+    plan::stage_blocks,
     step::{StepOutcome, Trainer},
 };
 
@@ -130,13 +131,7 @@ impl Team {
         if self.pipe.is_none() {
             return Ok(Vec::new());
         }
-        let speeds = speeds(&self.ranks);
-        let slowest = (0..self.stages).map(|stage| speeds.iter().skip(stage).step_by(self.stages).copied());
-        let slowest: Vec<f64> = slowest.map(|speeds| speeds.fold(f64::INFINITY, f64::min)).collect();
-        let matrix = (model.vocab_size * model.width) as f64;
-        let head = matrix / ParameterCount::of(model).block as f64;
-        blocks_by_speed(model.layers, head, &slowest)
-            .map_err(|error| TrainError::Config { source_name: "parallel.stages".into(), reason: error.to_string() })
+        stage_blocks(model, &speeds(&self.ranks), self.stages)
     }
 
     /// Devices that one model is spread over.

@@ -3,7 +3,8 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use hearth_train::devices::{DeviceChoice, adapters, open};
+use hearth_data::rows_by_speed;
+use hearth_train::devices::{Adapter, DeviceChoice, adapters, matmul_flops, open};
 
 /// List the devices that can train, with their limits.
 #[derive(Args)]
@@ -42,6 +43,30 @@ impl Devices {
             println!("no wgpu adapter: a GPU needs its Vulkan, Metal or DirectX 12 driver installed");
         }
         println!("--device auto takes {}", open(DeviceChoice::Auto)?.name);
+        if !adapters.is_empty() {
+            shares(&adapters)?;
+        }
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// What each device would be given of a batch that all of them share.
+fn shares(adapters: &[Adapter]) -> anyhow::Result<()> {
+    let choices: Vec<DeviceChoice> = std::iter::once(DeviceChoice::Cpu)
+        .chain(adapters.iter().map(|adapter| DeviceChoice::Wgpu(Some(adapter.index))))
+        .collect();
+    let mut speeds = Vec::new();
+    for choice in &choices {
+        // One that cannot be opened says so where it is asked for.
+        if let Ok(device) = open(*choice) {
+            speeds.push((choice.to_string(), matmul_flops(&device.device)));
+        }
+    }
+    let names: Vec<&str> = speeds.iter().map(|(name, _)| name.as_str()).collect();
+    let flops: Vec<f64> = speeds.iter().map(|(_, flops)| *flops).collect();
+    println!("together (--device {}), of each 100 sequences by the speed of a matrix product:", names.join(","));
+    for ((name, flops), rows) in speeds.iter().zip(rows_by_speed(100, &flops)?) {
+        println!("        {name:7} {:3}   {:.1} GFLOP/s", rows.len(), flops / 1e9);
+    }
+    Ok(())
 }

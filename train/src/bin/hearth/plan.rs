@@ -2,11 +2,13 @@
 
 use std::{path::PathBuf, process::ExitCode};
 
+use anyhow::bail;
 use clap::Args;
+use hearth_data::rows_by_speed;
 use hearth_train::{
     TrainConfig,
-    devices::{DeviceChoice, matmul_flops, open},
-    plan::{Rates, Table, choose},
+    devices::{DeviceChoice, OpenDevice, matmul_flops, open},
+    plan::{Rates, Table, choose, mib, replica_plan, stage_blocks, stage_plan},
     run::tokenizer,
 };
 
@@ -18,9 +20,9 @@ pub struct Plan {
     /// Override a field, as in `--set memory.budget_mib=4096`; may be given many times.
     #[arg(long, value_name = "SECTION.FIELD=VALUE")]
     set: Vec<String>,
-    /// auto, cpu, wgpu or wgpu:N (see `hearth devices`).
-    #[arg(long, default_value_t)]
-    device: DeviceChoice,
+    /// auto, cpu, wgpu or wgpu:N (see `hearth devices`); several, as in wgpu:0,cpu, as `hearth train` would share the work.
+    #[arg(long, default_value = "auto", value_delimiter = ',')]
+    device: Vec<DeviceChoice>,
 }
 
 impl Plan {
@@ -31,11 +33,44 @@ impl Plan {
             config.model.vocab_size = tokenizer(&config.data)?.vocab_size();
         }
         config.kernels.apply();
-        let device = open(self.device)?;
-        let rates = Rates { flops: matmul_flops(&device.device), ..Rates::default() };
-        let choice = choose(&config, &device.limits, &rates)?;
-        println!("{}", device.name);
-        print!("{}", Table { model: &config.model, choice: &choice });
+        let devices = self.device.iter().map(|choice| open(*choice)).collect::<Result<Vec<_>, _>>()?;
+        if let [device] = &devices[..] {
+            let rates = Rates { flops: matmul_flops(&device.device), ..Rates::default() };
+            let choice = choose(&config, &device.limits, &rates)?;
+            println!("{}", device.name);
+            print!("{}", Table { model: &config.model, choice: &choice });
+        } else {
+            several(&config, &devices)?;
+        }
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// A line for each device: what it would have of each batch and of the model, and what that takes.
+fn several(config: &TrainConfig, devices: &[OpenDevice]) -> anyhow::Result<()> {
+    let stages = config.parallel.stages;
+    if !devices.len().is_multiple_of(stages) {
+        bail!(
+            "parallel.stages = {stages}: {} devices make no whole pipelines; name a multiple of {stages} with --device",
+            devices.len()
+        );
+    }
+    let speeds: Vec<f64> = devices.iter().map(|device| matmul_flops(&device.device)).collect();
+    let pipelines: Vec<f64> = speeds.chunks(stages).map(|stages| stages.iter().sum()).collect();
+    let rows = rows_by_speed(config.batch.micro_batch * config.batch.accumulation, &pipelines)?;
+    let blocks = stage_blocks(&config.model, &speeds, stages)?;
+    for (rank, (device, flops)) in devices.iter().zip(&speeds).enumerate() {
+        let (rows, rates) = (&rows[rank / stages], Rates { flops: *flops, ..Rates::default() });
+        let (part, plan) = match stages {
+            1 => (String::new(), replica_plan(config, rows, devices.len(), &device.limits, &rates)?.plan),
+            _ => {
+                let own = &blocks[rank % stages];
+                let plan = stage_plan(config, (rank % stages, own), rows, &device.limits, &rates)?;
+                (format!(" through blocks {} to {}", own.start, own.end - 1), plan)
+            }
+        };
+        let sequences = rows.len();
+        println!("{}: {sequences} sequences{part}; {}: about {}", device.name, plan.cut, mib(plan.peak_bytes()));
+    }
+    Ok(())
 }
