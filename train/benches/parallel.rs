@@ -285,7 +285,7 @@ const MICRO_BATCHES: usize = 4;
 /// A row of the memory table: what each device has of the model, and what its pool reserves.
 fn memory(arguments: &Arguments) -> anyhow::Result<()> {
     ensure!(arguments.device != DeviceChoice::Cpu, "the CPU has no pool to look at: give --device wgpu");
-    let model = small(8, 384)?;
+    let model = TransformerConfig { vocab_size: 4096, ..small(6, 256)? };
     println!(
         "{} parameters, {MICRO_BATCHES} x T 256 a pipeline or replica, {}",
         ParameterCount::of(&model).total,
@@ -315,7 +315,7 @@ fn memory(arguments: &Arguments) -> anyhow::Result<()> {
         }
     }
     for pipelines in [1, 2] {
-        let cuts = [0..5, 5..8];
+        let cuts = [0..4, 4..6];
         let opened = (0..2 * pipelines).map(|_| open(arguments.device)).collect::<Result<Vec<_>, _>>()?;
         let mut lines: Vec<_> = (0..2).map(|_| Local::group(pipelines).into_iter()).collect();
         let mut stages = Vec::new();
