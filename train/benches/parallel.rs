@@ -301,7 +301,15 @@ fn memory(arguments: &Arguments) -> anyhow::Result<()> {
         let opened = (0..world).map(|_| open(arguments.device)).collect::<Result<Vec<_>, _>>()?;
         let reserved = each(Local::group(world).into_iter().map(Exchange::new).collect(), |rank, line| {
             let device = &opened[rank].device;
-            let mut replica = Replica::new(trainer(&model, device)?, line, settings)?;
+            let mut alone = trainer(&model, device)?;
+            if world == 1 {
+                for step in 0..3 {
+                    tidy(device);
+                    alone.step(step, &batches(&model, step, 0..MICRO_BATCHES), &Ceiling::FINITE).loss.into_data();
+                }
+                return reserved(device);
+            }
+            let mut replica = Replica::new(alone, line, settings)?;
             for step in 0..3 {
                 tidy(device);
                 let own = batches(&model, step, 0..MICRO_BATCHES);

@@ -148,7 +148,9 @@ impl Ledger {
         let resident = on_device(policy.embedding, embedding) + resident_blocks + on_device(policy.head, head);
         let constants = constants(model, time, cut.micro_batch);
         let matrix_place = if model.tied { policy.embedding } else { policy.head };
-        let workspace = SMALL_TENSORS + transfers(model, policy, &block);
+        // On their way to other replicas, the gradients of a block, of the embedding and of the head.
+        let leaving = if extent.hands_over { block.parameters + embedding + head } else { 0 };
+        let workspace = SMALL_TENSORS + transfers(model, policy, &block) + leaving;
         // Of a tied matrix whose gradients and moments are the first stage's.
         let copy = if extent.head && !extent.embedding && model.tied { matrix } else { 0 };
         let optimizer = 2 * resident / extent.shards as u64;

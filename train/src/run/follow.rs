@@ -5,12 +5,12 @@ use std::ops::Range;
 use hearth_data::{Batch, Batches, Loader, Share};
 
 use super::{
-    host_trainer, note,
+    note,
     order::{Greeting, Order, StepOrder, from_bytes, read_greetings, to_bytes},
     resume::{Identity, Origin},
-    stage_walk,
+    stages::{evaluate, host_trainer, stage_walk},
     survive::surviving,
-    team::{Duty, evaluate, stays_whole},
+    team::{Duty, stays_whole},
 };
 use crate::{
     TrainConfig, TrainError,

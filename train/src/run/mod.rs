@@ -9,11 +9,13 @@ mod order;
 mod recover;
 mod resume;
 mod saver;
+mod stages;
 mod state;
 mod steps;
 mod survive;
 mod team;
 mod throughput;
+mod together;
 
 use std::{
     ops::Range,
@@ -42,12 +44,12 @@ use team::{Crew, Team};
 
 use crate::{
     TrainConfig, TrainError, checkpoint,
-    devices::{DeviceChoice, OpenDevice, matmul_flops, open},
+    devices::{OpenDevice, matmul_flops},
     parallel::{Exchange, RankFigures},
     plan::{Choice, Cut, Plan, Rates, mib, replica_plan, stage_plan},
     report::{FrontKind, Report},
     step::{StepOptions, Trainer},
-    walk::{Policy, Walk},
+    walk::Walk,
 };
 use steps::{End, Loop};
 use throughput::Throughput;
@@ -173,10 +175,11 @@ impl Run {
         };
         let several = line.is_some() || !crew.others.is_empty();
         let team = several.then(|| Team::start(&crew, line)).transpose()?;
+        let all = 0..global_rows;
         let (rows, blocks, speed, peak_flops) = match &team {
             None => {
                 let flops = matmul_flops(&device.device);
-                (vec![0..global_rows], Vec::new(), flops, flops)
+                (vec![all], Vec::new(), flops, flops)
             }
             Some(team) => {
                 let blocks = team.blocks(&config.model)?;
@@ -315,21 +318,6 @@ fn trainer(config: &TrainConfig, cut: &Cut, device: &OpenDevice, origin: &Origin
         Origin::Checkpoint(checkpoint, _) => checkpoint::restore(&mut trainer, checkpoint)?,
     }
     Ok(trainer)
-}
-
-/// The model as it is at the origin, whole, in host memory.
-fn host_trainer(config: &TrainConfig, origin: &Origin) -> Result<Trainer, TrainError> {
-    let policy = Policy::keep(config.model.layers);
-    let cut = Cut { micro_batch: 1, accumulation: 1, logits_chunk: 1, policy };
-    trainer(config, &cut, &open(DeviceChoice::Cpu)?, origin)
-}
-
-fn stage_walk(config: &TrainConfig, blocks: Range<usize>, cut: &Cut, device: &OpenDevice) -> Walk {
-    let mut walk = Walk::over(&config.model, blocks, config.model.context_length, &device.device);
-    walk.loss.z_loss = config.loss.z_loss;
-    walk.loss.chunk = cut.logits_chunk;
-    walk.policy = cut.policy.clone();
-    walk
 }
 
 fn plan_note(choice: &Choice) -> String {

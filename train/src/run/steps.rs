@@ -15,14 +15,13 @@ use hearth_data::{Batch, Batches, Loader, Share, Tokenizer};
 use hearth_model::generate::{Sampling, generate};
 
 use super::{
-    DeviceSummary,
     faults::{Fault, Faults},
     folder::RunFolder,
     order::StepOrder,
     resume::Origin,
     saver::{Job, Saver},
     state::RunState,
-    team::{Crew, Team, stays_whole},
+    team::{Crew, Team},
     throughput::Throughput,
 };
 use crate::{
@@ -31,9 +30,9 @@ use crate::{
     devices::OpenDevice,
     guard::{Figures, Verdict},
     parallel::RankFigures,
-    plan::{Plan, Rates, replica_plan},
+    plan::Plan,
     readback::Readback,
-    report::{DeviceFigures, Event, Report},
+    report::{Event, Report},
     step::{StepOutcome, Trainer},
 };
 
@@ -197,7 +196,7 @@ impl Loop {
     ) -> Result<(Trainer, Vec<First>), TrainError> {
         let mut trainer = match self.blocks.is_empty() {
             true => super::trainer(&self.config, &self.plan.cut, device, origin)?,
-            false => super::host_trainer(&self.config, origin)?,
+            false => super::stages::host_trainer(&self.config, origin)?,
         };
         self.gather(&mut trainer, device, origin)?;
         let mut first = Vec::new();
@@ -216,72 +215,6 @@ impl Loop {
             first.push(First { validation_loss, sample, pending, done: self.elapsed() });
         }
         Ok((trainer, first))
-    }
-
-    /// Has all ranks begin where this one does, and starts those again that have ended.
-    fn gather(&mut self, trainer: &mut Trainer, device: &OpenDevice, origin: &Origin) -> Result<(), TrainError> {
-        if self.rows.len() == 1 {
-            return Ok(());
-        }
-        if self.plan.cut.policy.uses_host() {
-            return Err(stays_whole(&device.name));
-        }
-        let mut team = match self.team.take() {
-            Some(team) => team,
-            None => {
-                self.crew.device = device.clone();
-                Team::start(&self.crew, None)?
-            }
-        };
-        let momentum = origin.momentum(trainer)?;
-        let work = (self.rows.as_slice(), self.blocks.as_slice());
-        let plans = team.begin(trainer, &self.config.parallel, momentum, work, self.share.micro_batches())?;
-        if let Some((own, pipe)) = self.blocks.first().zip(team.pipe()) {
-            *trainer = trainer.stage(super::stage_walk(&self.config, own.clone(), &self.plan.cut, device), pipe);
-        }
-        plans.iter().for_each(|plan| self.report.note(plan));
-        self.ranks = vec![RankFigures::default(); self.rows.len()];
-        self.rank_steps = 0;
-        self.team = Some(team);
-        Ok(())
-    }
-
-    /// Deals the rows out anew where that makes steps much shorter.
-    fn deal(&mut self, trainer: &mut Trainer, device: &OpenDevice) -> Result<(), TrainError> {
-        let Some(team) = &mut self.team else { return Ok(()) };
-        let Some(rows) = team.better_rows(self.config.parallel.rebalance) else { return Ok(()) };
-        let rates = Rates { flops: team.ranks[0].speed, ..Rates::default() };
-        let choice = replica_plan(&self.config, &rows[0], rows.len(), &device.limits, &rates)?;
-        self.rows = rows;
-        self.plan = choice.plan;
-        trainer.recut(&self.plan.cut);
-        self.take_share();
-        let team = self.team.as_mut().expect("just looked at");
-        let plans = team.share(&self.rows, self.share.micro_batches())?;
-        let of = |rows: &Range<usize>| rows.len().to_string();
-        let dealt: Vec<String> = self.rows.iter().map(of).collect();
-        self.report.note(&format!("sequences of each batch from here on, by measured speed: {}", dealt.join(", ")));
-        plans.iter().for_each(|plan| log::debug!("{plan}"));
-        Ok(())
-    }
-
-    /// Whether all ranks have the same parameters before `step`.
-    fn is_together(&self, step: u64) -> bool {
-        self.team.as_ref().is_none_or(|team| team.is_together(step))
-    }
-
-    /// What each of several devices did.
-    pub fn device_summaries(&self) -> Vec<DeviceSummary> {
-        let Some(team) = &self.team else { return Vec::new() };
-        let steps = self.rank_steps.max(1) as f64;
-        let each = team.ranks.iter().zip(&self.rows).zip(&self.ranks);
-        each.map(|((rank, rows), sum)| DeviceSummary {
-            name: rank.device.clone(),
-            sequences: rows.len(),
-            tokens_per_second: (rows.len() * self.config.model.context_length) as f64 * steps / sum.walk,
-            seconds: RankFigures { walk: sum.walk / steps, transfer: sum.transfer / steps, wait: sum.wait / steps },
-        })
-        .collect()
     }
 
     /// Runs steps until the limit, a stop, or the end of patience.
@@ -431,17 +364,6 @@ impl Loop {
         }
     }
 
-    fn device_figures(&self, ranks: &[RankFigures]) -> Vec<DeviceFigures> {
-        let tokens = |rows: &Range<usize>| (rows.len() * self.config.model.context_length) as f64;
-        let each = self.rows.iter().zip(ranks).map(|(rows, of)| DeviceFigures {
-            tokens_per_second: tokens(rows) / of.walk,
-            walk: of.walk,
-            transfer: of.transfer,
-            wait: of.wait,
-        });
-        each.collect()
-    }
-
     /// Copies out the state before the next step; the figures of the step before may be on their way.
     fn take(&mut self, trainer: &Trainer) -> Result<(), TrainError> {
         if self.saved == Some(self.state.step) {
@@ -464,14 +386,6 @@ impl Loop {
         let snapshot = Snapshot::take(whole.as_ref().unwrap_or(trainer), elsewhere);
         self.taken = Some(Job { state, snapshot });
         Ok(())
-    }
-
-    /// Of each global batch for each of several replicas or pipelines.
-    fn rows_of_each(&self) -> Vec<usize> {
-        match self.rows.len() {
-            1 => Vec::new(),
-            _ => self.rows.iter().step_by(self.config.parallel.stages).map(Range::len).collect(),
-        }
     }
 
     /// After `step`: what the checkpoint that was taken lacks, and then its way to the disk.
@@ -600,13 +514,6 @@ impl Loop {
         let keep_on = |_| ControlFlow::Continue(());
         let ids = pollster::block_on(generate(&model, &prompt, sample.tokens, &sampling, keep_on))?;
         Ok(self.tokenizer.decode(&ids)?)
-    }
-
-    /// The model whole, in host memory, where it is in stages.
-    fn whole(&mut self, trainer: &Trainer) -> Result<Option<Trainer>, TrainError> {
-        let config = &self.config;
-        let make = || super::host_trainer(config, &Origin::Seed);
-        self.team.as_mut().map_or(Ok(None), |team| team.whole(trainer, make))
     }
 
     fn report_sample(&mut self, text: &str) {

@@ -2,10 +2,7 @@
 
 use std::{collections::HashMap, ops::Range, thread::JoinHandle};
 
-use burn::{
-    module::{Module, ParamId},
-    tensor::TensorData,
-};
+use burn::{module::ParamId, tensor::TensorData};
 use hearth_data::{Batch, Batches, rows_by_speed};
 use hearth_model::TransformerConfig;
 
@@ -13,6 +10,7 @@ use super::{
     follow::Follower,
     order::{Greeting, Order, StepOrder, from_bytes, read_greetings, speeds, to_bytes},
     resume::Identity,
+    stages::{evaluate, pipes},
 };
 use crate::{
     TrainConfig, TrainError,
@@ -337,56 +335,6 @@ impl Drop for Team {
     fn drop(&mut self) {
         self.let_go();
     }
-}
-
-/// Each rank's place in a pipeline, where the model is in stages.
-fn pipes(config: &TrainConfig, world: usize, processes: bool) -> Result<Vec<Option<Pipe>>, TrainError> {
-    let stages = config.parallel.stages;
-    let refuse = |reason: String| TrainError::Config { source_name: "several devices".into(), reason };
-    if stages == 1 {
-        return Ok((0..world).map(|_| None).collect());
-    }
-    if processes {
-        return Err(refuse(format!(
-            "parallel.stages = {stages}: the stages of a model are devices of one process; leave out --parallel mpi, or \
-             the stages"
-        )));
-    }
-    if !world.is_multiple_of(stages) {
-        return Err(refuse(format!(
-            "parallel.stages = {stages}: {world} devices make no whole pipelines; name a multiple of {stages} with --device"
-        )));
-    }
-    let pipelines = world / stages;
-    let mut lines: Vec<_> = (0..stages).map(|_| Local::group(pipelines).into_iter()).collect();
-    let mut pipes = Vec::with_capacity(world);
-    for _ in 0..pipelines {
-        for (pipe, line) in Pipe::line(stages, config.model.tied).into_iter().zip(&mut lines) {
-            let rank = line.next().expect("one a pipeline");
-            pipes.push(Some(if pipelines > 1 { pipe.with_replicas(Exchange::new(rank)) } else { pipe }));
-        }
-    }
-    Ok(pipes)
-}
-
-/// The summed loss of `batches`, in parts of `rows`; every rank of the first pipeline has them, and gets it.
-pub(super) fn evaluate(
-    pipe: &Pipe,
-    trainer: &Trainer,
-    exchange: &mut Exchange,
-    batches: &[Batch],
-    rows: usize,
-) -> Result<f64, CollectiveError> {
-    let model = trainer.model().valid();
-    let mut total = 0.0;
-    for batch in batches.iter().flat_map(|batch| batch.split(rows)) {
-        if let Some(loss) = pipe.evaluate(trainer, &model, &batch)? {
-            total += loss.into_data().iter::<f32>().map(f64::from).sum::<f64>();
-        }
-    }
-    // That of the first pipeline's last stage; the other pipelines found the same.
-    let all = exchange.collect(to_bytes(&total))?;
-    Ok(all.iter().filter_map(|bytes| from_bytes::<f64>(bytes).ok()).find(|total| *total != 0.0).unwrap_or(0.0))
 }
 
 /// See [`Team::better_rows`]; `walks` are the seconds that each rank takes for its rows.

@@ -102,6 +102,16 @@ fn ranks_with_other_configurations_are_told() {
     assert!(text.contains(told) && !text.contains("panicked"), "{text}");
 }
 
+/// Without `mpirun`, a process would train alone and not say so.
+#[test]
+fn one_process_alone_is_told_how_to_start() {
+    let folder = folder();
+    let arguments = [&CPU[..], &["parallel.rebalance=0", "--parallel", "mpi"]].concat();
+    let output = super::hearth(folder.path(), &arguments).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && text.contains("start it as `mpirun -n 2"), "{text}");
+}
+
 /// A pipeline's stages are devices of one process.
 #[test]
 fn stages_are_not_processes() {

@@ -141,7 +141,11 @@ impl Train {
 /// The line to the ranks that were started together, and this one's number on its machine.
 #[cfg(feature = "mpi")]
 fn join() -> anyhow::Result<(Exchange, usize)> {
-    Ok(hearth_train::parallel::join_mpi()?)
+    let (line, local_rank) = hearth_train::parallel::join_mpi()?;
+    if line.world() == 1 {
+        bail!("--parallel mpi: this is one process alone; start it as `mpirun -n 2 hearth train ... --parallel mpi`");
+    }
+    Ok((line, local_rank))
 }
 
 #[cfg(not(feature = "mpi"))]
