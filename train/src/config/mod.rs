@@ -11,7 +11,7 @@ pub use data::{DataConfig, MixturePart, PackingKind, TokenizerChoice};
 use hearth_model::TransformerConfig;
 pub use kernels::Kernels;
 pub use memory::{MemoryConfig, PolicyKind, SegmentRule};
-pub use parallel::ParallelConfig;
+pub use parallel::{OnLoss, ParallelConfig};
 use serde::{Deserialize, Serialize};
 
 use crate::{

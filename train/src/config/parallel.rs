@@ -16,6 +16,8 @@ pub struct ParallelConfig {
     /// Steps after which the shares of a batch are dealt out anew, by the time that each device took for its own, if that
     /// makes steps at least a tenth shorter; 0 leaves them as they were at the start. Default 20.
     pub rebalance: u64,
+    /// What becomes of a run that loses one of its devices. Default `"end"`.
+    pub on_loss: OnLoss,
     /// For slow links: steps that each device takes by itself until the changes of all are averaged (DiLoCo, Douillard et
     /// al. 2023, arXiv 2311.08105, which takes 500). 0 (default) adds up the gradients of every step.
     pub local_steps: u64,
@@ -26,6 +28,18 @@ pub struct ParallelConfig {
     /// Whether changes are sent as 8-bit integers with a scale for each 256 of them, a quarter of the bytes (as in
     /// INTELLECT-1, Jaghouar et al. 2024, arXiv 2412.01152). Default false.
     pub quantize: bool,
+}
+
+/// What becomes of a run that loses one of its devices.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnLoss {
+    /// It ends; `--resume` goes on, also with other devices.
+    #[default]
+    End,
+    /// It goes back to its last checkpoint and on with the devices that are left. Not where the model is in stages, nor
+    /// where ranks are processes, nor without the first device.
+    Continue,
 }
 
 impl Default for ParallelConfig {
@@ -40,6 +54,7 @@ impl ParallelConfig {
         stages: 1,
         shard_optimizer: false,
         rebalance: 20,
+        on_loss: OnLoss::End,
         local_steps: 0,
         outer_learning_rate: 0.7,
         outer_momentum: 0.9,

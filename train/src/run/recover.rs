@@ -8,7 +8,7 @@ use super::{
     saver::{Common, Saver},
     steps::Loop,
 };
-use crate::{TrainError, devices::OpenDevice, plan::Choice};
+use crate::{TrainError, config::OnLoss, devices::OpenDevice, plan::Choice};
 
 /// What a run is tried with, and tried again.
 pub(super) struct Attempts {
@@ -29,10 +29,26 @@ impl Attempts {
         let guard = run.config.guard.clone();
         // Ranks that only wait for orders can go back with this one; others are started again, if they are threads.
         let waits = matches!(error, TrainError::GoBack { .. }) && run.config.parallel.local_steps == 0;
-        if !waits && run.team.take().is_some() && !run.crew.may_restart {
+        let team = if waits { None } else { run.team.take() };
+        if team.is_some() && !run.crew.may_restart {
             return Err(error);
         }
         match error {
+            TrainError::Replica(reason) => {
+                let failed = team.as_ref().map_or(&[][..], |team| team.failed());
+                let parallel = &run.config.parallel;
+                if parallel.on_loss == OnLoss::End || parallel.stages > 1 || failed.is_empty() {
+                    return Err(TrainError::Replica(reason));
+                }
+                run.go_on_without(failed, &self.device)?;
+                self.choice.plan = run.plan.clone();
+                self.go_back(run)?;
+                run.report.note(&format!(
+                    "{reason}; on from step {} with the {} devices that are left",
+                    run.state.step,
+                    run.rows.len()
+                ));
+            }
             TrainError::OutOfMemory { .. } => {
                 let Some(plan) = self.choice.smaller().cloned() else { return Err(error) };
                 self.choice.plan = plan;

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use burn::module::Module;
+use burn::{module::Module, tensor::Tensor};
 use hearth_data::Batch;
 
 use super::{
@@ -65,7 +65,7 @@ pub(super) fn pipes(config: &TrainConfig, world: usize, processes: bool) -> Resu
     Ok(pipes)
 }
 
-/// The summed loss of `batches`, in parts of `rows`; every rank of the first pipeline has them, and gets it.
+/// The summed loss of `batches`, in parts of `rows`; every rank has them, and gets it.
 pub(super) fn evaluate(
     pipe: &Pipe,
     trainer: &Trainer,
@@ -74,13 +74,15 @@ pub(super) fn evaluate(
     rows: usize,
 ) -> Result<f64, CollectiveError> {
     let model = trainer.model().valid();
-    let mut total = 0.0;
+    let mut total: Option<Tensor<1>> = None;
     for batch in batches.iter().flat_map(|batch| batch.split(rows)) {
         if let Some(loss) = pipe.evaluate(trainer, &model, &batch)? {
-            total += loss.into_data().iter::<f32>().map(f64::from).sum::<f64>();
+            total = Some(total.map_or(loss.clone(), |total| total + loss));
         }
     }
-    // That of the first pipeline's last stage; the other pipelines found the same.
+    // The last stages have it: that of the first pipeline comes first, and the others found the same.
+    let total: Option<f32> = total.and_then(|total| total.into_data().iter().next());
     let all = exchange.collect(to_bytes(&total))?;
-    Ok(all.iter().filter_map(|bytes| from_bytes::<f64>(bytes).ok()).find(|total| *total != 0.0).unwrap_or(0.0))
+    let found = all.iter().find_map(|bytes| from_bytes::<Option<f32>>(bytes).ok().flatten());
+    Ok(f64::from(found.expect("a last stage has the loss")))
 }

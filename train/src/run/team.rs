@@ -53,6 +53,8 @@ pub(super) struct Team {
     stages: usize,
     /// The step at which the others come back from their steps alone.
     together_at: u64,
+    /// Those of the crew's other devices whose threads ended by themselves.
+    failed: Vec<usize>,
     /// Sums over the steps since the rows were last looked at, by rank.
     seen: Vec<RankFigures>,
     steps_seen: u64,
@@ -108,6 +110,7 @@ impl Team {
             pipe,
             stages: crew.config.parallel.stages,
             together_at: 0,
+            failed: Vec::new(),
             seen: vec![RankFigures::default(); world],
             steps_seen: 0,
         };
@@ -323,11 +326,20 @@ impl Team {
     /// Ends all threads and says why those ended that did so by themselves.
     fn let_go(&mut self) -> Vec<String> {
         self.exchange = None;
-        let ended = self.workers.iter_mut().filter_map(|worker| {
-            let error = worker.thread.take()?.join().ok()?.err()?;
-            (!matches!(error, TrainError::Replica(_))).then(|| format!("{}: {error}", worker.name))
-        });
-        ended.collect()
+        let mut reasons = Vec::new();
+        for (number, worker) in self.workers.iter_mut().enumerate() {
+            let ended = worker.thread.take().and_then(|thread| thread.join().ok()?.err());
+            if let Some(error) = ended.filter(|error| !matches!(error, TrainError::Replica(_))) {
+                self.failed.push(number);
+                reasons.push(format!("{}: {error}", worker.name));
+            }
+        }
+        reasons
+    }
+
+    /// Which of the crew's other devices failed.
+    pub fn failed(&self) -> &[usize] {
+        &self.failed
     }
 }
 

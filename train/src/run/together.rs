@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     TrainError,
-    devices::OpenDevice,
+    devices::{OpenDevice, matmul_flops},
     parallel::RankFigures,
     plan::{Rates, replica_plan},
     report::DeviceFigures,
@@ -49,6 +49,27 @@ impl Loop {
         self.ranks = vec![RankFigures::default(); self.rows.len()];
         self.rank_steps = 0;
         self.team = Some(team);
+        Ok(())
+    }
+
+    /// Deals the rows out to the devices that are left when these of the others have failed.
+    pub(super) fn go_on_without(&mut self, failed: &[usize], device: &OpenDevice) -> Result<(), TrainError> {
+        let mut number = 0;
+        self.crew.others.retain(|_| {
+            number += 1;
+            !failed.contains(&(number - 1))
+        });
+        let all = 0..self.rows.last().map_or(0, |rows| rows.end);
+        let mut rates = Rates { flops: matmul_flops(&device.device), ..Rates::default() };
+        self.rows = vec![all.clone()];
+        if !self.crew.others.is_empty() {
+            let team = Team::start(&self.crew, None)?;
+            rates.flops = team.ranks[0].speed;
+            self.rows = team.rows_by_speed(all.end)?;
+            self.team = Some(team);
+        }
+        let choice = replica_plan(&self.config, &self.rows[0], self.rows.len(), &device.limits, &rates)?;
+        self.plan = choice.plan;
         Ok(())
     }
 

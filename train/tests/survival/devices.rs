@@ -86,6 +86,31 @@ fn a_run_that_loses_one_device_goes_on_without_it() {
     close(&folder.path().join("cut"), &folder.path().join("whole"));
 }
 
+/// As asked: back to the checkpoint of step 10, and on with what is left.
+#[test]
+fn a_run_that_is_asked_to_goes_on_with_the_devices_that_are_left() {
+    if hearth_wgsl::testing::wgpu_device().is_none() {
+        return;
+    }
+    let folder = folder();
+    run(folder.path(), "whole", vec![], Start::New, None).unwrap();
+    for left in [0, 1] {
+        let gpu = open(DeviceChoice::Wgpu(None)).unwrap();
+        let lost = gpu.clone();
+        let lose: Faults = Box::new(move |step| {
+            if step == 12 {
+                lost.lose();
+            }
+            None
+        });
+        let (name, settings) = (format!("left-{left}"), ["parallel.on_loss=continue"]);
+        let others = [vec![gpu], cpus(left)].concat();
+        let summary = run_with(folder.path(), &name, others, Start::New, Some(lose), &settings).unwrap();
+        assert_eq!((summary.steps, summary.devices.len()), (20, if left == 0 { 0 } else { 2 }));
+        close(&folder.path().join(name), &folder.path().join("whole"));
+    }
+}
+
 /// Their gradients are not handed over: such a run would leave them as they are.
 #[test]
 fn parameters_in_host_memory_are_refused() {
@@ -126,12 +151,12 @@ fn a_model_in_stages_leaves_what_a_whole_one_leaves() {
         let [one, other] = [one, other].map(|name| state_of(&at(name, 20)));
         assert!(one.0 == other.0 && one.1 == other.1, "{other:?}");
     };
-    run(folder.path(), "one", vec![], Start::New, None).unwrap();
+    let alone = run(folder.path(), "one", vec![], Start::New, None).unwrap();
     let summary = run_with(folder.path(), "two", cpus(1), Start::New, None, &[stages]).unwrap();
     same("two", "one");
     assert_eq!(losses(&folder.path().join("two")), losses(&folder.path().join("one")));
     let model = |name: &str| std::fs::read(folder.path().join(name).join("model.safetensors")).unwrap();
-    assert!(model("two") == model("one") && summary.val_loss.is_finite());
+    assert!(model("two") == model("one") && summary.val_loss == alone.val_loss);
     run_with(folder.path(), "cut", cpus(1), Start::New, None, &[stages, "limits.steps=10"]).unwrap();
     run_with(folder.path(), "cut", cpus(1), Start::Auto, None, &[stages]).unwrap();
     same("cut", "one");
