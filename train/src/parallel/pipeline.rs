@@ -30,7 +30,7 @@ use crate::{
     guard::Ceiling,
     readback::Readback,
     step::{StepOptions, StepOutcome, Trainer},
-    walk::{MicroBatch, Passage, Sink, Top, Walk},
+    walk::{MicroBatch, Passage, Sink, Top, Walk, norm_of},
 };
 
 /// Consecutive blocks of a model on a device; the first stage has the embedding too, and the last the head.
@@ -353,7 +353,7 @@ impl Pipe {
                 let [loss, norm] = [figures[0], figures[1]].map(|it| Tensor::from_floats([it], device));
                 (loss, norm)
             }
-            (None, Some(loss)) => (loss, squares.sum_dim(0).sqrt()),
+            (None, Some(loss)) => (loss, norm_of(squares)),
             (None, None) => unreachable!("the last stage has the loss"),
         };
         if let Some(before) = &self.before {

@@ -28,6 +28,8 @@ pub use policy::{Activations, Placement, Policy, Segment};
 use tape::{Tape, boundary, fetch};
 
 pub use sink::Sink;
+#[cfg(not(target_family = "wasm"))]
+pub(crate) use sink::norm_of;
 
 /// One micro-batch on the device.
 #[derive(Clone, Debug)]

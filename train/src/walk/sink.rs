@@ -9,7 +9,7 @@ use burn::{
 };
 use hearth_wgsl::add_squares;
 
-use super::{Placement, parked::Parked};
+use super::{Placement, parked::Parked, tape::boundary};
 #[cfg(not(target_family = "wasm"))]
 use crate::parallel::Jobs;
 
@@ -186,7 +186,7 @@ impl Sink {
     /// The L2 norm of all gradients of `module` together, `[1]`, on the walk's device.
     pub fn norm<M: Module>(&self, module: &M) -> Tensor<1> {
         let squares = self.add_squares(module, None);
-        squares.expect("a model has parameters with gradients").sum_dim(0).sqrt()
+        norm_of(squares.expect("a model has parameters with gradients"))
     }
 
     /// The squares of all gradients of `module` added to those `before`: see [`add_squares`].
@@ -215,6 +215,13 @@ impl Sink {
         module.visit(&mut collect);
         collect.gradients
     }
+}
+
+/// The norm that partial sums of squares come to, `[1]`.
+pub(crate) fn norm_of(squares: Tensor<1>) -> Tensor<1> {
+    // Merged with additions before it, where parameters live in host memory, the sum would be taken in another order.
+    boundary(&squares.device());
+    squares.sum_dim(0).sqrt()
 }
 
 impl Arrival {
