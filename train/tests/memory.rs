@@ -98,11 +98,13 @@ fn predictions_hold() {
         on_device(Activations::Offload, 2),
         Policy::uniform(6, 1, Activations::Offload, Placement::Host),
     ];
+    // One device for all: each new one compiles its kernels again.
+    let open = open();
     for policy in policies {
         let cut = Cut { micro_batch: 2, accumulation: 1, logits_chunk: CrossEntropy::of(&model).chunk, policy };
-        let predicted = Ledger::of(&model, model.context_length, &cut, &open().limits).peak().usage.total() as f64
+        let predicted = Ledger::of(&model, model.context_length, &cut, &open.limits).peak().usage.total() as f64
             / f64::from(1 << 20);
-        let (_, measured) = train(&model, &cut, &open().device, 2);
+        let (_, measured) = train(&model, &cut, &open.device, 2);
         eprintln!("{}: predicted {predicted:.1} MiB, measured {measured:.1} MiB", cut.policy);
         assert!(
             (predicted / measured - 1.0).abs() <= 0.1,

@@ -7,8 +7,8 @@ use std::{cell::RefCell, time::Instant};
 
 use burn::tensor::{Device, Distribution, Int, Tensor};
 use hearth_wgsl::{
-    AdamWNumbers, AttentionOptions, CrossEntropyOptions, Kernel, NormOptions, adamw, attention, cross_entropy,
-    embedding, gelu, norm, rotate, swiglu, testing::wgpu_device,
+    AdamWNumbers, AttentionOptions, CrossEntropyOptions, Kernel, NormOptions, adamw, add_squares, attention,
+    cross_entropy, embedding, gelu, norm, rotate, swiglu, testing::wgpu_device,
 };
 
 const TURNS: usize = 5;
@@ -90,6 +90,7 @@ impl Bench {
             weight_decay: 0.1,
             corrections: [0.5, 0.5],
         };
+        self.compare("sum of squares 768 x 3072", "norm", || add_squares(None, gradient.clone()));
         let scalars = Tensor::from_floats([1.0, 1.0], &self.device);
         // Held here alone, so that it may be written in place.
         let state = RefCell::new(Some((self.random(shape), [self.random(shape), Tensor::ones(shape, &self.device)])));

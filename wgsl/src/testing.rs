@@ -7,7 +7,10 @@ use std::{io::Write, sync::OnceLock};
 
 use crate::Kernel;
 use burn::tensor::{Device, DeviceKind, Distribution, Tensor, wgpu::wgpu};
-use cubecl::config::{CubeClRuntimeConfig, RuntimeConfig, autotune::AutotuneLevel};
+use cubecl::config::{
+    CubeClRuntimeConfig, RuntimeConfig,
+    autotune::{AutotuneLevel, BenchConfig},
+};
 
 /// The default wgpu adapter of this machine, software ones included, or `None`, said aloud. With `HEARTH_KERNELS=plain` its
 /// tests go without Hearth's kernels.
@@ -38,6 +41,8 @@ fn open() -> Option<Device> {
     // Tests have many small shapes: measuring kernels for each would take longer than running them.
     let mut config = CubeClRuntimeConfig::default();
     config.autotune.level = AutotuneLevel::Minimal;
+    config.autotune.bench =
+        BenchConfig { min_samples: 1, max_samples: 1, short_circuit_samples: 1, ..Default::default() };
     CubeClRuntimeConfig::try_set(config);
     if std::env::var("HEARTH_KERNELS").is_ok_and(|kernels| kernels == "plain") {
         Kernel::ALL.iter().for_each(|kernel| kernel.switch(false));

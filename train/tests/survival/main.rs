@@ -50,18 +50,26 @@ keep_best = false
 window = 4
 "#;
 
-/// A folder with `config.toml`.
+/// Read by the runtime where a process starts: little autotuning.
+const RUNTIME: &str = r#"
+[autotune]
+level = "minimal"
+bench = { min_samples = 1, max_samples = 1, short_circuit_samples = 1 }
+"#;
+
+/// A folder with `config.toml` and the runtime's own.
 fn folder() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let text = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/shakespeare/input.txt");
     fs::write(folder.path().join("config.toml"), CONFIG.replace("TEXT", &text.display().to_string())).unwrap();
+    fs::write(folder.path().join("cubecl.toml"), RUNTIME).unwrap();
     folder
 }
 
-/// `hearth train` in a process of its own, with little autotuning.
+/// `hearth train` in a process of its own.
 fn hearth(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_hearth"));
-    command.current_dir(folder).env("CUBECL_AUTOTUNE_LEVEL", "0").arg("train").args(arguments);
+    command.current_dir(folder).arg("train").args(arguments);
     command
 }
 

@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, io::Write};
 
 use burn::tensor::{Device, FloatDType, Int, Tensor, TensorData};
 use hearth_wgsl::{
-    AttentionOptions, CrossEntropyOptions, Kernel, NormOptions, attention, cross_entropy, each_device, embedding, gelu,
-    norm, rotate, swiglu, testing::wgpu_device, vjp,
+    AttentionOptions, CrossEntropyOptions, Kernel, NormOptions, add_squares, attention, cross_entropy, each_device,
+    embedding, gelu, norm, rotate, swiglu, testing::wgpu_device, vjp,
 };
 use safetensors::SafeTensors;
 
@@ -168,16 +168,24 @@ fn embeddings(on: &On) {
     }
 }
 
+/// The global norm of three tensors.
+fn squares(on: &On) {
+    let sums = add_squares(None, on.wave([1, 3], 0, 1.0));
+    let sums = add_squares(Some(sums), on.wave([257, 7], 1, 1.0));
+    on.compare("norm", add_squares(Some(sums), on.wave([300, 1030], 2, 1.0)).sum().sqrt());
+}
+
 /// What compares it, by the kernel that has it.
 type Comparison = (Kernel, fn(&On));
 
-const OPERATIONS: [Comparison; 6] = [
+const OPERATIONS: [Comparison; 7] = [
     (Kernel::Norm, norms),
     (Kernel::Gate, gates),
     (Kernel::Rope, rotations),
     (Kernel::Attention, attentions),
     (Kernel::CrossEntropy, losses),
     (Kernel::Embedding, embeddings),
+    (Kernel::Squares, squares),
 ];
 
 fn compare_all(device: &Device, stored: FloatDType) {

@@ -115,4 +115,7 @@ for t, rows, width in [(1, 3, 32), (257, 11, 7)]:
     ids = torch.arange(2 * t).reshape(2, t) ** 2 % rows
     case(f"embedding/{t}x{rows}x{width}", lambda table: F.embedding(ids, table), table=wave((rows, width), 1))
 
+tensors = [wave(shape, salt) for salt, shape in enumerate([(1, 3), (257, 7), (300, 1030)])]
+keep("norm", torch.nn.utils.get_total_norm(tensors).reshape(1))
+
 save_file(found, sys.argv[1])
