@@ -126,7 +126,11 @@ fn no_file_does_harm() {
         file.write(&[1; 40]).unwrap();
         file.finish().unwrap();
         new.write("state.json", &serde_json::to_vec_pretty(&RunState::default()).unwrap()).unwrap();
-        new.write("kernels.json", br#"{"matmul": {"a1b2": {"index": 3, "kernel": "fast"}}}"#).unwrap();
+        new.write(
+            "kernels.json",
+            br#"[{"adapter": "a GPU", "kernels": {"matmul": {"a1b2": {"index": 3, "kernel": "fast"}}}}]"#,
+        )
+        .unwrap();
         let path = new.finish(Description::default()).unwrap();
         let names = ["model.safetensors", "state.json", "kernels.json"];
         names.map(|name| (name, fs::read(path.join(name)).unwrap())).into_iter().collect::<BTreeMap<_, _>>()

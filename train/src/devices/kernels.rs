@@ -10,18 +10,28 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use burn::{
-    backend::DispatchDevice,
-    tensor::{Bytes, Device},
-};
+use burn::{backend::DispatchDevice, tensor::Bytes};
 use cubecl::{CubeTuneId, environment, tune::PersistentCacheValue};
 use cubecl_environment::persistence::{Access, Database, Namespace, Origin};
 use serde::{Deserialize, Serialize};
 
-/// The choices for one device: by operation, and there by shape.
+use super::OpenDevice;
+
+/// The choices for a run's devices, by rank.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct KernelChoices(BTreeMap<String, BTreeMap<String, Choice>>);
+pub struct KernelChoices(Vec<DeviceChoices>);
+
+/// Those of one device, which the next run's device has to be like.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DeviceChoices {
+    adapter: String,
+    kernels: Choices,
+}
+
+/// By operation, and there by shape.
+type Choices = BTreeMap<String, BTreeMap<String, Choice>>;
 
 /// A kernel among those that can do the work.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -46,40 +56,36 @@ impl KernelChoices {
         serde_json::to_vec_pretty(self).expect("choices are plain values")
     }
 
-    /// Number of choices.
-    pub fn len(&self) -> usize {
-        self.0.values().map(BTreeMap::len).sum()
+    /// Those of the device of this rank or, where it was another adapter or had none, of any device like it.
+    fn of(&self, rank: usize, adapter: &str) -> Option<&Choices> {
+        let alike = |it: &&DeviceChoices| it.adapter == adapter && !it.kernels.is_empty();
+        self.0.get(rank).into_iter().chain(&self.0).find(alike).map(|it| &it.kernels)
     }
+}
 
-    /// Whether nothing was chosen yet.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+fn read(database: &Database, owner: &str) -> Choices {
+    let mut all = BTreeMap::new();
+    let prefix = format!("{owner}/");
+    for namespace in database.namespaces() {
+        let Some(operation) = namespace.strip_prefix(&prefix) else { continue };
+        let mut choices = BTreeMap::new();
+        database.scan(&namespace, &mut |key, value| {
+            if let Some(choice) = Choice::decode(value) {
+                choices.insert(to_hex(key), choice);
+            }
+        });
+        all.insert(operation.to_string(), choices);
     }
+    all
+}
 
-    fn read(database: &Database, owner: &str) -> Self {
-        let mut all = BTreeMap::new();
-        let prefix = format!("{owner}/");
-        for namespace in database.namespaces() {
-            let Some(operation) = namespace.strip_prefix(&prefix) else { continue };
-            let mut choices = BTreeMap::new();
-            database.scan(&namespace, &mut |key, value| {
-                if let Some(choice) = Choice::decode(value) {
-                    choices.insert(to_hex(key), choice);
-                }
-            });
-            all.insert(operation.to_string(), choices);
-        }
-        Self(all)
-    }
-
-    /// Adds them to a database, which keeps what it has.
-    fn write(&self, database: &Database, owner: &str) {
-        for (operation, choices) in &self.0 {
-            let mut entries = choices.iter().filter_map(|(key, choice)| {
-                Some((Bytes::from_bytes_vec(from_hex(key)?), Bytes::from_bytes_vec(choice.encode())))
-            });
-            database.insert_many(&format!("{owner}/{operation}"), &mut entries, Origin::Local);
-        }
+/// Adds them to a database, which keeps what it has.
+fn write(choices: &Choices, database: &Database, owner: &str) {
+    for (operation, choices) in choices {
+        let mut entries = choices.iter().filter_map(|(key, choice)| {
+            Some((Bytes::from_bytes_vec(from_hex(key)?), Bytes::from_bytes_vec(choice.encode())))
+        });
+        database.insert_many(&format!("{owner}/{operation}"), &mut entries, Origin::Local);
     }
 }
 
@@ -101,58 +107,89 @@ impl Choice {
 /// A run's own choices of kernels, for as long as it lives. There is one at a time in a process.
 #[derive(Debug)]
 pub struct PinnedKernels {
-    /// The device's name in CubeCL's store.
-    device: String,
-    /// The same, for the adapter, in the store that all runs of this machine share.
-    shared: String,
-    shared_path: PathBuf,
+    devices: Vec<Pinned>,
+    /// The store that all runs of this machine share.
+    shared: PathBuf,
     path: PathBuf,
 }
 
+#[derive(Debug)]
+struct Pinned {
+    adapter: String,
+    /// Its name in CubeCL's store; the CPU does not choose and has none.
+    name: Option<String>,
+}
+
 impl PinnedKernels {
-    /// From here on `device` runs the kernels of `choices` and, where these say nothing, those that it has chosen and
-    /// those that it will: all are kept in a new file at `path`. Without `choices` the machine's earlier ones for the
-    /// same `adapter` are taken. `None` for a device that does not choose.
-    pub fn new(device: &Device, adapter: &str, path: PathBuf, choices: Option<&KernelChoices>) -> Option<Self> {
-        let DispatchDevice::Cube(cube) = device.as_dispatch() else { return None };
-        let tune_id = CubeTuneId::new(&cube.client(), cube);
-        let pinned = Self {
-            device: Namespace::scoped("autotune", tune_id.to_string()).as_str().into(),
-            shared: format!("hearth/{adapter}"),
-            shared_path: environment::path(),
-            path,
-        };
-        let earlier = || pinned.shared().map(|database| KernelChoices::read(&database, &pinned.shared));
-        let choices = choices.cloned().or_else(earlier).unwrap_or_default();
+    /// From here on these devices, by rank, run the kernels of `choices` and, where these say nothing of a device, those
+    /// that the machine has chosen for its adapter before. What they choose beyond that is kept too, in a new file at
+    /// `path`. `None` where none of them chooses.
+    pub fn new<'a>(
+        devices: impl IntoIterator<Item = &'a OpenDevice>,
+        path: PathBuf,
+        choices: &KernelChoices,
+    ) -> Option<Self> {
+        let devices: Vec<Pinned> = devices.into_iter().map(Pinned::new).collect();
+        if devices.iter().all(|device| device.name.is_none()) {
+            return None;
+        }
+        let pinned = Self { devices, shared: environment::path(), path };
+        let shared = pinned.shared();
         remove(&pinned.path);
         environment::load(&pinned.path);
-        if let Some(database) = Database::open_active() {
-            choices.write(&database, &pinned.device);
+        let Some(own) = Database::open_active() else { return Some(pinned) };
+        for (rank, Pinned { adapter, name }) in pinned.devices.iter().enumerate() {
+            let Some(name) = name else { continue };
+            let earlier = || shared.as_ref().map(|shared| read(shared, &shared_name(adapter)));
+            if let Some(choices) = choices.of(rank, adapter).cloned().or_else(earlier) {
+                write(&choices, &own, name);
+            }
         }
         Some(pinned)
     }
 
     /// What was chosen until now.
     pub fn choices(&self) -> KernelChoices {
-        Database::open_active().map_or_else(KernelChoices::default, |own| KernelChoices::read(&own, &self.device))
+        let Some(own) = Database::open_active() else { return KernelChoices::default() };
+        let of = |Pinned { adapter, name }: &Pinned| DeviceChoices {
+            adapter: adapter.clone(),
+            kernels: name.as_ref().map(|name| read(&own, name)).unwrap_or_default(),
+        };
+        KernelChoices(self.devices.iter().map(of).collect())
     }
 
     /// Lets later runs on this machine start with these choices, where they have none of their own.
     pub fn share(&self, choices: &KernelChoices) {
-        if let Some(shared) = self.shared() {
-            choices.write(&shared, &self.shared);
-        }
+        let Some(shared) = self.shared() else { return };
+        choices.0.iter().for_each(|device| write(&device.kernels, &shared, &shared_name(&device.adapter)));
     }
 
     fn shared(&self) -> Option<Database> {
-        let opened = Database::open_at(&self.shared_path, Access::ReadWrite);
-        opened.inspect_err(|error| log::warn!("{}: {error}", self.shared_path.display())).ok()
+        let opened = Database::open_at(&self.shared, Access::ReadWrite);
+        opened.inspect_err(|error| log::warn!("{}: {error}", self.shared.display())).ok()
     }
+}
+
+impl Pinned {
+    fn new(device: &OpenDevice) -> Self {
+        let name = match device.device.as_dispatch() {
+            DispatchDevice::Cube(cube) => {
+                let id = CubeTuneId::new(&cube.client(), cube);
+                Some(Namespace::scoped("autotune", id.to_string()).as_str().into())
+            }
+            _ => None,
+        };
+        Self { adapter: device.adapter.clone(), name }
+    }
+}
+
+fn shared_name(adapter: &str) -> String {
+    format!("hearth/{adapter}")
 }
 
 impl Drop for PinnedKernels {
     fn drop(&mut self) {
-        environment::load(&self.shared_path);
+        environment::load(&self.shared);
         remove(&self.path);
     }
 }

@@ -67,7 +67,8 @@ impl AdamW {
         Self { config, first: GradientsParams::new(), second: GradientsParams::new(), shard: None }
     }
 
-    /// From here on keeps the moments of `shard`'s parts of `model`'s parameters alone, flat; lets go of the others.
+    /// From here on keeps the moments of `shard`'s parts of `model`'s parameters alone, flat; lets go of the others. Those
+    /// that are not there yet are made, as zeros: beside one another now, and not among what a step makes.
     pub fn shard<M: Module>(&mut self, model: &M, shard: Shard) {
         self.shard = Some(shard);
         model.visit(&mut Cut { adamw: self, shard });
@@ -117,10 +118,15 @@ struct Cut<'a> {
 impl ModuleVisitor for Cut<'_> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         let AdamW { first, second, .. } = &mut *self.adamw;
+        let part = self.shard.part(param.shape().num_elements());
         for moments in [first, second] {
-            if let Some(whole) = moments.remove::<D>(param.id) {
-                moments.register(param.id, self.shard.of(whole));
-            }
+            let own: Tensor<1> = match moments.remove::<D>(param.id) {
+                _ if part.is_empty() => continue,
+                // By the host: a part on the device would hold on to the whole.
+                Some(whole) => Tensor::from_data(self.shard.of(whole.clone()).into_data(), &whole.device()),
+                None => Tensor::zeros([part.len()], &param.val().without_autodiff().device()),
+            };
+            moments.register(param.id, own);
         }
     }
 }

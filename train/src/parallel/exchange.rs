@@ -1,4 +1,5 @@
-//! The thread that talks to the other ranks while this one's walk goes on.
+//! The threads that talk to the other ranks while this one's walk goes on: one waits for copies from the device, one has
+//! the collective.
 
 use std::{
     sync::{
@@ -32,21 +33,24 @@ pub struct Exchange {
 
 /// Where values leave.
 #[derive(Clone, Debug)]
-pub(crate) struct Jobs(Sender<Job>);
+pub(crate) struct Jobs(Sender<Job<Values>>);
 
+/// What is asked for, with values that are [`Values`] or [`Arrived`].
 #[derive(Debug)]
-enum Job {
+enum Job<V> {
     /// Add up over all ranks.
-    Reduce(Values),
+    Reduce(V),
     /// Add up the loss, with this rank's figures since the start of its step.
     Finish {
-        loss: Values,
+        loss: V,
         since: Instant,
+        /// Known when the loss has arrived.
+        walk: Duration,
         waited: Duration,
     },
     /// Put the parts of so many values together.
     Gather {
-        own: Values,
+        own: V,
         length: usize,
     },
     Broadcast(Vec<u8>, usize),
@@ -58,6 +62,9 @@ enum Values {
     OnDevice(Readback),
     OnHost(Vec<f32>),
 }
+
+/// Values in host memory, or why they did not get there.
+type Arrived = Result<Vec<f32>, CollectiveError>;
 
 #[derive(Debug)]
 enum Reply {
@@ -72,8 +79,25 @@ type Meter = Arc<Mutex<Duration>>;
 /// The numbers of [`RankFigures`], on their way with the loss.
 const FIGURES: usize = 3;
 
+impl Job<Values> {
+    /// Waits for its values.
+    fn arrived(self) -> Job<Arrived> {
+        match self {
+            Self::Reduce(values) => Job::Reduce(values.wait()),
+            Self::Finish { loss, since, waited, .. } => {
+                let loss = loss.wait();
+                // What came before it on the device is done now, so this rank's own work is.
+                Job::Finish { loss, since, walk: since.elapsed(), waited }
+            }
+            Self::Gather { own, length } => Job::Gather { own: own.wait(), length },
+            Self::Broadcast(bytes, root) => Job::Broadcast(bytes, root),
+            Self::Collect(bytes) => Job::Collect(bytes),
+        }
+    }
+}
+
 impl Values {
-    fn wait(self) -> Result<Vec<f32>, CollectiveError> {
+    fn wait(self) -> Arrived {
         match self {
             Self::OnHost(values) => Ok(values),
             Self::OnDevice(copy) => match copy.wait() {
@@ -102,19 +126,18 @@ impl Talk<dyn Collective> {
         result
     }
 
-    fn reply(&self, job: Job) -> Result<Reply, CollectiveError> {
+    fn reply(&self, job: Job<Arrived>) -> Result<Reply, CollectiveError> {
         let (rank, world) = (self.collective.rank(), self.collective.world());
         match job {
             Job::Reduce(values) => {
-                let mut values = values.wait()?;
+                let mut values = values?;
                 self.timed(|| self.collective.all_reduce(&mut values))?;
                 Ok(Reply::Values(values))
             }
-            Job::Finish { loss, since, waited } => {
-                let mut values = loss.wait()?;
-                // What came before it on the device is done now, so this rank's own work is.
+            Job::Finish { loss, walk, waited, .. } => {
+                let mut values = loss?;
                 let transfer = std::mem::take(&mut *self.meter.lock().unwrap_or_else(PoisonError::into_inner));
-                let own = [since.elapsed(), transfer, waited].map(|time| time.as_secs_f32());
+                let own = [walk, transfer, waited].map(|time| time.as_secs_f32());
                 for of in 0..world {
                     values.extend(if of == rank { own } else { [0.0; FIGURES] });
                 }
@@ -124,7 +147,7 @@ impl Talk<dyn Collective> {
             Job::Gather { own, length } => {
                 let part = Shard { rank, world }.part(length);
                 let mut values = vec![0.0; length];
-                values[part].copy_from_slice(&own.wait()?);
+                values[part].copy_from_slice(&own?);
                 self.timed(|| self.collective.all_gather(&mut values))?;
                 Ok(Reply::Values(values))
             }
@@ -158,7 +181,8 @@ impl Exchange {
         make: impl FnOnce() -> Result<Box<dyn Collective>, CollectiveError> + Send + 'static,
         timeline: Option<Timeline>,
     ) -> Result<Self, CollectiveError> {
-        let (jobs, to_do) = channel::<Job>();
+        let (jobs, to_do) = channel::<Job<Values>>();
+        let (arrived, ready) = channel();
         let (done, replies) = channel();
         let (tell, who) = channel();
         let meter = Meter::default();
@@ -170,7 +194,7 @@ impl Exchange {
             };
             let _ = tell.send(Ok((collective.rank(), collective.world())));
             let talk = Talk { meter: of_thread, timeline: recorder, collective };
-            for job in to_do {
+            for job in ready {
                 let reply = talk.reply(job);
                 let failed = reply.is_err();
                 if done.send(reply).is_err() || failed {
@@ -178,6 +202,8 @@ impl Exchange {
                 }
             }
         });
+        // Copies leave the device as they come, however long the other ranks take: few buffers are filled at once.
+        std::thread::spawn(move || to_do.into_iter().map(Job::arrived).try_for_each(|job| arrived.send(job)));
         let ended = || CollectiveError::Start("the thread that talks to the other ranks ended at its start".into());
         let (rank, world) = who.recv().map_err(|_| ended())??;
         let (thread, jobs) = (Some(thread), Some(Jobs(jobs)));
@@ -272,7 +298,12 @@ impl Exchange {
 
     /// Sends this rank's loss with its figures.
     pub(super) fn send_loss(&self, loss: Tensor<1>, (since, waited): (Instant, Duration)) {
-        self.jobs().pass(Job::Finish { loss: Values::OnDevice(Readback::new(loss)), since, waited });
+        self.jobs().pass(Job::Finish {
+            loss: Values::OnDevice(Readback::new(loss)),
+            since,
+            walk: Duration::ZERO,
+            waited,
+        });
     }
 
     /// The sum of the losses, and every rank's figures.
@@ -307,7 +338,7 @@ impl Jobs {
         self.pass(Job::Gather { own, length });
     }
 
-    fn pass(&self, job: Job) {
+    fn pass(&self, job: Job<Values>) {
         // A thread that has ended has said why, or will when its reply is asked for.
         let _ = self.0.send(job);
     }

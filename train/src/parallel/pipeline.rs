@@ -28,6 +28,7 @@ use super::{CollectiveError, Exchange, Kind, Span, Timeline};
 use crate::{
     TrainError,
     guard::Ceiling,
+    optim::AdamW,
     readback::Readback,
     step::{StepOptions, StepOutcome, Trainer},
     walk::{MicroBatch, Passage, Sink, Top, Walk, norm_of},
@@ -103,7 +104,8 @@ impl Stage {
         assert_eq!(ends, model.blocks.len(), "the stages have all blocks");
         let pipes = Pipe::line(walks.len(), model.head.output.is_none());
         let stages = walks.into_iter().zip(pipes).map(|(walk, pipe)| {
-            let trainer = Trainer::new(model.part(blocks(&walk)), walk, options.clone());
+            let mut trainer = Trainer::new(model.part(blocks(&walk)), walk, options.clone());
+            trainer.take_moments(&pipe, &AdamW::new(options.optimizer.clone()));
             Self { trainer, pipe }
         });
         stages.collect()

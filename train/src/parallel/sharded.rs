@@ -3,7 +3,7 @@
 //! Rajbhandari et al. 2020, arXiv 1910.02054. The gradients are added up whole, and not just each rank's part, so that
 //! their global norm has the bits that it has on one device.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
 use burn::{
     module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId},
@@ -11,7 +11,7 @@ use burn::{
     tensor::{Device, Tensor, TensorData},
 };
 
-use super::{CollectiveError, Exchange, exchange::Jobs};
+use super::{CollectiveError, Exchange};
 use crate::{
     guard::Ceiling,
     optim::{AdamW, Shard, Step},
@@ -34,22 +34,42 @@ pub(super) fn update(
     let device = trainer.walk().device.clone();
     let mut failed = None;
     trainer.replace(|model, optimizer| {
-        let mut parts =
-            Parts { step: optimizer.begin(update), gradients, shard, jobs: exchange.jobs(), sent: Vec::new() };
+        let step = optimizer.begin(update);
+        let (sent, values) = (VecDeque::new(), HashMap::new());
+        let mut parts = Parts { step, gradients, shard, exchange, sent, values, failed: None };
         model.visit(&mut parts);
-        let sent = parts.sent;
-        model.map(&mut Gathered { sent, exchange, device, failed: &mut failed })
+        parts.take(0);
+        failed = parts.failed;
+        model.map(&mut Gathered { values: parts.values, device })
     });
     failed.map_or(Ok(outcome), Err)
 }
 
-/// Updates parts and sends them on their way.
+/// Parts that may be on their way at once: until they have left, each is on the device beside the old values.
+const AHEAD: usize = 4;
+
+/// Updates parts, sends them on their way, and takes the whole values to host memory.
 struct Parts<'a> {
     step: Step<'a>,
     gradients: GradientsParams,
     shard: Shard,
-    jobs: Jobs,
-    sent: Vec<ParamId>,
+    exchange: &'a mut Exchange,
+    sent: VecDeque<ParamId>,
+    values: HashMap<ParamId, Vec<f32>>,
+    failed: Option<CollectiveError>,
+}
+
+impl Parts<'_> {
+    /// Waits until at most so many are on their way.
+    fn take(&mut self, left: usize) {
+        while self.failed.is_none() && self.sent.len() > left {
+            let id = self.sent.pop_front().expect("some are left");
+            match self.exchange.receive() {
+                Ok(values) => drop(self.values.insert(id, values)),
+                Err(error) => self.failed = Some(error),
+            }
+        }
+    }
 }
 
 impl ModuleVisitor for Parts<'_> {
@@ -61,30 +81,23 @@ impl ModuleVisitor for Parts<'_> {
             true => old,
             false => self.step.updated(param.id, old, self.shard.of(gradient), D > 1),
         };
-        self.jobs.gather(new, length);
-        self.sent.push(param.id);
+        self.exchange.jobs().gather(new, length);
+        self.sent.push_back(param.id);
+        self.take(AHEAD);
     }
 }
 
-/// Puts the parts of each parameter together.
-struct Gathered<'a> {
-    sent: Vec<ParamId>,
-    exchange: &'a mut Exchange,
+/// Gives each parameter its new values.
+struct Gathered {
+    values: HashMap<ParamId, Vec<f32>>,
     device: Device,
-    failed: &'a mut Option<CollectiveError>,
 }
 
-impl ModuleMapper for Gathered<'_> {
+impl ModuleMapper for Gathered {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        if self.failed.is_some() || !self.sent.contains(&param.id) {
-            return param;
-        }
-        match self.exchange.receive() {
-            Ok(values) => with_values(param, values, &self.device),
-            Err(error) => {
-                *self.failed = Some(error);
-                param
-            }
+        match self.values.remove(&param.id) {
+            Some(values) => with_values(param, values, &self.device),
+            None => param,
         }
     }
 }
@@ -96,9 +109,12 @@ pub(super) fn with_values<const D: usize>(
     device: &Device,
 ) -> Param<Tensor<D>> {
     let (id, old, mapper) = param.consume();
-    let value = Tensor::from_inner(Tensor::from_data(TensorData::new(values, old.dims()), device));
-    let value = if old.is_require_grad() { value.require_grad() } else { value };
-    Param::from_mapped_value(id, value, mapper)
+    let (shape, tracked) = (old.dims(), old.is_require_grad());
+    drop(old);
+    // Else Burn's queue may hold on to it until all are made. What fails here fails again where it is looked at.
+    let _ = device.sync();
+    let value = Tensor::from_inner(Tensor::from_data(TensorData::new(values, shape), device));
+    Param::from_mapped_value(id, if tracked { value.require_grad() } else { value }, mapper)
 }
 
 /// The whole moments of each parameter, put together from all ranks, each of which gets them.

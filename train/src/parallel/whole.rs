@@ -14,14 +14,19 @@ impl Trainer {
     /// The stage of this trainer, which has the whole model in host memory, that `walk` is over: its parameters with their
     /// moments, on the walk's device.
     pub(crate) fn stage(&self, walk: Walk, pipe: &Pipe) -> Self {
-        let device = walk.device.clone();
         let blocks = walk.first_layer..walk.first_layer + walk.policy.segments.last().map_or(0, |it| it.blocks.end);
         let mut stage = Self::new(self.model().part(blocks), walk, self.options().clone());
-        stage.replace(|model, optimizer| {
-            own(&model, pipe, &mut Moments { from: self.optimizer(), to: optimizer, device });
+        stage.take_moments(pipe, self.optimizer());
+        stage
+    }
+
+    /// Takes the moments of a stage's parameters over, or zeros where there are none yet: beside one another now, and not
+    /// among what a step makes.
+    pub(crate) fn take_moments(&mut self, pipe: &Pipe, from: &AdamW) {
+        self.replace(|model, optimizer| {
+            own(&model, pipe, &mut Moments { from, to: optimizer });
             model
         });
-        stage
     }
 }
 
@@ -39,14 +44,16 @@ fn own(model: &hearth_model::Transformer, pipe: &Pipe, visitor: &mut impl Module
 struct Moments<'a> {
     from: &'a AdamW,
     to: &'a mut AdamW,
-    device: Device,
 }
 
 impl ModuleVisitor for Moments<'_> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        if let Some(moments) = self.from.moments::<D>(param.id) {
-            self.to.set_moments(param.id, moments.map(|moment| moment.to_device(&self.device)));
-        }
+        let value = param.val().without_autodiff();
+        let moments = match self.from.moments::<D>(param.id) {
+            Some(moments) => moments.map(|moment| moment.to_device(&value.device())),
+            None => [value.zeros_like(), value.zeros_like()],
+        };
+        self.to.set_moments(param.id, moments);
     }
 }
 

@@ -148,11 +148,19 @@ impl Ledger {
         let resident = on_device(policy.embedding, embedding) + resident_blocks + on_device(policy.head, head);
         let constants = constants(model, time, cut.micro_batch);
         let matrix_place = if model.tied { policy.embedding } else { policy.head };
-        // On their way to other replicas, the gradients of a block, of the embedding and of the head.
-        let leaving = if extent.hands_over { block.parameters + embedding + head } else { 0 };
-        let workspace = SMALL_TENSORS + transfers(model, policy, &block) + leaving;
+        // On their way to other replicas: the gradients of a block that is copied and of one that waits, of the embedding and
+        // of the head; and where each updates its part alone, a block's new parts.
+        let blocks_leaving = 2.min(model.layers as u64) * block.parameters;
+        let new_parts = if extent.shards > 1 { block.parameters / extent.shards as u64 } else { 0 };
+        let leaving = if extent.hands_over { blocks_leaving + embedding + head + new_parts } else { 0 };
+        // To the stages beside it, and a tied matrix's gradients and new values between the first and the last: each with
+        // its buffer for the transfer.
+        let apart = model.tied && extent.embedding != extent.head;
+        let beside = u64::from(!extent.embedding) + u64::from(!extent.head);
+        let between = 2 * (beside * block.stream + if apart { matrix } else { 0 });
+        let workspace = SMALL_TENSORS + transfers(model, policy, &block) + leaving + between;
         // Of a tied matrix whose gradients and moments are the first stage's.
-        let copy = if extent.head && !extent.embedding && model.tied { matrix } else { 0 };
+        let copy = if apart && extent.head { matrix } else { 0 };
         let optimizer = 2 * resident / extent.shards as u64;
         let mut base = Usage { parameters: resident + copy, optimizer, constants, workspace, ..Usage::default() };
         // What other micro-batches hold here.

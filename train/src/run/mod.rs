@@ -203,7 +203,8 @@ impl Run {
             identity,
             settings: config.checkpoint.clone(),
         });
-        let kernels = origin.kernels(&device.adapter)?;
+        let kernels = origin.kernels()?;
+        let saver = Saver::new(common.clone(), &device, &crew.others, &kernels);
         let title = format!("{} · {}", model_name(&config.model), device.name);
         let mut run = Loop {
             throughput: Throughput::new(config.tokens_per_step(), flops_per_token / peak_flops),
@@ -223,7 +224,7 @@ impl Run {
             report,
             last_loss: state.guard.last_loss().map_or(f64::NAN, f64::from),
             state,
-            saver: Saver::new(common.clone(), &device, kernels.as_ref()),
+            saver,
             faults,
             start: Instant::now(),
             first_and_tenth: [None; 2],

@@ -112,7 +112,7 @@ impl Attempts {
         run.finish_writing();
         run.saver.close();
         self.device = self.device.reopen()?;
-        run.saver = Saver::new(self.common.clone(), &self.device, choices.as_ref());
+        run.saver = Saver::new(self.common.clone(), &self.device, &run.crew.others, &choices);
         Ok(())
     }
 }

@@ -97,15 +97,16 @@ impl Origin {
         Some(plan(&config.model, config.model.context_length, cut, &device.limits, rates))
     }
 
-    /// The kernels that the checkpoint's run chose on this adapter, if it ran on it.
-    pub fn kernels(&self, adapter: &str) -> Result<Option<KernelChoices>, TrainError> {
+    /// The kernels that the checkpoint's run chose.
+    pub fn kernels(&self) -> Result<KernelChoices, TrainError> {
         const FILE: &str = "kernels.json";
-        let Self::Checkpoint(checkpoint, _) = self else { return Ok(None) };
-        if checkpoint.manifest().adapter != adapter || !checkpoint.manifest().files.contains_key(FILE) {
-            return Ok(None);
+        match self {
+            Self::Checkpoint(checkpoint, _) if checkpoint.manifest().files.contains_key(FILE) => {
+                let choices = KernelChoices::parse(&checkpoint.read(FILE)?);
+                Ok(choices.map_err(|error| checkpoint.broken(FILE, error))?)
+            }
+            _ => Ok(KernelChoices::default()),
         }
-        let choices = KernelChoices::parse(&checkpoint.read(FILE)?);
-        Ok(Some(choices.map_err(|error| checkpoint.broken(FILE, error))?))
     }
 
     /// The momentum of outer steps, where the checkpoint has one.

@@ -46,14 +46,14 @@ pub(super) struct Saver {
 }
 
 impl Saver {
-    /// Starts the thread. From here on `device` runs the kernels of `choices`, or those that the machine has chosen
-    /// before: see [`PinnedKernels::new`].
-    pub fn new(common: Arc<Common>, device: &OpenDevice, choices: Option<&KernelChoices>) -> Self {
-        let kernels = PinnedKernels::new(&device.device, &device.adapter, common.folder.join(KERNELS), choices);
-        let kernels = kernels.map(Arc::new);
+    /// Starts the thread. From here on the first device and the `others` run the kernels of `choices`, or those that the
+    /// machine has chosen before: see [`PinnedKernels::new`].
+    pub fn new(common: Arc<Common>, first: &OpenDevice, others: &[OpenDevice], choices: &KernelChoices) -> Self {
+        let devices = [first].into_iter().chain(others);
+        let kernels = PinnedKernels::new(devices, common.folder.join(KERNELS), choices).map(Arc::new);
         let (jobs, to_do) = sync_channel::<Job>(1);
         let (tell, written) = channel();
-        let writer = Writer { common, adapter: device.adapter.clone(), kernels: kernels.clone() };
+        let writer = Writer { common, adapter: first.adapter.clone(), kernels: kernels.clone() };
         let thread = spawn_writer(move || {
             for job in to_do {
                 if tell.send(writer.write(job)).is_err() {
@@ -64,9 +64,9 @@ impl Saver {
         Self { jobs: Some(jobs), written, waiting: 0, thread: Some(thread), kernels }
     }
 
-    /// The kernels that were chosen until now, on a device that chooses.
-    pub fn kernel_choices(&self) -> Option<KernelChoices> {
-        self.kernels.as_ref().map(|kernels| kernels.choices())
+    /// The kernels that were chosen until now, on devices that choose.
+    pub fn kernel_choices(&self) -> KernelChoices {
+        self.kernels.as_ref().map(|kernels| kernels.choices()).unwrap_or_default()
     }
 
     /// Ends the thread when it has written what it was given, and lets go of the device's choices.

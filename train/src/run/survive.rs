@@ -71,15 +71,20 @@ fn is_refusal(text: &str) -> bool {
         .any(|words| text.contains(words))
 }
 
+/// CubeCL 0.11's words where the device was lost in the middle of a launch: then wgpu's reason is not passed on.
+const LOST_IN_A_LAUNCH: &str = "was torn down before it could say";
+
 /// The words of CubeCL 0.11 for a device that wgpu has lost.
 fn is_loss(text: &str) -> bool {
-    // The second where it was lost in the middle of a launch.
-    text.contains("device is poisoned") || text.contains("was torn down before it could say")
+    text.contains("device is poisoned") || text.contains(LOST_IN_A_LAUNCH)
 }
 
-/// wgpu's own words, which CubeCL puts last.
+/// wgpu's own words, which CubeCL puts last if it has them.
 fn cause_of_loss(text: &str) -> String {
-    first_line(text.rsplit("Caused by:").next().unwrap_or(text).trim())
+    match text.contains(LOST_IN_A_LAUNCH) {
+        true => "in the middle of a launch, so that its driver's reason is not known".into(),
+        false => first_line(text.rsplit("Caused by:").next().unwrap_or(text).trim()),
+    }
 }
 
 fn first_sentence(text: &str) -> String {
@@ -103,6 +108,10 @@ mod tests {
         let lost = "the device failed: The device is poisoned\nCaused by:\n  The device is poisoned\nCaused by:\n  \
                     Destroyed: \nBacktrace:\nNo backtrace available";
         assert!(matches!(error(lost), TrainError::DeviceLost(reason) if reason == "Destroyed"));
+        let torn = "The work writing this buffer was torn down before it could say what went wrong: its write scope";
+        assert!(
+            matches!(error(torn), TrainError::DeviceLost(reason) if reason.starts_with("in the middle of a launch"))
+        );
         let refused = error("the device failed: can't allocate buffer of size: 77000000\nBacktrace:").to_string();
         assert!(refused.ends_with("about 5 MiB: can't allocate buffer of size: 77000000"), "{refused}");
         assert!(matches!(error("something else"), TrainError::Device(_)));

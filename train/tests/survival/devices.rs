@@ -9,7 +9,7 @@ use hearth_train::{
     run::{Faults, Run, Start, Summary},
 };
 
-use super::{checkpoint, folder, losses, state_of};
+use super::{checkpoint, folder, losses, state_of, turn_on_wgpu};
 
 /// Trains on the CPU and `others`; without dropout, whose masks go by micro-batch.
 fn run(
@@ -52,9 +52,7 @@ fn close(found: &Path, expected: &Path) {
 
 #[test]
 fn the_cpu_and_a_gpu_have_the_curve_of_the_cpu() {
-    if hearth_wgsl::testing::wgpu_device().is_none() {
-        return;
-    }
+    let Some(_turn) = turn_on_wgpu() else { return };
     let folder = folder();
     run(folder.path(), "one", vec![], Start::New, None).unwrap();
     let gpu = open(DeviceChoice::Wgpu(None)).unwrap();
@@ -62,12 +60,30 @@ fn the_cpu_and_a_gpu_have_the_curve_of_the_cpu() {
     close(&folder.path().join("two"), &folder.path().join("one"));
 }
 
+/// With the shares and the kernels of the run that was cut off, on logical devices opened anew.
+#[test]
+fn alike_devices_resume_to_the_bit() {
+    let Some(_turn) = turn_on_wgpu() else { return };
+    let folder = folder();
+    let settings = ["batch.accumulation=4", "checkpoint.every=5"].map(String::from);
+    let config = TrainConfig::read(&folder.path().join("config.toml"), &settings).unwrap();
+    let run = |begin| {
+        let [first, other] = [(); 2].map(|()| open(DeviceChoice::Wgpu(None)).unwrap());
+        let run = Run::new(config.clone(), first, folder.path().join("two"));
+        Run { front: FrontKind::Quiet, others: vec![other], begin, ..run }.go().unwrap()
+    };
+    run(Start::New);
+    let last = checkpoint(&folder.path().join("two"), 20);
+    let whole = state_of(&last);
+    std::fs::remove_dir_all(&last).unwrap();
+    run(Start::Auto);
+    assert!(state_of(&last) == whole);
+}
+
 /// The run ends with the checkpoint before the loss, and goes on from there with the devices that are left.
 #[test]
 fn a_run_that_loses_one_device_goes_on_without_it() {
-    if hearth_wgsl::testing::wgpu_device().is_none() {
-        return;
-    }
+    let Some(_turn) = turn_on_wgpu() else { return };
     let folder = folder();
     run(folder.path(), "whole", vec![], Start::New, None).unwrap();
     let gpu = open(DeviceChoice::Wgpu(None)).unwrap();
@@ -89,9 +105,7 @@ fn a_run_that_loses_one_device_goes_on_without_it() {
 /// As asked: back to the checkpoint of step 10, and on with what is left.
 #[test]
 fn a_run_that_is_asked_to_goes_on_with_the_devices_that_are_left() {
-    if hearth_wgsl::testing::wgpu_device().is_none() {
-        return;
-    }
+    let Some(_turn) = turn_on_wgpu() else { return };
     let folder = folder();
     run(folder.path(), "whole", vec![], Start::New, None).unwrap();
     for left in [0, 1] {

@@ -10,7 +10,7 @@ use hearth_train::{
 };
 use serde_json::Value;
 
-use super::{checkpoint, curve, folder, losses, state_of};
+use super::{checkpoint, curve, folder, losses, state_of, turn_on_wgpu};
 
 /// Trains in `folder/name`, with a checkpoint at each step that has one, and a fault at the first take of each of `faults`.
 fn run(
@@ -104,9 +104,7 @@ fn a_run_that_cannot_be_saved_ends_with_a_report() {
 
 #[test]
 fn a_lost_device_is_opened_again_and_the_curve_goes_on() {
-    if hearth_wgsl::testing::wgpu_device().is_none() {
-        return;
-    }
+    let Some(_turn) = turn_on_wgpu() else { return };
     let folder = folder();
     let at = |name: &str| folder.path().join(name);
     let run = |name: &str, more: &[&str], faults: &[(u64, Fault)]| {
@@ -119,7 +117,8 @@ fn a_lost_device_is_opened_again_and_the_curve_goes_on() {
     assert_eq!(curve(&at("lost")), curve(&at("calm")));
 
     let error = run("gone", &["guard.device_losses=0"], &[(6, Fault::LoseDevice)]).unwrap_err().to_string();
-    assert!(error.contains("the device was lost: Destroyed; it was lost 0 times before"), "{error}");
+    // Its reason is "Destroyed", unless the loss met a launch on its way.
+    assert!(error.starts_with("the device was lost: ") && error.contains("; it was lost 0 times before"), "{error}");
     assert!(checkpoint(&at("gone"), 4).exists());
 }
 

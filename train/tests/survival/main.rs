@@ -13,6 +13,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::{Command, Output},
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use serde_json::Value;
@@ -64,6 +65,14 @@ fn folder() -> tempfile::TempDir {
     fs::write(folder.path().join("config.toml"), CONFIG.replace("TEXT", &text.display().to_string())).unwrap();
     fs::write(folder.path().join("cubecl.toml"), RUNTIME).unwrap();
     folder
+}
+
+/// Runs on wgpu in this process take turns, for each keeps the process's store of kernel choices; `None`, said aloud, where
+/// there is no adapter.
+fn turn_on_wgpu() -> Option<MutexGuard<'static, ()>> {
+    static TURN: Mutex<()> = Mutex::new(());
+    let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    hearth_wgsl::testing::wgpu_device().map(|_| turn)
 }
 
 /// `hearth train` in a process of its own.

@@ -47,10 +47,12 @@ fn exact(device: &str, policies: &[Policy]) {
     assert_eq!(curve(&at("whole")).len(), 25);
 }
 
-/// The kernel for each operation and shape.
+/// The first device's kernel for each operation and shape.
 fn kernels(checkpoint: &Path) -> BTreeMap<(String, String), String> {
     let json = fs::read(checkpoint.join("kernels.json")).unwrap();
-    let operations: BTreeMap<String, BTreeMap<String, serde_json::Value>> = serde_json::from_slice(&json).unwrap();
+    let mut devices: Vec<serde_json::Value> = serde_json::from_slice(&json).unwrap();
+    let operations: BTreeMap<String, BTreeMap<String, serde_json::Value>> =
+        serde_json::from_value(devices[0]["kernels"].take()).unwrap();
     let of = |(operation, shapes): (String, BTreeMap<String, serde_json::Value>)| {
         shapes.into_iter().map(move |(shape, choice)| ((operation.clone(), shape), choice["index"].to_string()))
     };

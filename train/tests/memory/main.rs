@@ -1,8 +1,10 @@
 //! Memory as planned: predictions against the pool, a model larger than its budget, WebGPU's default limits, refusals.
 //!
-//! The tests take turns: memory is measured, so nothing else may run in this process.
+//! Each device has a pool of its own, so tests run beside one another; but the one that switches kernels off runs alone.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+mod several;
+
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use burn::{module::Module, tensor::Device};
 use hearth_data::Batch;
@@ -19,13 +21,19 @@ use hearth_train::{
     walk::{Activations, Placement, Policy, Walk},
 };
 
-/// Held by the test that runs, with every tensor it makes.
-static ALONE: Mutex<()> = Mutex::new(());
+/// Which kernels are on is the process's affair: written by the test that changes it.
+static KERNELS: RwLock<()> = RwLock::new(());
 
-/// Waits for its turn; `None`, said aloud, where there is no adapter.
-fn alone() -> Option<MutexGuard<'static, ()>> {
-    let guard = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+/// Waits until kernels stay as they are; `None`, said aloud, where there is no adapter.
+fn beside() -> Option<RwLockReadGuard<'static, ()>> {
+    let guard = KERNELS.read().unwrap_or_else(PoisonError::into_inner);
     // Sets what tests need of the runtime.
+    hearth_wgsl::testing::wgpu_device().map(|_| guard)
+}
+
+/// Waits until no other test runs.
+fn alone() -> Option<RwLockWriteGuard<'static, ()>> {
+    let guard = KERNELS.write().unwrap_or_else(PoisonError::into_inner);
     hearth_wgsl::testing::wgpu_device().map(|_| guard)
 }
 
@@ -59,13 +67,16 @@ fn trainer(model: &TransformerConfig, cut: &Cut, device: &Device) -> Trainer {
     walk.policy = cut.policy.clone();
     walk.loss.chunk = cut.logits_chunk;
     let home = if cut.policy.uses_host() { Device::flex() } else { device.clone() };
-    let options = StepOptions {
+    Trainer::new(model.init(1, &home.autodiff()).unwrap(), walk, options())
+}
+
+fn options() -> StepOptions {
+    StepOptions {
         optimizer: OptimizerConfig::default(),
         schedule: Schedule { kind: ScheduleKind::Constant, warmup_steps: 0, ..Schedule::default() },
         total_steps: 10,
         seed: 0,
-    };
-    Trainer::new(model.init(1, &home.autodiff()).unwrap(), walk, options)
+    }
 }
 
 /// Losses of `steps` steps, and what the pool had reserved after the last, in MiB.
@@ -73,23 +84,34 @@ fn train(model: &TransformerConfig, cut: &Cut, device: &Device, steps: usize) ->
     let mut trainer = trainer(model, cut, device);
     let mut losses = Vec::new();
     for step in 0..steps {
-        // The first step tunes kernels, with memory of its own.
-        device.sync().unwrap();
-        device.memory_cleanup();
+        tidy(device);
         let micro = batch(model, cut.micro_batch, step);
         losses.extend(
             trainer.step(step as u64, &vec![micro; cut.accumulation], &Ceiling::FINITE).loss.into_data().iter::<f32>(),
         );
     }
-    device.sync().unwrap();
-    (losses, device.memory_pool_usage().unwrap().bytes_reserved as f64 / f64::from(1 << 20))
+    (losses, reserved(device))
 }
+
+/// Before each step: the first tunes kernels, with memory of its own.
+fn tidy(device: &Device) {
+    device.sync().unwrap();
+    device.memory_cleanup();
+}
+
+/// By the pool, in MiB.
+fn reserved(device: &Device) -> f64 {
+    device.sync().unwrap();
+    device.memory_pool_usage().unwrap().bytes_reserved as f64 / MIB
+}
+
+const MIB: f64 = (1 << 20) as f64;
 
 /// Within a tenth, for each policy.
 #[test]
 fn predictions_hold() {
-    let Some(_turn) = alone() else { return };
-    let model = gpt2(6, 256, 256, 2048);
+    let Some(_turn) = beside() else { return };
+    let model = gpt2(6, 256, 128, 2048);
     let on_device = |activations, group| Policy::uniform(6, group, activations, Placement::Device);
     let policies = [
         on_device(Activations::Keep, 1),
@@ -102,8 +124,7 @@ fn predictions_hold() {
     let open = open();
     for policy in policies {
         let cut = Cut { micro_batch: 2, accumulation: 1, logits_chunk: CrossEntropy::of(&model).chunk, policy };
-        let predicted = Ledger::of(&model, model.context_length, &cut, &open.limits).peak().usage.total() as f64
-            / f64::from(1 << 20);
+        let predicted = Ledger::of(&model, model.context_length, &cut, &open.limits).peak().usage.total() as f64 / MIB;
         let (_, measured) = train(&model, &cut, &open.device, 2);
         eprintln!("{}: predicted {predicted:.1} MiB, measured {measured:.1} MiB", cut.policy);
         assert!(
@@ -125,20 +146,19 @@ fn config(model: &TransformerConfig, settings: &[&str]) -> TrainConfig {
 /// 600 MB of parameters, gradients and moments under 300 MB.
 #[test]
 fn a_model_larger_than_its_budget_trains() {
-    let Some(_turn) = alone() else { return };
+    let Some(_turn) = beside() else { return };
     const BUDGET_MIB: u64 = 286;
-    let model = gpt2(12, 512, 32, 256);
+    let model = gpt2(12, 512, 16, 256);
     let device = open();
     let config = config(&model, &["batch.micro_batch=1", &format!("memory.budget_mib={BUDGET_MIB}")]);
     let choice = choose(&config, &device.limits, &Rates::default()).unwrap();
     assert!(choice.plan.cut.policy.uses_host(), "{}", choice.plan.cut);
-    let (losses, measured) = train(&model, &choice.plan.cut, &device.device, 3);
+    let (losses, measured) = train(&model, &choice.plan.cut, &device.device, 2);
     eprintln!("{}: {measured:.0} MiB", choice.plan.cut);
     assert!(measured <= BUDGET_MIB as f64, "{measured} MiB");
-    drop(device);
 
     let kept = Cut { policy: Policy::keep(12), ..choice.plan.cut };
-    let (unconstrained, measured) = train(&model, &kept, &open().device, 3);
+    let (unconstrained, measured) = train(&model, &kept, &device.device, 2);
     eprintln!("unconstrained: {measured:.0} MiB");
     assert!(measured > 2.0 * BUDGET_MIB as f64, "{measured} MiB");
     if adapter().kind() == "software" {
@@ -153,8 +173,8 @@ fn a_model_larger_than_its_budget_trains() {
 /// Limits asked for one by one, as a browser grants them.
 #[test]
 fn gpt2_takes_a_step_within_webgpus_default_limits() {
-    let Some(_turn) = alone() else { return };
-    let model = TransformerConfig { context_length: 32, ..preset("gpt2").unwrap() };
+    let Some(_turn) = beside() else { return };
+    let model = TransformerConfig { context_length: 8, ..preset("gpt2").unwrap() };
     let device = adapter().open_within(wgpu::Limits::default()).unwrap();
     assert_eq!(device.limits.tensor, Some(128 << 20));
     let choice = choose(&config(&model, &["batch.micro_batch=1"]), &device.limits, &Rates::default()).unwrap();
@@ -186,7 +206,7 @@ fn a_refused_allocation_falls_back() {
         let mut device = adapter().open_within(limits).unwrap();
         device.limits.tensor = None;
         Run {
-            text: Some(include_str!("../../examples/shakespeare/input.txt").into()),
+            text: Some(include_str!("../../../examples/shakespeare/input.txt").into()),
             front: FrontKind::Quiet,
             ..Run::new(config(&model, settings), device, folder.path().join(name))
         }

@@ -1,0 +1,128 @@
+//! What each of several devices takes.
+
+use std::thread;
+
+use burn::tensor::Device;
+use hearth_model::CrossEntropy;
+use hearth_train::{
+    config::ParallelConfig,
+    devices::{KernelChoices, OpenDevice, PinnedKernels},
+    guard::Ceiling,
+    parallel::{Exchange, Local, Replica, Stage},
+    plan::{Cut, Extent, Ledger},
+    walk::{Policy, Walk},
+};
+
+use super::{MIB, TransformerConfig, batch, beside, gpt2, open, options, reserved, tidy, trainer};
+
+const MICRO_BATCHES: usize = 2;
+const STEPS: u64 = 2;
+const STAGES: [std::ops::Range<usize>; 2] = [0..4, 4..6];
+
+/// One device, two replicas, the same with the optimizer's state dealt out, two stages, and a grid of both: within a tenth
+/// for each device.
+#[test]
+fn several_devices_take_what_was_predicted() {
+    let Some(_turn) = beside() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let model = gpt2(6, 512, 64, 2048);
+    let devices: Vec<OpenDevice> = (0..7).map(|_| open()).collect();
+    // The first one chooses kernels for all: each would compile every candidate again.
+    let pin =
+        |choices: &KernelChoices| PinnedKernels::new(&devices, folder.path().join("kernels.db"), choices).unwrap();
+    let pinned = pin(&KernelChoices::default());
+    alone(&model, &devices[0]);
+    let choices = pinned.choices();
+    drop(pinned);
+    let _pinned = pin(&choices);
+    // A pool keeps pages that are used in part and its buffers for transfers: small rows have devices of their own.
+    grid(&model, &devices[1..3]);
+    grid(&model, &devices[3..7]);
+    replicas(&model, &devices[1..3], &ParallelConfig { shard_optimizer: true, ..ParallelConfig::DEFAULT });
+    replicas(&model, &devices[3..5], &ParallelConfig::DEFAULT);
+}
+
+fn alone(model: &TransformerConfig, device: &OpenDevice) {
+    let mut trainer = trainer(model, &cut(model, model.layers), &device.device);
+    for step in 0..STEPS {
+        tidy(&device.device);
+        trainer.step(step, &vec![batch(model, 1, 0); MICRO_BATCHES], &Ceiling::FINITE).loss.into_data();
+    }
+    check("one device", 0, device, model, model.layers, &Extent::WHOLE);
+}
+
+fn replicas(model: &TransformerConfig, devices: &[OpenDevice], settings: &ParallelConfig) {
+    let world = devices.len();
+    let extent = Extent::replica(world, settings.shard_optimizer);
+    let name = if settings.shard_optimizer { "replica, sharded" } else { "replica" };
+    thread::scope(|scope| {
+        for (rank, (device, line)) in devices.iter().zip(Local::group(world)).enumerate() {
+            scope.spawn(move || {
+                // Of what was there before.
+                tidy(&device.device);
+                let trainer = trainer(model, &cut(model, model.layers), &device.device);
+                let mut replica = Replica::new(trainer, Exchange::new(line), settings).unwrap();
+                for step in 0..STEPS {
+                    tidy(&device.device);
+                    let own = vec![batch(model, 1, rank); MICRO_BATCHES];
+                    replica.step(step, rank * MICRO_BATCHES, &own, &Ceiling::FINITE).unwrap().0.loss.into_data();
+                }
+                check(name, rank, device, model, model.layers, &extent);
+            });
+        }
+    });
+}
+
+/// As many pipelines of two stages as there are devices for.
+fn grid(model: &TransformerConfig, devices: &[OpenDevice]) {
+    let pipelines = devices.len() / STAGES.len();
+    let whole = model.init(1, &Device::flex().autodiff()).unwrap();
+    devices.iter().for_each(|device| tidy(&device.device));
+    let mut lines = STAGES.map(|_| Local::group(pipelines).into_iter());
+    thread::scope(|scope| {
+        for (pipeline, devices) in devices.chunks(STAGES.len()).enumerate() {
+            let walks = STAGES.iter().zip(devices).map(|(blocks, device)| {
+                let mut walk = Walk::over(model, blocks.clone(), model.context_length, &device.device);
+                walk.loss.chunk = CrossEntropy::of(model).chunk;
+                walk
+            });
+            let stages = Stage::of(&whole, walks.collect(), &options()).into_iter().zip(&mut lines).zip(devices);
+            for (number, ((stage, line), device)) in stages.enumerate() {
+                let line = Exchange::new(line.next().unwrap());
+                let mut stage = if pipelines > 1 { stage.with_replicas(line) } else { stage };
+                scope.spawn(move || {
+                    for step in 0..STEPS {
+                        tidy(&device.device);
+                        let own = vec![batch(model, 1, pipeline); MICRO_BATCHES];
+                        let first = pipeline * MICRO_BATCHES;
+                        stage.step(step, first, &own, &Ceiling::FINITE).unwrap().loss.into_data();
+                    }
+                    // 1F1B: the first holds two micro-batches, the last one.
+                    assert_eq!(stage.most_held(), STAGES.len() - number);
+                    let blocks = &STAGES[number];
+                    let alone = Extent::stage(model, number, blocks, STAGES.len(), MICRO_BATCHES);
+                    let extent = Extent { hands_over: pipelines > 1, ..alone };
+                    let name = format!("stage {number} of pipeline {pipeline} of {pipelines}");
+                    check(&name, number, device, model, blocks.len(), &extent);
+                });
+            }
+        }
+    });
+}
+
+fn cut(model: &TransformerConfig, layers: usize) -> Cut {
+    let logits_chunk = CrossEntropy::of(model).chunk;
+    Cut { micro_batch: 1, accumulation: MICRO_BATCHES, logits_chunk, policy: Policy::keep(layers) }
+}
+
+/// Compares what the device has reserved with what was planned for so many blocks and this extent.
+fn check(name: &str, rank: usize, device: &OpenDevice, model: &TransformerConfig, layers: usize, extent: &Extent) {
+    let part = TransformerConfig { layers, ..model.clone() };
+    let ledger = Ledger::of_extent(&part, model.context_length, &cut(model, layers), &device.limits, extent);
+    let (predicted, measured) = (ledger.peak().usage.total() as f64 / MIB, reserved(&device.device));
+    eprintln!("{name}, {rank}: predicted {predicted:.1} MiB, measured {measured:.1} MiB");
+    assert!(
+        (predicted / measured - 1.0).abs() <= 0.1,
+        "{name}, {rank}: predicted {predicted:.1}, measured {measured:.1}"
+    );
+}
