@@ -1,13 +1,12 @@
-//! What several devices take in time and memory.
+//! What several devices take in time.
 //!
-//! `cargo bench --workspace --bench parallel -- overlap|links|straggler|memory [--device cpu|wgpu] [--out FILE.svg]` prints a
+//! `cargo bench --workspace --bench parallel -- overlap|links|straggler [--device cpu|wgpu] [--out FILE.svg]` prints a
 //! table. Devices are logical ones of one adapter, or the CPU several times, so that steps are no faster than on one: what
 //! is looked at is what the exchange adds.
 //!
 //! - `overlap`: a step's timeline, as a picture with `--out`, and how much of the transfers the walk hides.
 //! - `links`: GPT-2 124M on two ranks over slow links, gradients of each step against steps alone.
 //! - `straggler`: one of two ranks four times as slow, with equal shares and with shares by speed.
-//! - `memory`: what each device's pool has reserved, against the planner's prediction.
 
 use std::{
     fs,
@@ -17,23 +16,22 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, ensure};
+use anyhow::Context;
 use burn::tensor::Device;
 use clap::{Parser, ValueEnum};
 use hearth_data::{Batch, rows_by_speed};
-use hearth_model::{CrossEntropy, ParameterCount, TransformerConfig, preset};
+use hearth_model::{ParameterCount, TransformerConfig, preset};
 use hearth_train::{
     config::ParallelConfig,
     devices::{DeviceChoice, keep_freed_host_memory, open},
     guard::Ceiling,
     optim::{OptimizerConfig, Schedule, ScheduleKind},
     parallel::{
-        Exchange, Link, Local, RankFigures, Replica, Slow, Stage, Timeline,
+        Exchange, Link, Local, RankFigures, Replica, Slow, Timeline,
         timeline::{Kind, hidden, picture, seconds},
     },
-    plan::{Cut, Extent, Ledger},
     step::{StepOptions, Trainer},
-    walk::{Policy, Walk},
+    walk::Walk,
 };
 
 #[derive(Parser)]
@@ -57,7 +55,6 @@ enum What {
     Overlap,
     Links,
     Straggler,
-    Memory,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -67,7 +64,6 @@ fn main() -> anyhow::Result<()> {
         What::Overlap => overlap(&arguments),
         What::Links => links(&arguments),
         What::Straggler => straggler(&arguments),
-        What::Memory => memory(&arguments),
     }
 }
 
@@ -285,115 +281,4 @@ fn straggler(arguments: &Arguments) -> anyhow::Result<()> {
         rows = rows_by_speed(ROWS, &speeds)?;
     }
     Ok(())
-}
-
-const MICRO_BATCHES: usize = 4;
-
-/// A row of the memory table: what each device has of the model, and what its pool reserves.
-fn memory(arguments: &Arguments) -> anyhow::Result<()> {
-    ensure!(arguments.device != DeviceChoice::Cpu, "the CPU has no pool to look at: give --device wgpu");
-    let model = TransformerConfig { vocab_size: 4096, ..small(6, 256)? };
-    println!(
-        "{} parameters, {MICRO_BATCHES} x T 256 a pipeline or replica, {}",
-        ParameterCount::of(&model).total,
-        arguments.device
-    );
-    println!("| devices | rank | reserved MiB | predicted MiB | micro-batches held |\n|---|---|---|---|---|");
-    let sharded = ParallelConfig { shard_optimizer: true, ..ParallelConfig::DEFAULT };
-    for (name, world, settings) in [
-        ("one", 1, &ParallelConfig::DEFAULT),
-        ("2 replicas", 2, &ParallelConfig::DEFAULT),
-        ("2 replicas, sharded", 2, &sharded),
-    ] {
-        let opened = (0..world).map(|_| open(arguments.device)).collect::<Result<Vec<_>, _>>()?;
-        let reserved = each(Local::group(world).into_iter().map(Exchange::new).collect(), |rank, line| {
-            let device = &opened[rank].device;
-            let mut alone = trainer(&model, device)?;
-            if world == 1 {
-                for step in 0..3 {
-                    tidy(device);
-                    alone.step(step, &batches(&model, step, 0..MICRO_BATCHES), &Ceiling::FINITE).loss.into_data();
-                }
-                return reserved(device);
-            }
-            let mut replica = Replica::new(alone, line, settings)?;
-            for step in 0..3 {
-                tidy(device);
-                let own = batches(&model, step, 0..MICRO_BATCHES);
-                replica.step(step, rank * MICRO_BATCHES, &own, &Ceiling::FINITE)?.0.loss.into_data();
-            }
-            reserved(device)
-        })?;
-        let extent = Extent::replica(world, settings.shard_optimizer);
-        for (rank, reserved) in reserved.into_iter().enumerate() {
-            print(name, rank, reserved, predicted(&model, &opened[rank].limits, model.layers, &extent), 1);
-        }
-    }
-    for pipelines in [1, 2] {
-        let cuts = [0..4, 4..6];
-        let opened = (0..2 * pipelines).map(|_| open(arguments.device)).collect::<Result<Vec<_>, _>>()?;
-        let mut lines: Vec<_> = (0..2).map(|_| Local::group(pipelines).into_iter()).collect();
-        let mut stages = Vec::new();
-        for pipeline in 0..pipelines {
-            let walks =
-                (0..2).map(|stage| Walk::over(&model, cuts[stage].clone(), 256, &opened[2 * pipeline + stage].device));
-            let whole = model.init(1, &Device::flex().autodiff())?;
-            for (stage, line) in Stage::of(&whole, walks.collect(), &options()).into_iter().zip(&mut lines) {
-                let rank = line.next().context("one a pipeline")?;
-                stages.push(if pipelines > 1 { stage.with_replicas(Exchange::new(rank)) } else { stage });
-            }
-        }
-        let found: Vec<anyhow::Result<(u64, usize)>> = thread::scope(|scope| {
-            let (model, opened) = (&model, &opened);
-            let threads: Vec<_> = stages
-                .into_iter()
-                .enumerate()
-                .map(|(rank, mut stage)| {
-                    scope.spawn(move || {
-                        let device = &opened[rank].device;
-                        for step in 0..3 {
-                            tidy(device);
-                            let own = batches(model, step, 0..MICRO_BATCHES);
-                            stage.step(step, rank / 2 * MICRO_BATCHES, &own, &Ceiling::FINITE)?.loss.into_data();
-                        }
-                        Ok((reserved(device)?, stage.most_held()))
-                    })
-                })
-                .collect();
-            threads.into_iter().map(|thread| thread.join().expect("a stage does not panic")).collect()
-        });
-        let name = if pipelines == 1 { "2 stages" } else { "2 x 2" };
-        for (rank, found) in found.into_iter().enumerate() {
-            let (reserved, held) = found?;
-            let blocks = &cuts[rank % 2];
-            let extent =
-                Extent { hands_over: pipelines > 1, ..Extent::stage(&model, rank % 2, blocks, 2, MICRO_BATCHES) };
-            print(name, rank, reserved, predicted(&model, &opened[rank].limits, blocks.len(), &extent), held);
-        }
-    }
-    Ok(())
-}
-
-/// The first steps tune kernels, with memory of their own.
-fn tidy(device: &Device) {
-    let _ = device.sync();
-    device.memory_cleanup();
-}
-
-fn reserved(device: &Device) -> anyhow::Result<u64> {
-    device.sync().map_err(|error| anyhow::anyhow!("{error:?}"))?;
-    Ok(device.memory_pool_usage().context("a wgpu device has a pool")?.bytes_reserved)
-}
-
-fn predicted(model: &TransformerConfig, limits: &hearth_train::plan::Limits, layers: usize, extent: &Extent) -> u64 {
-    let logits_chunk = CrossEntropy::of(model).chunk.min(256);
-    let cut = Cut { micro_batch: 1, accumulation: MICRO_BATCHES, logits_chunk, policy: Policy::keep(layers) };
-    let part = TransformerConfig { layers, ..model.clone() };
-    Ledger::of_extent(&part, model.context_length, &cut, limits, extent).peak().usage.total()
-}
-
-fn print(name: &str, rank: usize, reserved: u64, predicted: u64, held: usize) {
-    let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
-    let error = 100.0 * (predicted as f64 / reserved as f64 - 1.0);
-    println!("| {name} | {rank} | {:.0} | {:.0} ({error:+.1} %) | {held} |", mib(reserved), mib(predicted));
 }
