@@ -6,6 +6,7 @@
 use std::{cell::RefCell, time::Instant};
 
 use burn::tensor::{Device, Distribution, Int, Tensor};
+use cubecl::config::{CubeClRuntimeConfig, RuntimeConfig};
 use hearth_wgsl::{
     AdamWNumbers, AttentionOptions, CrossEntropyOptions, Kernel, NormOptions, adamw, add_squares, attention,
     cross_entropy, embedding, gelu, norm, rotate, swiglu, testing::wgpu_device,
@@ -20,6 +21,8 @@ struct Bench {
 
 fn main() {
     let wanted = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+    // Before the tests' own, which measures less: plain Burn is to be at its best.
+    CubeClRuntimeConfig::try_set(CubeClRuntimeConfig::default());
     let Some(device) = wgpu_device() else { return };
     let bench = Bench { wanted, device };
     println!("| operation | pass | plain, ms | kernel, ms | times | plain, MiB | kernel, MiB |");

@@ -5,11 +5,14 @@
 use std::time::Instant;
 
 use burn::tensor::{Distribution, Tensor};
+use cubecl::config::{CubeClRuntimeConfig, RuntimeConfig};
 use hearth_wgsl::testing::wgpu_device;
 
 const TURNS: usize = 4;
 
 fn main() {
+    // Before the tests' own, which measures less: plain Burn is to be at its best.
+    CubeClRuntimeConfig::try_set(CubeClRuntimeConfig::default());
     let Some(device) = wgpu_device() else { return };
     println!("| rows, inner, columns | y = x w | dx = dy w^T | dw = x^T dy |\n|---|---|---|---|");
     for [rows, inner, columns] in
