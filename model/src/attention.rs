@@ -59,7 +59,7 @@ impl Attention {
         let k = self.heads(&self.key, &self.key_norm, x_btc.clone());
         let v_btkd = self.heads(&self.value, &None, x_btc);
         let (q_bthd, k_btkd) = match &frame.rope {
-            Some(rope) => (rope.apply(q), rope.apply(k)),
+            Some(rope) => rope.apply(q, k),
             None => (q, k),
         };
         let (k_bskd, v_bskd) = match cache {

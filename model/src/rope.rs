@@ -41,8 +41,8 @@ impl Rope {
         Self { cosines: rows(&self.cosines), sines: rows(&self.sines), interleaved: self.interleaved }
     }
 
-    /// Rotates queries or keys `[B, T, H, D]`.
-    pub fn apply(&self, x_bthd: Tensor<4>) -> Tensor<4> {
-        rotate(x_bthd, self.cosines.clone(), self.sines.clone(), self.interleaved)
+    /// Rotates queries `[B, T, H, D]` and keys `[B, T, K, D]`.
+    pub fn apply(&self, q_bthd: Tensor<4>, k_btkd: Tensor<4>) -> (Tensor<4>, Tensor<4>) {
+        rotate(q_bthd, k_btkd, self.cosines.clone(), self.sines.clone(), self.interleaved)
     }
 }

@@ -43,7 +43,10 @@ fn main() {
     bench.both("GELU 2048 x 3072", [[2048, 3072]; 1], |[x]| gelu(x));
     bench.both("SwiGLU 2048 x 3072", [[2048, 3072]; 2], |[gate, up]| swiglu(gate, up));
     let angles = bench.random([1, 1024, 32]);
-    bench.both("RoPE B1 T1024 H12 D64", [[1, 1024, 12, 64]; 1], |[x]| rotate(x, angles.clone(), angles.clone(), false));
+    bench.both("RoPE B1 T1024 H12 K12 D64, q + k", [[1, 1024, 12, 64]; 2], |[q, k]| {
+        let (q, k) = rotate(q, k, angles.clone(), angles.clone(), false);
+        q + k
+    });
     bench.losses();
     bench.embeddings();
     bench.updates();

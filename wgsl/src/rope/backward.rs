@@ -1,7 +1,7 @@
-//! The backward pass rotates the gradient the other way.
+//! The backward pass rotates the gradients the other way.
 
 use burn::backend::{
-    Autodiff, Backend,
+    Autodiff, Backend, TensorMetadata,
     autodiff::{
         checkpoint::{base::Checkpointer, strategy::CheckpointStrategy},
         grads::Gradients,
@@ -12,6 +12,7 @@ use burn::backend::{
 
 use super::RopeOps;
 
+/// Of queries or keys alone: neither depends on the other.
 #[derive(Debug)]
 struct RopeBackward;
 
@@ -24,25 +25,32 @@ impl<B: Backend + RopeOps> Backward<B, 1> for RopeBackward {
         let (cosines, sines, interleaved, back) = ops.state;
         let [node] = ops.parents;
         if let Some(node) = node {
-            grads.register::<B>(node.id, B::rotate(dy, cosines, sines, interleaved, !back));
+            // The kernel takes two tensors: the second is a head of any values.
+            let shape = [1, 1, 1, dy.shape()[3]].into();
+            let other = B::float_empty(shape, &dy.device(), dy.dtype().into());
+            let (dx, _) = B::rotate(dy, other, cosines, sines, interleaved, !back);
+            grads.register::<B>(node.id, dx);
         }
     }
 }
 
 impl<B: Backend + RopeOps, C: CheckpointStrategy> RopeOps for Autodiff<B, C> {
     fn rotate(
-        x: FloatTensor<Self>,
+        q: FloatTensor<Self>,
+        k: FloatTensor<Self>,
         cosines: FloatTensor<Self>,
         sines: FloatTensor<Self>,
         interleaved: bool,
         back: bool,
-    ) -> FloatTensor<Self> {
-        let prepared = RopeBackward.prepare::<C>([x.node()]).compute_bound().stateful();
-        let (cosines, sines) = (cosines.into_primitive(), sines.into_primitive());
-        let y = B::rotate(x.into_primitive(), cosines.clone(), sines.clone(), interleaved, back);
-        match prepared {
-            OpsKind::Tracked(prepared) => prepared.finish((cosines, sines, interleaved, back), y),
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        let prepared = [&q, &k].map(|x| RopeBackward.prepare::<C>([x.node()]).compute_bound().stateful());
+        let [q, k, cosines, sines] = [q, k, cosines, sines].map(|x| x.into_primitive());
+        let (q, k) = B::rotate(q, k, cosines.clone(), sines.clone(), interleaved, back);
+        let mut turned = prepared.into_iter().zip([q, k]).map(|(prepared, y)| match prepared {
+            OpsKind::Tracked(prepared) => prepared.finish((cosines.clone(), sines.clone(), interleaved, back), y),
             OpsKind::UnTracked(prepared) => prepared.finish(y),
-        }
+        });
+        let q = turned.next().expect("the first of two");
+        (q, turned.next().expect("the second of two"))
     }
 }

@@ -19,18 +19,22 @@ pub fn shaders() -> [Shader; 4] {
 
 impl RopeOps for CubeBackend {
     fn rotate(
-        x: FloatTensor<Self>,
+        q: FloatTensor<Self>,
+        k: FloatTensor<Self>,
         cosines: FloatTensor<Self>,
         sines: FloatTensor<Self>,
         interleaved: bool,
         back: bool,
-    ) -> FloatTensor<Self> {
-        let [x, cosines, sines] = [x, cosines, sines].map(into_contiguous);
-        let ([b, t, h, d], [rows, ..]) = (x.shape().dims(), cosines.shape().dims::<3>());
-        let y = empty(&x, x.shape());
-        let pairs = b * t * h * d / 2;
-        let words = [pairs, h, d / 2, rows * t].map(|word| word as u32);
-        shader(interleaved, back).storing(x.dtype()).run(workgroups(pairs, 256), &[&x, &cosines, &sines, &y], &words);
-        y
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        let [q, k, cosines, sines] = [q, k, cosines, sines].map(into_contiguous);
+        let [[_, _, q_heads, d], [_, _, k_heads, _]] = [&q, &k].map(|x| x.shape().dims::<4>());
+        let [q_pairs, k_pairs] = [&q, &k].map(|x| x.shape().num_elements() / 2);
+        let [rows, t, _] = cosines.shape().dims();
+        let (turned_q, turned_k) = (empty(&q, q.shape()), empty(&k, k.shape()));
+        let words = [q_pairs, k_pairs, q_heads, k_heads, d / 2, rows * t].map(|word| word as u32);
+        let buffers = [&q, &k, &cosines, &sines, &turned_q, &turned_k];
+        let shader = shader(interleaved, back).storing(q.dtype());
+        shader.run(workgroups(q_pairs + k_pairs, 256), &buffers, &words);
+        (turned_q, turned_k)
     }
 }

@@ -15,19 +15,29 @@ pub(crate) use kernel::shaders;
 
 use crate::{Kernel, launch::takes};
 
-/// Rotates each pair `(a, b)` of the channels of `x` `[B, T, H, D]` to `(a cos - b sin, b cos + a sin)`.
+/// Rotates each pair `(a, b)` of the channels of `q` `[B, T, H, D]` and `k` `[B, T, K, D]` to
+/// `(a cos - b sin, b cos + a sin)`.
 ///
 /// `cosines` and `sines` are `[1, T, D / 2]`, or `[B, T, D / 2]` where sequences have positions of their own; not
 /// differentiable. Pairs are neighbours where `interleaved`, else channels `D / 2` apart.
-pub fn rotate(x: Tensor<4>, cosines: Tensor<3>, sines: Tensor<3>, interleaved: bool) -> Tensor<4> {
-    if takes(Kernel::Rope, &x) {
-        let [x, cosines, sines] = [x.into_dispatch(), cosines.into_dispatch(), sines.into_dispatch()];
-        return Tensor::from_dispatch(Dispatch::rotate(x, cosines, sines, interleaved, false));
+pub fn rotate(
+    q: Tensor<4>,
+    k: Tensor<4>,
+    cosines: Tensor<3>,
+    sines: Tensor<3>,
+    interleaved: bool,
+) -> (Tensor<4>, Tensor<4>) {
+    if takes(Kernel::Rope, &q) {
+        let [q, k, cosines, sines] =
+            [q.into_dispatch(), k.into_dispatch(), cosines.into_dispatch(), sines.into_dispatch()];
+        let (q, k) = Dispatch::rotate(q, k, cosines, sines, interleaved, false);
+        return (Tensor::from_dispatch(q), Tensor::from_dispatch(k));
     }
-    reference(x, cosines, sines, interleaved)
+    let turned = |x| reference(x, cosines.clone(), sines.clone(), interleaved);
+    (turned(q), turned(k))
 }
 
-/// The same in plain Burn operations.
+/// The same in plain Burn operations, of one tensor.
 fn reference(x: Tensor<4>, cosines: Tensor<3>, sines: Tensor<3>, interleaved: bool) -> Tensor<4> {
     let [b, t, h, d] = x.dims();
     // Pairs along an axis of their own: the fourth, or the last where they are neighbours.
@@ -46,12 +56,13 @@ fn reference(x: Tensor<4>, cosines: Tensor<3>, sines: Tensor<3>, interleaved: bo
 #[backend_extension(Cube, Autodiff, Fusion)]
 pub trait RopeOps: Backend {
     /// See [`rotate`](rotate()); `back` rotates the other way.
-    #[fusion(dtype = x, shape = x)]
+    #[fusion(meta = |q, k, _cosines, _sines, _interleaved, _back| (q.clone(), k.clone()))]
     fn rotate(
-        x: FloatTensor<Self>,
+        q: FloatTensor<Self>,
+        k: FloatTensor<Self>,
         cosines: FloatTensor<Self>,
         sines: FloatTensor<Self>,
         interleaved: bool,
         back: bool,
-    ) -> FloatTensor<Self>;
+    ) -> (FloatTensor<Self>, FloatTensor<Self>);
 }

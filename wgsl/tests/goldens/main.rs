@@ -114,7 +114,8 @@ fn rotations(on: &On) {
         for (layout, interleaved) in [("halves", false), ("interleaved", true)] {
             let x = [("x", on.wave([2, t, h, d], 1, 1.0))];
             on.case(&format!("rope/{layout}-{t}x{h}x{d}"), x, |[x]| {
-                rotate(x, cosines.clone(), sines.clone(), interleaved)
+                let (q, k) = rotate(x.clone(), x, cosines.clone(), sines.clone(), interleaved);
+                (q + k) / 2
             });
         }
     }
