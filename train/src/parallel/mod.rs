@@ -27,14 +27,13 @@ pub use exchange::Exchange;
 pub use local::Local;
 #[cfg(feature = "mpi")]
 pub use mpi::{Mpi, join_mpi};
-pub use pipeline::Stage;
+pub use pipeline::{Pipe, Stage};
 pub use replica::{RankFigures, Replica};
 pub use slow::{Link, Slow};
 pub use timeline::Timeline;
 
 pub(crate) use exchange::Jobs;
 pub(crate) use outer::Outer;
-pub(crate) use pipeline::Pipe;
 pub(crate) use replica::{join, step_together};
 pub(crate) use sharded::whole_moments;
 pub(crate) use state::share;

@@ -40,8 +40,8 @@ pub struct Stage {
     pipe: Pipe,
 }
 
-/// A stage's place in its pipeline.
-pub(crate) struct Pipe {
+/// A stage's place in its pipeline, with lines to the stages beside it.
+pub struct Pipe {
     number: usize,
     count: usize,
     /// To the stage before: gradients go down, activations come.
@@ -91,24 +91,17 @@ impl Line {
 }
 
 impl Stage {
-    /// The stages of `model`, one for each of `walks`, which cover its blocks in order ([`Walk::over`]).
+    /// The part of `model` that `walk` is over ([`Walk::over`]), at the place `pipe`.
+    ///
+    /// To be called by the thread that takes the steps: a device has a memory pool for each thread that makes tensors.
     ///
     /// # Panics
-    /// If the walks do not cover the model's blocks, or keep parameters in host memory.
-    pub fn of(model: &Transformer, walks: Vec<Walk>, options: &StepOptions) -> Vec<Self> {
-        assert!(walks.iter().all(|walk| !walk.policy.uses_host()), "a stage keeps its parameters on its device");
-        let ends = walks.iter().fold(0, |covered, walk| {
-            assert_eq!(blocks(walk).start, covered, "the stages follow one another");
-            blocks(walk).end
-        });
-        assert_eq!(ends, model.blocks.len(), "the stages have all blocks");
-        let pipes = Pipe::line(walks.len(), model.head.output.is_none());
-        let stages = walks.into_iter().zip(pipes).map(|(walk, pipe)| {
-            let mut trainer = Trainer::new(model.part(blocks(&walk)), walk, options.clone());
-            trainer.take_moments(&pipe, &AdamW::new(options.optimizer.clone()));
-            Self { trainer, pipe }
-        });
-        stages.collect()
+    /// If the walk keeps parameters in host memory.
+    pub fn new(model: &Transformer, walk: Walk, options: &StepOptions, pipe: Pipe) -> Self {
+        assert!(!walk.policy.uses_host(), "a stage keeps its parameters on its device");
+        let mut trainer = Trainer::new(model.part(blocks(&walk)), walk, options.clone());
+        trainer.take_moments(&pipe, &AdamW::new(options.optimizer.clone()));
+        Self { trainer, pipe }
     }
 
     /// The same stage of several pipelines, each of which takes a share of every global batch.
@@ -184,20 +177,20 @@ impl Pipe {
         places.collect()
     }
 
-    pub fn with_replicas(self, replicas: Exchange) -> Self {
+    pub(crate) fn with_replicas(self, replicas: Exchange) -> Self {
         Self { replicas: Some(replicas), ..self }
     }
 
-    pub fn is_first(&self) -> bool {
+    pub(crate) fn is_first(&self) -> bool {
         self.before.is_none()
     }
 
-    pub fn is_last(&self) -> bool {
+    pub(crate) fn is_last(&self) -> bool {
         self.behind.is_none()
     }
 
     /// See [`Stage::step`].
-    pub fn step(
+    pub(crate) fn step(
         &mut self,
         trainer: &mut Trainer,
         step: u64,
@@ -386,7 +379,7 @@ impl Pipe {
     }
 
     /// See [`Stage::evaluate`]; `model` is the trainer's without autodiff.
-    pub fn evaluate(
+    pub(crate) fn evaluate(
         &self,
         trainer: &Trainer,
         model: &Transformer,

@@ -8,7 +8,7 @@ use hearth_train::{
     config::ParallelConfig,
     devices::{KernelChoices, OpenDevice, PinnedKernels},
     guard::Ceiling,
-    parallel::{Exchange, Local, Replica, Stage},
+    parallel::{Exchange, Local, Pipe, Replica, Stage},
     plan::{Cut, Extent, Ledger},
     walk::{Policy, Walk},
 };
@@ -76,21 +76,19 @@ fn replicas(model: &TransformerConfig, devices: &[OpenDevice], settings: &Parall
 /// As many pipelines of two stages as there are devices for.
 fn grid(model: &TransformerConfig, devices: &[OpenDevice]) {
     let pipelines = devices.len() / STAGES.len();
-    let whole = model.init(1, &Device::flex().autodiff()).unwrap();
     devices.iter().for_each(|device| tidy(&device.device));
     let mut lines = STAGES.map(|_| Local::group(pipelines).into_iter());
     thread::scope(|scope| {
         for (pipeline, devices) in devices.chunks(STAGES.len()).enumerate() {
-            let walks = STAGES.iter().zip(devices).map(|(blocks, device)| {
-                let mut walk = Walk::over(model, blocks.clone(), model.context_length, &device.device);
-                walk.loss.chunk = CrossEntropy::of(model).chunk;
-                walk
-            });
-            let stages = Stage::of(&whole, walks.collect(), &options()).into_iter().zip(&mut lines).zip(devices);
-            for (number, ((stage, line), device)) in stages.enumerate() {
+            let places = Pipe::line(STAGES.len(), model.tied).into_iter().zip(&mut lines).zip(devices);
+            for (number, ((pipe, line), device)) in places.enumerate() {
                 let line = Exchange::new(line.next().unwrap());
-                let mut stage = if pipelines > 1 { stage.with_replicas(line) } else { stage };
                 scope.spawn(move || {
+                    let mut walk = Walk::over(model, STAGES[number].clone(), model.context_length, &device.device);
+                    walk.loss.chunk = CrossEntropy::of(model).chunk;
+                    let whole = model.init(1, &Device::flex().autodiff()).unwrap();
+                    let stage = Stage::new(&whole, walk, &options(), pipe);
+                    let mut stage = if pipelines > 1 { stage.with_replicas(line) } else { stage };
                     for step in 0..STEPS {
                         tidy(&device.device);
                         let own = vec![batch(model, 1, pipeline); MICRO_BATCHES];

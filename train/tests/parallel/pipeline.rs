@@ -6,7 +6,7 @@ use burn::tensor::Device;
 use hearth_model::Transformer;
 use hearth_train::{
     guard::Ceiling,
-    parallel::{CollectiveError, Exchange, Local, Stage},
+    parallel::{CollectiveError, Exchange, Local, Pipe, Stage},
     walk::Walk,
 };
 
@@ -27,13 +27,13 @@ fn on_grid(tied: bool, micro: u64, devices: &[Vec<Device>], cuts: &[Range<usize>
     let rows = devices.iter().zip(lines).enumerate();
     let pipelines: Vec<_> = rows
         .map(|(pipeline, (devices, lines))| {
-            let walks =
-                cuts.iter().zip(devices).map(|(cut, device)| Walk::over(&config(tied), cut.clone(), TIME, device));
-            let stages = Stage::of(&model(tied), walks.collect(), &options()).into_iter().zip(lines);
-            let threads: Vec<_> = stages
-                .map(|(stage, line)| {
-                    let mut stage = stage.with_replicas(line);
+            let places = Pipe::line(cuts.len(), tied).into_iter().zip(lines);
+            let threads: Vec<_> = places
+                .zip(cuts.iter().cloned().zip(devices.clone()))
+                .map(|((pipe, line), (cut, device))| {
                     thread::spawn(move || {
+                        let walk = Walk::over(&config(tied), cut, TIME, &device);
+                        let mut stage = Stage::new(&model(tied), walk, &options(), pipe).with_replicas(line);
                         let first = pipeline * micro as usize;
                         let losses: Vec<f32> = (0..STEPS)
                             .map(|step| {
@@ -106,10 +106,10 @@ fn a_stage_on_the_cpu_and_one_on_a_gpu() {
 
 #[test]
 fn a_stage_that_ends_is_told_to_the_others() {
-    let walks = CUTS.map(|cut| Walk::over(&config(true), cut, TIME, &Device::flex()));
-    let mut stages = Stage::of(&model(true), walks.into(), &options()).into_iter();
-    let mut first = stages.next().unwrap();
-    drop(stages.next());
+    let [first, last] = Pipe::line(2, true).try_into().ok().unwrap();
+    let walk = Walk::over(&config(true), CUTS[0].clone(), TIME, &Device::flex());
+    let mut first = Stage::new(&model(true), walk, &options(), first);
+    drop(last);
     let error = first.step(0, 0, &micro_batches(0, 2), &Ceiling::FINITE).map(drop).unwrap_err();
     assert_eq!(error, CollectiveError::Lost { rank: 1, world: 2 });
 }
