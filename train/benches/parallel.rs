@@ -128,7 +128,7 @@ fn overlap(arguments: &Arguments) -> anyhow::Result<()> {
     let lines =
         Local::group(2).into_iter().map(|rank| Exchange::recorded(Slow::new(rank, link), timeline.clone())).collect();
     let spans = each(lines, |rank, line| {
-        let settings = ParallelConfig::DEFAULT;
+        let settings = ParallelConfig::default();
         let mut replica = Replica::new(trainer(&model, &devices[rank])?, line, &settings)?;
         for step in 0..3 {
             if step == 2 {
@@ -194,7 +194,7 @@ fn links(arguments: &Arguments) -> anyhow::Result<()> {
             ranks.map(line).collect()
         };
         let together = each(lines(), |rank, line| {
-            let mut replica = Replica::new(trainer(&model, &devices[rank])?, line, &ParallelConfig::DEFAULT)?;
+            let mut replica = Replica::new(trainer(&model, &devices[rank])?, line, &ParallelConfig::default())?;
             let mut start = Instant::now();
             for step in 0..=STEPS {
                 if step == 1 {
@@ -208,7 +208,7 @@ fn links(arguments: &Arguments) -> anyhow::Result<()> {
         })?;
         let alone = |quantize| {
             each(lines(), |rank, line| {
-                let settings = ParallelConfig { local_steps: STEPS, quantize, ..ParallelConfig::DEFAULT };
+                let settings = ParallelConfig { local_steps: STEPS, quantize, ..ParallelConfig::default() };
                 let mut replica = Replica::new(trainer(&model, &devices[rank])?, line, &settings)?;
                 let mut start = Instant::now();
                 for step in 0..=STEPS {
@@ -246,7 +246,7 @@ fn straggler(arguments: &Arguments) -> anyhow::Result<()> {
     let run = |rows: &[Range<usize>]| {
         each(Local::group(2).into_iter().map(Exchange::new).collect(), |rank, mut line| {
             line.slow_down(if rank == 1 { 4.0 } else { 1.0 });
-            let mut replica = Replica::new(trainer(&model, &devices[rank])?, line, &ParallelConfig::DEFAULT)?;
+            let mut replica = Replica::new(trainer(&model, &devices[rank])?, line, &ParallelConfig::default())?;
             let (mut start, mut walks) = (Instant::now(), vec![0.0; 2]);
             for step in 0..=STEPS {
                 if step == 1 {

@@ -9,6 +9,10 @@ pub struct ParallelConfig {
     /// Devices that one model is spread over, each with consecutive blocks of it, through which micro-batches pass one behind
     /// the other; with twice as many devices there are two such pipelines, and so on. 1 (default): each has it whole.
     pub stages: usize,
+    /// Blocks of each stage, as in `[8, 4]`. None (default): as many as make the slowest device fastest, of what fits the
+    /// memory of each.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub blocks: Vec<usize>,
     /// Whether each device keeps the optimizer's state of its own part of every parameter alone, and the parts are put
     /// together after each update: 8 + 8/D bytes a parameter on D devices and not 16 (ZeRO stage 1, Rajbhandari et al.
     /// 2020, arXiv 1910.02054). Default false.
@@ -44,26 +48,24 @@ pub enum OnLoss {
 
 impl Default for ParallelConfig {
     fn default() -> Self {
-        Self::DEFAULT
+        Self {
+            stages: 1,
+            blocks: Vec::new(),
+            shard_optimizer: false,
+            rebalance: 20,
+            on_loss: OnLoss::End,
+            local_steps: 0,
+            outer_learning_rate: 0.7,
+            outer_momentum: 0.9,
+            quantize: false,
+        }
     }
 }
 
 impl ParallelConfig {
-    /// Gradients of every step, whole optimizers.
-    pub const DEFAULT: Self = Self {
-        stages: 1,
-        shard_optimizer: false,
-        rebalance: 20,
-        on_loss: OnLoss::End,
-        local_steps: 0,
-        outer_learning_rate: 0.7,
-        outer_momentum: 0.9,
-        quantize: false,
-    };
-
     /// # Errors
     /// Field, value and what would do.
-    pub(super) fn validate(&self, checkpoint_every: u64) -> Result<(), String> {
+    pub(super) fn validate(&self, layers: usize, checkpoint_every: u64) -> Result<(), String> {
         if self.stages == 0 {
             return Err("parallel.stages = 0: a model is on one device at least".into());
         }
@@ -73,6 +75,9 @@ impl ParallelConfig {
                  out parallel.shard_optimizer and parallel.local_steps",
                 self.stages
             ));
+        }
+        if !self.blocks.is_empty() {
+            self.validate_blocks(layers).map_err(|reason| format!("parallel.blocks = {:?}: {reason}", self.blocks))?;
         }
         if self.shard_optimizer && self.local_steps > 0 {
             return Err(
@@ -95,5 +100,18 @@ impl ParallelConfig {
             return Err(format!("parallel.outer_momentum = {}: must be at least 0 and under 1", self.outer_momentum));
         }
         Ok(())
+    }
+
+    fn validate_blocks(&self, layers: usize) -> Result<(), String> {
+        if self.blocks.len() != self.stages {
+            return Err(format!("give a number for each of parallel.stages = {}", self.stages));
+        }
+        if self.blocks.contains(&0) {
+            return Err("a stage has one block at least".into());
+        }
+        match self.blocks.iter().try_fold(0usize, |sum, blocks| sum.checked_add(*blocks)) {
+            Some(sum) if sum == layers => Ok(()),
+            sum => Err(format!("they are {} blocks, and the model has {layers}", sum.unwrap_or(usize::MAX))),
+        }
     }
 }

@@ -31,7 +31,7 @@ impl TrainConfig {
             .policy(self.model.layers)
             .map_err(|reason| TrainError::Config { source_name: source.into(), reason })?;
         self.parallel
-            .validate(self.checkpoint.every)
+            .validate(self.model.layers, self.checkpoint.every)
             .map_err(|reason| TrainError::Config { source_name: source.into(), reason })?;
         if self.limits.steps == 0 && self.limits.tokens == 0 {
             return refuse("limits.steps", &0, "set limits.steps or limits.tokens, or the run would never end");

@@ -1,9 +1,5 @@
 //! What of a model one of several devices has.
 
-use std::ops::Range;
-
-use hearth_model::TransformerConfig;
-
 /// What of a model and of its training a device has: all of it, but for one of several.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Extent {
@@ -28,18 +24,13 @@ impl Extent {
         Self { shards: if shard_optimizer { world } else { 1 }, hands_over: world > 1, ..Self::WHOLE }
     }
 
-    /// The stage of a pipeline of `stages` that has the blocks `blocks` of `model`, with so many micro-batches a step.
-    pub fn stage(
-        model: &TransformerConfig,
-        number: usize,
-        blocks: &Range<usize>,
-        stages: usize,
-        micro_batches: usize,
-    ) -> Self {
+    /// Stage `number` of a pipeline of `stages`, one of `pipelines` alike, with so many micro-batches a step.
+    pub fn stage(number: usize, stages: usize, pipelines: usize, micro_batches: usize) -> Self {
         Self {
-            embedding: blocks.start == 0,
-            head: blocks.end == model.layers,
+            embedding: number == 0,
+            head: number + 1 == stages,
             held: (stages - number).min(micro_batches),
+            hands_over: pipelines > 1,
             ..Self::WHOLE
         }
     }

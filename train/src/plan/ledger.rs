@@ -132,6 +132,28 @@ impl Ledger {
 
     /// As [`Ledger::of`], on a device that has `extent` of a model; `model` has the blocks that it has.
     pub fn of_extent(model: &TransformerConfig, time: usize, cut: &Cut, limits: &Limits, extent: &Extent) -> Self {
+        let walk = |others, accumulating| Self::of_walk(model, time, cut, limits, extent, others, accumulating);
+        let others = extent.held - 1;
+        if cut.accumulation == 1 {
+            return walk(others, false);
+        }
+        // The sink is full once the first micro-batch is back; where no other is to come, one fewer waits by then.
+        let later = walk(if cut.accumulation > extent.held { others } else { others.saturating_sub(1) }, true);
+        let first = walk(others, false);
+        if first.peak().usage.total() > later.peak().usage.total() { first } else { later }
+    }
+
+    /// The walk of one micro-batch while `others` wait for their way back, with gradients of earlier ones in the sink if it is
+    /// `accumulating`.
+    fn of_walk(
+        model: &TransformerConfig,
+        time: usize,
+        cut: &Cut,
+        limits: &Limits,
+        extent: &Extent,
+        others: usize,
+        accumulating: bool,
+    ) -> Self {
         let count = ParameterCount::of(model);
         let block = BlockSizes::of(model, time, cut.micro_batch, limits);
         let of = |has: bool, count: usize| if has { count as u64 * F32 } else { 0 };
@@ -164,16 +186,14 @@ impl Ledger {
         let optimizer = 2 * resident / extent.shards as u64;
         let mut base = Usage { parameters: resident + copy, optimizer, constants, workspace, ..Usage::default() };
         // What other micro-batches hold here.
+        let others = others as u64;
         for segment in &policy.segments {
-            let others = extent.held as u64 - 1;
             match segment.activations {
                 Activations::Keep => base.tapes += others * segment.blocks.len() as u64 * (block.stream + block.tape),
                 Activations::Recompute => base.boundaries += others * block.stream,
                 Activations::Offload => {}
             }
         }
-        // With several micro-batches the sink is full from the first one on.
-        let accumulating = cut.accumulation > 1;
         let mut sink = if accumulating { resident } else { 0 };
 
         let mut ledger = Self { moments: Vec::new(), page: page(model, time, cut, limits) };

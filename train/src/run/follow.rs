@@ -17,7 +17,7 @@ use crate::{
     devices::OpenDevice,
     guard::Ceiling,
     parallel::{Exchange, Outer, Pipe, failure, join, share, step_together, whole, whole_moments},
-    plan::{Choice, Plan, Rates, replica_plan, stage_plan},
+    plan::{Plan, Rates, replica_plan, stage_plan},
     step::Trainer,
 };
 
@@ -67,8 +67,13 @@ impl Follower {
                 exchange.finish();
                 return Ok(());
             }
-            if let Order::Begin { rows, .. } | Order::Share { rows } = &order {
-                planned = self.plan(rows, exchange.rank(), speed).map_or(0, |choice| choice.plan.peak_bytes());
+            let work_given = match &order {
+                Order::Begin { rows, blocks } => Some((rows, &blocks[..])),
+                Order::Share { rows } => Some((rows, &[][..])),
+                _ => None,
+            };
+            if let Some((rows, blocks)) = work_given {
+                planned = self.plan(rows, blocks, exchange.rank(), speed).map_or(0, |plan| plan.peak_bytes());
             }
             surviving(planned, || self.obey(order, &mut exchange, speed, &mut work))?;
         }
@@ -87,11 +92,8 @@ impl Follower {
                 let mut whole = host_trainer(&self.config, &Origin::Seed)?;
                 share(&mut whole, exchange, None).map_err(failure)?;
                 let pipe = self.pipe.as_ref().expect("the model is in stages");
-                let stage = exchange.rank() % blocks.len();
-                let own = blocks[stage].clone();
-                let rates = Rates { flops: speed, ..Rates::default() };
-                let rows_of_it = &rows[exchange.rank()];
-                let plan = stage_plan(&self.config, (stage, &own), rows_of_it, &self.device.limits, &rates)?;
+                let own = blocks[exchange.rank() % blocks.len()].clone();
+                let plan = self.plan(&rows, &blocks, exchange.rank(), speed)?;
                 let trainer = whole.stage(stage_walk(&self.config, own, &plan.cut, &self.device), pipe);
                 let part = self.part(&plan, &rows, exchange)?;
                 *work = Some(Work { trainer, outer: None, part });
@@ -108,15 +110,15 @@ impl Follower {
             }
             (Order::Begin { rows, .. }, _) => {
                 *work = None;
-                let choice = self.plan(&rows, exchange.rank(), speed)?;
-                let mut trainer = super::trainer(&self.config, &choice.plan.cut, &self.device, &Origin::Seed)?;
+                let plan = self.plan(&rows, &[], exchange.rank(), speed)?;
+                let mut trainer = super::trainer(&self.config, &plan.cut, &self.device, &Origin::Seed)?;
                 let outer = join(&mut trainer, exchange, &self.config.parallel, None).map_err(failure)?;
-                *work = Some(Work { trainer, outer, part: self.part(&choice.plan, &rows, exchange)? });
+                *work = Some(Work { trainer, outer, part: self.part(&plan, &rows, exchange)? });
             }
             (Order::Share { rows }, Some(work)) => {
-                let choice = self.plan(&rows, exchange.rank(), speed)?;
-                work.trainer.recut(&choice.plan.cut);
-                work.part = self.part(&choice.plan, &rows, exchange)?;
+                let plan = self.plan(&rows, &[], exchange.rank(), speed)?;
+                work.trainer.recut(&plan.cut);
+                work.part = self.part(&plan, &rows, exchange)?;
             }
             (Order::Step(order), Some(Work { trainer, part, .. })) => {
                 trainer.loss_factor = order.loss_factor;
@@ -145,13 +147,25 @@ impl Follower {
         Ok(())
     }
 
-    fn plan(&self, rows: &[Range<usize>], rank: usize, speed: f64) -> Result<Choice, TrainError> {
-        let rates = Rates { flops: speed, ..Rates::default() };
-        let choice = replica_plan(&self.config, &rows[rank], rows.len(), &self.device.limits, &rates)?;
+    /// How it takes its steps, with these blocks where the model is in stages.
+    fn plan(
+        &self,
+        rows: &[Range<usize>],
+        blocks: &[Range<usize>],
+        rank: usize,
+        speed: f64,
+    ) -> Result<Plan, TrainError> {
+        let (limits, rates) = (&self.device.limits, Rates { flops: speed, ..Rates::default() });
+        let choice = match blocks.len() {
+            0 => replica_plan(&self.config, &rows[rank], rows.len(), limits, &rates)?,
+            stages => {
+                stage_plan(&self.config, (rank, rows.len()), &blocks[rank % stages], &rows[rank], limits, &rates)?
+            }
+        };
         if choice.plan.cut.policy.uses_host() {
             return Err(stays_whole(&self.device.name));
         }
-        Ok(choice)
+        Ok(choice.plan)
     }
 
     /// Its share, and where it stands among those of all.

@@ -182,17 +182,19 @@ impl Run {
                 (vec![all], Vec::new(), flops, flops)
             }
             Some(team) => {
-                let blocks = team.blocks(&config.model)?;
-                (state.rows_for(team, global_rows)?, blocks, team.ranks[0].speed, team.flops())
+                let rows = state.rows_for(team, global_rows)?;
+                let blocks = team.blocks(&crew, &rows)?;
+                (rows, blocks, team.ranks[0].speed, team.flops())
             }
         };
         let context = config.model.context_length;
         let flops_per_token = Flops::per_sequence(&config.model, context).training / context as f64;
         let rates = Rates { flops: speed, ..Rates::default() };
-        let mut choice = replica_plan(&config, &rows[0], rows.len(), &device.limits, &rates)?;
-        if let Some(own) = blocks.first() {
-            choice.plan = stage_plan(&config, (0, own), &rows[0], &device.limits, &rates)?;
-        } else if let Some(plan) = origin.plan(&config, &device, &rates) {
+        let mut choice = match blocks.first() {
+            Some(own) => stage_plan(&config, (0, rows.len()), own, &rows[0], &device.limits, &rates)?,
+            None => replica_plan(&config, &rows[0], rows.len(), &device.limits, &rates)?,
+        };
+        if let Some(plan) = origin.plan(&config, &device, &rates).filter(|_| blocks.is_empty()) {
             choice.plan = plan;
         }
         report.note(&plan_note(&choice));

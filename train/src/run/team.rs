@@ -1,10 +1,9 @@
 //! The first rank's side of a run on several devices: it gives the orders, and keeps what a run leaves behind.
 
-use std::{collections::HashMap, ops::Range, thread::JoinHandle};
+use std::{collections::HashMap, iter, ops::Range, thread::JoinHandle};
 
 use burn::{module::ParamId, tensor::TensorData};
 use hearth_data::{Batch, Batches, rows_by_speed};
-use hearth_model::TransformerConfig;
 
 use super::{
     follow::Follower,
@@ -20,7 +19,7 @@ use crate::{
         CollectiveError, Exchange, Local, Outer, Pipe, RankFigures, failure, join, share, step_together, whole,
         whole_moments,
     },
-    plan::stage_blocks,
+    plan::{Limits, stage_blocks},
     step::{StepOutcome, Trainer},
 };
 
@@ -127,12 +126,13 @@ impl Team {
         Ok(rows.into_iter().flat_map(|rows| vec![rows; self.stages]).collect())
     }
 
-    /// The blocks of each stage, by the speed of its slowest device; none where each rank has the model whole.
-    pub fn blocks(&self, model: &TransformerConfig) -> Result<Vec<Range<usize>>, TrainError> {
+    /// The blocks of each stage, by the speed and the memory of its devices; none where each rank has the model whole.
+    pub fn blocks(&self, crew: &Crew, rows: &[Range<usize>]) -> Result<Vec<Range<usize>>, TrainError> {
         if self.pipe.is_none() {
             return Ok(Vec::new());
         }
-        stage_blocks(model, &speeds(&self.ranks), self.stages)
+        let limits: Vec<&Limits> = iter::once(&crew.device).chain(&crew.others).map(|it| &it.limits).collect();
+        stage_blocks(&crew.config, &limits, &speeds(&self.ranks), rows)
     }
 
     /// Devices that one model is spread over.

@@ -77,6 +77,15 @@ impl Policy {
         vec![Self::keep(layers), recompute(layers.isqrt().max(1)), recompute(1)]
     }
 
+    /// That of a part of the model which has these blocks.
+    pub fn part(&self, blocks: &Range<usize>) -> Self {
+        let of_part = |segment: &Segment| {
+            let (start, end) = (segment.blocks.start.max(blocks.start), segment.blocks.end.min(blocks.end));
+            (start < end).then(|| Segment { blocks: start - blocks.start..end - blocks.start, ..segment.clone() })
+        };
+        Self { segments: self.segments.iter().filter_map(of_part).collect(), ..self.clone() }
+    }
+
     /// Whether any parameter lives in host memory.
     pub fn uses_host(&self) -> bool {
         let places =

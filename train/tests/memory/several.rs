@@ -38,8 +38,8 @@ fn several_devices_take_what_was_predicted() {
     // A pool keeps pages that are used in part and its buffers for transfers: small rows have devices of their own.
     grid(&model, &devices[1..3]);
     grid(&model, &devices[3..7]);
-    replicas(&model, &devices[1..3], &ParallelConfig { shard_optimizer: true, ..ParallelConfig::DEFAULT });
-    replicas(&model, &devices[3..5], &ParallelConfig::DEFAULT);
+    replicas(&model, &devices[1..3], &ParallelConfig { shard_optimizer: true, ..ParallelConfig::default() });
+    replicas(&model, &devices[3..5], &ParallelConfig::default());
 }
 
 fn alone(model: &TransformerConfig, device: &OpenDevice) {
@@ -97,11 +97,9 @@ fn grid(model: &TransformerConfig, devices: &[OpenDevice]) {
                     }
                     // 1F1B: the first holds two micro-batches, the last one.
                     assert_eq!(stage.most_held(), STAGES.len() - number);
-                    let blocks = &STAGES[number];
-                    let alone = Extent::stage(model, number, blocks, STAGES.len(), MICRO_BATCHES);
-                    let extent = Extent { hands_over: pipelines > 1, ..alone };
+                    let extent = Extent::stage(number, STAGES.len(), pipelines, MICRO_BATCHES);
                     let name = format!("stage {number} of pipeline {pipeline} of {pipelines}");
-                    check(&name, number, device, model, blocks.len(), &extent);
+                    check(&name, number, device, model, STAGES[number].len(), &extent);
                 });
             }
         }

@@ -95,6 +95,16 @@ fn a_grid_of_two_pipelines_with_two_stages() {
 }
 
 #[test]
+fn a_grid_on_logical_devices_of_one_adapter() {
+    let Some(opened) = wgpu(4) else { return };
+    let devices: Vec<Device> = opened.iter().map(|it| it.device.clone()).collect();
+    let one = on_one(true, 2, &devices[0]);
+    for (replica, _) in on_grid(true, 1, &[devices[..2].to_vec(), devices[2..].to_vec()], &CUTS) {
+        assert_eq!(replica, one);
+    }
+}
+
+#[test]
 fn a_stage_on_the_cpu_and_one_on_a_gpu() {
     let Some(opened) = wgpu(1) else { return };
     let one = on_one(true, 4, &Device::flex());

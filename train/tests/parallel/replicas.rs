@@ -42,7 +42,9 @@ fn on_several(tied: bool, parts: u64, shares: &[usize], devices: &[Device], sett
     })
 }
 
-const SHARDED: ParallelConfig = ParallelConfig { shard_optimizer: true, ..ParallelConfig::DEFAULT };
+fn sharded() -> ParallelConfig {
+    ParallelConfig { shard_optimizer: true, ..ParallelConfig::default() }
+}
 
 #[test]
 fn two_and_four_on_the_cpu() {
@@ -50,7 +52,7 @@ fn two_and_four_on_the_cpu() {
         for world in [2, 4] {
             let one = on_one(tied, world, &Device::flex());
             assert!(one.losses[9] < one.losses[0] - 0.2, "it learns: {:?}", one.losses);
-            for settings in [ParallelConfig::DEFAULT, SHARDED] {
+            for settings in [ParallelConfig::default(), sharded()] {
                 for replica in alike(tied, &vec![Device::flex(); world as usize], &settings) {
                     assert_eq!(replica, one, "{settings:?}");
                 }
@@ -61,7 +63,7 @@ fn two_and_four_on_the_cpu() {
 
 #[test]
 fn two_and_four_logical_devices_of_one_adapter() {
-    for (world, settings) in [(2, ParallelConfig::DEFAULT), (4, ParallelConfig::DEFAULT), (2, SHARDED)] {
+    for (world, settings) in [(2, ParallelConfig::default()), (4, ParallelConfig::default()), (2, sharded())] {
         let Some(opened) = wgpu(world) else { return };
         let devices: Vec<Device> = opened.iter().map(|it| it.device.clone()).collect();
         let one = on_one(true, world as u64, &devices[0]);
@@ -77,7 +79,7 @@ fn wgpu_and_the_cpu_together() {
     let Some(opened) = wgpu(1) else { return };
     let one = on_one(true, 4, &Device::flex());
     let devices = [opened[0].device.clone(), Device::flex()];
-    for replica in on_several(true, 4, &[1, 3], &devices, &ParallelConfig::DEFAULT) {
+    for replica in on_several(true, 4, &[1, 3], &devices, &ParallelConfig::default()) {
         close(&one, &replica, 1e-5);
     }
 }
@@ -95,7 +97,7 @@ fn the_first_ones_state_is_everyones() {
                     for step in 0..=rank as u64 {
                         trainer.step(step, &micro_batches(step, 1), &Ceiling::FINITE);
                     }
-                    let settings = ParallelConfig::DEFAULT;
+                    let settings = ParallelConfig::default();
                     let mut replica = Replica::new(trainer, Exchange::new(local), &settings).unwrap();
                     replica.step(1, rank, &micro_batches(1, 2)[rank..=rank], &Ceiling::FINITE).unwrap();
                     outcome(replica.trainer(), Vec::new())
@@ -141,7 +143,7 @@ fn alone(world: usize, settings: &ParallelConfig) -> Vec<Outcome> {
 /// All come to the same model, and it learns; with one rank, an outer rate of 1 and no momentum nothing is changed.
 #[test]
 fn steps_alone_and_their_average() {
-    let settings = |quantize| ParallelConfig { local_steps: 5, quantize, ..ParallelConfig::DEFAULT };
+    let settings = |quantize| ParallelConfig { local_steps: 5, quantize, ..ParallelConfig::default() };
     for quantize in [false, true] {
         let found = alone(3, &settings(quantize));
         assert!(found.iter().all(|it| it.parameters == found[0].parameters), "one model");
@@ -156,8 +158,9 @@ fn steps_alone_and_their_average() {
 fn a_rank_that_ends_is_told_to_the_others_and_nothing_is_updated() {
     let mut ranks = Local::group(2).into_iter();
     let [first, second] = [(); 2].map(|()| Exchange::new(ranks.next().unwrap()));
-    let other = thread::spawn(|| drop(Replica::new(trainer(true, &Device::flex()), second, &ParallelConfig::DEFAULT)));
-    let mut replica = Replica::new(trainer(true, &Device::flex()), first, &ParallelConfig::DEFAULT).unwrap();
+    let other =
+        thread::spawn(|| drop(Replica::new(trainer(true, &Device::flex()), second, &ParallelConfig::default())));
+    let mut replica = Replica::new(trainer(true, &Device::flex()), first, &ParallelConfig::default()).unwrap();
     let before = outcome(replica.trainer(), Vec::new());
     other.join().unwrap();
     let error = replica.step(0, 0, &micro_batches(0, 2)[..1], &Ceiling::FINITE).map(drop).unwrap_err();

@@ -1,6 +1,6 @@
 //! `hearth plan`.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{ops::Range, path::PathBuf, process::ExitCode};
 
 use anyhow::bail;
 use clap::Args;
@@ -8,7 +8,7 @@ use hearth_data::rows_by_speed;
 use hearth_train::{
     TrainConfig,
     devices::{DeviceChoice, OpenDevice, matmul_flops, open},
-    plan::{Rates, Table, choose, mib, replica_plan, stage_blocks, stage_plan},
+    plan::{Limits, Rates, Table, choose, mib, replica_plan, stage_blocks, stage_plan},
     run::tokenizer,
 };
 
@@ -58,18 +58,19 @@ fn several(config: &TrainConfig, devices: &[OpenDevice]) -> anyhow::Result<()> {
     let speeds: Vec<f64> = devices.iter().map(|device| matmul_flops(&device.device)).collect();
     let pipelines: Vec<f64> = speeds.chunks(stages).map(|stages| stages.iter().sum()).collect();
     let rows = rows_by_speed(config.batch.micro_batch * config.batch.accumulation, &pipelines)?;
-    let blocks = stage_blocks(&config.model, &speeds, stages)?;
+    let rows: Vec<Range<usize>> = rows.into_iter().flat_map(|rows| vec![rows; stages]).collect();
+    let limits: Vec<&Limits> = devices.iter().map(|device| &device.limits).collect();
+    let blocks = if stages > 1 { stage_blocks(config, &limits, &speeds, &rows)? } else { Vec::new() };
     for (rank, (device, flops)) in devices.iter().zip(&speeds).enumerate() {
-        let (rows, rates) = (&rows[rank / stages], Rates { flops: *flops, ..Rates::default() });
-        let (part, plan) = match stages {
-            1 => (String::new(), replica_plan(config, rows, devices.len(), &device.limits, &rates)?.plan),
-            _ => {
-                let own = &blocks[rank % stages];
-                let plan = stage_plan(config, (rank % stages, own), rows, &device.limits, &rates)?;
-                (format!(" through blocks {} to {}", own.start, own.end - 1), plan)
-            }
+        let (rows, rates) = (&rows[rank], Rates { flops: *flops, ..Rates::default() });
+        let (part, choice) = match blocks.get(rank % stages) {
+            None => (String::new(), replica_plan(config, rows, devices.len(), &device.limits, &rates)?),
+            Some(own) => (
+                format!(" through blocks {} to {}", own.start, own.end - 1),
+                stage_plan(config, (rank, devices.len()), own, rows, &device.limits, &rates)?,
+            ),
         };
-        let sequences = rows.len();
+        let (sequences, plan) = (rows.len(), choice.plan);
         println!("{}: {sequences} sequences{part}; {}: about {}", device.name, plan.cut, mib(plan.peak_bytes()));
     }
     Ok(())
