@@ -151,8 +151,9 @@ mod tests {
         assert!((1..5).contains(&blocks[0].len()) && blocks[1] == (blocks[0].end..12), "{blocks:?}");
         let mirrored = placed(&[], &[4000, 500]).unwrap();
         assert!((1..5).contains(&mirrored[1].len()), "{mirrored:?}");
-        // In a grid the smaller of a stage's devices decides.
-        assert_eq!(placed(&["batch.accumulation=8"], &[4000, 4000, 500, 4000]).unwrap()[0], blocks[0]);
+        // In a grid the smaller of a stage's devices decides, and gradients that leave for the other pipeline take room too.
+        let grid = placed(&[], &[4000, 4000, 500, 4000]).unwrap();
+        assert!((1..=blocks[0].len()).contains(&grid[0].len()) && grid[1].end == 12, "{grid:?}");
         let error = placed(&[], &[500, 500]).unwrap_err();
         assert!(error.starts_with("memory: a stage of 6 blocks takes ") && !error.contains('\n'), "{error}");
     }

@@ -202,27 +202,30 @@ fn a_refused_allocation_falls_back() {
     let Some(_turn) = alone() else { return };
     let folder = tempfile::tempdir().unwrap();
     let model = gpt2(2, 64, 128, 0);
-    let run = |limits: wgpu::Limits, name: &str, settings: &[&str]| {
-        let mut device = adapter().open_within(limits).unwrap();
-        device.limits.tensor = None;
+    let run = |device: &OpenDevice, name: &str, settings: &[&str]| {
+        let plain = [&["kernels=plain", "batch.micro_batch=32"], settings].concat();
         Run {
             text: Some(include_str!("../../../examples/shakespeare/input.txt").into()),
             front: FrontKind::Quiet,
-            ..Run::new(config(&model, settings), device, folder.path().join(name))
+            ..Run::new(config(&model, &plain), device.clone(), folder.path().join(name))
         }
         .go()
+        .unwrap()
     };
-    let whole = run(adapter().limits, "whole", &["kernels=plain", "batch.micro_batch=32"]).unwrap();
+    // Each new device compiles its kernels again.
+    let large = open();
+    let whole = run(&large, "whole", &[]);
     // 32 sequences' attention scores are 16 MiB.
-    let small = wgpu::Limits { max_buffer_size: 9 << 20, max_storage_buffer_binding_size: 9 << 20, ..adapter().limits };
+    let limits =
+        wgpu::Limits { max_buffer_size: 9 << 20, max_storage_buffer_binding_size: 9 << 20, ..adapter().limits };
+    let mut small = adapter().open_within(limits).unwrap();
+    small.limits.tensor = None;
     // Refused in the evaluation before the first step, and then in a step.
     for (name, every) in [("evaluating", "evaluation.every=2"), ("cut", "evaluation.every=0")] {
-        let cut = run(small.clone(), name, &["kernels=plain", "batch.micro_batch=32", every]).unwrap();
+        let cut = run(&small, name, &[every]);
         assert!((whole.val_loss - cut.val_loss).abs() < 1e-4, "{} and {}", whole.val_loss, cut.val_loss);
     }
-    let on_host =
-        ["kernels=plain", "batch.micro_batch=32", "memory=offload", "memory.parameters=host", "sample.every=2"];
-    let hosted = run(adapter().limits, "hosted", &on_host).unwrap();
+    let hosted = run(&large, "hosted", &["memory=offload", "memory.parameters=host", "sample.every=2"]);
     assert!((whole.val_loss - hosted.val_loss).abs() < 1e-4, "{} and {}", whole.val_loss, hosted.val_loss);
     let lines = std::fs::read_to_string(folder.path().join("cut/metrics.jsonl")).unwrap();
     assert_eq!(lines.lines().filter(|line| line.contains("train_loss")).count(), 3, "{lines}");
