@@ -25,7 +25,7 @@ const STAGES: [std::ops::Range<usize>; 2] = [0..4, 4..6];
 fn several_devices_take_what_was_predicted() {
     let Some(_turn) = beside() else { return };
     let folder = tempfile::tempdir().unwrap();
-    let model = gpt2(6, 512, 64, 2048);
+    let model = gpt2(6, 256, 128, 2048);
     let devices: Vec<OpenDevice> = (0..7).map(|_| open()).collect();
     // The first one chooses kernels for all: each would compile every candidate again.
     let pin =
