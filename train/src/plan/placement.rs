@@ -155,7 +155,7 @@ mod tests {
         let grid = placed(&[], &[4000, 4000, 500, 4000]).unwrap();
         assert!((1..=blocks[0].len()).contains(&grid[0].len()) && grid[1].end == 12, "{grid:?}");
         let error = placed(&[], &[500, 500]).unwrap_err();
-        assert!(error.starts_with("memory: a stage of 6 blocks takes ") && !error.contains('\n'), "{error}");
+        assert!(error.starts_with("memory: stage 1 of 2 (blocks 0 to 5) takes ") && !error.contains('\n'), "{error}");
     }
 
     #[test]

@@ -56,9 +56,11 @@ pub fn stage_plan(
     let fits = |plan: &&Plan| budget.is_none_or(|budget| plan.peak_bytes() <= budget);
     let Some(plan) = frontier.iter().rev().find(fits).cloned() else {
         return Err(refuse(format!(
-            "a stage of {} blocks takes {} at least: lower batch.micro_batch, name more devices with more \
+            "stage {} of {stages} (blocks {} to {}) takes {} at least: lower batch.micro_batch, name more devices with more \
              parallel.stages, or raise memory.budget_mib",
-            model.layers,
+            rank % stages + 1,
+            blocks.start,
+            blocks.end - 1,
             mib(frontier.iter().map(Plan::peak_bytes).min().unwrap_or(0))
         )));
     };

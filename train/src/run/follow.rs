@@ -120,6 +120,7 @@ impl Follower {
                 work.trainer.recut(&plan.cut);
                 work.part = self.part(&plan, &rows, exchange)?;
             }
+            (Order::Level, Some(work)) => drop(share(&mut work.trainer, exchange, None).map_err(failure)?),
             (Order::Step(order), Some(Work { trainer, part, .. })) => {
                 trainer.loss_factor = order.loss_factor;
                 let batches = part.batches(order.data)?;

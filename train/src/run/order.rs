@@ -15,6 +15,8 @@ pub(super) enum Order {
     Begin { rows: Vec<Range<usize>>, blocks: Vec<Range<usize>> },
     /// From here on each has these rows.
     Share { rows: Vec<Range<usize>> },
+    /// Take the first rank's state again.
+    Level,
     /// A step together.
     Step(StepOrder),
     /// Some steps alone, and then the average.

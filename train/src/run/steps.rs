@@ -251,6 +251,9 @@ impl Loop {
                     self.settle(pending.take())?;
                 }
                 self.take(trainer)?;
+                if let Some(team) = &mut self.team {
+                    team.level(trainer)?;
+                }
             }
             if together && self.is_out_of_patience() {
                 end = End::NoBetter;

@@ -175,6 +175,18 @@ impl Team {
         self.dealt(rows, own)
     }
 
+    /// Gives all ranks the first one's state again, where they are replicas on unlike devices: these drift apart by their
+    /// rounding, and a run that is resumed begins with one state for all.
+    pub fn level(&mut self, trainer: &mut Trainer) -> Result<(), TrainError> {
+        let unlike = self.ranks.iter().any(|rank| rank.adapter != self.ranks[0].adapter);
+        let whole = self.pipe.is_none() && trainer.optimizer().is_sharded().is_none();
+        if !unlike || !whole || self.outer.is_some() {
+            return Ok(());
+        }
+        self.order(&Order::Level)?;
+        self.together(|exchange| share(trainer, exchange, None)).map(drop)
+    }
+
     fn dealt(&mut self, rows: &[Range<usize>], own: u64) -> Result<Vec<String>, TrainError> {
         self.rows = rows.to_vec();
         self.forget();

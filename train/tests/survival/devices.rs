@@ -62,22 +62,24 @@ fn the_cpu_and_a_gpu_have_the_curve_of_the_cpu() {
 
 /// With the shares and the kernels of the run that was cut off, on logical devices opened anew.
 #[test]
-fn alike_devices_resume_to_the_bit() {
+fn several_devices_resume_to_the_bit() {
     let Some(_turn) = turn_on_wgpu() else { return };
-    let folder = folder();
-    let settings = ["batch.accumulation=4", "checkpoint.every=5"].map(String::from);
-    let config = TrainConfig::read(&folder.path().join("config.toml"), &settings).unwrap();
-    let run = |begin| {
-        let [first, other] = [(); 2].map(|()| open(DeviceChoice::Wgpu(None)).unwrap());
-        let run = Run::new(config.clone(), first, folder.path().join("two"));
-        Run { front: FrontKind::Quiet, others: vec![other], begin, ..run }.go().unwrap()
-    };
-    run(Start::New);
-    let last = checkpoint(&folder.path().join("two"), 20);
-    let whole = state_of(&last);
-    std::fs::remove_dir_all(&last).unwrap();
-    run(Start::Auto);
-    assert!(state_of(&last) == whole);
+    for (name, first) in [("alike", DeviceChoice::Wgpu(None)), ("unlike", DeviceChoice::Cpu)] {
+        let folder = folder();
+        let settings = ["batch.accumulation=4", "checkpoint.every=5"].map(String::from);
+        let config = TrainConfig::read(&folder.path().join("config.toml"), &settings).unwrap();
+        let run = |begin| {
+            let [first, other] = [first, DeviceChoice::Wgpu(None)].map(|choice| open(choice).unwrap());
+            let run = Run::new(config.clone(), first, folder.path().join("two"));
+            Run { front: FrontKind::Quiet, others: vec![other], begin, ..run }.go().unwrap()
+        };
+        run(Start::New);
+        let last = checkpoint(&folder.path().join("two"), 20);
+        let whole = state_of(&last);
+        std::fs::remove_dir_all(&last).unwrap();
+        run(Start::Auto);
+        assert!(state_of(&last) == whole, "{name}");
+    }
 }
 
 /// The run ends with the checkpoint before the loss, and goes on from there with the devices that are left.
@@ -176,6 +178,27 @@ fn a_model_in_stages_leaves_what_a_whole_one_leaves() {
     same("cut", "one");
     run_with(folder.path(), "grid", cpus(3), Start::New, None, &[stages]).unwrap();
     close(&folder.path().join("grid"), &folder.path().join("one"));
+}
+
+/// That is what stages are for.
+#[test]
+fn a_model_too_large_for_one_device_trains_on_two() {
+    let folder = folder();
+    let train = |name: &str, others: usize, stages: usize, budget: u64| {
+        let settings = [format!("memory.budget_mib={budget}"), format!("parallel.stages={stages}")];
+        let settings: Vec<&str> = ["model.width=256", "limits.steps=1", "memory=keep"]
+            .into_iter()
+            .chain(settings.iter().map(String::as_str))
+            .collect();
+        run_with(folder.path(), name, cpus(others), Start::New, None, &settings).map_err(|error| error.to_string())
+    };
+    let told = train("told", 0, 1, 1).unwrap_err();
+    let needed: u64 = told.split_once("takes ").unwrap().1.split(' ').next().unwrap().parse().unwrap();
+    let error = train("alone", 0, 1, needed - 1).unwrap_err();
+    assert!(error.contains(&format!("the policy that is set takes {needed} MiB of {} MiB", needed - 1)), "{error}");
+    assert_eq!(train("two", 1, 2, needed - 1).unwrap().steps, 1);
+    let error = train("small", 1, 2, 1).unwrap_err();
+    assert!(error.contains("stage 1 of 2 (blocks 0 to 0) takes") && !error.contains('\n'), "{error}");
 }
 
 /// Its part goes to the other one, and nothing else changes.
