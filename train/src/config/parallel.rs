@@ -41,8 +41,8 @@ pub enum OnLoss {
     /// It ends; `--resume` goes on, also with other devices.
     #[default]
     End,
-    /// It goes back to its last checkpoint and on with the devices that are left. Not where the model is in stages, nor
-    /// where ranks are processes, nor without the first device.
+    /// It goes back to its last checkpoint and on with the devices that are left, but for the first, without which it
+    /// ends. Refused where the model is in stages, and where ranks are processes.
     Continue,
 }
 
@@ -73,6 +73,13 @@ impl ParallelConfig {
             return Err(format!(
                 "parallel.stages = {}: stages have their own optimizers, and every step's gradients are added up; leave \
                  out parallel.shard_optimizer and parallel.local_steps",
+                self.stages
+            ));
+        }
+        if self.stages > 1 && self.on_loss == OnLoss::Continue {
+            return Err(format!(
+                "parallel.on_loss = \"continue\": with parallel.stages = {} no device that is left has the whole model; leave \
+                 it out, and --resume auto goes on with other devices",
                 self.stages
             ));
         }

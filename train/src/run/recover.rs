@@ -36,8 +36,7 @@ impl Attempts {
         match error {
             TrainError::Replica(reason) => {
                 let failed = team.as_ref().map_or(&[][..], |team| team.failed());
-                let parallel = &run.config.parallel;
-                if parallel.on_loss == OnLoss::End || parallel.stages > 1 || failed.is_empty() {
+                if run.config.parallel.on_loss == OnLoss::End || failed.is_empty() {
                     return Err(TrainError::Replica(reason));
                 }
                 run.go_on_without(failed, &self.device)?;

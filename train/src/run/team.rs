@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     TrainConfig, TrainError,
-    config::ParallelConfig,
+    config::{OnLoss, ParallelConfig},
     devices::OpenDevice,
     parallel::{
         CollectiveError, Exchange, Local, Outer, Pipe, RankFigures, failure, join, share, step_together, whole,
@@ -77,8 +77,13 @@ impl Team {
     /// each rank is.
     ///
     /// # Errors
-    /// Ranks that are not of one run.
+    /// Ranks that are not of one run, or that cannot do what is asked of them.
     pub fn start(crew: &Crew, line: Option<Exchange>) -> Result<Self, TrainError> {
+        if line.is_some() && crew.config.parallel.on_loss == OnLoss::Continue {
+            let reason = "parallel.on_loss = \"continue\": mpirun ends all processes with the first that is lost; leave it \
+                          out, and start them again with --resume auto";
+            return Err(TrainError::Config { source_name: "several devices".into(), reason: reason.into() });
+        }
         let mut workers = Vec::new();
         let world = line.as_ref().map_or(crew.others.len() + 1, Exchange::world);
         let mut pipes = pipes(&crew.config, world, line.is_some())?.into_iter();

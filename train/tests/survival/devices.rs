@@ -241,6 +241,7 @@ fn devices_that_cannot_share_the_work_are_told() {
         (2, &["parallel.stages=3"], "3 stages for a model of 2 blocks"),
         (1, &["parallel.stages=2", "parallel.blocks=[2, 1]"], "they are 3 blocks, and the model has 2"),
         (1, &["parallel.stages=2", "parallel.shard_optimizer=true"], "stages have their own optimizers"),
+        (1, &["parallel.stages=2", "parallel.on_loss=continue"], "no device that is left has the whole model"),
         (1, &["parallel.local_steps=3"], "checkpoint.every = 5: must be a multiple of parallel.local_steps = 3"),
         (1, &["parallel.outer_momentum=1.0"], "parallel.outer_momentum = 1: must be at least 0 and under 1"),
     ] {

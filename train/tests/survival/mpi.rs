@@ -112,11 +112,16 @@ fn one_process_alone_is_told_how_to_start() {
     assert!(!output.status.success() && text.contains("start it as `mpirun -n 2"), "{text}");
 }
 
-/// A pipeline's stages are devices of one process.
+/// A pipeline's stages are devices of one process, and `mpirun` lets no rank go on without another.
 #[test]
-fn stages_are_not_processes() {
+fn what_processes_cannot_do_is_refused() {
     let folder = folder();
-    let output = mpirun(folder.path(), 2, &[&CPU[..], &["parallel.stages=2"]].concat()).output().unwrap();
-    let text = String::from_utf8_lossy(&output.stderr);
-    assert!(!output.status.success() && text.contains("leave out --parallel mpi"), "{text}");
+    for (setting, told) in [
+        ("parallel.stages=2", "leave out --parallel mpi"),
+        ("parallel.on_loss=continue", "start them again with --resume auto"),
+    ] {
+        let output = mpirun(folder.path(), 2, &[&CPU[..], &[setting]].concat()).output().unwrap();
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success() && text.contains(told), "{text}");
+    }
 }

@@ -17,8 +17,8 @@ use crate::launch::{Shader, empty, empty_as, workgroups};
 const ROWS: usize = 32;
 
 macro_rules! tiled {
-    ($file:literal) => {
-        Shader::new(concat!(include_str!("tile.wgsl"), "\n", include_str!($file)), 64)
+    ($($file:literal),+) => {
+        Shader::new(concat!(include_str!("tile.wgsl"), $("\n", include_str!($file)),+), 64)
     };
 }
 
@@ -38,8 +38,8 @@ impl Shaders {
         };
         Self {
             forward: variant(tiled!("forward.wgsl")),
-            queries: variant(tiled!("queries.wgsl")),
-            keys_values: variant(tiled!("keys_values.wgsl")),
+            queries: variant(tiled!("backward.wgsl", "queries.wgsl")),
+            keys_values: variant(tiled!("backward.wgsl", "keys_values.wgsl")),
             delta: Shader::new(include_str!("delta.wgsl"), 256).with("HEAD", format!("{}u", d / 4)).storing(dtype),
         }
     }

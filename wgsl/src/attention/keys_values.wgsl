@@ -15,29 +15,40 @@
 var<workgroup> weights: array<vec4<f32>, 512>;    // [ROWS / 4, COLUMNS]
 var<workgroup> of_scores: array<vec4<f32>, 512>;  // [ROWS / 4, COLUMNS]
 
+fn keys(at: vec4<u32>) -> mat4x4<f32> {
+    return mat4x4<f32>(vec4<f32>(k[at.x]), vec4<f32>(k[at.y]), vec4<f32>(k[at.z]), vec4<f32>(k[at.w]));
+}
+
+fn values(at: vec4<u32>) -> mat4x4<f32> {
+    return mat4x4<f32>(vec4<f32>(v[at.x]), vec4<f32>(v[at.y]), vec4<f32>(v[at.z]), vec4<f32>(v[at.w]));
+}
+
 @compute @workgroup_size(64, 1, 1)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let tx = local % 8u;
-    let ty = local / 8u;
+    let tile = local / 8u % 4u * 2u * COLUMNS;  // of eight rows, in the arrays above: four, and COLUMNS further on four more
+    let of_values = local < 32u;                // has scores and dv; the others have products and dk
     let batch = group.y / info.kv_heads;
     let kv_head = group.y % info.kv_heads;
     let sharing = info.heads / info.kv_heads;
     let first_row = group.x * ROWS;
-    let rows = min(first_row + 4u * ty + FOUR, vec4<u32>(info.keys - 1u));
-    let at_k = ((batch * info.keys + rows) * info.kv_heads + kv_head) * HEAD;
-    var own = vec4<i32>(0);
+    let own_row = first_row + local / 8u % 4u * 8u;
+    let low = min(own_row + FOUR, vec4<u32>(info.keys - 1u));
+    let high = min(own_row + 4u + FOUR, vec4<u32>(info.keys - 1u));
+    let at_low = ((batch * info.keys + low) * info.kv_heads + kv_head) * HEAD;
+    let at_high = ((batch * info.keys + high) * info.kv_heads + kv_head) * HEAD;
+    var own_low = vec4<i32>(0);
+    var own_high = vec4<i32>(0);
     if DOCUMENTS {
-        let at = batch * info.keys + rows;
-        own = vec4<i32>(documents[at.x], documents[at.y], documents[at.z], documents[at.w]);
+        own_low = numbers(batch * info.keys + low);
+        own_high = numbers(batch * info.keys + high);
     }
 
-    var of_key: array<array<vec4<f32>, 4>, CHANNELS>;
-    var of_value: array<array<vec4<f32>, 4>, CHANNELS>;
+    var result_low: array<mat4x4<f32>, CHANNELS>;
+    var result_high: array<mat4x4<f32>, CHANNELS>;
     for (var c = 0u; c < CHANNELS; c++) {
-        for (var i = 0u; i < 4u; i++) {
-            of_key[c][i] = vec4<f32>(0.0);
-            of_value[c][i] = vec4<f32>(0.0);
-        }
+        result_low[c] = mat4x4<f32>();
+        result_high[c] = mat4x4<f32>();
     }
     // The queries that see one of these keys.
     var begin = 0u;
@@ -51,77 +62,107 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     for (var shared_by = 0u; shared_by < sharing; shared_by++) {
         let head = kv_head * sharing + shared_by;
         for (var first = begin; first < end; first += COLUMNS) {
-            var scores: array<vec4<f32>, 8>;
-            var products: array<vec4<f32>, 8>;
+            var sums_low: array<vec4<f32>, 8>;
+            var sums_high: array<vec4<f32>, 8>;
             var at_q: array<u32, 8>;
             for (var j = 0u; j < 8u; j++) {
-                scores[j] = vec4<f32>(0.0);
-                products[j] = vec4<f32>(0.0);
+                sums_low[j] = vec4<f32>(0.0);
+                sums_high[j] = vec4<f32>(0.0);
                 at_q[j] = (batch * info.queries + min(first + tx + 8u * j, info.queries - 1u)) * info.heads + head;
             }
-            for (var d = 0u; d < HEAD; d++) {
-                let k0 = vec4<f32>(k[at_k.x + d]);
-                let k1 = vec4<f32>(k[at_k.y + d]);
-                let k2 = vec4<f32>(k[at_k.z + d]);
-                let k3 = vec4<f32>(k[at_k.w + d]);
-                let v0 = vec4<f32>(v[at_k.x + d]);
-                let v1 = vec4<f32>(v[at_k.y + d]);
-                let v2 = vec4<f32>(v[at_k.z + d]);
-                let v3 = vec4<f32>(v[at_k.w + d]);
+            if of_values {
+                for (var d = 0u; d < HEAD; d++) {
+                    let keys_low = keys(at_low + d);
+                    let keys_high = keys(at_high + d);
+                    for (var j = 0u; j < 8u; j++) {
+                        let query = vec4<f32>(q[at_q[j] * HEAD + d]);
+                        sums_low[j] += query * keys_low;
+                        sums_high[j] += query * keys_high;
+                    }
+                }
+            } else {
+                for (var d = 0u; d < HEAD; d++) {
+                    let values_low = values(at_low + d);
+                    let values_high = values(at_high + d);
+                    for (var j = 0u; j < 8u; j++) {
+                        let of_result = vec4<f32>(dy[at_q[j] * HEAD + d]);
+                        sums_low[j] += of_result * values_low;
+                        sums_high[j] += of_result * values_high;
+                    }
+                }
+            }
+            workgroupBarrier();
+            if of_values {
                 for (var j = 0u; j < 8u; j++) {
-                    let query = vec4<f32>(q[at_q[j] * HEAD + d]);
-                    let of_result = vec4<f32>(dy[at_q[j] * HEAD + d]);
-                    scores[j] += vec4<f32>(dot(k0, query), dot(k1, query), dot(k2, query), dot(k3, query));
-                    products[j] +=
-                        vec4<f32>(dot(v0, of_result), dot(v1, of_result), dot(v2, of_result), dot(v3, of_result));
+                    let column = first + tx + 8u * j;
+                    let position = info.start + min(column, info.queries - 1u);
+                    var seen_low = sees(vec4<u32>(position), low, info.window) & vec4<bool>(column < info.queries);
+                    var seen_high = sees(vec4<u32>(position), high, info.window) & vec4<bool>(column < info.queries);
+                    if DOCUMENTS {
+                        let document = vec4<i32>(documents[batch * info.keys + position]);
+                        seen_low = seen_low & (document == own_low);
+                        seen_high = seen_high & (document == own_high);
+                    }
+                    let at = tile + tx + 8u * j;
+                    let lse = stats[at_q[j]].x;
+                    let score_low = scored(sums_low[j]);
+                    let score_high = scored(sums_high[j]);
+                    weights[at] = select(vec4<f32>(0.0), exp(score_low - lse), seen_low);
+                    weights[at + COLUMNS] = select(vec4<f32>(0.0), exp(score_high - lse), seen_high);
+                    of_scores[at] = weights[at] * slope(score_low);
+                    of_scores[at + COLUMNS] = weights[at + COLUMNS] * slope(score_high);
                 }
             }
             workgroupBarrier();
-            for (var j = 0u; j < 8u; j++) {
-                let column = first + tx + 8u * j;
-                let position = info.start + min(column, info.queries - 1u);
-                var seen = sees(vec4<u32>(position), rows, info.window) & vec4<bool>(column < info.queries);
-                if DOCUMENTS {
-                    seen = seen & (vec4<i32>(documents[batch * info.keys + position]) == own);
+            if !of_values {
+                for (var j = 0u; j < 8u; j++) {
+                    let at = tile + tx + 8u * j;
+                    let delta = stats[at_q[j]].y;
+                    of_scores[at] *= sums_low[j] - delta;
+                    of_scores[at + COLUMNS] *= sums_high[j] - delta;
                 }
-                let stat = stats[at_q[j]];
-                var score = scores[j] * info.scale;
-                var slope = vec4<f32>(1.0);
-                if SOFTCAP {
-                    score = capped(score, info.softcap);
-                    slope -= (score / info.softcap) * (score / info.softcap);
-                }
-                let weight = select(vec4<f32>(0.0), exp(score - stat.x), seen);
-                weights[ty * COLUMNS + tx + 8u * j] = weight;
-                of_scores[ty * COLUMNS + tx + 8u * j] = weight * (products[j] - stat.y) * slope;
             }
             workgroupBarrier();
-            for (var n = 0u; n < min(COLUMNS, end - first); n++) {
-                let weight = weights[ty * COLUMNS + n];
-                let of_score = of_scores[ty * COLUMNS + n];
-                let at = ((batch * info.queries + first + n) * info.heads + head) * HEAD;
-                for (var c = 0u; c < CHANNELS; c++) {
-                    let of_result = vec4<f32>(dy[at + min(tx + 8u * c, HEAD - 1u)]);
-                    let query = vec4<f32>(q[at + min(tx + 8u * c, HEAD - 1u)]);
-                    of_value[c][0] += weight.x * of_result;
-                    of_value[c][1] += weight.y * of_result;
-                    of_value[c][2] += weight.z * of_result;
-                    of_value[c][3] += weight.w * of_result;
-                    of_key[c][0] += of_score.x * query;
-                    of_key[c][1] += of_score.y * query;
-                    of_key[c][2] += of_score.z * query;
-                    of_key[c][3] += of_score.w * query;
+            let columns = min(COLUMNS, end - first);
+            let rows = ((batch * info.queries + first) * info.heads + head) * HEAD;
+            if of_values {
+                for (var n = 0u; n < columns; n++) {
+                    let weights_low = weights[tile + n];
+                    let weights_high = weights[tile + COLUMNS + n];
+                    for (var c = 0u; c < CHANNELS; c++) {
+                        let of_result = vec4<f32>(dy[rows + n * info.heads * HEAD + min(tx + 8u * c, HEAD - 1u)]);
+                        result_low[c] += outer(of_result, weights_low);
+                        result_high[c] += outer(of_result, weights_high);
+                    }
+                }
+            } else {
+                for (var n = 0u; n < columns; n++) {
+                    let of_scores_low = of_scores[tile + n];
+                    let of_scores_high = of_scores[tile + COLUMNS + n];
+                    for (var c = 0u; c < CHANNELS; c++) {
+                        let query = vec4<f32>(q[rows + n * info.heads * HEAD + min(tx + 8u * c, HEAD - 1u)]);
+                        result_low[c] += outer(query, of_scores_low);
+                        result_high[c] += outer(query, of_scores_high);
+                    }
                 }
             }
         }
     }
 
-    for (var i = 0u; i < 4u; i++) {
-        if first_row + 4u * ty + i < info.keys {
+    for (var i = 0u; i < 8u; i++) {
+        if own_row + i < info.keys {
+            let at = select(at_low[i % 4u], at_high[i % 4u], i >= 4u);
             for (var c = 0u; c < CHANNELS; c++) {
                 if tx + 8u * c < HEAD {
-                    dk[at_k[i] + tx + 8u * c] = vec4<Real>(of_key[c][i] * info.scale);
-                    dv[at_k[i] + tx + 8u * c] = vec4<Real>(of_value[c][i]);
+                    var result = result_low[c][i % 4u];
+                    if i >= 4u {
+                        result = result_high[c][i % 4u];
+                    }
+                    if of_values {
+                        dv[at + tx + 8u * c] = vec4<Real>(result);
+                    } else {
+                        dk[at + tx + 8u * c] = vec4<Real>(result * info.scale);
+                    }
                 }
             }
         }

@@ -3,6 +3,9 @@
 // A workgroup has 32 rows (queries, or keys) of one head and goes over tiles of 64 columns (keys, or queries). Invocation
 // (ty, tx) of its 8 x 8 has the rows 4 ty .. 4 ty + 3, one in each component of a vector; of scores the columns tx,
 // tx + 8, ..; and of results [rows, D] the vectors of channels tx, tx + 8, ..
+//
+// The backward passes make two tiles, scores and products dy v^T. Half of their invocations make one and half the other, with
+// eight rows each and not four: as many results an invocation, from a third fewer loads.
 
 alias Real = f32;  // that tensors are stored in
 
@@ -34,4 +37,9 @@ fn capped(score: vec4<f32>, cap: f32) -> vec4<f32> {
 // Of four pairs of positions: whether the query sees the key.
 fn sees(query: vec4<u32>, key: vec4<u32>, window: u32) -> vec4<bool> {
     return (key <= query) & ((key + window > query) | vec4<bool>(window == 0u));
+}
+
+// Row i is value * weights[i].
+fn outer(value: vec4<f32>, weights: vec4<f32>) -> mat4x4<f32> {
+    return mat4x4<f32>(value * weights.x, value * weights.y, value * weights.z, value * weights.w);
 }
