@@ -198,7 +198,9 @@ fn each_mistake_gets_one_sentence() {
     assert!(refused(&["generate", "absent"], folder.path()).starts_with("absent/config.toml: reading"));
     let device = refused(&["train", "run.toml", "--device", "wgpu:99"], folder.path());
     assert!(device.contains("there is no device wgpu:99") || device.contains("no wgpu adapter"), "{device}");
+    let planned = refused(&["plan", "run.toml", "--device", "cpu,cpu"], folder.path());
     let twice = refused(&["train", "run.toml", "--device", "cpu,cpu"], folder.path());
+    assert_eq!(planned, twice);
     assert!(twice.starts_with("--device cpu: ") && twice.contains("is listed twice"), "{twice}");
     let tui = train(&["--tui"]);
     assert!(tui.contains("terminal"), "{tui}");

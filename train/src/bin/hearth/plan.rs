@@ -7,10 +7,12 @@ use clap::Args;
 use hearth_data::rows_by_speed;
 use hearth_train::{
     TrainConfig,
-    devices::{DeviceChoice, OpenDevice, matmul_flops, open},
+    devices::{DeviceChoice, OpenDevice, matmul_flops},
     plan::{Limits, Rates, Table, choose, mib, replica_plan, stage_blocks, stage_plan},
     run::tokenizer,
 };
+
+use crate::train::open_all;
 
 /// Show what a run would take in memory, and how it would be cut to fit.
 #[derive(Args)]
@@ -33,14 +35,14 @@ impl Plan {
             config.model.vocab_size = tokenizer(&config.data)?.vocab_size();
         }
         config.kernels.apply();
-        let devices = self.device.iter().map(|choice| open(*choice)).collect::<Result<Vec<_>, _>>()?;
-        if let [device] = &devices[..] {
+        let (device, others) = open_all(&self.device)?;
+        if others.is_empty() {
             let rates = Rates { flops: matmul_flops(&device.device), ..Rates::default() };
             let choice = choose(&config, &device.limits, &rates)?;
             println!("{}", device.name);
             print!("{}", Table { model: &config.model, choice: &choice });
         } else {
-            several(&config, &devices)?;
+            several(&config, &[vec![device], others].concat())?;
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -156,8 +156,8 @@ fn join() -> anyhow::Result<(Exchange, usize)> {
     )
 }
 
-/// The first device, and those beside it.
-fn open_all(choices: &[DeviceChoice]) -> anyhow::Result<(OpenDevice, Vec<OpenDevice>)> {
+/// The first device, and those beside it; each once.
+pub fn open_all(choices: &[DeviceChoice]) -> anyhow::Result<(OpenDevice, Vec<OpenDevice>)> {
     if choices.len() > 1 && choices.contains(&DeviceChoice::Auto) {
         bail!("--device auto cannot be one of several: name them, as in wgpu:0,cpu (see `hearth devices`)");
     }
