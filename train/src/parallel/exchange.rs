@@ -4,7 +4,7 @@
 use std::{
     sync::{
         Arc, Mutex, PoisonError,
-        mpsc::{Receiver, Sender, channel},
+        mpsc::{Receiver, SyncSender, channel, sync_channel},
     },
     thread::JoinHandle,
     time::{Duration, Instant},
@@ -33,7 +33,7 @@ pub struct Exchange {
 
 /// Where values leave.
 #[derive(Clone, Debug)]
-pub(crate) struct Jobs(Sender<Job<Values>>);
+pub(crate) struct Jobs(SyncSender<Job<Values>>);
 
 /// What is asked for, with values that are [`Values`] or [`Arrived`].
 #[derive(Debug)]
@@ -181,7 +181,8 @@ impl Exchange {
         make: impl FnOnce() -> Result<Box<dyn Collective>, CollectiveError> + Send + 'static,
         timeline: Option<Timeline>,
     ) -> Result<Self, CollectiveError> {
-        let (jobs, to_do) = channel::<Job<Values>>();
+        // Whoever sends waits until the copy before has left: two buffers for transfers are filled at most.
+        let (jobs, to_do) = sync_channel::<Job<Values>>(0);
         let (arrived, ready) = channel();
         let (done, replies) = channel();
         let (tell, who) = channel();
@@ -202,7 +203,7 @@ impl Exchange {
                 }
             }
         });
-        // Copies leave the device as they come, however long the other ranks take: few buffers are filled at once.
+        // Copies leave the device as they come, however long the other ranks take.
         std::thread::spawn(move || to_do.into_iter().map(Job::arrived).try_for_each(|job| arrived.send(job)));
         let ended = || CollectiveError::Start("the thread that talks to the other ranks ended at its start".into());
         let (rank, world) = who.recv().map_err(|_| ended())??;
@@ -319,7 +320,8 @@ impl Exchange {
 }
 
 impl Jobs {
-    /// Queues the copy of `values` to host memory, and their sum over all ranks; nothing waits.
+    /// Queues the copy of `values` to host memory, and their sum over all ranks. Waits for the copy before the one
+    /// before.
     pub fn reduce(&self, values: Tensor<1>) {
         self.pass(Job::Reduce(Values::OnDevice(Readback::new(values))));
     }

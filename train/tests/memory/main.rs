@@ -20,6 +20,7 @@ use hearth_train::{
     step::{StepOptions, Trainer},
     walk::{Activations, Placement, Policy, Walk},
 };
+use hearth_wgsl::Kernel;
 
 /// Which kernels are on is the process's affair: written by the test that changes it.
 static KERNELS: RwLock<()> = RwLock::new(());
@@ -31,10 +32,22 @@ fn beside() -> Option<RwLockReadGuard<'static, ()>> {
     hearth_wgsl::testing::wgpu_device().map(|_| guard)
 }
 
+/// While it lasts no other test runs; then kernels are as they were.
+struct Alone {
+    on: [bool; Kernel::ALL.len()],
+    _guard: RwLockWriteGuard<'static, ()>,
+}
+
+impl Drop for Alone {
+    fn drop(&mut self) {
+        Kernel::ALL.iter().zip(self.on).for_each(|(kernel, on)| kernel.switch(on));
+    }
+}
+
 /// Waits until no other test runs.
-fn alone() -> Option<RwLockWriteGuard<'static, ()>> {
+fn alone() -> Option<Alone> {
     let guard = KERNELS.write().unwrap_or_else(PoisonError::into_inner);
-    hearth_wgsl::testing::wgpu_device().map(|_| guard)
+    hearth_wgsl::testing::wgpu_device().map(|_| Alone { on: Kernel::ALL.map(Kernel::is_on), _guard: guard })
 }
 
 fn adapter() -> Adapter {
