@@ -40,11 +40,16 @@ impl Shard {
         boundary(self.rank)..boundary(self.rank + 1)
     }
 
-    /// Its own part of a tensor, flat.
+    /// Its own part of a tensor, flat, in a buffer of its own: a view would hold on to the whole, and so would what an
+    /// operation puts in its place.
     pub fn of<const D: usize>(&self, tensor: Tensor<D>) -> Tensor<1> {
         let length = tensor.shape().num_elements();
         let part = self.part(length);
-        tensor.reshape([length]).narrow(0, part.start, part.len())
+        let own = Tensor::zeros([part.len()], &tensor.device());
+        match part.is_empty() {
+            true => own,
+            false => own.slice_assign(.., tensor.reshape([length]).slice([part])),
+        }
     }
 }
 
@@ -122,8 +127,7 @@ impl ModuleVisitor for Cut<'_> {
         for moments in [first, second] {
             let own: Tensor<1> = match moments.remove::<D>(param.id) {
                 _ if part.is_empty() => continue,
-                // By the host: a part on the device would hold on to the whole.
-                Some(whole) => Tensor::from_data(self.shard.of(whole.clone()).into_data(), &whole.device()),
+                Some(whole) => self.shard.of(whole),
                 None => Tensor::zeros([part.len()], &param.val().without_autodiff().device()),
             };
             moments.register(param.id, own);
