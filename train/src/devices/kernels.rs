@@ -56,6 +56,23 @@ impl KernelChoices {
         serde_json::to_vec_pretty(self).expect("choices are plain values")
     }
 
+    /// As they are for a process whose first device has this rank.
+    pub fn starting_at(&self, rank: usize) -> Self {
+        let mut devices = self.0.clone();
+        devices.rotate_left(rank.min(self.0.len()));
+        Self(devices)
+    }
+
+    /// Adds those of the ranks that follow.
+    pub fn extend(&mut self, others: Self) {
+        self.0.extend(others.0);
+    }
+
+    /// Whether no device has chosen any.
+    pub fn is_empty(&self) -> bool {
+        self.0.iter().all(|device| device.kernels.is_empty())
+    }
+
     /// Those of the device of this rank or, where it was another adapter or had none, of any device like it.
     fn of(&self, rank: usize, adapter: &str) -> Option<&Choices> {
         let alike = |it: &&DeviceChoices| it.adapter == adapter && !it.kernels.is_empty();
@@ -108,9 +125,16 @@ impl Choice {
 #[derive(Debug)]
 pub struct PinnedKernels {
     devices: Vec<Pinned>,
-    /// The store that all runs of this machine share.
+    /// `None` where no device chooses.
+    stores: Option<Stores>,
+}
+
+/// Where choices are kept.
+#[derive(Debug)]
+struct Stores {
+    /// All runs of this machine share it.
     shared: PathBuf,
-    path: PathBuf,
+    own: PathBuf,
 }
 
 #[derive(Debug)]
@@ -123,21 +147,17 @@ struct Pinned {
 impl PinnedKernels {
     /// From here on these devices, by rank, run the kernels of `choices` and, where these say nothing of a device, those
     /// that the machine has chosen for its adapter before. What they choose beyond that is kept too, in a new file at
-    /// `path`. `None` where none of them chooses.
-    pub fn new<'a>(
-        devices: impl IntoIterator<Item = &'a OpenDevice>,
-        path: PathBuf,
-        choices: &KernelChoices,
-    ) -> Option<Self> {
+    /// `path`.
+    pub fn new<'a>(devices: impl IntoIterator<Item = &'a OpenDevice>, path: PathBuf, choices: &KernelChoices) -> Self {
         let devices: Vec<Pinned> = devices.into_iter().map(Pinned::new).collect();
-        if devices.iter().all(|device| device.name.is_none()) {
-            return None;
-        }
-        let pinned = Self { devices, shared: environment::path(), path };
-        let shared = pinned.shared();
-        remove(&pinned.path);
-        environment::load(&pinned.path);
-        let Some(own) = Database::open_active() else { return Some(pinned) };
+        let chooses = devices.iter().any(|device| device.name.is_some());
+        let stores = chooses.then(|| Stores { shared: environment::path(), own: path });
+        let pinned = Self { devices, stores };
+        let Some(stores) = &pinned.stores else { return pinned };
+        let shared = stores.shared();
+        remove(&stores.own);
+        environment::load(&stores.own);
+        let Some(own) = Database::open_active() else { return pinned };
         for (rank, Pinned { adapter, name }) in pinned.devices.iter().enumerate() {
             let Some(name) = name else { continue };
             let earlier = || shared.as_ref().map(|shared| read(shared, &shared_name(adapter)));
@@ -145,25 +165,27 @@ impl PinnedKernels {
                 write(&choices, &own, name);
             }
         }
-        Some(pinned)
+        pinned
     }
 
     /// What was chosen until now.
     pub fn choices(&self) -> KernelChoices {
-        let Some(own) = Database::open_active() else { return KernelChoices::default() };
+        let own = self.stores.as_ref().and_then(|_| Database::open_active());
         let of = |Pinned { adapter, name }: &Pinned| DeviceChoices {
             adapter: adapter.clone(),
-            kernels: name.as_ref().map(|name| read(&own, name)).unwrap_or_default(),
+            kernels: own.as_ref().zip(name.as_ref()).map(|(own, name)| read(own, name)).unwrap_or_default(),
         };
         KernelChoices(self.devices.iter().map(of).collect())
     }
 
     /// Lets later runs on this machine start with these choices, where they have none of their own.
     pub fn share(&self, choices: &KernelChoices) {
-        let Some(shared) = self.shared() else { return };
+        let Some(shared) = self.stores.as_ref().and_then(Stores::shared) else { return };
         choices.0.iter().for_each(|device| write(&device.kernels, &shared, &shared_name(&device.adapter)));
     }
+}
 
+impl Stores {
     fn shared(&self) -> Option<Database> {
         let opened = Database::open_at(&self.shared, Access::ReadWrite);
         opened.inspect_err(|error| log::warn!("{}: {error}", self.shared.display())).ok()
@@ -189,8 +211,10 @@ fn shared_name(adapter: &str) -> String {
 
 impl Drop for PinnedKernels {
     fn drop(&mut self) {
-        environment::load(&self.shared);
-        remove(&self.path);
+        if let Some(Stores { shared, own }) = &self.stores {
+            environment::load(shared);
+            remove(own);
+        }
     }
 }
 

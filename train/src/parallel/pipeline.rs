@@ -24,7 +24,7 @@ use hearth_data::Batch;
 use hearth_model::Transformer;
 use hearth_wgsl::squares_from;
 
-use super::{CollectiveError, Exchange, Kind, Span, Timeline};
+use super::{CollectiveError, Exchange, Kind, Span, Timeline, share};
 use crate::{
     TrainError,
     guard::Ceiling,
@@ -179,6 +179,14 @@ impl Pipe {
 
     pub(crate) fn with_replicas(self, replicas: Exchange) -> Self {
         Self { replicas: Some(replicas), ..self }
+    }
+
+    /// Takes the state that this stage has in the first pipeline.
+    pub(crate) fn level(&mut self, trainer: &mut Trainer) -> Result<(), CollectiveError> {
+        match &mut self.replicas {
+            Some(replicas) => share(trainer, replicas, None).map(drop),
+            None => Ok(()),
+        }
     }
 
     pub(crate) fn is_first(&self) -> bool {

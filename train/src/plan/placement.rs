@@ -8,7 +8,8 @@ use super::{Limits, Rates, stage_plan};
 use crate::{TrainConfig, TrainError};
 
 /// The blocks of each stage, for ranks with these limits, speeds (in FLOP/s, or in any unit) and rows of each global batch:
-/// those that `parallel.blocks` gives; else those that make the slowest stage fastest among the ways that fit every device.
+/// those that `parallel.blocks` gives; else as many as `earlier`, if these fit every device; else those that make the slowest
+/// stage fastest among the ways that fit.
 ///
 /// # Errors
 /// Fewer blocks than stages; no way that fits.
@@ -17,6 +18,7 @@ pub fn stage_blocks(
     limits: &[&Limits],
     speeds: &[f64],
     rows: &[Range<usize>],
+    earlier: &[usize],
 ) -> Result<Vec<Range<usize>>, TrainError> {
     let (layers, stages) = (config.model.layers, config.parallel.stages);
     if layers < stages {
@@ -37,6 +39,11 @@ pub fn stage_blocks(
         stage_plan(config, (rank, speeds.len()), blocks, &rows[rank], limits[rank], &Rates::default())
     };
     let fits = |stage: usize, blocks: &Range<usize>| ranks(stage).all(|rank| plan(rank, blocks).is_ok());
+    let earlier = ranges(earlier);
+    let is_way = earlier.len() == stages && earlier[stages - 1].end == layers;
+    if is_way && earlier.iter().enumerate().all(|(stage, blocks)| fits(stage, blocks)) {
+        return Ok(earlier);
+    }
     let fitting = |stage: usize, blocks: &Range<usize>| fits(stage, blocks).then(|| seconds(stage, blocks));
     if let Some(blocks) = fastest(layers, stages, fitting) {
         return Ok(blocks);
@@ -133,13 +140,18 @@ mod tests {
     }
 
     fn placed(settings: &[&str], devices: &[u64]) -> Result<Vec<Range<usize>>, String> {
+        placed_after(&[], settings, devices)
+    }
+
+    fn placed_after(earlier: &[usize], settings: &[&str], devices: &[u64]) -> Result<Vec<Range<usize>>, String> {
         let text = "[data]\ntext = \"none\"\n[model]\npreset = \"gpt2\"\nvocab_size = 256\ncontext_length = 64\n\
                     [batch]\nmicro_batch = 1\naccumulation = 4\n[limits]\nsteps = 1\n[parallel]\nstages = 2\n";
         let settings: Vec<String> = settings.iter().map(ToString::to_string).collect();
         let config = TrainConfig::parse(text, "test", &settings).map_err(|error| error.to_string())?;
         let limits: Vec<Limits> = devices.iter().map(|mib| device(*mib)).collect();
         let rows: Vec<Range<usize>> = devices.iter().map(|_| 0..4).collect();
-        let found = stage_blocks(&config, &limits.iter().collect::<Vec<_>>(), &vec![1.0; devices.len()], &rows);
+        let found =
+            stage_blocks(&config, &limits.iter().collect::<Vec<_>>(), &vec![1.0; devices.len()], &rows, earlier);
         found.map_err(|error| error.to_string())
     }
 
@@ -156,6 +168,16 @@ mod tests {
         assert!((1..=blocks[0].len()).contains(&grid[0].len()) && grid[1].end == 12, "{grid:?}");
         let error = placed(&[], &[500, 500]).unwrap_err();
         assert!(error.starts_with("memory: stage 1 of 2 (blocks 0 to 5) takes ") && !error.contains('\n'), "{error}");
+    }
+
+    #[test]
+    fn blocks_stay_where_they_were_if_they_fit_there() {
+        assert_eq!(placed_after(&[2, 10], &[], &[4000, 4000]).unwrap(), [0..2, 2..12]);
+        assert_eq!(placed_after(&[2, 10], &["parallel.blocks=[5, 7]"], &[4000, 4000]).unwrap(), [0..5, 5..12]);
+        assert_eq!(placed_after(&[10, 2], &[], &[500, 4000]), placed(&[], &[500, 4000]));
+        for of_another_run in [&[4, 4, 4][..], &[2, 9], &[12]] {
+            assert_eq!(placed_after(of_another_run, &[], &[4000, 4000]).unwrap(), [0..6, 6..12]);
+        }
     }
 
     #[test]

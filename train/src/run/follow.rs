@@ -1,8 +1,9 @@
 //! The other ranks' side of a run: they do what the first one says, and write nothing.
 
-use std::ops::Range;
+use std::{env, ops::Range};
 
 use hearth_data::{Batch, Batches, Loader, Share};
+use tempfile::{TempDir, tempdir};
 
 use super::{
     note,
@@ -14,7 +15,7 @@ use super::{
 };
 use crate::{
     TrainConfig, TrainError,
-    devices::OpenDevice,
+    devices::{OpenDevice, PinnedKernels},
     guard::Ceiling,
     parallel::{Exchange, Outer, Pipe, failure, join, share, step_together, whole, whole_moments},
     plan::{Plan, Rates, replica_plan, stage_plan},
@@ -31,6 +32,8 @@ pub(super) struct Follower {
     pub device: OpenDevice,
     /// Its place, where the model is in stages.
     pub pipe: Option<Pipe>,
+    /// In a process of its own: the kernels that it runs, in a folder of their own.
+    pub kernels: Option<(PinnedKernels, TempDir)>,
 }
 
 /// Its share of each global batch.
@@ -120,7 +123,21 @@ impl Follower {
                 work.trainer.recut(&plan.cut);
                 work.part = self.part(&plan, &rows, exchange)?;
             }
-            (Order::Level, Some(work)) => drop(share(&mut work.trainer, exchange, None).map_err(failure)?),
+            (Order::Pin(choices), _) => {
+                self.kernels = None;
+                let action = "making a folder";
+                let folder = tempdir().map_err(|source| TrainError::Io { action, path: env::temp_dir(), source })?;
+                let (path, choices) = (folder.path().join("kernels.db"), choices.starting_at(exchange.rank()));
+                self.kernels = Some((PinnedKernels::new([&self.device], path, &choices), folder));
+            }
+            (Order::Kernels, _) => {
+                let (kernels, _) = self.kernels.as_ref().expect("asked of processes, which were told some");
+                exchange.collect(to_bytes(&kernels.choices())).map_err(failure)?;
+            }
+            (Order::Level, Some(Work { trainer, .. })) => match &mut self.pipe {
+                Some(pipe) => pipe.level(trainer).map_err(failure)?,
+                None => drop(share(trainer, exchange, None).map_err(failure)?),
+            },
             (Order::Step(order), Some(Work { trainer, part, .. })) => {
                 trainer.loss_factor = order.loss_factor;
                 let batches = part.batches(order.data)?;

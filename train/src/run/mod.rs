@@ -174,7 +174,7 @@ impl Run {
             others,
         };
         let several = line.is_some() || !crew.others.is_empty();
-        let team = several.then(|| Team::start(&crew, line)).transpose()?;
+        let mut team = several.then(|| Team::start(&crew, line)).transpose()?;
         let all = 0..global_rows;
         let (rows, blocks, speed, peak_flops) = match &team {
             None => {
@@ -183,7 +183,7 @@ impl Run {
             }
             Some(team) => {
                 let rows = state.rows_for(team, global_rows)?;
-                let blocks = team.blocks(&crew, &rows)?;
+                let blocks = team.blocks(&crew, &rows, &state.blocks)?;
                 (rows, blocks, team.ranks[0].speed, team.flops())
             }
         };
@@ -207,6 +207,9 @@ impl Run {
         });
         let kernels = origin.kernels()?;
         let saver = Saver::new(common.clone(), &device, &crew.others, &kernels);
+        if let Some(team) = &mut team {
+            team.pin(&kernels)?;
+        }
         let title = format!("{} · {}", model_name(&config.model), device.name);
         let mut run = Loop {
             throughput: Throughput::new(config.tokens_per_step(), flops_per_token / peak_flops),
@@ -291,7 +294,7 @@ impl Run {
         let RunData { tokenizer, train, hash, .. } = RunData::open(&config, text)?;
         fit_vocabulary(&mut config.model, &tokenizer)?;
         let identity = Identity { tokenizer: hex(&tokenizer.hash()), data: hex(&hash) };
-        Follower { config, identity, train, validation: Vec::new(), device, pipe: None }
+        Follower { config, identity, train, validation: Vec::new(), device, pipe: None, kernels: None }
             .follow(line.expect("a line to the first rank"))
     }
 }

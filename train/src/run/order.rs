@@ -5,7 +5,7 @@ use std::ops::Range;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::resume::{Identity, differences};
-use crate::{TrainConfig, TrainError, guard::Ceiling};
+use crate::{TrainConfig, TrainError, devices::KernelChoices, guard::Ceiling};
 
 /// What every rank does next.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -15,6 +15,10 @@ pub(super) enum Order {
     Begin { rows: Vec<Range<usize>>, blocks: Vec<Range<usize>> },
     /// From here on each has these rows.
     Share { rows: Vec<Range<usize>> },
+    /// Run the kernels of these choices: said to processes.
+    Pin(KernelChoices),
+    /// Say which kernels were chosen: asked of processes.
+    Kernels,
     /// Take the first rank's state again.
     Level,
     /// A step together.

@@ -139,6 +139,11 @@ impl RunState {
         if !self.rows.is_empty() && (dealt != Some(rows) || self.rows.contains(&0)) {
             return Err(format!("rows = {:?} are not the {rows} of a step", self.rows));
         }
+        let layers = config.model.layers;
+        let placed = self.blocks.iter().try_fold(0usize, |sum, blocks| sum.checked_add(*blocks));
+        if !self.blocks.is_empty() && (placed != Some(layers) || self.blocks.contains(&0)) {
+            return Err(format!("blocks = {:?} are not the {layers} of the model", self.blocks));
+        }
         let Some(cut) = &self.cut else { return Ok(()) };
         cut.check(config, self.rows.first().copied()).map_err(|reason| format!("cut: {reason}"))
     }

@@ -24,6 +24,8 @@ const KERNELS: &str = "kernels.db";
 pub(super) struct Job {
     pub state: RunState,
     pub snapshot: Snapshot,
+    /// What the devices of other processes chose.
+    pub kernels: KernelChoices,
 }
 
 /// What all checkpoints of a run have in common.
@@ -50,7 +52,7 @@ impl Saver {
     /// machine has chosen before: see [`PinnedKernels::new`].
     pub fn new(common: Arc<Common>, first: &OpenDevice, others: &[OpenDevice], choices: &KernelChoices) -> Self {
         let devices = [first].into_iter().chain(others);
-        let kernels = PinnedKernels::new(devices, common.folder.join(KERNELS), choices).map(Arc::new);
+        let kernels = Arc::new(PinnedKernels::new(devices, common.folder.join(KERNELS), choices));
         let (jobs, to_do) = sync_channel::<Job>(1);
         let (tell, written) = channel();
         let writer = Writer { common, adapter: first.adapter.clone(), kernels: kernels.clone() };
@@ -61,7 +63,7 @@ impl Saver {
                 }
             }
         });
-        Self { jobs: Some(jobs), written, waiting: 0, thread: Some(thread), kernels }
+        Self { jobs: Some(jobs), written, waiting: 0, thread: Some(thread), kernels: Some(kernels) }
     }
 
     /// The kernels that were chosen until now, on devices that choose.
@@ -120,21 +122,22 @@ fn ended() -> TrainError {
 struct Writer {
     common: Arc<Common>,
     adapter: String,
-    kernels: Option<Arc<PinnedKernels>>,
+    kernels: Arc<PinnedKernels>,
 }
 
 impl Writer {
     fn write(&self, job: Job) -> Result<PathBuf, TrainError> {
-        let Job { state, snapshot } = job;
+        let Job { state, snapshot, kernels: others } = job;
         let Common { folder, config, tokenizer, identity, settings } = &*self.common;
         let mut new = NewCheckpoint::create(folder, state.step)?;
         new.write("config.toml", config)?;
         new.write("tokenizer.json", tokenizer)?;
         snapshot.write(&mut new)?;
-        if let Some(kernels) = &self.kernels {
-            let choices = kernels.choices();
-            new.write("kernels.json", &choices.to_json())?;
-            kernels.share(&choices);
+        let mut kernels = self.kernels.choices();
+        self.kernels.share(&kernels);
+        kernels.extend(others);
+        if !kernels.is_empty() {
+            new.write("kernels.json", &kernels.to_json())?;
         }
         new.write("state.json", &serde_json::to_vec_pretty(&state).expect("numbers under fixed names"))?;
         let path = new.finish(Description {

@@ -30,6 +30,9 @@ pub struct RunState {
     /// Sequences of each global batch that each of several replicas or pipelines had.
     #[serde(default)]
     pub rows: Vec<usize>,
+    /// Blocks that each stage of the model had, where it was in stages.
+    #[serde(default)]
+    pub blocks: Vec<usize>,
 }
 
 /// An evaluation.

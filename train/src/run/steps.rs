@@ -27,7 +27,7 @@ use super::{
 use crate::{
     TrainConfig, TrainError,
     checkpoint::{Elsewhere, Snapshot},
-    devices::OpenDevice,
+    devices::{KernelChoices, OpenDevice},
     guard::{Figures, Verdict},
     parallel::RankFigures,
     plan::Plan,
@@ -378,16 +378,18 @@ impl Loop {
             seconds: self.state.seconds + self.start.elapsed().as_secs_f64(),
             cut: self.blocks.is_empty().then(|| self.plan.cut.clone()),
             rows: self.rows_of_each(),
+            blocks: self.blocks.iter().map(Range::len).collect(),
             ..self.state.clone()
         };
-        let mut elsewhere = Elsewhere::default();
+        let (mut elsewhere, mut kernels) = (Elsewhere::default(), KernelChoices::default());
         if let Some(team) = &mut self.team {
+            kernels = team.kernels()?;
             elsewhere.moments = team.moments(trainer)?;
             elsewhere.momentum = team.momentum().map(<[f32]>::to_vec);
         }
         let whole = self.whole(trainer)?;
         let snapshot = Snapshot::take(whole.as_ref().unwrap_or(trainer), elsewhere);
-        self.taken = Some(Job { state, snapshot });
+        self.taken = Some(Job { state, snapshot, kernels });
         Ok(())
     }
 

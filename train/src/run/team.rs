@@ -14,7 +14,7 @@ use super::{
 use crate::{
     TrainConfig, TrainError,
     config::{OnLoss, ParallelConfig},
-    devices::OpenDevice,
+    devices::{KernelChoices, OpenDevice},
     parallel::{
         CollectiveError, Exchange, Local, Outer, Pipe, RankFigures, failure, join, share, step_together, whole,
         whole_moments,
@@ -43,6 +43,8 @@ pub(super) struct Team {
     exchange: Option<Exchange>,
     /// Those that are threads of this process.
     workers: Vec<Worker>,
+    /// Whether the others are processes instead.
+    processes: bool,
     /// What each rank is, by rank.
     pub ranks: Vec<Greeting>,
     rows: Vec<Range<usize>>,
@@ -84,9 +86,10 @@ impl Team {
                           out, and start them again with --resume auto";
             return Err(TrainError::Config { source_name: "several devices".into(), reason: reason.into() });
         }
+        let processes = line.is_some();
         let mut workers = Vec::new();
         let world = line.as_ref().map_or(crew.others.len() + 1, Exchange::world);
-        let mut pipes = pipes(&crew.config, world, line.is_some())?.into_iter();
+        let mut pipes = pipes(&crew.config, world, processes)?.into_iter();
         let pipe = pipes.next().flatten();
         let exchange = line.unwrap_or_else(|| {
             let mut ranks = Local::group(world).into_iter();
@@ -99,6 +102,7 @@ impl Team {
                     validation: if pipe.is_some() { crew.validation.clone() } else { Vec::new() },
                     device: device.clone(),
                     pipe,
+                    kernels: None,
                 };
                 let thread = std::thread::spawn(move || follower.follow(Exchange::new(rank)));
                 workers.push(Worker { name: device.name.clone(), thread: Some(thread) });
@@ -108,6 +112,7 @@ impl Team {
         let mut team = Self {
             exchange: Some(exchange),
             workers,
+            processes,
             ranks: Vec::new(),
             rows: Vec::new(),
             outer: None,
@@ -131,13 +136,19 @@ impl Team {
         Ok(rows.into_iter().flat_map(|rows| vec![rows; self.stages]).collect())
     }
 
-    /// The blocks of each stage, by the speed and the memory of its devices; none where each rank has the model whole.
-    pub fn blocks(&self, crew: &Crew, rows: &[Range<usize>]) -> Result<Vec<Range<usize>>, TrainError> {
+    /// The blocks of each stage: as many as it had `earlier`, or by the speed and the memory of its devices; none where each
+    /// rank has the model whole.
+    pub fn blocks(
+        &self,
+        crew: &Crew,
+        rows: &[Range<usize>],
+        earlier: &[usize],
+    ) -> Result<Vec<Range<usize>>, TrainError> {
         if self.pipe.is_none() {
             return Ok(Vec::new());
         }
         let limits: Vec<&Limits> = iter::once(&crew.device).chain(&crew.others).map(|it| &it.limits).collect();
-        stage_blocks(&crew.config, &limits, &speeds(&self.ranks), rows)
+        stage_blocks(&crew.config, &limits, &speeds(&self.ranks), rows, earlier)
     }
 
     /// Devices that one model is spread over.
@@ -180,16 +191,41 @@ impl Team {
         self.dealt(rows, own)
     }
 
-    /// Gives all ranks the first one's state again, where they are replicas on unlike devices: these drift apart by their
-    /// rounding, and a run that is resumed begins with one state for all.
+    /// Has the ranks that are processes run the kernels of these choices.
+    pub fn pin(&mut self, kernels: &KernelChoices) -> Result<(), TrainError> {
+        if self.processes { self.order(&Order::Pin(kernels.clone())) } else { Ok(()) }
+    }
+
+    /// What the ranks chose that are processes.
+    pub fn kernels(&mut self) -> Result<KernelChoices, TrainError> {
+        let mut kernels = KernelChoices::default();
+        if self.processes {
+            self.order(&Order::Kernels)?;
+            let all = self.together(|exchange| exchange.collect(to_bytes(&kernels)))?;
+            for of in &all[1..] {
+                kernels.extend(from_bytes(of).map_err(TrainError::Internal)?);
+            }
+        }
+        Ok(kernels)
+    }
+
+    /// Gives all ranks the first one's state again, where they are replicas on unlike devices, and all pipelines the first
+    /// one's, where theirs are: these drift apart by their rounding, and a run that is resumed begins with one state for all.
     pub fn level(&mut self, trainer: &mut Trainer) -> Result<(), TrainError> {
-        let unlike = self.ranks.iter().any(|rank| rank.adapter != self.ranks[0].adapter);
-        let whole = self.pipe.is_none() && trainer.optimizer().is_sharded().is_none();
-        if !unlike || !whole || self.outer.is_some() {
+        let (first, others) = self.ranks.split_at(self.stages);
+        let alike = others.chunks(self.stages).all(|ranks| ranks.iter().map(adapter).eq(first.iter().map(adapter)));
+        if alike || trainer.optimizer().is_sharded().is_some() || self.outer.is_some() {
             return Ok(());
         }
         self.order(&Order::Level)?;
-        self.together(|exchange| share(trainer, exchange, None)).map(drop)
+        match self.pipe.take() {
+            Some(mut pipe) => {
+                self.together(|_| pipe.level(trainer))?;
+                self.pipe = Some(pipe);
+                Ok(())
+            }
+            None => self.together(|exchange| share(trainer, exchange, None)).map(drop),
+        }
     }
 
     fn dealt(&mut self, rows: &[Range<usize>], own: u64) -> Result<Vec<String>, TrainError> {
@@ -364,6 +400,10 @@ impl Drop for Team {
     fn drop(&mut self) {
         self.let_go();
     }
+}
+
+fn adapter(rank: &Greeting) -> &str {
+    &rank.adapter
 }
 
 /// See [`Team::better_rows`]; `walks` are the seconds that each rank takes for its rows.

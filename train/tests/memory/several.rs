@@ -29,13 +29,13 @@ fn several_devices_take_what_was_predicted() {
     let model = gpt2(6, 256, 128, 2048);
     let devices: Vec<OpenDevice> = (0..7).map(|_| open()).collect();
     // The first one chooses kernels for all: each would compile every candidate again.
-    let pin =
-        |choices: &KernelChoices| PinnedKernels::new(&devices, folder.path().join("kernels.db"), choices).unwrap();
-    let pinned = pin(&KernelChoices::default());
+    let path = folder.path().join("kernels.db");
+    let pin = |devices: &[OpenDevice], choices: &KernelChoices| PinnedKernels::new(devices, path.clone(), choices);
+    let pinned = pin(&devices[..1], &KernelChoices::default());
     one(&model, &devices[0]);
     let choices = pinned.choices();
     drop(pinned);
-    let _pinned = pin(&choices);
+    let _pinned = pin(&devices, &choices);
     // A pool keeps pages that are used in part and its buffers for transfers: small rows have devices of their own.
     grid(&model, &devices[1..3]);
     grid(&model, &devices[3..7]);

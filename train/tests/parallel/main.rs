@@ -1,6 +1,9 @@
 //! Several devices come to the bits of one device that takes the same global batch.
 
-use std::sync::{Arc, OnceLock};
+use std::{
+    path::Path,
+    sync::{Arc, OnceLock},
+};
 
 use burn::{
     module::{Module, ModuleVisitor, Param},
@@ -9,7 +12,7 @@ use burn::{
 use hearth_data::{Batch, Batches, Rows, TokenizerKind, Tokens};
 use hearth_model::{Transformer, TransformerConfig, preset};
 use hearth_train::{
-    devices::{DeviceChoice, OpenDevice, open},
+    devices::{DeviceChoice, KernelChoices, OpenDevice, PinnedKernels, open},
     guard::Ceiling,
     optim::{OptimizerConfig, Schedule, ScheduleKind},
     step::{StepOptions, Trainer},
@@ -111,10 +114,28 @@ fn close(one: &Outcome, other: &Outcome, tolerance: f32) {
     }
 }
 
-/// Logical devices on the adapter of the tests, for each of which kernels are chosen once.
+fn same(found: &Outcome, expected: &Outcome, what: &str) {
+    let differ = found.parameters.iter().zip(&expected.parameters).filter(|(a, b)| a != b).count();
+    assert!(found == expected, "{what}: {differ} parameters differ; losses {:?}, {:?}", found.losses, expected.losses);
+}
+
+/// Logical devices on the adapter of the tests, with the kernels that the first one chooses: each by itself may choose one
+/// that rounds otherwise.
 fn wgpu(count: usize) -> Option<Vec<OpenDevice>> {
-    static OPENED: OnceLock<Vec<OpenDevice>> = OnceLock::new();
+    static OPENED: OnceLock<(Vec<OpenDevice>, PinnedKernels)> = OnceLock::new();
     hearth_wgsl::testing::wgpu_device()?;
-    let opened = OPENED.get_or_init(|| (0..4).map(|_| open(DeviceChoice::Wgpu(None)).unwrap()).collect());
+    let (opened, _) = OPENED.get_or_init(|| {
+        let opened: Vec<OpenDevice> = (0..4).map(|_| open(DeviceChoice::Wgpu(None)).unwrap()).collect();
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("parallel.db");
+        let pin = |devices: &[OpenDevice], choices: &KernelChoices| PinnedKernels::new(devices, path.clone(), choices);
+        let pinned = pin(&opened[..1], &KernelChoices::default());
+        for parts in [2, 4] {
+            on_one(true, parts, &opened[0].device);
+        }
+        let choices = pinned.choices();
+        drop(pinned);
+        let pinned = pin(&opened, &choices);
+        (opened, pinned)
+    });
     Some(opened[..count].to_vec())
 }

@@ -10,7 +10,7 @@ use hearth_train::{
     walk::Walk,
 };
 
-use super::{Outcome, STEPS, TIME, close, config, loss, micro_batches, model, on_one, options, outcome_of, wgpu};
+use super::{Outcome, STEPS, TIME, close, config, loss, micro_batches, model, on_one, options, outcome_of, same, wgpu};
 
 const CUTS: [Range<usize>; 2] = [0..2, 2..3];
 
@@ -63,7 +63,7 @@ fn two_stages_on_the_cpu() {
     for tied in [false, true] {
         let one = on_one(tied, 4, &Device::flex());
         let found = on_grid(tied, 4, &[vec![Device::flex(); 2]], &CUTS);
-        assert_eq!(found[0].0, one, "tied {tied}");
+        same(&found[0].0, &one, &format!("tied {tied}"));
         assert_eq!(found[0].1, [2, 1], "micro-batches on their way");
     }
 }
@@ -72,7 +72,7 @@ fn two_stages_on_the_cpu() {
 fn three_stages_and_two_micro_batches() {
     let one = on_one(true, 2, &Device::flex());
     let found = on_grid(true, 2, &[vec![Device::flex(); 3]], &[0..1, 1..2, 2..3]);
-    assert_eq!(found[0].0, one);
+    same(&found[0].0, &one, "three stages");
     assert_eq!(found[0].1, [2, 2, 1]);
 }
 
@@ -81,7 +81,7 @@ fn two_stages_on_logical_devices_of_one_adapter() {
     let Some(opened) = wgpu(2) else { return };
     let devices: Vec<Device> = opened.iter().map(|it| it.device.clone()).collect();
     let one = on_one(true, 4, &devices[0]);
-    assert_eq!(on_grid(true, 4, &[devices], &CUTS)[0].0, one);
+    same(&on_grid(true, 4, &[devices], &CUTS)[0].0, &one, "two stages");
 }
 
 #[test]
@@ -89,7 +89,7 @@ fn a_grid_of_two_pipelines_with_two_stages() {
     for tied in [false, true] {
         let one = on_one(tied, 2, &Device::flex());
         for (replica, _) in on_grid(tied, 1, &[vec![Device::flex(); 2], vec![Device::flex(); 2]], &CUTS) {
-            assert_eq!(replica, one, "tied {tied}");
+            same(&replica, &one, &format!("tied {tied}"));
         }
     }
 }
@@ -100,7 +100,7 @@ fn a_grid_on_logical_devices_of_one_adapter() {
     let devices: Vec<Device> = opened.iter().map(|it| it.device.clone()).collect();
     let one = on_one(true, 2, &devices[0]);
     for (replica, _) in on_grid(true, 1, &[devices[..2].to_vec(), devices[2..].to_vec()], &CUTS) {
-        assert_eq!(replica, one);
+        same(&replica, &one, "the grid");
     }
 }
 

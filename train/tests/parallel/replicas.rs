@@ -9,7 +9,7 @@ use hearth_train::{
     parallel::{CollectiveError, Exchange, Local, Replica},
 };
 
-use super::{Outcome, STEPS, close, loss, micro_batches, on_one, outcome, trainer, wgpu};
+use super::{Outcome, STEPS, close, loss, micro_batches, on_one, outcome, same, trainer, wgpu};
 
 /// Replicas, each with one micro-batch.
 fn alike(tied: bool, devices: &[Device], settings: &ParallelConfig) -> Vec<Outcome> {
@@ -54,7 +54,7 @@ fn two_and_four_on_the_cpu() {
             assert!(one.losses[9] < one.losses[0] - 0.2, "it learns: {:?}", one.losses);
             for settings in [ParallelConfig::default(), sharded()] {
                 for replica in alike(tied, &vec![Device::flex(); world as usize], &settings) {
-                    assert_eq!(replica, one, "{settings:?}");
+                    same(&replica, &one, &format!("{settings:?}"));
                 }
             }
         }
@@ -68,7 +68,7 @@ fn two_and_four_logical_devices_of_one_adapter() {
         let devices: Vec<Device> = opened.iter().map(|it| it.device.clone()).collect();
         let one = on_one(true, world as u64, &devices[0]);
         for replica in alike(true, &devices, &settings) {
-            assert_eq!(replica, one, "{settings:?}");
+            same(&replica, &one, &format!("{settings:?}"));
         }
     }
 }
@@ -110,7 +110,7 @@ fn the_first_ones_state_is_everyones() {
     one.step(0, &micro_batches(0, 1), &Ceiling::FINITE);
     one.step(1, &micro_batches(1, 2), &Ceiling::FINITE);
     let one = outcome(&one, Vec::new());
-    assert_eq!(found, [one.clone(), one]);
+    found.iter().for_each(|rank| same(rank, &one, "alone"));
 }
 
 /// Low-communication training of `world` ranks, each with its own part of every batch; what each came to.
@@ -165,5 +165,5 @@ fn a_rank_that_ends_is_told_to_the_others_and_nothing_is_updated() {
     other.join().unwrap();
     let error = replica.step(0, 0, &micro_batches(0, 2)[..1], &Ceiling::FINITE).map(drop).unwrap_err();
     assert_eq!(error, CollectiveError::Lost { rank: 1, world: 2 });
-    assert_eq!(outcome(replica.trainer(), Vec::new()), before);
+    same(&outcome(replica.trainer(), Vec::new()), &before, "after the loss");
 }

@@ -64,17 +64,20 @@ fn the_cpu_and_a_gpu_have_the_curve_of_the_cpu() {
 #[test]
 fn several_devices_resume_to_the_bit() {
     let Some(_turn) = turn_on_wgpu() else { return };
-    for (name, first) in [("alike", DeviceChoice::Wgpu(None)), ("unlike", DeviceChoice::Cpu)] {
+    let (cpu, wgpu) = (DeviceChoice::Cpu, DeviceChoice::Wgpu(None));
+    for (name, devices, stages) in
+        [("alike", &[wgpu, wgpu][..], 1), ("unlike", &[cpu, wgpu], 1), ("unlike pipelines", &[cpu, cpu, wgpu, wgpu], 2)]
+    {
         let folder = folder();
-        let settings = ["batch.accumulation=4", "checkpoint.every=5"].map(String::from);
-        let config = TrainConfig::read(&folder.path().join("config.toml"), &settings).unwrap();
+        let settings = ["batch.accumulation=4", "checkpoint.every=5", &format!("parallel.stages={stages}")];
+        let config = TrainConfig::read(&folder.path().join("config.toml"), &settings.map(String::from)).unwrap();
         let run = |begin| {
-            let [first, other] = [first, DeviceChoice::Wgpu(None)].map(|choice| open(choice).unwrap());
-            let run = Run::new(config.clone(), first, folder.path().join("two"));
-            Run { front: FrontKind::Quiet, others: vec![other], begin, ..run }.go().unwrap()
+            let mut devices = devices.iter().map(|choice| open(*choice).unwrap());
+            let run = Run::new(config.clone(), devices.next().unwrap(), folder.path().join("run"));
+            Run { front: FrontKind::Quiet, others: devices.collect(), begin, ..run }.go().unwrap()
         };
         run(Start::New);
-        let last = checkpoint(&folder.path().join("two"), 20);
+        let last = checkpoint(&folder.path().join("run"), 20);
         let whole = state_of(&last);
         std::fs::remove_dir_all(&last).unwrap();
         run(Start::Auto);
@@ -178,6 +181,18 @@ fn a_model_in_stages_leaves_what_a_whole_one_leaves() {
     same("cut", "one");
     run_with(folder.path(), "grid", cpus(3), Start::New, None, &[stages]).unwrap();
     close(&folder.path().join("grid"), &folder.path().join("one"));
+}
+
+/// Where they were, though their devices are as fast as one another.
+#[test]
+fn a_run_that_goes_on_leaves_blocks_on_their_stages() {
+    let folder = folder();
+    let stages = ["model.layers=4", "parallel.stages=2"];
+    let given = [&stages[..], &["parallel.blocks=[1, 3]", "limits.steps=10"]].concat();
+    run_with(folder.path(), "run", cpus(1), Start::New, None, &given).unwrap();
+    run_with(folder.path(), "run", cpus(1), Start::Auto, None, &stages).unwrap();
+    let (_, _, numbers) = state_of(&checkpoint(&folder.path().join("run"), 20));
+    assert_eq!(numbers["blocks"], serde_json::json!([1, 3]));
 }
 
 /// That is what stages are for.

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{checkpoint, folder, losses, state_of, succeeded};
+use super::{checkpoint, folder, losses, resume::kernels, state_of, succeeded};
 
 const CPU: [&str; 4] = ["config.toml", "--device", "cpu", "--set"];
 
@@ -80,6 +80,32 @@ fn processes_come_to_the_bits_of_one() {
             let states = [alone.clone(), out].map(|run| state_of(&checkpoint(&folder.path().join(run), 20)));
             assert!(states[0].0 == states[1].0 && states[0].1 == states[1].1, "{ranks} ranks, {kind}");
         }
+    }
+}
+
+/// Each with a device and kernels of its own; on a machine that has chosen none yet.
+#[test]
+fn processes_on_wgpu_resume_to_the_bit() {
+    if hearth_wgsl::testing::wgpu_device().is_none() {
+        return;
+    }
+    let folder = folder();
+    let run = |cache: &str, more: &[&str]| {
+        let fixed = ["config.toml", "--device", "wgpu", "--set", "parallel.rebalance=0", "--out", "run"];
+        let mut command = mpirun(folder.path(), 2, &[&fixed, more].concat());
+        command.env("XDG_CACHE_HOME", folder.path().join(cache));
+        let (well, text) = ran(command, folder.path());
+        assert!(well, "{text}");
+    };
+    run("first", &[]);
+    let last = checkpoint(&folder.path().join("run"), 20);
+    let (whole, before) = (state_of(&last), [0, 1].map(|rank| kernels(&last, rank)));
+    fs::remove_dir_all(&last).unwrap();
+    run("second", &["--resume", "auto"]);
+    assert!(state_of(&last) == whole);
+    for (rank, before) in before.iter().enumerate() {
+        let after = kernels(&last, rank);
+        assert!(!before.is_empty() && before.iter().all(|(key, kernel)| after.get(key) == Some(kernel)), "rank {rank}");
     }
 }
 

@@ -40,19 +40,20 @@ fn exact(device: &str, policies: &[Policy]) {
         assert_eq!(curve(&at(name)), curve(&at("whole")), "{device}, {name}");
         if device == "wgpu" {
             // All that the first process chose, and nothing else for the same work.
-            let [before, after] = [checkpoint(&at("whole"), 20), checkpoint(&at(name), 20)].map(|path| kernels(&path));
+            let [before, after] =
+                [checkpoint(&at("whole"), 20), checkpoint(&at(name), 20)].map(|path| kernels(&path, 0));
             assert!(!before.is_empty() && before.iter().all(|(key, kernel)| after.get(key) == Some(kernel)), "{name}");
         }
     }
     assert_eq!(curve(&at("whole")).len(), 25);
 }
 
-/// The first device's kernel for each operation and shape.
-fn kernels(checkpoint: &Path) -> BTreeMap<(String, String), String> {
+/// The kernel of the device of this rank for each operation and shape.
+pub fn kernels(checkpoint: &Path, rank: usize) -> BTreeMap<(String, String), String> {
     let json = fs::read(checkpoint.join("kernels.json")).unwrap();
     let mut devices: Vec<serde_json::Value> = serde_json::from_slice(&json).unwrap();
     let operations: BTreeMap<String, BTreeMap<String, serde_json::Value>> =
-        serde_json::from_value(devices[0]["kernels"].take()).unwrap();
+        serde_json::from_value(devices[rank]["kernels"].take()).unwrap();
     let of = |(operation, shapes): (String, BTreeMap<String, serde_json::Value>)| {
         shapes.into_iter().map(move |(shape, choice)| ((operation.clone(), shape), choice["index"].to_string()))
     };

@@ -62,7 +62,7 @@ fn several(config: &TrainConfig, devices: &[OpenDevice]) -> anyhow::Result<()> {
     let rows = rows_by_speed(config.batch.micro_batch * config.batch.accumulation, &pipelines)?;
     let rows: Vec<Range<usize>> = rows.into_iter().flat_map(|rows| vec![rows; stages]).collect();
     let limits: Vec<&Limits> = devices.iter().map(|device| &device.limits).collect();
-    let blocks = if stages > 1 { stage_blocks(config, &limits, &speeds, &rows)? } else { Vec::new() };
+    let blocks = if stages > 1 { stage_blocks(config, &limits, &speeds, &rows, &[])? } else { Vec::new() };
     for (rank, (device, flops)) in devices.iter().zip(&speeds).enumerate() {
         let (rows, rates) = (&rows[rank], Rates { flops: *flops, ..Rates::default() });
         let (part, choice) = match blocks.get(rank % stages) {
