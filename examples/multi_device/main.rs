@@ -62,11 +62,7 @@ pub fn compare(arguments: &Arguments) -> Result<(Summary, f64), TrainError> {
     );
     println!("What each device did in a step, on average:");
     for device in &two.devices {
-        let of = device.seconds;
-        println!(
-            "  {}: {} sequences, {:.0} tokens/s; walk {:.4} s, transfers {:.4} s (most of them while it walked), waiting {:.4} s",
-            device.name, device.sequences, device.tokens_per_second, of.walk, of.transfer, of.wait
-        );
+        println!("  {device}");
     }
     let _ = std::fs::remove_dir_all(folder);
     Ok((two, largest))

@@ -18,6 +18,7 @@ mod throughput;
 mod together;
 
 use std::{
+    fmt,
     ops::Range,
     path::PathBuf,
     sync::{Arc, atomic::AtomicBool},
@@ -45,9 +46,9 @@ use team::{Crew, Team};
 use crate::{
     TrainConfig, TrainError, checkpoint,
     devices::{OpenDevice, matmul_flops},
-    parallel::{Exchange, RankFigures},
+    parallel::Exchange,
     plan::{Choice, Cut, Plan, Rates, mib, replica_plan, stage_plan},
-    report::{FrontKind, Report},
+    report::{DeviceFigures, FrontKind, Report},
     step::{StepOptions, Trainer},
     walk::Walk,
 };
@@ -109,17 +110,27 @@ pub struct Summary {
     pub devices: Vec<DeviceSummary>,
 }
 
-/// What a device did in a step, on average, in seconds.
+/// What a device had of a run.
 #[derive(Clone, Debug)]
 pub struct DeviceSummary {
     /// Its name.
     pub name: String,
     /// Of each global batch, at the end.
     pub sequences: usize,
-    /// Training tokens a second of its own walk.
-    pub tokens_per_second: f64,
-    /// In the walk, in transfers (most of them meanwhile), and waiting for others.
-    pub seconds: RankFigures,
+    /// What it did in a step, on average; not measured of stages, nor of steps alone.
+    pub figures: Option<DeviceFigures>,
+}
+
+impl fmt::Display for DeviceSummary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {} sequences a step", self.name, self.sequences)?;
+        let Some(DeviceFigures { tokens_per_second, walk, transfer, wait }) = self.figures else { return Ok(()) };
+        write!(
+            f,
+            ", {tokens_per_second:.0} tokens/s; walk {walk:.4} s, transfers {transfer:.4} s (most of them while it "
+        )?;
+        write!(f, "walked), waiting {wait:.4} s")
+    }
 }
 
 impl Run {

@@ -97,16 +97,24 @@ impl Loop {
         self.team.as_ref().is_none_or(|team| team.is_together(step))
     }
 
-    /// What each of several devices did.
+    /// What each of several devices had.
     pub fn device_summaries(&self) -> Vec<DeviceSummary> {
         let Some(team) = &self.team else { return Vec::new() };
-        let steps = self.rank_steps.max(1) as f64;
-        let each = team.ranks.iter().zip(&self.rows).zip(&self.ranks);
-        each.map(|((rank, rows), sum)| DeviceSummary {
+        let steps = self.rank_steps as f64;
+        let mean = |sum: &RankFigures| RankFigures {
+            walk: sum.walk / steps,
+            transfer: sum.transfer / steps,
+            wait: sum.wait / steps,
+        };
+        let figures = match self.rank_steps {
+            0 => Vec::new(),
+            _ => self.device_figures(&self.ranks.iter().map(mean).collect::<Vec<_>>()),
+        };
+        let each = team.ranks.iter().zip(&self.rows).enumerate();
+        each.map(|(number, (rank, rows))| DeviceSummary {
             name: rank.device.clone(),
             sequences: rows.len(),
-            tokens_per_second: (rows.len() * self.config.model.context_length) as f64 * steps / sum.walk,
-            seconds: RankFigures { walk: sum.walk / steps, transfer: sum.transfer / steps, wait: sum.wait / steps },
+            figures: figures.get(number).copied(),
         })
         .collect()
     }

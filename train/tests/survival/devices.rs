@@ -6,7 +6,7 @@ use hearth_train::{
     TrainConfig, TrainError,
     devices::{DeviceChoice, OpenDevice, open},
     report::FrontKind,
-    run::{Faults, Run, Start, Summary},
+    run::{DeviceSummary, Faults, Run, Start, Summary},
 };
 
 use super::{checkpoint, folder, losses, state_of, turn_on_wgpu};
@@ -176,6 +176,8 @@ fn a_model_in_stages_leaves_what_a_whole_one_leaves() {
     assert_eq!(losses(&folder.path().join("two")), losses(&folder.path().join("one")));
     let model = |name: &str| std::fs::read(folder.path().join(name).join("model.safetensors")).unwrap();
     assert!(model("two") == model("one") && summary.val_loss == alone.val_loss);
+    let told: Vec<String> = summary.devices.iter().map(ToString::to_string).collect();
+    assert!(told.len() == 2 && told.iter().all(|device| device.ends_with(": 8 sequences a step")), "{told:?}");
     run_with(folder.path(), "cut", cpus(1), Start::New, None, &[stages, "limits.steps=10"]).unwrap();
     run_with(folder.path(), "cut", cpus(1), Start::Auto, None, &[stages]).unwrap();
     same("cut", "one");
@@ -225,6 +227,8 @@ fn a_straggler_gets_a_smaller_share() {
     let settings = ["parallel.rebalance=4"];
     let summary = run_with(folder.path(), "slow", vec![slow], Start::New, None, &settings).unwrap();
     close(&folder.path().join("slow"), &folder.path().join("alike"));
+    let speed = |device: &DeviceSummary| device.figures.map_or(0.0, |of| of.tokens_per_second);
+    assert!(summary.devices.iter().all(|device| speed(device) > 0.0), "{:?}", summary.devices);
     let sequences: Vec<usize> = summary.devices.iter().map(|device| device.sequences).collect();
     assert!(sequences[1] <= 3 && sequences.iter().sum::<usize>() == 8, "{sequences:?}");
 }

@@ -10,7 +10,7 @@ use clap::{Args, ValueEnum};
 use hearth_train::{
     TrainConfig,
     devices::{DeviceChoice, OpenDevice, open},
-    parallel::{Exchange, RankFigures},
+    parallel::Exchange,
     report::FrontKind,
     run::{Run, RunFolder, Start, stop_on_ctrl_c},
 };
@@ -126,12 +126,7 @@ impl Train {
             println!("best validation {:.4} at step {}", best.loss, best.step);
         }
         for device in &summary.devices {
-            let RankFigures { walk, transfer, wait } = device.seconds;
-            println!(
-                "{}: {} sequences a step, {:.0} tokens/s; a step: walk {walk:.3} s, transfers {transfer:.3} s, waiting \
-                 {wait:.3} s",
-                device.name, device.sequences, device.tokens_per_second
-            );
+            println!("{device}");
         }
         println!("run folder {}, loss curve {}", summary.folder.display(), summary.picture.display());
         Ok(ExitCode::SUCCESS)
