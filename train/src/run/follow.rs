@@ -1,4 +1,4 @@
-//! The other ranks' side of a run: they do what the first one says, and write nothing.
+//! The other ranks' side of a run: they do what the first one says, and leave nothing behind.
 
 use std::{env, ops::Range};
 
