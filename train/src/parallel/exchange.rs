@@ -320,8 +320,7 @@ impl Exchange {
 }
 
 impl Jobs {
-    /// Queues the copy of `values` to host memory, and their sum over all ranks. Waits for the copy before the one
-    /// before.
+    /// Queues the copy of `values` to host memory, and their sum over all ranks. Waits until the copy before has left.
     pub fn reduce(&self, values: Tensor<1>) {
         self.pass(Job::Reduce(Values::OnDevice(Readback::new(values))));
     }

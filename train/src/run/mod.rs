@@ -1,5 +1,6 @@
 //! The native driver of a run: data, device, the loop over steps, and what is left in the run's folder.
 
+mod checkpoints;
 mod data;
 mod faults;
 mod folder;
