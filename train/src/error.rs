@@ -81,7 +81,6 @@ pub enum TrainError {
         reason: String,
     },
     /// Checkpoints.
-    #[cfg(not(target_family = "wasm"))]
     #[error(transparent)]
     Checkpoint(#[from] crate::checkpoint::CheckpointError),
     /// A fault of the program.

@@ -14,6 +14,7 @@
 //!
 //! `walk`, `optim`, `guard`, `step` and `plan` compile for the web; the rest needs an operating system.
 
+pub mod checkpoint;
 pub mod config;
 pub mod error;
 pub mod guard;
@@ -26,9 +27,9 @@ pub mod walk;
 #[cfg(not(target_family = "wasm"))]
 pub mod certify;
 #[cfg(not(target_family = "wasm"))]
-pub mod checkpoint;
-#[cfg(not(target_family = "wasm"))]
 pub mod devices;
+#[cfg(not(target_family = "wasm"))]
+mod files;
 #[cfg(not(target_family = "wasm"))]
 pub mod parallel;
 #[cfg(not(target_family = "wasm"))]

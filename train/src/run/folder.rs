@@ -9,7 +9,7 @@ use burn::tensor::Device;
 use hearth_data::Tokenizer;
 use hearth_model::{Transformer, weights};
 
-use crate::{TrainConfig, TrainError};
+use crate::{TrainConfig, TrainError, files};
 
 const CONFIG: &str = "config.toml";
 const TOKENIZER: &str = "tokenizer.json";
@@ -106,7 +106,9 @@ impl RunFolder {
     /// # Errors
     /// The file cannot be written.
     pub fn write_model(&self, model: &Transformer) -> Result<(), TrainError> {
-        Ok(weights::save(model, &self.path.join(MODEL))?)
+        let path = self.path.join(MODEL);
+        weights::save(model, &path)?;
+        files::sync_folder_of(&path).map_err(|source| io("writing", &path, source))
     }
 
     /// The configuration, the tokenizer and the trained model, on `device`.
@@ -126,13 +128,9 @@ impl RunFolder {
         Ok((config, tokenizer, model))
     }
 
-    /// Writes beside and renames, so that a file is whole or absent.
     fn write(&self, name: &str, bytes: &[u8]) -> Result<(), TrainError> {
         let path = self.path.join(name);
-        let beside = self.path.join(format!("{name}.tmp"));
-        fs::write(&beside, bytes)
-            .and_then(|()| fs::rename(&beside, &path))
-            .map_err(|source| io("writing", &path, source))
+        files::write_whole(&path, bytes).map_err(|source| io("writing", &path, source))
     }
 }
 

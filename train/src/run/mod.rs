@@ -159,7 +159,8 @@ impl Run {
         let (folder, origin) = begin.open(folder, &config, &identity, &mut notes)?;
 
         let _claim = folder.claim()?;
-        checkpoint::clean(folder.path())?;
+        let store: Arc<dyn checkpoint::Store> = Arc::new(checkpoint::Folder::new(folder.path()));
+        checkpoint::clean(&store)?;
         folder.write_config(&config)?;
         folder.write_tokenizer(&tokenizer)?;
         let total_steps = config.total_steps();

@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use toml::{Table, Value};
@@ -10,7 +11,7 @@ use toml::{Table, Value};
 use super::{folder::RunFolder, state::RunState};
 use crate::{
     TrainConfig, TrainError,
-    checkpoint::{self, Checkpoint},
+    checkpoint::{self, Checkpoint, Folder, Store},
     config::BatchConfig,
     devices::{KernelChoices, OpenDevice},
     plan::{Cut, Plan, Rates, plan},
@@ -46,7 +47,7 @@ impl Start {
             Self::Fork(path) => {
                 let checkpoint = find(&path, &mut |text| notes.push(text))?;
                 same_model(&checkpoint, config, identity)?;
-                notes.push(format!("the first weights are those of {}", checkpoint.path().display()));
+                notes.push(format!("the first weights are those of {}", checkpoint.location()));
                 return Ok((RunFolder::create(folder)?, Origin::Weights(checkpoint)));
             }
             Self::Auto => match newest(&folder, &mut |text| notes.push(text))? {
@@ -61,7 +62,7 @@ impl Start {
                 checkpoint
             }
         };
-        let run = checkpoint.path().parent().unwrap_or(Path::new(".")).to_path_buf();
+        let run = PathBuf::from(checkpoint.store().location(""));
         notes.extend(same_run(&checkpoint, config, identity)?);
         notes.push(format!("going on from step {} of {}", checkpoint.step(), run.display()));
         Ok((RunFolder::existing(run), Origin::open(checkpoint, config)?))
@@ -91,7 +92,7 @@ impl Origin {
     /// unless `config` says otherwise than the checkpoint's own.
     pub fn plan(&self, config: &TrainConfig, device: &OpenDevice, rates: &Rates) -> Option<Plan> {
         let Self::Checkpoint(checkpoint, state) = self else { return None };
-        let earlier = TrainConfig::read(&checkpoint.path().join("config.toml"), &[]).ok()?;
+        let earlier = TrainConfig::read(&Path::new(&checkpoint.location()).join("config.toml"), &[]).ok()?;
         let same = earlier.batch == config.batch && earlier.memory == config.memory;
         let cut = state.cut.clone().filter(|_| same && checkpoint.manifest().adapter == device.adapter)?;
         Some(plan(&config.model, config.model.context_length, cut, &device.limits, rates))
@@ -185,7 +186,10 @@ fn is_checkpoint(path: &Path) -> bool {
 /// are told to `tell`.
 fn find(path: &Path, tell: &mut dyn FnMut(String)) -> Result<Checkpoint, TrainError> {
     if is_checkpoint(path) {
-        return Ok(Checkpoint::open(path)?);
+        let not_one = |source| TrainError::Io { action: "opening the checkpoint", path: path.into(), source };
+        let (folder, name) = Folder::of(path).map_err(not_one)?;
+        let store: Arc<dyn Store> = Arc::new(folder);
+        return Ok(Checkpoint::open(&store, &name)?);
     }
     newest(path, tell)?.ok_or_else(|| TrainError::Resume {
         path: path.into(),
@@ -195,13 +199,12 @@ fn find(path: &Path, tell: &mut dyn FnMut(String)) -> Result<Checkpoint, TrainEr
 
 /// Going on from an earlier checkpoint would leave later ones that are of another future.
 fn is_newest(checkpoint: &Checkpoint) -> Result<(), TrainError> {
-    let run = checkpoint.path().parent().unwrap_or(Path::new("."));
-    match checkpoint::list(run)?.first() {
+    match checkpoint::list(checkpoint.store())?.first() {
         Some((step, newer)) if *step > checkpoint.step() => Err(TrainError::Resume {
-            path: checkpoint.path().into(),
+            path: checkpoint.location().into(),
             reason: format!(
                 "the run went on to step {step}; resume that, or remove {}, or start a new run from this one with --fork",
-                newer.display()
+                checkpoint.store().location(newer)
             ),
         }),
         _ => Ok(()),
@@ -214,7 +217,8 @@ fn is_newest(checkpoint: &Checkpoint) -> Result<(), TrainError> {
 /// There are some, and none is whole.
 pub(super) fn newest(run: &Path, tell: &mut dyn FnMut(String)) -> Result<Option<Checkpoint>, TrainError> {
     let mut broken = 0;
-    let found = checkpoint::newest(run, |_, error| {
+    let store: Arc<dyn Store> = Arc::new(Folder::new(run));
+    let found = checkpoint::newest(&store, |_, error| {
         broken += 1;
         tell(format!("passed over: {error}"));
     })?;
@@ -237,7 +241,7 @@ fn same_run(checkpoint: &Checkpoint, config: &TrainConfig, identity: &Identity) 
     let differences = same_model(checkpoint, config, identity)?;
     let refuse = |reason: String| {
         let reason = format!("{reason}; --fork starts a new run with its weights");
-        Err(TrainError::Resume { path: checkpoint.path().into(), reason })
+        Err(TrainError::Resume { path: checkpoint.location().into(), reason })
     };
     for (field, [before, now]) in &differences {
         if ["seed", "data.stride", "data.packing"].contains(&field.as_str()) {
@@ -272,11 +276,11 @@ fn same_model(
     config: &TrainConfig,
     identity: &Identity,
 ) -> Result<BTreeMap<String, [String; 2]>, TrainError> {
-    let refuse = |reason: String| Err(TrainError::Resume { path: checkpoint.path().into(), reason });
+    let refuse = |reason: String| Err(TrainError::Resume { path: checkpoint.location().into(), reason });
     if checkpoint.manifest().tokenizer != identity.tokenizer {
         return refuse("the tokenizer is not the one of the checkpoint's run (data.tokenizer, data.text)".into());
     }
-    let earlier = TrainConfig::read(&checkpoint.path().join("config.toml"), &[])?;
+    let earlier = TrainConfig::read(&Path::new(&checkpoint.location()).join("config.toml"), &[])?;
     let differences = differences(&earlier, config);
     match differences.iter().find(|(field, _)| field.starts_with("model.")) {
         Some((field, [before, now])) => refuse(format!("{field} = {now}, but the checkpoint's model has {before}")),

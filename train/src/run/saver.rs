@@ -12,7 +12,7 @@ use std::{
 use super::{resume::Identity, state::RunState};
 use crate::{
     TrainError,
-    checkpoint::{Description, NewCheckpoint, Retention, Snapshot, retain, spawn_writer},
+    checkpoint::{Description, Folder, NewCheckpoint, Retention, Snapshot, Store, retain, spawn_writer},
     config::CheckpointConfig,
     devices::{KernelChoices, OpenDevice, PinnedKernels},
 };
@@ -129,7 +129,8 @@ impl Writer {
     fn write(&self, job: Job) -> Result<PathBuf, TrainError> {
         let Job { state, snapshot, kernels: others } = job;
         let Common { folder, config, tokenizer, identity, settings } = &*self.common;
-        let mut new = NewCheckpoint::create(folder, state.step)?;
+        let store: Arc<dyn Store> = Arc::new(Folder::new(folder));
+        let mut new = NewCheckpoint::create(&store, state.step)?;
         new.write("config.toml", config)?;
         new.write("tokenizer.json", tokenizer)?;
         snapshot.write(&mut new)?;
@@ -140,13 +141,13 @@ impl Writer {
             new.write("kernels.json", &kernels.to_json())?;
         }
         new.write("state.json", &serde_json::to_vec_pretty(&state).expect("numbers under fixed names"))?;
-        let path = new.finish(Description {
+        let name = new.finish(Description {
             adapter: self.adapter.clone(),
             tokenizer: identity.tokenizer.clone(),
             data: identity.data.clone(),
         })?;
         let best = state.best.filter(|_| settings.keep_best).map(|best| best.step);
-        retain(folder, state.step, &Retention { last: settings.keep_last, every: settings.keep_every, best })?;
-        Ok(path)
+        retain(&store, state.step, &Retention { last: settings.keep_last, every: settings.keep_every, best })?;
+        Ok(folder.join(name))
     }
 }
