@@ -53,6 +53,17 @@ pub struct StepOutcome {
     pub learning_rate: f64,
 }
 
+/// What a rank did in a step, in seconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct RankFigures {
+    /// From the step's start until its own gradients had all left the device.
+    pub walk: f64,
+    /// In transfers, most of them while it walked.
+    pub transfer: f64,
+    /// Blocked for want of what others had not sent, in the step before.
+    pub wait: f64,
+}
+
 impl Trainer {
     /// Trains `model`, which must be with autodiff and may be on any device: its parameters are moved to where the
     /// walk's policy wants them.

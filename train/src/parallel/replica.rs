@@ -10,20 +10,9 @@ use crate::{
     config::ParallelConfig,
     guard::Ceiling,
     optim::Shard,
-    step::{StepOutcome, Trainer},
+    step::{RankFigures, StepOutcome, Trainer},
     walk::Sink,
 };
-
-/// What a rank did in a step, in seconds.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct RankFigures {
-    /// From the step's start until its own gradients had all left the device.
-    pub walk: f64,
-    /// In transfers, most of them while it walked.
-    pub transfer: f64,
-    /// Blocked for want of what others had not sent, in the step before.
-    pub wait: f64,
-}
 
 /// One rank's trainer. All begin with the first one's state and make the same updates, so that they stay equal.
 pub struct Replica {
