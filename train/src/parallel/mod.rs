@@ -33,7 +33,6 @@ pub use replica::Replica;
 pub use slow::{Link, Slow};
 pub use timeline::Timeline;
 
-pub(crate) use exchange::Jobs;
 pub(crate) use outer::Outer;
 pub(crate) use replica::{join, step_together};
 pub(crate) use sharded::whole_moments;
