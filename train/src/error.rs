@@ -52,9 +52,20 @@ pub enum TrainError {
     /// The device is gone, as after a reset of its driver.
     #[error("the device was lost: {0}; checkpoints are whole, and --resume auto goes on")]
     DeviceLost(String),
-    /// One of several devices failed.
-    #[error("{0}; checkpoints are whole: --resume auto goes on, also with other devices")]
-    Replica(String),
+    /// One of several ranks failed.
+    #[error("{device}: {reason}; checkpoints are whole: --resume auto goes on, also with other devices")]
+    Rank {
+        /// Number of the rank.
+        rank: usize,
+        /// Name of its device.
+        device: String,
+        /// What it said, or what was seen of it.
+        reason: String,
+    },
+    /// Ranks could not go on together.
+    #[cfg(not(target_family = "wasm"))]
+    #[error(transparent)]
+    Collective(#[from] crate::parallel::CollectiveError),
     /// Too many steps in a row whose loss or gradient is no number.
     #[error("{reason}")]
     GoBack {
