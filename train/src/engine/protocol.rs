@@ -4,45 +4,61 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use super::resume::{Identity, differences};
-use crate::{TrainConfig, TrainError, devices::KernelChoices, guard::Ceiling};
+use crate::{
+    TrainConfig, TrainError,
+    checkpoint::KernelChoices,
+    devices::{OpenDevice, matmul_flops},
+    session::{Identity, StepOrder, differences},
+};
 
 /// What every rank does next.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) enum Order {
-    /// Make a model, and take the first rank's state. Each rank has these rows of every global batch, and, where the model
-    /// is in stages, the stages these blocks.
-    Begin { rows: Vec<Range<usize>>, blocks: Vec<Range<usize>> },
-    /// From here on each has these rows.
-    Share { rows: Vec<Range<usize>> },
+    /// Make a model, and take the first rank's state.
+    Begin(Division),
+    /// From here on each has other rows.
+    Rebalance(Division),
     /// Run the kernels of these choices: said to processes.
     Pin(KernelChoices),
     /// Say which kernels were chosen: asked of processes.
     Kernels,
     /// Take the first rank's state again.
-    Level,
+    Synchronize,
     /// A step together.
     Step(StepOrder),
-    /// Some steps alone, and then the average.
-    Alone { from: StepOrder, count: u64 },
-    /// Give the moments that it alone has.
-    Moments,
+    /// So many steps alone, and then the average.
+    LocalSteps {
+        /// The first of them.
+        from: StepOrder,
+        /// Number of steps.
+        count: u64,
+    },
+    /// Give all the moments that each alone has.
+    GatherMoments,
     /// Take the validation batches through the stages.
     Evaluate,
-    /// Give the first rank its stage.
-    Whole,
+    /// Give the first rank the stages.
+    GatherModel,
     /// The run is over.
     End,
 }
 
-/// A step.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct StepOrder {
-    pub step: u64,
-    /// Number of the global batch.
-    pub data: u64,
-    pub ceiling: Ceiling,
-    pub loss_factor: f64,
+/// Who has what of a step.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Division {
+    /// Rows of each global batch that each rank has, by rank.
+    pub rows: Vec<Range<usize>>,
+    /// Blocks of each stage; none where each rank has the whole model.
+    pub blocks: Vec<Range<usize>>,
+}
+
+/// How a rank takes its steps.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Duty {
+    /// Micro-batches that it makes of its rows.
+    pub micro_batches: u64,
+    /// Its plan, for people.
+    pub plan: String,
 }
 
 /// What a rank says of itself at the start.
@@ -52,16 +68,16 @@ pub(super) struct Greeting {
     config: String,
     tokenizer: String,
     data: String,
-    /// Its device, for people.
+    /// Name of its device, for people.
     pub device: String,
-    /// Of its device to the bit; those of one kind are as fast as one another.
+    /// Name of its device to the bit; those of one kind are as fast as one another.
     pub adapter: String,
-    /// Multiplications and additions a second.
+    /// Matrix rate of its device, FLOP/s.
     pub speed: f64,
 }
 
 impl Greeting {
-    pub fn new(config: &TrainConfig, identity: &Identity, device: &crate::devices::OpenDevice) -> Self {
+    pub fn new(config: &TrainConfig, identity: &Identity, device: &OpenDevice) -> Self {
         Self {
             version: env!("CARGO_PKG_VERSION").into(),
             config: config.to_toml(),
@@ -69,7 +85,7 @@ impl Greeting {
             data: identity.data.clone(),
             device: device.name.clone(),
             adapter: device.adapter.clone(),
-            speed: crate::devices::matmul_flops(&device.device),
+            speed: matmul_flops(&device.device),
         }
     }
 
