@@ -227,7 +227,7 @@ impl Pipe {
             before.send(Readback::new(gradient_btc));
             return Ok(());
         }
-        for shard in &model.embedding.tokens.shards {
+        for shard in model.embedding.tokens.shards.iter().filter(|shard| shard.is_require_grad()) {
             if let Some(half) = self.receive(|pipe| &pipe.tied)? {
                 sink.keep_tied_half::<2>(shard.id, Tensor::from_data(half, &walk.device), walk.policy.embedding);
             }
