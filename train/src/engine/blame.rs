@@ -15,7 +15,9 @@ pub(super) fn causes(errors: &[(usize, TrainError)]) -> Vec<Cause> {
     for (speaker, error) in errors {
         match error {
             TrainError::Collective(CollectiveError::Device { rank, reason }) => certain.push((*rank, reason.clone())),
-            TrainError::Collective(error @ (CollectiveError::Lost { rank, .. } | CollectiveError::Late { rank, .. })) => {
+            TrainError::Collective(
+                error @ (CollectiveError::Lost { rank, .. } | CollectiveError::Late { rank, .. }),
+            ) => {
                 missed.push((*rank, error.to_string()));
             }
             TrainError::Collective(CollectiveError::Start(_)) => {}

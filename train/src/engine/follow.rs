@@ -120,7 +120,9 @@ impl Follower {
 /// A failure of rank `number`'s own device is told as that of a device which is alone.
 pub(super) fn of_own_device(error: TrainError, number: usize) -> TrainError {
     match error {
-        TrainError::Collective(CollectiveError::Device { rank, reason }) if rank == number => TrainError::Device(reason),
+        TrainError::Collective(CollectiveError::Device { rank, reason }) if rank == number => {
+            TrainError::Device(reason)
+        }
         error => error,
     }
 }

@@ -444,7 +444,8 @@ fn divide(
     let blocks = match stages {
         1 => Vec::new(),
         _ => {
-            let limits: Vec<&Limits> = iter::once(&members.device).chain(&members.others).map(|it| &it.limits).collect();
+            let limits: Vec<&Limits> =
+                iter::once(&members.device).chain(&members.others).map(|it| &it.limits).collect();
             stage_blocks(config, &limits, &speeds, &rows, &earlier.blocks)?
         }
     };

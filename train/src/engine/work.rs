@@ -111,12 +111,7 @@ impl Work {
     ///
     /// # Errors
     /// A rank that fails.
-    pub fn rebalance(
-        &mut self,
-        site: &Site,
-        division: &Division,
-        plan: &Plan,
-    ) -> Result<Vec<Duty>, TrainError> {
+    pub fn rebalance(&mut self, site: &Site, division: &Division, plan: &Plan) -> Result<Vec<Duty>, TrainError> {
         self.rank.trainer_mut().recut(&plan.cut);
         let (share, first, duties) = agree(self.rank.line(), division, plan)?;
         (self.micro_batches, self.first) = (share.micro_batches(), first);
@@ -146,7 +141,8 @@ fn agree(line: &mut Exchange, division: &Division, plan: &Plan) -> Result<(Share
     let share = Share::of_rows(global_rows, rows[number].clone(), plan.cut.micro_batch);
     let duty = Duty { micro_batches: share.micro_batches(), plan: build::plan_note(plan) };
     let all = line.all_gather(to_bytes(&duty))?;
-    let duties = all.iter().map(|duty| from_bytes(duty)).collect::<Result<Vec<Duty>, _>>().map_err(TrainError::Internal)?;
+    let duties =
+        all.iter().map(|duty| from_bytes(duty)).collect::<Result<Vec<Duty>, _>>().map_err(TrainError::Internal)?;
     // The stages of a pipeline have the same.
     let stages = division.blocks.len().max(1);
     let before = duties[..number / stages * stages].iter().step_by(stages);

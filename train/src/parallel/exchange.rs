@@ -155,9 +155,7 @@ impl Talk<dyn Collective> {
                 self.collective.broadcast(&mut bytes, root)?;
                 Ok(Reply::Bytes(bytes))
             }
-            Job::AllGatherBytes(bytes) => {
-                Ok(Reply::All(self.timed(|| self.collective.all_gather_bytes(bytes))?))
-            }
+            Job::AllGatherBytes(bytes) => Ok(Reply::All(self.timed(|| self.collective.all_gather_bytes(bytes))?)),
         }
     }
 }
@@ -200,7 +198,9 @@ impl Exchange {
         // Whoever sends waits until the copy before has left: two buffers for transfers are filled at most.
         let (jobs, to_do) = sync_channel::<Job<Values>>(0);
         // Copies leave the device as they come, however long the other ranks take.
-        std::thread::spawn(move || to_do.into_iter().map(|job| job.arrived(rank)).try_for_each(|job| arrived.send(job)));
+        std::thread::spawn(move || {
+            to_do.into_iter().map(|job| job.arrived(rank)).try_for_each(|job| arrived.send(job))
+        });
         let (thread, jobs) = (Some(thread), Some(Jobs(jobs)));
         Ok(Self { rank, world, jobs, replies, thread, meter, waited: Duration::ZERO })
     }

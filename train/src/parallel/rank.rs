@@ -9,13 +9,8 @@ use burn::{
 use hearth_data::Batch;
 
 use super::{
-    CollectiveError, Exchange, Pipe, Point, Probe,
-    broadcast::broadcast_state,
-    exchange::Started,
-    host,
-    outer::Outer,
-    pipeline::Walked,
-    sharded, stage,
+    CollectiveError, Exchange, Pipe, Point, Probe, broadcast::broadcast_state, exchange::Started, host, outer::Outer,
+    pipeline::Walked, sharded, stage,
 };
 use crate::{
     TrainError,

@@ -37,7 +37,8 @@ pub(super) fn update(
     let mut values = Ok(HashMap::new());
     trainer.replace(|model, optimizer| {
         let step = optimizer.begin(update);
-        let mut parts = UpdateParts { step, gradients, shard, line, in_flight: VecDeque::new(), values: Ok(HashMap::new()) };
+        let mut parts =
+            UpdateParts { step, gradients, shard, line, in_flight: VecDeque::new(), values: Ok(HashMap::new()) };
         model.visit(&mut parts);
         parts.receive(0);
         values = parts.values;
