@@ -17,7 +17,7 @@ pub use host_memory::keep_freed_host_memory;
 pub use kernels::{KernelChoices, PinnedKernels};
 pub use peak::matmul_flops;
 
-use crate::{TrainError, plan::Limits};
+use crate::{TrainError, parallel::Probe, plan::Limits};
 
 /// What `--device` asks for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -73,8 +73,8 @@ pub struct OpenDevice {
     pub compiles_kernels: bool,
     /// Why it is not what was hoped for, if so: one sentence.
     pub note: Option<String>,
-    /// How many times as long a walk is made to take: 1 but for tests.
-    pub(crate) slowed: f64,
+    /// What looks into its steps where it is one of several: none but in tests.
+    pub(crate) probe: Option<Probe>,
     /// wgpu's own.
     handle: Option<wgpu::Device>,
 }
@@ -93,9 +93,9 @@ impl OpenDevice {
         self.choice == other.choice
     }
 
-    /// The same device, whose walks take `factor` times as long when it is one of several beside the first: for tests.
-    pub fn slowed(self, factor: f64) -> Self {
-        Self { slowed: factor, ..self }
+    /// The same device, whose steps call `probe` where it is one of several: for tests.
+    pub fn with_probe(self, probe: Probe) -> Self {
+        Self { probe: Some(probe), ..self }
     }
 
     /// Loses the device, as a reset of its driver would; for tests. The CPU cannot be lost.
@@ -157,7 +157,7 @@ fn cpu(note: Option<String>) -> OpenDevice {
         note,
         choice: DeviceChoice::Cpu,
         adapter: format!("CPU, Burn Flex, {}", std::env::consts::ARCH),
-        slowed: 1.0,
+        probe: None,
         handle: None,
     }
 }
