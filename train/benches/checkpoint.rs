@@ -20,7 +20,7 @@ use clap::Parser;
 use hearth_data::Batch;
 use hearth_model::{ParameterCount, TransformerConfig, preset};
 use hearth_train::{
-    checkpoint::{Checkpoint, Description, Elsewhere, NewCheckpoint, Snapshot, spawn_writer},
+    checkpoint::{Checkpoint, Description, Elsewhere, Folder, NewCheckpoint, Snapshot, Store, list, spawn_writer},
     devices::{DeviceChoice, keep_freed_host_memory, open},
     guard::Ceiling,
     optim::{OptimizerConfig, Schedule},
@@ -103,7 +103,9 @@ fn main() -> anyhow::Result<()> {
     held.sort_by(f64::total_cmp);
     let [least, held, most] = [0, TURNS / 2, TURNS - 1].map(|at| held[at]);
     let start = Instant::now();
-    let read = Checkpoint::open(&fs::read_dir(&folder)?.flatten().next().expect("one was written").path())?;
+    let store: Arc<dyn Store> = Arc::new(Folder::new(&folder));
+    let (_, name) = list(&store)?.pop().expect("one was written");
+    let read = Checkpoint::open(&store, &name)?;
     let checked = start.elapsed().as_secs_f64();
 
     let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
@@ -181,9 +183,10 @@ fn run(
             cost.settle = settling.elapsed().as_secs_f64();
             let (folder, at) = (folder.clone(), *step);
             writing = Some(spawn_writer(move || {
-                let mut new = NewCheckpoint::create(&folder, at)?;
+                let store: Arc<dyn Store> = Arc::new(Folder::new(&folder));
+                let mut new = NewCheckpoint::create(&store, at)?;
                 snapshot.write(&mut new)?;
-                let path = new.finish(Description::default())?;
+                let path = folder.join(new.finish(Description::default())?);
                 anyhow::Ok((begun.elapsed().as_secs_f64(), path))
             }));
         }

@@ -84,15 +84,14 @@ pub enum TrainError {
         report: String,
     },
     /// A checkpoint is not one of this run.
-    #[error("{}: {reason}", path.display())]
+    #[error("{path}: {reason}")]
     Resume {
         /// The checkpoint, or the run's folder.
-        path: PathBuf,
+        path: String,
         /// The field, both values, and what would do.
         reason: String,
     },
     /// Checkpoints.
-    #[cfg(not(target_family = "wasm"))]
     #[error(transparent)]
     Checkpoint(#[from] crate::checkpoint::CheckpointError),
     /// A fault of the program.

@@ -68,21 +68,29 @@ impl Readback {
     }
 
     /// Waits for the copy and moves it into ordinary memory; what the device mapped for it is free again.
+    ///
+    /// This is what a native thread uses. In a browser nothing can wait, and it does nothing: see [`Readback::arrive`].
     pub fn settle(&mut self) {
-        if cfg!(target_family = "wasm") {
-            return;
+        if !cfg!(target_family = "wasm") {
+            pollster::block_on(self.arrive());
         }
-        let copied = match std::mem::replace(&mut self.0, State::Settled(Ok(Vec::new()))) {
-            State::Queued(copy) => pollster::block_on(copy),
-            State::Arrived(copied) => copied,
-            settled @ State::Settled(_) => {
-                self.0 = settled;
-                return;
-            }
+    }
+
+    /// As [`Readback::settle`] for who is asynchronous: it lets others go on until the copy is there, in a browser, too.
+    /// Nothing is lost if it is dropped before.
+    pub async fn arrive(&mut self) {
+        self.copied().await;
+        self.0 = match std::mem::replace(&mut self.0, State::Settled(Ok(Vec::new()))) {
+            State::Arrived(copied) => State::Settled(copied.map(|tensors| tensors.into_iter().map(own).collect())),
+            settled => settled,
         };
-        let own =
-            |data: TensorData| TensorData::from_bytes_vec(data.bytes().to_vec(), data.shape().clone(), data.dtype());
-        self.0 = State::Settled(copied.map(|tensors| tensors.into_iter().map(own).collect()));
+    }
+
+    /// Waits until the copy is there, in what the device mapped for it.
+    async fn copied(&mut self) {
+        if let State::Queued(copy) = &mut self.0 {
+            self.0 = State::Arrived(copy.as_mut().await);
+        }
     }
 
     /// The values, once they have arrived.
@@ -90,20 +98,28 @@ impl Readback {
     /// # Errors
     /// A device that is lost, or that could not make the tensor.
     pub async fn data(mut self) -> Result<TensorData, ExecutionError> {
-        let copied = match std::mem::replace(&mut self.0, State::Settled(Ok(Vec::new()))) {
-            State::Queued(copy) => copy.await,
-            State::Arrived(copied) | State::Settled(copied) => copied,
-        };
-        Ok(copied?.pop().expect("one tensor was registered"))
+        self.copied().await;
+        match std::mem::replace(&mut self.0, State::Settled(Ok(Vec::new()))) {
+            State::Arrived(copied) | State::Settled(copied) => Ok(copied?.pop().expect("one tensor was registered")),
+            State::Queued(_) => unreachable!("it has just arrived"),
+        }
     }
 
-    /// As [`Readback::data`], waiting; not in a browser.
+    /// As [`Readback::data`], waiting; in a browser only after [`Readback::arrive`].
     ///
     /// # Errors
     /// As [`Readback::data`].
+    ///
+    /// # Panics
+    /// In a browser, if the copy has not arrived.
     pub fn wait(self) -> Result<TensorData, ExecutionError> {
         pollster::block_on(self.data())
     }
+}
+
+/// The same values in ordinary memory.
+fn own(data: TensorData) -> TensorData {
+    TensorData::from_bytes_vec(data.bytes().to_vec(), data.shape().clone(), data.dtype())
 }
 
 /// A copy that no one waited for is waited for now: CubeCL 0.11 would use the buffer that it is mapped to again, and the

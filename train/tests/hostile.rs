@@ -5,11 +5,12 @@ use std::{
     cell::Cell,
     collections::BTreeMap,
     fs,
-    path::Path,
+    path::PathBuf,
+    sync::Arc,
 };
 
 use hearth_train::{
-    checkpoint::{Checkpoint, Description, NewCheckpoint, TensorSpec},
+    checkpoint::{Checkpoint, CheckpointError, Description, Folder, NewCheckpoint, Store, TensorSpec},
     devices::KernelChoices,
     run::RunState,
 };
@@ -88,18 +89,42 @@ fn mutated(bytes: &[u8], random: &mut SplitMix) -> Vec<u8> {
     bytes
 }
 
-/// A checkpoint of these files, whose sizes and hashes are right.
-fn write(run: &Path, files: &BTreeMap<&str, Vec<u8>>) -> std::path::PathBuf {
-    let mut new = NewCheckpoint::create(run, 1).unwrap();
-    files.iter().for_each(|(name, content)| new.write(name, content).unwrap());
-    new.finish(Description::default()).unwrap()
+/// A folder with one checkpoint.
+struct Run {
+    folder: tempfile::TempDir,
+    store: Arc<dyn Store>,
+}
+
+const NAME: &str = "step-00000001";
+
+impl Run {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store: Arc<dyn Store> = Arc::new(Folder::new(folder.path()));
+        Self { folder, store }
+    }
+
+    /// Writes the checkpoint of these files, whose sizes and hashes are right.
+    fn write(&self, files: &BTreeMap<&str, Vec<u8>>) {
+        let mut new = NewCheckpoint::create(&self.store, 1).unwrap();
+        files.iter().for_each(|(name, content)| new.write(name, content).unwrap());
+        assert_eq!(new.finish(Description::default()).unwrap(), NAME);
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.folder.path().join(NAME).join(name)
+    }
+
+    fn open(&self) -> Result<Checkpoint, CheckpointError> {
+        Checkpoint::open(&self.store, NAME)
+    }
 }
 
 /// Opens it and reads all that can be read, and looks at what that took.
-fn read_all(path: &Path, size: usize, what: &str) {
+fn read_all(run: &Run, size: usize, what: &str) {
     let before = HELD.get();
     MOST.set(before);
-    if let Ok(checkpoint) = Checkpoint::open(path) {
+    if let Ok(checkpoint) = run.open() {
         if let Ok(tensors) = checkpoint.tensors("model.safetensors") {
             for name in tensors.names() {
                 let _ = tensors.get(name, &[2, 3]);
@@ -118,9 +143,9 @@ fn read_all(path: &Path, size: usize, what: &str) {
 
 #[test]
 fn no_file_does_harm() {
-    let run = tempfile::tempdir().unwrap();
+    let run = Run::new();
     let whole = {
-        let mut new = NewCheckpoint::create(run.path(), 1).unwrap();
+        let mut new = NewCheckpoint::create(&run.store, 1).unwrap();
         let spec = |name: &str, shape: &[usize]| TensorSpec { name: name.into(), shape: shape.into() };
         let mut file = new.tensors("model.safetensors", &[spec("a", &[2, 3]), spec("b", &[4])]).unwrap();
         file.write(&[1; 40]).unwrap();
@@ -131,30 +156,30 @@ fn no_file_does_harm() {
             br#"[{"adapter": "a GPU", "kernels": {"matmul": {"a1b2": {"index": 3, "kernel": "fast"}}}}]"#,
         )
         .unwrap();
-        let path = new.finish(Description::default()).unwrap();
+        new.finish(Description::default()).unwrap();
         let names = ["model.safetensors", "state.json", "kernels.json"];
-        names.map(|name| (name, fs::read(path.join(name)).unwrap())).into_iter().collect::<BTreeMap<_, _>>()
+        names.map(|name| (name, fs::read(run.file(name)).unwrap())).into_iter().collect::<BTreeMap<_, _>>()
     };
-    let path = write(run.path(), &whole);
-    assert!(Checkpoint::open(&path).unwrap().tensors("model.safetensors").is_ok());
+    run.write(&whole);
+    assert!(run.open().unwrap().tensors("model.safetensors").is_ok());
     let mut random = SplitMix(1);
     for round in 0..3000 {
         let mut files = whole.clone();
         let name = ["model.safetensors", "state.json", "kernels.json"][round % 3];
         let changed = mutated(&files[name], &mut random);
         files.insert(name, changed);
-        let path = write(run.path(), &files);
-        read_all(&path, files.values().map(Vec::len).sum(), &format!("{name}, round {round}"));
+        run.write(&files);
+        read_all(&run, files.values().map(Vec::len).sum(), &format!("{name}, round {round}"));
     }
-    let manifest = fs::read(path.join("manifest.json")).unwrap();
+    let manifest = fs::read(run.file("manifest.json")).unwrap();
     for round in 0..3000 {
         let changed = match round % 4 {
             0 => (0..random.below(4000)).map(|_| random.below(256) as u8).collect(),
             1 => [b"[".repeat(random.below(100_000)), b"{\"a\":".repeat(random.below(1000))].concat(),
             _ => mutated(&manifest, &mut random),
         };
-        fs::write(path.join("manifest.json"), &changed).unwrap();
-        read_all(&path, changed.len() + 4096, &format!("manifest.json, round {round}"));
+        fs::write(run.file("manifest.json"), &changed).unwrap();
+        read_all(&run, changed.len() + 4096, &format!("manifest.json, round {round}"));
     }
 }
 
@@ -169,7 +194,7 @@ fn tensor(name: &str, kind: &str, shape: &str, offsets: &str) -> String {
 /// Headers that say more than the file has, or other things than one.
 #[test]
 fn headers_that_cannot_be_are_refused() {
-    let run = tempfile::tempdir().unwrap();
+    let run = Run::new();
     let one = |kind, shape, offsets| header(&format!("{{{}}}", tensor("a", kind, shape, offsets)));
     let far = (1_u64 << 61) - 4;
     let eight = (0..8).map(|at| {
@@ -189,8 +214,8 @@ fn headers_that_cannot_be_are_refused() {
         ("a name twice", twice, "has a twice"),
         ("more values than tensors", [header("{}"), vec![0; 4]].concat(), "4 bytes after its last tensor"),
     ] {
-        let path = write(run.path(), &BTreeMap::from([("model.safetensors", bytes)]));
-        let error = Checkpoint::open(&path).unwrap().tensors("model.safetensors").unwrap_err().to_string();
+        run.write(&BTreeMap::from([("model.safetensors", bytes)]));
+        let error = run.open().unwrap().tensors("model.safetensors").unwrap_err().to_string();
         assert!(error.contains("model.safetensors: ") && error.contains(says), "{what}: {error}");
         assert!(!error.contains('\n'), "{what}: {error}");
     }
@@ -199,15 +224,15 @@ fn headers_that_cannot_be_are_refused() {
 /// What an honest header of many tensors, and a dishonest one of many sizes, take in memory.
 #[test]
 fn a_long_header_takes_no_more_than_its_share() {
-    let run = tempfile::tempdir().unwrap();
+    let run = Run::new();
     let many = (0..20_000).map(|at| tensor(&at.to_string(), "F32", "[0]", "[0,0]")).collect::<Vec<_>>().join(",");
     let sizes = tensor("a", "F32", &format!("[{}0]", "0,".repeat(500_000)), "[0,0]");
     for (what, json) in [("many tensors", many), ("many sizes", sizes)] {
         let bytes = header(&format!("{{{json}}}"));
         let size = bytes.len();
-        let path = write(run.path(), &BTreeMap::from([("model.safetensors", bytes)]));
-        assert!(Checkpoint::open(&path).unwrap().tensors("model.safetensors").is_ok(), "{what}");
-        read_all(&path, size, what);
+        run.write(&BTreeMap::from([("model.safetensors", bytes)]));
+        assert!(run.open().unwrap().tensors("model.safetensors").is_ok(), "{what}");
+        read_all(&run, size, what);
     }
 }
 
@@ -216,23 +241,23 @@ fn a_long_header_takes_no_more_than_its_share() {
 #[test]
 fn only_files_are_read() {
     use std::{os::unix::fs::symlink, process::Command, sync::mpsc::channel, thread, time::Duration};
-    let run = tempfile::tempdir().unwrap();
-    let path = write(run.path(), &BTreeMap::from([("state.json", b"{}".to_vec())]));
+    let run = Run::new();
+    run.write(&BTreeMap::from([("state.json", b"{}".to_vec())]));
     for name in ["state.json", "manifest.json"] {
-        let (file, elsewhere) = (path.join(name), run.path().join("elsewhere"));
+        let (file, elsewhere) = (run.file(name), run.folder.path().join("elsewhere"));
         let link = || symlink(&elsewhere, &file).unwrap();
         let pipe = || assert!(Command::new("mkfifo").arg(&file).status().unwrap().success());
         fs::rename(&file, &elsewhere).unwrap();
         for (what, put) in [("a link", &link as &dyn Fn()), ("a pipe", &pipe)] {
             put();
             let (tell, told) = channel();
-            let opened = path.clone();
-            thread::spawn(move || tell.send(Checkpoint::open(&opened).unwrap_err().to_string()));
+            let store = run.store.clone();
+            thread::spawn(move || tell.send(Checkpoint::open(&store, NAME).unwrap_err().to_string()));
             let error = told.recv_timeout(Duration::from_secs(10)).unwrap_or_else(|_| panic!("{what} hangs"));
             assert!(error.contains(name) && error.contains("no file"), "{what}: {error}");
             fs::remove_file(&file).unwrap();
         }
         fs::rename(&elsewhere, &file).unwrap();
     }
-    assert!(Checkpoint::open(&path).is_ok());
+    assert!(run.open().is_ok());
 }

@@ -1,36 +1,36 @@
 //! What can be wrong with a checkpoint, each as one sentence that names the file.
 
-use std::{
-    io,
-    path::{Path, PathBuf},
-};
+use std::io;
 
-/// An error of checkpoints.
+use super::store::Store;
+
+/// An error of checkpoints. A `location` is a path where the store is a folder on the disk, and a name in memory.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum CheckpointError {
     /// A file or folder cannot be made, read or written.
-    #[error("{}: {action} failed: {source}", path.display())]
+    #[error("{location}: {action} failed: {source}")]
     Io {
         /// What was tried.
         action: &'static str,
         /// The file or folder.
-        path: PathBuf,
-        /// What the system said.
+        location: String,
+        /// What the store said.
         source: io::Error,
     },
     /// A file is not what was written.
-    #[error("{}: {reason}", path.display())]
+    #[error("{location}: {reason}")]
     Broken {
         /// The file.
-        path: PathBuf,
+        location: String,
         /// What is wrong with it.
         reason: String,
     },
     /// A checkpoint of a later Hearth.
-    #[error("{}: has format {format}, and this Hearth reads format {known}: use a newer one", path.display())]
+    #[error("{location}: has format {format}, and this Hearth reads format {known}: use a newer one")]
     Format {
         /// The manifest.
-        path: PathBuf,
+        location: String,
         /// What it says.
         format: u64,
         /// What is known.
@@ -39,13 +39,13 @@ pub enum CheckpointError {
 }
 
 impl CheckpointError {
-    /// For `map_err`.
-    pub(super) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
-        move |source| Self::Io { action, path: path.into(), source }
+    /// For `map_err`: what was tried with the file or folder `name` of `store`.
+    pub(super) fn io(action: &'static str, store: &dyn Store, name: &str) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::Io { action, location: store.location(name), source }
     }
 
     /// A reason may quote the file, and stays on one line all the same.
-    pub(super) fn broken(path: &Path, reason: impl ToString) -> Self {
-        Self::Broken { path: path.into(), reason: reason.to_string().replace(char::is_control, " ") }
+    pub(super) fn broken(location: impl Into<String>, reason: impl ToString) -> Self {
+        Self::Broken { location: location.into(), reason: reason.to_string().replace(char::is_control, " ") }
     }
 }

@@ -1,4 +1,4 @@
-//! What a run can be gone on with: one folder a checkpoint, `step-00001200/`, in the folder of the run.
+//! What a run can be gone on with: one folder a checkpoint, `step-00001200/`, in a [`Store`], such as the folder of the run.
 //!
 //! | file | what it holds |
 //! |---|---|
@@ -9,27 +9,45 @@
 //! | `kernels.json` | the kernels that were chosen, on devices that choose |
 //! | `manifest.json` | format, step, adapter, hashes of tokenizer and data, size and hash of every file and of itself |
 //!
-//! It is written under another name and renamed when all of it is on the disk. Which is the newest is found by looking,
-//! and nothing in it is believed before its size and hash are right.
+//! It is written under another name and renamed when all of it is safe. Which is the newest is found by looking, and
+//! nothing in it is believed before its size and hash are right. The bytes are the same whatever the store: [`Folder`] on
+//! a disk, [`Memory`] in a browser; [`Checkpoint::copy_to`] carries them from one to the other.
 
+mod copy;
+#[cfg(not(target_family = "wasm"))]
+mod disk;
 mod error;
-mod file;
+mod kernels;
+mod list;
 mod manifest;
+mod memory;
+mod names;
 mod read;
-mod shelf;
+mod retention;
 mod snapshot;
+mod store;
 mod tensors;
 mod write;
+#[cfg(not(target_family = "wasm"))]
 mod writer;
 
 #[cfg(test)]
 mod tests;
 
+#[cfg(not(target_family = "wasm"))]
+pub use disk::Folder;
 pub use error::CheckpointError;
+pub use kernels::KernelChoices;
+#[cfg(not(target_family = "wasm"))]
+pub(crate) use kernels::{ByOperation, DeviceKernels, KernelChoice};
+pub use list::{list, newest};
 pub use manifest::{Description, FileEntry, Manifest};
+pub use memory::Memory;
 pub use read::Checkpoint;
-pub use shelf::{Retention, clean, list, newest, retain};
+pub use retention::{Retention, clean, retain};
 pub use snapshot::{Elsewhere, Snapshot, outer_momentum, restore, restore_weights};
+pub use store::{Mapped, NewFile, Store};
 pub use tensors::{TensorSpec, Tensors};
 pub use write::{NewCheckpoint, NewTensors};
+#[cfg(not(target_family = "wasm"))]
 pub use writer::spawn_writer;

@@ -1,83 +1,100 @@
 //! A checkpoint that is whole.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::{io::Read, sync::Arc};
 
-use super::{CheckpointError, Manifest, Tensors, file::open_regular};
+use super::{error::CheckpointError, manifest::Manifest, names, store::Store, tensors::Tensors};
 
 /// A checkpoint whose files are what was written, to the byte.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Checkpoint {
-    path: PathBuf,
+    store: Arc<dyn Store>,
+    name: String,
     manifest: Manifest,
 }
 
 impl Checkpoint {
-    /// Reads all of it once, to see that it is whole.
+    /// Reads all of the checkpoint `name` once, to see that it is whole.
     ///
     /// # Errors
     /// [`CheckpointError`] names the file that is missing or changed.
-    pub fn open(path: &Path) -> Result<Self, CheckpointError> {
-        let manifest = Manifest::read(path)?;
-        for (name, entry) in &manifest.files {
-            let path = &path.join(name);
-            let (mut file, bytes) = open_regular("opening", path)?;
-            if bytes != entry.bytes {
-                return Err(CheckpointError::broken(path, format!("has {bytes} bytes, and had {}", entry.bytes)));
-            }
-            let mut hash = blake3::Hasher::new();
-            std::io::copy(&mut file, &mut hash).map_err(CheckpointError::io("reading", path))?;
-            if hash.finalize().to_hex().as_str() != entry.blake3 {
-                return Err(CheckpointError::broken(path, "was changed since it was written"));
-            }
+    pub fn open(store: &Arc<dyn Store>, name: &str) -> Result<Self, CheckpointError> {
+        let manifest = Manifest::read(&**store, name)?;
+        let checkpoint = Self { store: store.clone(), name: name.into(), manifest };
+        for file in checkpoint.manifest.files.keys() {
+            checkpoint.verify(file)?;
         }
-        Ok(Self { path: path.into(), manifest })
+        Ok(checkpoint)
     }
 
-    /// Where it is.
-    pub fn path(&self) -> &Path {
-        &self.path
+    fn verify(&self, file: &str) -> Result<(), CheckpointError> {
+        let (entry, name) = (&self.manifest.files[file], names::file(&self.name, file));
+        let (mut content, bytes) =
+            self.store.open(&name).map_err(CheckpointError::io("opening", &*self.store, &name))?;
+        if bytes != entry.bytes {
+            return Err(self.broken(file, format!("has {bytes} bytes, and had {}", entry.bytes)));
+        }
+        let mut hash = blake3::Hasher::new();
+        std::io::copy(&mut content, &mut hash).map_err(CheckpointError::io("reading", &*self.store, &name))?;
+        if hash.finalize().to_hex().as_str() != entry.blake3 {
+            return Err(self.broken(file, "was changed since it was written"));
+        }
+        Ok(())
     }
 
-    /// What it is.
+    /// Where it is, for people: a path on the disk, or a name in memory.
+    pub fn location(&self) -> String {
+        self.store.location(&self.name)
+    }
+
+    /// Its name in its store.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The store that it is in.
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.store
+    }
+
+    /// Its manifest.
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
     }
 
-    /// Steps until it.
+    /// Number of steps that the run had taken.
     pub fn step(&self) -> u64 {
         self.manifest.step
     }
 
-    /// A small file.
+    /// The content of a small file.
     ///
     /// # Errors
     /// The manifest does not list it, or it cannot be read.
-    pub fn read(&self, name: &str) -> Result<Vec<u8>, CheckpointError> {
-        let path = self.listed(name)?;
-        fs::read(&path).map_err(CheckpointError::io("reading", &path))
+    pub fn read(&self, file: &str) -> Result<Vec<u8>, CheckpointError> {
+        let name = self.listed(file)?;
+        let mut content = Vec::new();
+        let read = self.store.open(&name).and_then(|(mut from, _)| from.read_to_end(&mut content));
+        read.map_err(CheckpointError::io("reading", &*self.store, &name))?;
+        Ok(content)
     }
 
     /// A file of tensors.
     ///
     /// # Errors
     /// As [`Checkpoint::read`], or it is no safetensors file of f32.
-    pub fn tensors(&self, name: &str) -> Result<Tensors, CheckpointError> {
-        Tensors::open(&self.listed(name)?)
+    pub fn tensors(&self, file: &str) -> Result<Tensors, CheckpointError> {
+        Tensors::open(&*self.store, &self.listed(file)?)
     }
 
     /// What is wrong with one of its files, for one who understood it.
-    pub(crate) fn broken(&self, name: &str, reason: impl ToString) -> CheckpointError {
-        CheckpointError::broken(&self.path.join(name), reason)
+    pub(crate) fn broken(&self, file: &str, reason: impl ToString) -> CheckpointError {
+        CheckpointError::broken(self.store.location(&names::file(&self.name, file)), reason)
     }
 
-    fn listed(&self, name: &str) -> Result<PathBuf, CheckpointError> {
-        let path = self.path.join(name);
-        match self.manifest.files.contains_key(name) {
-            true => Ok(path),
-            false => Err(CheckpointError::broken(&path, "is not in the checkpoint")),
+    fn listed(&self, file: &str) -> Result<String, CheckpointError> {
+        match self.manifest.files.contains_key(file) {
+            true => Ok(names::file(&self.name, file)),
+            false => Err(self.broken(file, "is not in the checkpoint")),
         }
     }
 }

@@ -7,17 +7,18 @@ use std::{
     collections::{BTreeMap, HashMap},
     fmt,
     ops::Range,
-    path::{Path, PathBuf},
 };
 
-use memmap2::Mmap;
 use safetensors::tensor::{Dtype, Metadata, TensorInfo};
 use serde::{
     Deserialize,
     de::{Deserializer, IgnoredAny, MapAccess, Visitor},
 };
 
-use super::{CheckpointError, file::open_regular};
+use super::{
+    error::CheckpointError,
+    store::{Mapped, Store},
+};
 
 /// The header's entry that is no tensor.
 const METADATA: &str = "__metadata__";
@@ -50,11 +51,10 @@ pub(super) fn header(specs: &[TensorSpec]) -> (Vec<u8>, u64) {
     (header, end as u64)
 }
 
-/// A file's tensors, mapped into memory.
-#[derive(Debug)]
+/// A file's tensors, mapped into memory or shared with the store.
 pub struct Tensors {
-    path: PathBuf,
-    map: Mmap,
+    location: String,
+    file: Mapped,
     places: BTreeMap<String, Place>,
 }
 
@@ -66,18 +66,21 @@ struct Place {
 }
 
 impl Tensors {
-    pub(super) fn open(path: &Path) -> Result<Self, CheckpointError> {
-        let (file, _) = open_regular("opening", path)?;
-        // SAFETY: no one changes a checkpoint that stands; whoever does so under a running process changes values that
-        // nothing relies on, and whoever cuts one short ends the process.
-        let map = unsafe { Mmap::map(&file) }.map_err(CheckpointError::io("mapping", path))?;
-        let places = places(&map).map_err(|reason| CheckpointError::broken(path, reason))?;
-        Ok(Self { path: path.into(), map, places })
+    pub(super) fn open(store: &dyn Store, name: &str) -> Result<Self, CheckpointError> {
+        let file = store.map(name).map_err(CheckpointError::io("opening", store, name))?;
+        let location = store.location(name);
+        let places = places((*file).as_ref()).map_err(|reason| CheckpointError::broken(&location, reason))?;
+        Ok(Self { location, file, places })
     }
 
     /// Every tensor's name, in alphabetical order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.places.keys().map(String::as_str)
+    }
+
+    /// Whether there is one of this name.
+    pub fn contains(&self, name: &str) -> bool {
+        self.places.contains_key(name)
     }
 
     /// Whether there are none.
@@ -90,12 +93,21 @@ impl Tensors {
     /// # Errors
     /// There is none of that name, or it has another shape.
     pub fn get(&self, name: &str, shape: &[usize]) -> Result<&[u8], CheckpointError> {
-        let broken = |reason: String| CheckpointError::broken(&self.path, reason);
+        let broken = |reason: String| CheckpointError::broken(&self.location, reason);
         let place = self.places.get(name).ok_or_else(|| broken(format!("has no tensor {name}")))?;
         if place.shape != shape {
             return Err(broken(format!("{name} is {:?}, and the model's is {shape:?}", place.shape)));
         }
-        Ok(&self.map[place.bytes.clone()])
+        Ok(&(*self.file).as_ref()[place.bytes.clone()])
+    }
+}
+
+impl fmt::Debug for Tensors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tensors")
+            .field("location", &self.location)
+            .field("places", &self.places)
+            .finish_non_exhaustive()
     }
 }
 

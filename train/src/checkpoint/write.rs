@@ -1,24 +1,25 @@
-//! A checkpoint that is being written: in a folder of another name, until all of it is on the disk.
+//! A checkpoint that is being written: in a folder of another name, until all of it is safe.
 
 use std::{
     collections::BTreeMap,
-    fs::{self, File},
-    io::{BufWriter, Write},
-    path::{Path, PathBuf},
+    io::{ErrorKind, Write},
+    sync::Arc,
 };
 
 use super::{
-    CheckpointError, Description, FileEntry, Manifest, TensorSpec,
-    manifest::{MANIFEST, is_plain},
-    shelf::{self, OLD, PART},
-    tensors::header,
+    error::CheckpointError,
+    manifest::{Description, FileEntry, MANIFEST, Manifest, is_plain},
+    names::{self, OLD, PART},
+    store::{NewFile, Store},
+    tensors::{TensorSpec, header},
 };
 
 /// A checkpoint that is being written. One that is dropped before [`NewCheckpoint::finish`] leaves nothing behind.
 pub struct NewCheckpoint {
-    run: PathBuf,
+    store: Arc<dyn Store>,
     step: u64,
-    part: PathBuf,
+    /// Name of the folder until the checkpoint is finished.
+    part: String,
     files: BTreeMap<String, FileEntry>,
 }
 
@@ -27,13 +28,12 @@ impl NewCheckpoint {
     ///
     /// # Errors
     /// Its folder cannot be made.
-    pub fn create(run: &Path, step: u64) -> Result<Self, CheckpointError> {
-        let part = run.join(shelf::name(step) + PART);
-        if part.exists() {
-            fs::remove_dir_all(&part).map_err(CheckpointError::io("removing an unfinished checkpoint", &part))?;
-        }
-        fs::create_dir(&part).map_err(CheckpointError::io("making the checkpoint's folder", &part))?;
-        Ok(Self { run: run.into(), step, part, files: BTreeMap::new() })
+    pub fn create(store: &Arc<dyn Store>, step: u64) -> Result<Self, CheckpointError> {
+        let part = names::name(step) + PART;
+        let io = |action| CheckpointError::io(action, &**store, &part);
+        store.remove(&part).map_err(io("removing an unfinished checkpoint"))?;
+        store.create(&part).map_err(io("making the checkpoint's folder"))?;
+        Ok(Self { store: store.clone(), step, part, files: BTreeMap::new() })
     }
 
     /// Adds a small file.
@@ -41,7 +41,7 @@ impl NewCheckpoint {
     /// # Errors
     /// It cannot be written.
     pub fn write(&mut self, name: &str, content: &[u8]) -> Result<(), CheckpointError> {
-        let mut file = self.begin(name)?;
+        let mut file = self.begin(name, content.len() as u64)?;
         file.write(content)?;
         self.files.insert(name.into(), file.finish()?);
         Ok(())
@@ -52,64 +52,71 @@ impl NewCheckpoint {
     /// # Errors
     /// It cannot be written.
     pub fn tensors(&mut self, name: &str, specs: &[TensorSpec]) -> Result<NewTensors<'_>, CheckpointError> {
-        let mut file = self.begin(name)?;
-        let (header, expected) = header(specs);
+        let (header, values) = header(specs);
+        let expected = header.len() as u64 + values;
+        let mut file = self.begin(name, expected)?;
         file.write(&header)?;
-        let expected = header.len() as u64 + expected;
-        Ok(NewTensors { checkpoint: self, name: name.into(), file, expected })
+        Ok(NewTensors { files: &mut self.files, name: name.into(), file, expected })
     }
 
-    /// Writes the manifest, waits until everything is on the disk, and gives the checkpoint its name; one of the same
-    /// step stays until then.
+    /// Writes the manifest, waits until everything is safe, and gives the checkpoint its name, which is returned; one of
+    /// the same step stays until then.
     ///
     /// # Errors
     /// Something cannot be written.
-    pub fn finish(self, description: Description) -> Result<PathBuf, CheckpointError> {
+    pub fn finish(self, description: Description) -> Result<String, CheckpointError> {
         let manifest = Manifest::new(self.step, description, self.files.clone());
-        let mut file = self.begin(MANIFEST)?;
-        file.write(&manifest.to_json())?;
+        self.finish_as(&manifest)
+    }
+
+    /// As [`NewCheckpoint::finish`], with this manifest.
+    pub(super) fn finish_as(self, manifest: &Manifest) -> Result<String, CheckpointError> {
+        let json = manifest.to_json();
+        let mut file = self.begin(MANIFEST, json.len() as u64)?;
+        file.write(&json)?;
         file.finish()?;
-        let path = self.run.join(shelf::name(self.step));
-        let old = self.run.join(shelf::name(self.step) + OLD);
-        let io = |action| CheckpointError::io(action, &path);
-        synchronise(&self.part).map_err(io("bringing the checkpoint to the disk"))?;
-        shelf::remove(&old).map_err(io("removing what an earlier replacement left"))?;
-        let replaces = path.exists();
-        if replaces {
-            fs::rename(&path, &old).map_err(io("replacing the checkpoint"))?;
-        }
-        if let Err(error) = fs::rename(&self.part, &path) {
+        let (store, part, name) = (&*self.store, &self.part, names::name(self.step));
+        let old = name.clone() + OLD;
+        let io = |action| CheckpointError::io(action, store, &name);
+        store.sync(part).map_err(io("bringing the checkpoint to the disk"))?;
+        store.remove(&old).map_err(io("removing what an earlier replacement left"))?;
+        let replaces = match store.rename(&name, &old) {
+            Err(error) if error.kind() == ErrorKind::NotFound => false,
+            renamed => renamed.map(|()| true).map_err(io("replacing the checkpoint"))?,
+        };
+        if let Err(error) = store.rename(part, &name) {
             if replaces {
                 // What was there comes back; that it could not be replaced is being reported.
-                let _ = fs::rename(&old, &path);
+                let _ = store.rename(&old, &name);
             }
             return Err(io("naming the checkpoint")(error));
         }
-        synchronise(&self.run).map_err(io("bringing the checkpoint to the disk"))?;
-        shelf::remove(&old).map_err(io("removing the one that was replaced"))?;
-        Ok(path)
+        store.sync("").map_err(io("bringing the checkpoint to the disk"))?;
+        store.remove(&old).map_err(io("removing the one that was replaced"))?;
+        Ok(name)
     }
 
-    fn begin(&self, name: &str) -> Result<Hashing, CheckpointError> {
-        debug_assert!(is_plain(name), "{name} is a file's name");
-        let path = self.part.join(name);
-        let file = File::create(&path).map_err(CheckpointError::io("writing", &path))?;
-        Ok(Hashing { path, file: BufWriter::with_capacity(1 << 18, file), hash: blake3::Hasher::new(), bytes: 0 })
+    /// Begins a file of about `bytes`.
+    pub(super) fn begin(&self, file: &str, bytes: u64) -> Result<HashedFile, CheckpointError> {
+        debug_assert!(is_plain(file), "{file} is a file's name");
+        let (store, name) = (self.store.clone(), names::file(&self.part, file));
+        let file = store.begin(&name, bytes).map_err(CheckpointError::io("writing", &*store, &name))?;
+        Ok(HashedFile { store, name, file, hash: blake3::Hasher::new(), bytes: 0 })
     }
 }
 
 impl Drop for NewCheckpoint {
     fn drop(&mut self) {
         // Gone already if it was finished; else whatever led here is being reported.
-        let _ = fs::remove_dir_all(&self.part);
+        let _ = self.store.remove(&self.part);
     }
 }
 
 /// A safetensors file that is being written.
 pub struct NewTensors<'a> {
-    checkpoint: &'a mut NewCheckpoint,
+    files: &'a mut BTreeMap<String, FileEntry>,
     name: String,
-    file: Hashing,
+    file: HashedFile,
     expected: u64,
 }
 
@@ -122,46 +129,40 @@ impl NewTensors<'_> {
         self.file.write(values)
     }
 
+    /// Ends the file.
+    ///
     /// # Errors
-    /// What was written cannot be brought to the disk.
+    /// What was written cannot be made to last.
     ///
     /// # Panics
     /// If values are missing, or there were too many.
     pub fn finish(self) -> Result<(), CheckpointError> {
         assert_eq!(self.file.bytes, self.expected, "{}: the values are not those of the shapes", self.name);
         let entry = self.file.finish()?;
-        self.checkpoint.files.insert(self.name, entry);
+        self.files.insert(self.name, entry);
         Ok(())
     }
 }
 
 /// A file whose size and hash are known when it ends.
-struct Hashing {
-    path: PathBuf,
-    file: BufWriter<File>,
+pub(super) struct HashedFile {
+    store: Arc<dyn Store>,
+    name: String,
+    file: Box<dyn NewFile>,
     hash: blake3::Hasher,
     bytes: u64,
 }
 
-impl Hashing {
-    fn write(&mut self, content: &[u8]) -> Result<(), CheckpointError> {
+impl HashedFile {
+    pub fn write(&mut self, content: &[u8]) -> Result<(), CheckpointError> {
         self.hash.update(content);
         self.bytes += content.len() as u64;
-        self.file.write_all(content).map_err(CheckpointError::io("writing", &self.path))
+        self.file.write_all(content).map_err(CheckpointError::io("writing", &*self.store, &self.name))
     }
 
-    fn finish(mut self) -> Result<FileEntry, CheckpointError> {
-        let flushed = self.file.flush().and_then(|()| self.file.get_ref().sync_all());
-        flushed.map_err(CheckpointError::io("writing", &self.path))?;
+    /// Makes the content last.
+    pub fn finish(self) -> Result<FileEntry, CheckpointError> {
+        self.file.finish().map_err(CheckpointError::io("writing", &*self.store, &self.name))?;
         Ok(FileEntry { bytes: self.bytes, blake3: self.hash.finalize().to_hex().to_string() })
     }
-}
-
-/// Names last only once their folder is on the disk too; elsewhere than on Unix a folder cannot be synchronised.
-pub(super) fn synchronise(folder: &Path) -> std::io::Result<()> {
-    #[cfg(unix)]
-    File::open(folder)?.sync_all()?;
-    #[cfg(not(unix))]
-    let _ = folder;
-    Ok(())
 }

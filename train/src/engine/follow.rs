@@ -6,6 +6,7 @@ use hearth_data::Batch;
 use tempfile::{TempDir, tempdir};
 
 use super::{
+    Members,
     protocol::{Greeting, Order, from_bytes, read_greetings, to_bytes},
     survive::surviving,
     work::{Seat, Site, Work},
@@ -14,13 +15,23 @@ use crate::{
     TrainError,
     checkpoint::KernelChoices,
     devices::PinnedKernels,
-    parallel::{CollectiveError, Links},
+    parallel::{CollectiveError, Exchange, Links},
     plan::Plan,
     session::{Identity, Origin, StepOrder},
 };
 
+/// Works for the first rank, which `line` leads to, until it says that the run is over.
+///
+/// # Errors
+/// Ranks that are not of one run; a device that fails; a rank that is gone.
+pub(crate) fn follow(members: Members, line: Exchange) -> Result<(), TrainError> {
+    let Members { config, identity, data, device, .. } = members;
+    let site = Site { config, train: data.train, device, speed: 0.0 };
+    Follower::new(site, identity, data.validation, Links { line, pipe: None }).follow()
+}
+
 /// A rank that is not the first.
-pub(crate) struct Follower {
+pub(super) struct Follower {
     number: usize,
     site: Site,
     identity: Identity,
@@ -43,7 +54,7 @@ impl Follower {
     ///
     /// # Errors
     /// A device that fails; a rank that is gone.
-    pub(crate) fn follow(mut self) -> Result<(), TrainError> {
+    pub(super) fn follow(mut self) -> Result<(), TrainError> {
         let greeting = surviving(0, || Ok(Greeting::new(&self.site.config, &self.identity, &self.site.device)))?;
         let all = self.seat.line()?.all_gather(to_bytes(&greeting))?;
         self.site.speed = read_greetings(&all)?[self.number].speed;

@@ -1,13 +1,13 @@
 //! The first rank's side of a run on several devices: it gives the orders, and answers for all.
 
-use std::{future::ready, iter, ops::Range, sync::Arc};
+use std::{future::ready, iter, ops::Range};
 
 use burn::module::Module;
 use hearth_data::{Batch, rows_by_speed};
 use hearth_model::Transformer;
 
 use super::{
-    Data,
+    Members,
     blame::causes,
     build,
     figures::Figures,
@@ -21,27 +21,11 @@ use crate::{
     TrainConfig, TrainError,
     checkpoint::{Elsewhere, KernelChoices, Snapshot},
     config::OnLoss,
-    devices::OpenDevice,
     parallel::{Exchange, Links, Local},
     plan::{Choice, Cut, Limits, plan, stage_blocks},
     readback::Readback,
     session::{Answer, Assignment, DeviceFigures, DeviceSummary, Engine, Identity, Origin, Queued, StepOrder},
 };
-
-/// Who trains together, and on what.
-#[derive(Clone)]
-pub struct Members {
-    /// What to train, and how.
-    pub config: Arc<TrainConfig>,
-    /// What tells the tokens and the tokenizer from others.
-    pub identity: Identity,
-    /// What to learn from and be measured on.
-    pub data: Data,
-    /// The first rank's device.
-    pub device: OpenDevice,
-    /// Devices of the ranks that are threads beside it.
-    pub others: Vec<OpenDevice>,
-}
 
 /// An engine on several devices, of which this process has the first.
 ///

@@ -3,17 +3,23 @@
 use std::{
     fs::{self, File, TryLockError},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use burn::tensor::Device;
 use hearth_data::Tokenizer;
 use hearth_model::{Transformer, weights};
 
-use crate::{TrainConfig, TrainError};
+use crate::{
+    TrainConfig, TrainError,
+    checkpoint::{Folder, Store},
+    files,
+};
 
 const CONFIG: &str = "config.toml";
 const TOKENIZER: &str = "tokenizer.json";
 const MODEL: &str = "model.safetensors";
+const KERNELS: &str = "kernels.db";
 /// Held by the process that trains.
 const LOCK: &str = ".lock";
 
@@ -75,6 +81,16 @@ impl RunFolder {
         }
     }
 
+    /// The store of its checkpoints.
+    pub fn store(&self) -> Arc<dyn Store> {
+        Arc::new(Folder::new(&self.path))
+    }
+
+    /// The file that keeps the run's choices of kernels while it lasts.
+    pub(super) fn kernels(&self) -> PathBuf {
+        self.path.join(KERNELS)
+    }
+
     /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path
@@ -106,7 +122,9 @@ impl RunFolder {
     /// # Errors
     /// The file cannot be written.
     pub fn write_model(&self, model: &Transformer) -> Result<(), TrainError> {
-        Ok(weights::save(model, &self.path.join(MODEL))?)
+        let path = self.path.join(MODEL);
+        weights::save(model, &path)?;
+        files::sync_folder_of(&path).map_err(|source| io("writing", &path, source))
     }
 
     /// The configuration, the tokenizer and the trained model, on `device`.
@@ -126,13 +144,9 @@ impl RunFolder {
         Ok((config, tokenizer, model))
     }
 
-    /// Writes beside and renames, so that a file is whole or absent.
     fn write(&self, name: &str, bytes: &[u8]) -> Result<(), TrainError> {
         let path = self.path.join(name);
-        let beside = self.path.join(format!("{name}.tmp"));
-        fs::write(&beside, bytes)
-            .and_then(|()| fs::rename(&beside, &path))
-            .map_err(|source| io("writing", &path, source))
+        files::write_whole(&path, bytes).map_err(|source| io("writing", &path, source))
     }
 }
 

@@ -1,6 +1,10 @@
+mod snapshots;
+mod stores;
+
 use std::{
     fs,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use tempfile::{TempDir, tempdir};
@@ -19,34 +23,56 @@ fn values(step: u64, spec: usize) -> Vec<u8> {
     (0..count).flat_map(|at| ((step as usize * 1000 + spec * 100 + at) as f32).to_le_bytes()).collect()
 }
 
-fn write(run: &Path, step: u64) -> Result<PathBuf, CheckpointError> {
-    let mut new = NewCheckpoint::create(run, step)?;
+fn describe() -> Description {
+    Description { adapter: "an adapter".into(), tokenizer: "aa".into(), data: "bb".into() }
+}
+
+/// Begins and ends the checkpoint of `step`, whose values are those of `content`.
+fn write_as(store: &Arc<dyn Store>, step: u64, content: u64) -> Result<String, CheckpointError> {
+    let mut new = NewCheckpoint::create(store, step)?;
     new.write("config.toml", b"seed = 1\n")?;
-    new.write("state.json", format!("{{\"step\": {step}}}").as_bytes())?;
+    new.write("state.json", format!("{{\"step\": {content}}}").as_bytes())?;
     for name in ["model.safetensors", "optimizer.safetensors"] {
         let mut file = new.tensors(name, &specs())?;
-        (0..3).try_for_each(|spec| values(step, spec).chunks(10).try_for_each(|piece| file.write(piece)))?;
+        (0..3).try_for_each(|spec| values(content, spec).chunks(10).try_for_each(|piece| file.write(piece)))?;
         file.finish()?;
     }
-    let described = |text: &str| text.to_string();
-    new.finish(Description { adapter: described("an adapter"), tokenizer: described("aa"), data: described("bb") })
+    new.finish(describe())
 }
 
-fn run_of(steps: &[u64]) -> (TempDir, Vec<PathBuf>) {
-    let run = tempdir().unwrap();
-    let paths = steps.iter().map(|step| write(run.path(), *step).unwrap()).collect();
-    (run, paths)
+fn write(store: &Arc<dyn Store>, step: u64) -> Result<String, CheckpointError> {
+    write_as(store, step, step)
 }
 
-fn steps(run: &Path) -> Vec<u64> {
-    list(run).unwrap().into_iter().map(|(step, _)| step).collect()
+/// A run's folder, as a path and as a store, and the paths of its checkpoints.
+struct Run {
+    folder: TempDir,
+    store: Arc<dyn Store>,
+    paths: Vec<PathBuf>,
+}
+
+impl Run {
+    fn of(steps: &[u64]) -> Self {
+        let folder = tempdir().unwrap();
+        let store: Arc<dyn Store> = Arc::new(Folder::new(folder.path()));
+        let paths = steps.iter().map(|step| folder.path().join(write(&store, *step).unwrap())).collect();
+        Self { folder, store, paths }
+    }
+
+    fn steps(&self) -> Vec<u64> {
+        list(&self.store).unwrap().into_iter().map(|(step, _)| step).collect()
+    }
+
+    fn entries(&self) -> usize {
+        fs::read_dir(&self.folder).unwrap().count()
+    }
 }
 
 #[test]
 fn what_is_written_is_read() {
-    let (run, paths) = run_of(&[1200]);
-    assert!(paths[0].ends_with("step-00001200"));
-    let checkpoint = newest(run.path(), |path, error| panic!("{}: {error}", path.display())).unwrap().unwrap();
+    let run = Run::of(&[1200]);
+    let checkpoint = newest(&run.store, |name, error| panic!("{name}: {error}")).unwrap().unwrap();
+    assert_eq!((checkpoint.name(), Path::new(&checkpoint.location())), ("step-00001200", &*run.paths[0]));
     let manifest = checkpoint.manifest();
     assert_eq!((checkpoint.step(), manifest.adapter.as_str(), manifest.files.len()), (1200, "an adapter", 4));
     assert_eq!(checkpoint.read("state.json").unwrap(), b"{\"step\": 1200}");
@@ -58,14 +84,14 @@ fn what_is_written_is_read() {
     assert!(shape.ends_with("model.safetensors: a is [7], and the model's is [8]"), "{shape}");
     assert!(tensors.get("d", &[1]).unwrap_err().to_string().ends_with("has no tensor d"));
     assert!(checkpoint.read("elsewhere").unwrap_err().to_string().ends_with("elsewhere: is not in the checkpoint"));
-    assert_eq!(fs::read_dir(run.path()).unwrap().count(), 1);
+    assert_eq!(run.entries(), 1);
 }
 
 /// The layout by hand: 8 bytes of length, JSON, values.
 #[test]
 fn any_tool_reads_the_tensors() {
-    let (_run, paths) = run_of(&[3]);
-    let bytes = fs::read(paths[0].join("model.safetensors")).unwrap();
+    let run = Run::of(&[3]);
+    let bytes = fs::read(run.paths[0].join("model.safetensors")).unwrap();
     let length = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
     assert_eq!(length % 8, 0);
     let header: serde_json::Value = serde_json::from_slice(&bytes[8..8 + length]).unwrap();
@@ -84,13 +110,14 @@ fn any_tool_reads_the_tensors() {
 /// Cut short, emptied, gone, or one byte other: found, named, and the one before is taken.
 #[test]
 fn every_change_is_found_and_the_one_before_is_taken() {
-    let (run, paths) = run_of(&[10, 20]);
+    let run = Run::of(&[10, 20]);
+    let paths = &run.paths;
     let check = |name: &str, what: &str| {
         let mut told = Vec::new();
-        let found = newest(run.path(), |path, error| told.push((path.to_path_buf(), error.to_string()))).unwrap();
+        let found = newest(&run.store, |name, error| told.push((name.to_string(), error.to_string()))).unwrap();
         assert_eq!(found.expect("step 10 is whole").step(), 10, "{name}, {what}");
-        let [(path, error)] = &told[..] else { panic!("{name}, {what}: {told:?}") };
-        assert_eq!(path, &paths[1]);
+        let [(passed_over, error)] = &told[..] else { panic!("{name}, {what}: {told:?}") };
+        assert_eq!(passed_over, "step-00000020");
         assert!(error.contains(&paths[1].join(name).display().to_string()) && !error.contains('\n'), "{what}: {error}");
     };
     for name in FILES {
@@ -113,17 +140,17 @@ fn every_change_is_found_and_the_one_before_is_taken() {
         check(name, "gone");
         fs::write(&path, &whole).unwrap();
     }
-    assert_eq!(newest(run.path(), |_, _| panic!("all are whole again")).unwrap().unwrap().step(), 20);
+    assert_eq!(newest(&run.store, |_, _| panic!("all are whole again")).unwrap().unwrap().step(), 20);
 }
 
 #[test]
 fn a_manifest_of_another_kind_is_refused() {
-    let (_run, paths) = run_of(&[1]);
-    let path = paths[0].join("manifest.json");
+    let run = Run::of(&[1]);
+    let path = run.paths[0].join("manifest.json");
     let text = fs::read_to_string(&path).unwrap();
     let error = |text: &str| {
         fs::write(&path, text).unwrap();
-        Checkpoint::open(&paths[0]).unwrap_err().to_string()
+        Checkpoint::open(&run.store, "step-00000001").unwrap_err().to_string()
     };
     let later = error(&text.replace("\"format\": 1", "\"format\": 2, \"colour\": 7"));
     assert!(later.ends_with("has format 2, and this Hearth reads format 1: use a newer one"), "{later}");
@@ -142,42 +169,45 @@ fn a_manifest_of_another_kind_is_refused() {
 
 #[test]
 fn what_a_killed_process_leaves_is_never_taken_and_goes() {
-    let (run, paths) = run_of(&[10, 20]);
-    let at = |name: &str| run.path().join(name);
+    let run = Run::of(&[10, 20]);
+    let at = |name: &str| run.folder.path().join(name);
     fs::create_dir(at("step-00000030.part")).unwrap();
     fs::write(at("step-00000030.part/config.toml"), "half").unwrap();
     // Killed while it removed one, and while it replaced another.
     fs::create_dir(at("step-00000005.old")).unwrap();
-    fs::rename(&paths[1], at("step-00000020.old")).unwrap();
+    fs::rename(&run.paths[1], at("step-00000020.old")).unwrap();
     fs::create_dir(at("step-1")).unwrap();
-    assert_eq!(steps(run.path()), [10]);
-    clean(run.path()).unwrap();
-    assert_eq!(steps(run.path()), [20, 10]);
+    assert_eq!(run.steps(), [10]);
+    clean(&run.store).unwrap();
+    assert_eq!(run.steps(), [20, 10]);
     assert!(!at("step-00000030.part").exists() && !at("step-00000005.old").exists() && at("step-1").exists());
 
-    drop(NewCheckpoint::create(run.path(), 40).unwrap());
-    assert_eq!(fs::read_dir(run.path()).unwrap().count(), 3);
-    assert_eq!(list(Path::new("/no/such/run")).unwrap(), []);
+    drop(NewCheckpoint::create(&run.store, 40).unwrap());
+    assert_eq!(run.entries(), 3);
+    let nowhere: Arc<dyn Store> = Arc::new(Folder::new("/no/such/run"));
+    assert_eq!(list(&nowhere).unwrap(), []);
+    clean(&nowhere).unwrap();
 }
 
 #[test]
 fn one_of_the_same_step_is_replaced() {
-    let (run, paths) = run_of(&[7]);
-    let mut new = NewCheckpoint::create(run.path(), 7).unwrap();
+    let run = Run::of(&[7]);
+    let mut new = NewCheckpoint::create(&run.store, 7).unwrap();
     new.write("state.json", b"again").unwrap();
-    assert_eq!(new.finish(Description::default()).unwrap(), paths[0]);
-    assert_eq!(Checkpoint::open(&paths[0]).unwrap().read("state.json").unwrap(), b"again");
-    assert_eq!(fs::read_dir(run.path()).unwrap().count(), 1);
+    let name = new.finish(Description::default()).unwrap();
+    assert_eq!(run.folder.path().join(&name), run.paths[0]);
+    assert_eq!(Checkpoint::open(&run.store, &name).unwrap().read("state.json").unwrap(), b"again");
+    assert_eq!(run.entries(), 1);
 }
 
 #[test]
 fn what_should_stay_stays() {
     let all = [10, 20, 25, 30, 40, 50];
     let stay = |last, every, best| {
-        let (run, _) = run_of(&all);
-        retain(run.path(), 50, &Retention { last, every, best }).unwrap();
-        assert_eq!(fs::read_dir(run.path()).unwrap().count(), steps(run.path()).len());
-        steps(run.path())
+        let run = Run::of(&all);
+        retain(&run.store, 50, &Retention { last, every, best }).unwrap();
+        assert_eq!(run.entries(), run.steps().len());
+        run.steps()
     };
     assert_eq!(stay(2, 0, None), [50, 40]);
     assert_eq!(stay(0, 0, None), [50]);
@@ -190,34 +220,34 @@ fn what_should_stay_stays() {
 /// A run that passed over a broken one keeps what it writes from there on.
 #[test]
 fn broken_ones_do_not_crowd_out_the_runs_own() {
-    let (run, paths) = run_of(&[10, 20, 30]);
-    for path in &paths[1..] {
+    let run = Run::of(&[10, 20, 30]);
+    for path in &run.paths[1..] {
         fs::write(path.join("state.json"), "other").unwrap();
     }
-    write(run.path(), 15).unwrap();
-    retain(run.path(), 15, &Retention { last: 1, every: 0, best: None }).unwrap();
-    assert_eq!(steps(run.path()), [30, 20, 15]);
-    assert_eq!(newest(run.path(), |_, _| ()).unwrap().unwrap().step(), 15);
+    write(&run.store, 15).unwrap();
+    retain(&run.store, 15, &Retention { last: 1, every: 0, best: None }).unwrap();
+    assert_eq!(run.steps(), [30, 20, 15]);
+    assert_eq!(newest(&run.store, |_, _| ()).unwrap().unwrap().step(), 15);
 }
 
 #[test]
 fn what_an_earlier_replacement_left_is_in_no_ones_way() {
-    let (run, _) = run_of(&[7, 8]);
+    let run = Run::of(&[7, 8]);
     for step in [7, 8] {
-        let left = run.path().join(format!("step-{step:08}.old"));
+        let left = run.folder.path().join(format!("step-{step:08}.old"));
         fs::create_dir(&left).unwrap();
         fs::write(left.join("x"), "").unwrap();
     }
-    write(run.path(), 8).unwrap();
-    retain(run.path(), 8, &Retention { last: 1, every: 0, best: None }).unwrap();
-    assert_eq!(steps(run.path()), [8]);
-    assert_eq!(fs::read_dir(run.path()).unwrap().count(), 1);
+    write(&run.store, 8).unwrap();
+    retain(&run.store, 8, &Retention { last: 1, every: 0, best: None }).unwrap();
+    assert_eq!(run.steps(), [8]);
+    assert_eq!(run.entries(), 1);
 }
 
 #[test]
 #[should_panic(expected = "the values are not those of the shapes")]
 fn missing_values_are_a_fault_of_the_program() {
-    let run = tempdir().unwrap();
-    let mut new = NewCheckpoint::create(run.path(), 1).unwrap();
+    let run = Run::of(&[]);
+    let mut new = NewCheckpoint::create(&run.store, 1).unwrap();
     let _ = new.tensors("model.safetensors", &specs()).unwrap().finish();
 }

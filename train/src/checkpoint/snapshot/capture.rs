@@ -1,0 +1,104 @@
+//! Copies of a trainer's tensors are queued.
+
+use std::collections::HashMap;
+
+use burn::{
+    module::{Module, ModuleVisitor, Param, ParamId},
+    tensor::{Tensor, TensorData},
+};
+
+use super::{
+    layout::{MOMENTS, ModulePath, OUTER},
+    pending::{PendingPart, PendingTensor, push},
+};
+use crate::{optim::AdamW, readback::Readback, step::Trainer};
+
+/// What a trainer on one of several devices does not have itself.
+#[derive(Default)]
+pub struct Elsewhere {
+    /// The whole moments, where each rank has a part.
+    pub moments: HashMap<ParamId, [TensorData; 2]>,
+    /// The momentum of outer steps, parameter by parameter, end to end.
+    pub momentum: Option<Vec<f32>>,
+}
+
+/// The tensors of both files, in the order that they are written in.
+pub(super) struct Captured {
+    pub parameters: Vec<PendingTensor>,
+    pub moments: Vec<PendingTensor>,
+}
+
+impl Captured {
+    /// The copies that are not in host memory already.
+    pub fn copies(&mut self) -> impl Iterator<Item = &mut Readback> {
+        let parts = self.parameters.iter_mut().chain(&mut self.moments).flat_map(|tensor| &mut tensor.parts);
+        parts.filter_map(|part| match part {
+            PendingPart::OnDevice(copy) => Some(copy),
+            PendingPart::OnHost(_) => None,
+        })
+    }
+}
+
+/// Queues copies of all that a checkpoint has of a trainer.
+pub(super) fn capture(trainer: &Trainer, elsewhere: Elsewhere) -> Captured {
+    let mut capture = Capture {
+        optimizer: trainer.optimizer(),
+        elsewhere,
+        passed: 0,
+        path: ModulePath::default(),
+        captured: Captured { parameters: Vec::new(), moments: Vec::new() },
+    };
+    trainer.model().visit(&mut capture);
+    capture.captured
+}
+
+struct Capture<'a> {
+    optimizer: &'a AdamW,
+    elsewhere: Elsewhere,
+    /// Elements of the parameters before.
+    passed: usize,
+    path: ModulePath,
+    captured: Captured,
+}
+
+impl Capture<'_> {
+    fn push_moment(&mut self, prefix: &str, shape: &[usize], part: PendingPart) {
+        push(&mut self.captured.moments, format!("{prefix}{}", self.path.file_name()), shape, part);
+    }
+
+    fn push_data(&mut self, prefix: &str, data: TensorData) {
+        let shape = data.shape().to_vec();
+        self.push_moment(prefix, &shape, PendingPart::OnHost(Box::new(move || data)));
+    }
+}
+
+impl ModuleVisitor for Capture<'_> {
+    fn enter_module(&mut self, name: &str, _container: &str) {
+        self.path.enter(name);
+    }
+
+    fn exit_module(&mut self, _name: &str, _container: &str) {
+        self.path.exit();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if self.optimizer.is_sharded().is_some() {
+            let moments = self.elsewhere.moments.remove(&param.id).into_iter().flatten();
+            for (prefix, moment) in MOMENTS.into_iter().zip(moments) {
+                self.push_data(prefix, moment);
+            }
+        } else if let Some(moments) = self.optimizer.moments::<D>(param.id) {
+            for (prefix, moment) in MOMENTS.into_iter().zip(moments) {
+                self.push_moment(prefix, &moment.dims(), PendingPart::of(moment));
+            }
+        }
+        if let Some(momentum) = &self.elsewhere.momentum {
+            let next = self.passed + param.shape().num_elements();
+            let own = TensorData::new(momentum[self.passed..next].to_vec(), param.shape());
+            self.push_data(OUTER, own);
+            self.passed = next;
+        }
+        let value = param.val().without_autodiff();
+        push(&mut self.captured.parameters, self.path.file_name(), &value.dims(), PendingPart::of(value));
+    }
+}
