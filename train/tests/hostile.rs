@@ -10,9 +10,9 @@ use std::{
 };
 
 use hearth_train::{
+    checkpoint::KernelChoices,
     checkpoint::{Checkpoint, CheckpointError, Description, Folder, NewCheckpoint, Store, TensorSpec},
-    devices::KernelChoices,
-    run::RunState,
+    session::RunState,
 };
 
 /// The system's allocator, which counts what each thread holds.

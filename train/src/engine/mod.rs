@@ -29,8 +29,8 @@ pub use alone::{Alone, Data};
 #[cfg(not(target_family = "wasm"))]
 pub(crate) use follow::follow;
 #[cfg(not(target_family = "wasm"))]
-pub(crate) use survive::surviving;
-#[cfg(not(target_family = "wasm"))]
 pub use members::Members;
+#[cfg(not(target_family = "wasm"))]
+pub(crate) use survive::surviving;
 #[cfg(not(target_family = "wasm"))]
 pub use team::Team;

@@ -150,6 +150,7 @@ pub(super) fn from_bytes<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::guard::Ceiling;
 
     fn config(learning_rate: f64) -> TrainConfig {
         let text = format!(

@@ -24,7 +24,7 @@ use crate::{
     parallel::{Exchange, Links, Local},
     plan::{Choice, Cut, Limits, plan, stage_blocks},
     readback::Readback,
-    session::{Answer, Assignment, DeviceFigures, DeviceSummary, Engine, Identity, Origin, Queued, StepOrder},
+    session::{Answer, Assignment, DeviceFigures, DeviceSummary, Engine, Origin, Queued, StepOrder},
 };
 
 /// An engine on several devices, of which this process has the first.

@@ -182,7 +182,7 @@ impl SavedAssignment {
         let Some(cut) = self.cut.clone() else { return Ok(None) };
         let own = cut.micro_batch.checked_mul(cut.accumulation).ok_or("cut: too many sequences")?;
         consecutive(&self.rows)?;
-        let rows = self.rows_of_ranks().unwrap_or(vec![0..own]);
+        let rows = self.rows_of_ranks().unwrap_or_else(|| vec![0..own; self.blocks.len().max(1)]);
         Assignment::new(rows, consecutive(&self.blocks)?, cut).map(Some)
     }
 }

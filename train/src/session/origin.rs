@@ -50,9 +50,7 @@ impl Origin {
     pub fn kept(&self, config: &TrainConfig, adapter: &str, world: usize, stages: usize) -> SavedAssignment {
         let Self::Checkpoint(checkpoint, state) = self else { return SavedAssignment::default() };
         let is_cut_alike = read_config(checkpoint).is_ok_and(|earlier| {
-            earlier.batch == config.batch
-                && earlier.memory == config.memory
-                && checkpoint.manifest().adapter == adapter
+            earlier.batch == config.batch && earlier.memory == config.memory && checkpoint.manifest().adapter == adapter
         });
         state.assignment.kept(world, stages, is_cut_alike)
     }
