@@ -141,6 +141,19 @@ pub enum DataError {
         /// Its index in the stream.
         position: usize,
     },
+    /// A token id is outside of the vocabulary of the model that is to be trained.
+    #[error(
+        "token id {id} at position {position} is outside the model's vocabulary of {vocab_size} ids: use the tokenizer \
+         that the model is for, or a larger `vocab_size`"
+    )]
+    IdBeyondVocabulary {
+        /// The id.
+        id: u32,
+        /// Its index in the stream.
+        position: usize,
+        /// Ids run from 0 to one below this.
+        vocab_size: usize,
+    },
     /// The validation part is not a fraction.
     #[error("`validation_fraction` is {fraction}: give a number from 0 up to, but not including, 1")]
     ValidationFraction {

@@ -37,6 +37,18 @@ impl Tokens {
         Ok(Self { ids, document_ends })
     }
 
+    /// The same stream for a model whose embedding has `vocab_size` rows, as `TokenFiles::for_vocabulary`. Looks at every id
+    /// once.
+    ///
+    /// # Errors
+    /// When an id has no row.
+    pub fn for_vocabulary(self, vocab_size: usize) -> Result<Self, DataError> {
+        match self.ids.iter().position(|&id| id as usize >= vocab_size) {
+            Some(position) => Err(DataError::IdBeyondVocabulary { id: self.ids[position], position, vocab_size }),
+            None => Ok(self),
+        }
+    }
+
     /// Cuts the stream once: `(training, validation)`, where validation is the last `validation_fraction`
     /// (from 0, none, up to but not including 1). Training takes `floor(len * (1 - validation_fraction))`
     /// tokens, as in nanoGPT's data preparation. A document across the cut becomes two.
@@ -146,6 +158,14 @@ mod tests {
         }
         let error = Tokens::new(vec![i32::MAX as u32, 1 << 31]).unwrap_err();
         assert!(matches!(error, DataError::IdTooLarge { id: 0x8000_0000, position: 1 }));
+    }
+
+    #[test]
+    fn refuses_ids_that_a_model_has_no_row_for() {
+        let tokens = Tokens::new(vec![3, 7, 5]).unwrap();
+        assert_eq!(tokens.clone().for_vocabulary(8).unwrap(), tokens);
+        let error = tokens.for_vocabulary(7).unwrap_err();
+        assert!(matches!(error, DataError::IdBeyondVocabulary { id: 7, position: 1, vocab_size: 7 }), "{error}");
     }
 
     #[test]

@@ -59,7 +59,7 @@ fn main() -> ExitCode {
                 summary.val_loss,
                 summary.steps,
                 summary.seconds,
-                summary.picture.display()
+                summary.picture.as_deref().unwrap_or(&summary.folder).display()
             );
             ExitCode::SUCCESS
         }
@@ -76,11 +76,7 @@ pub fn train(arguments: Arguments) -> anyhow::Result<Summary> {
     let settings: Vec<String> = quick.chain(arguments.set).collect();
     let config = TrainConfig::parse(CONFIG, "examples/shakespeare/config.toml", &settings)?;
     let folder = arguments.out.unwrap_or_else(|| RunFolder::free("runs/shakespeare"));
-    let run = Run {
-        text: Some(TEXT.into()),
-        front: if arguments.tui { FrontKind::Dashboard } else { FrontKind::Progress },
-        stop: stop_on_ctrl_c(),
-        ..Run::new(config, open(arguments.device)?, folder)
-    };
+    let front = if arguments.tui { FrontKind::Dashboard } else { FrontKind::Progress };
+    let run = Run::new(config, open(arguments.device)?, folder).text(TEXT).front(front).stop(stop_on_ctrl_c());
     Ok(run.go()?)
 }

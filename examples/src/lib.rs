@@ -9,7 +9,6 @@ use std::path::PathBuf;
 use hearth_train::{
     TrainConfig, TrainError,
     devices::OpenDevice,
-    report::FrontKind,
     run::{Run, Summary},
 };
 
@@ -42,5 +41,5 @@ pub fn small_run(
 ) -> Result<Summary, TrainError> {
     let settings: Vec<String> = SMALL.iter().chain(settings).map(ToString::to_string).collect();
     let config = TrainConfig::parse(CONFIG, "the example's config.toml", &settings)?;
-    Run { text: Some(TEXT.into()), front: FrontKind::Quiet, others, ..Run::new(config, device, folder) }.go()
+    Run::new(config, device, folder).text(TEXT).others(others).go()
 }

@@ -32,7 +32,7 @@ pub struct LossGradients {
     pub loss: Tensor<1>,
     /// With respect to the head's input, `[N, C]`, scaled.
     pub hidden: Tensor<2>,
-    /// With respect to the shards of the output matrix, `[rows, C]` each, scaled.
+    /// With respect to the shards of the output matrix, `[rows, C]` each, scaled; empty where it is frozen.
     pub output: Vec<Tensor<2>>,
 }
 
@@ -70,6 +70,29 @@ impl CrossEntropy {
         targets_n: Tensor<1, Int>,
         scale: f64,
     ) -> LossGradients {
+        self.differentiate(hidden_nc, output, targets_n, scale, true)
+    }
+
+    /// As [`CrossEntropy::loss_and_gradients`] without that of the output matrix, for one that is frozen: the result's
+    /// `output` is empty.
+    pub fn loss_and_hidden_gradient(
+        &self,
+        hidden_nc: Tensor<2>,
+        output: &[Tensor<2>],
+        targets_n: Tensor<1, Int>,
+        scale: f64,
+    ) -> LossGradients {
+        self.differentiate(hidden_nc, output, targets_n, scale, false)
+    }
+
+    fn differentiate(
+        &self,
+        hidden_nc: Tensor<2>,
+        output: &[Tensor<2>],
+        targets_n: Tensor<1, Int>,
+        scale: f64,
+        output_is_trained: bool,
+    ) -> LossGradients {
         let mut loss = Tensor::zeros([1], &hidden_nc.device());
         let mut hidden_gradients = Vec::new();
         let mut output_gradients: Vec<Option<Tensor<2>>> = vec![None; output.len()];
@@ -82,7 +105,9 @@ impl CrossEntropy {
             let mut of_hidden = None;
             for ((gradient, shard), sum) in logits_gradients.zip(output).zip(&mut output_gradients) {
                 accumulate(&mut of_hidden, gradient.clone().matmul(shard.clone()));
-                accumulate(sum, gradient.transpose().matmul(hidden.clone()));
+                if output_is_trained {
+                    accumulate(sum, gradient.transpose().matmul(hidden.clone()));
+                }
             }
             hidden_gradients.extend(of_hidden);
         }
@@ -90,7 +115,10 @@ impl CrossEntropy {
         LossGradients {
             loss,
             hidden: Tensor::cat(hidden_gradients, 0),
-            output: output_gradients.into_iter().zip(output).map(or_zeros).collect(),
+            output: match output_is_trained {
+                true => output_gradients.into_iter().zip(output).map(or_zeros).collect(),
+                false => Vec::new(),
+            },
         }
     }
 

@@ -52,9 +52,16 @@ pub enum TrainError {
     /// The device is gone, as after a reset of its driver.
     #[error("the device was lost: {0}; checkpoints are whole, and --resume auto goes on")]
     DeviceLost(String),
-    /// One of several devices failed.
-    #[error("{0}; checkpoints are whole: --resume auto goes on, also with other devices")]
-    Replica(String),
+    /// One of several ranks failed.
+    #[error("{device}: {reason}; checkpoints are whole: --resume auto goes on, also with other devices")]
+    Rank {
+        /// Its number, from 0.
+        rank: usize,
+        /// Name of its device.
+        device: String,
+        /// What went wrong there.
+        reason: String,
+    },
     /// Too many steps in a row whose loss or gradient is no number.
     #[error("{reason}")]
     GoBack {
@@ -73,10 +80,10 @@ pub enum TrainError {
         report: String,
     },
     /// A checkpoint is not one of this run.
-    #[error("{}: {reason}", path.display())]
+    #[error("{path}: {reason}")]
     Resume {
         /// The checkpoint, or the run's folder.
-        path: PathBuf,
+        path: String,
         /// The field, both values, and what would do.
         reason: String,
     },

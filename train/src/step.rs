@@ -1,5 +1,8 @@
 //! One training step: micro-batches, accumulation, clipping, update.
 
+#[cfg(test)]
+mod tests;
+
 use burn::{
     module::{Module, ModuleVisitor, Param},
     optim::GradientsParams,
@@ -16,7 +19,52 @@ use crate::{
 #[cfg(not(target_family = "wasm"))]
 use crate::{optim::Shard, plan::Cut};
 
-/// A model with its optimizer.
+/// A model with its optimizer: takes training steps on one device.
+///
+/// Ten steps on the CPU from a list of token ids:
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use burn::tensor::Device;
+/// use hearth_data::{Batches, Rows, Tokens};
+/// use hearth_model::preset;
+/// use hearth_train::{
+///     guard::Ceiling,
+///     step::{StepOptions, Trainer},
+///     walk::Walk,
+/// };
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// // A text that repeats itself, so that there is something to learn.
+/// let ids: Vec<u32> = (0..2000).map(|at| at * at % 17).collect();
+/// let rows = Rows::windows(Arc::new(Tokens::new(ids)?.for_vocabulary(32)?), 16, 0, 1)?;
+/// let batches = Batches::new(rows);
+///
+/// let mut config = preset("stories260k")?;
+/// (config.vocab_size, config.context_length) = (32, 16);
+/// (config.layers, config.width, config.ffn_width) = (2, 32, 64);
+/// (config.heads, config.kv_heads) = (4, 2);
+///
+/// let device = Device::flex();
+/// let walk = Walk::new(&config, 16, &device);
+/// let mut options = StepOptions::new(10);
+/// options.schedule.warmup_steps = 2;
+/// let mut trainer = Trainer::new(config.init(1, &device)?, walk, options);
+///
+/// let mut losses = Vec::new();
+/// for step in 0..10 {
+///     let batch = batches.batch(8 * step..8 * (step + 1))?;
+///     let outcome = trainer.step(step, &[batch], &Ceiling::FINITE);
+///     losses.push(outcome.loss.into_scalar::<f32>());
+/// }
+/// assert!(losses[9] < losses[0] - 0.1, "{losses:?}");
+/// # Ok(())
+/// # }
+/// ```
+///
+/// [`Trainer::step`] has AdamW and a [`Schedule`]. For another optimizer take [`Trainer::gradients`],
+/// [`Sink::into_gradients`](crate::walk::Sink::into_gradients) and [`Trainer::replace`].
 pub struct Trainer {
     /// Absent while the optimizer has it: a second handle would keep every parameter in memory twice.
     model: Option<Transformer>,
@@ -27,7 +75,7 @@ pub struct Trainer {
     pub loss_factor: f64,
 }
 
-/// What a step needs to know besides its data.
+/// What a step needs to know besides its data. To set some: `StepOptions { seed: 5, ..StepOptions::new(1000) }`.
 #[derive(Clone, Debug)]
 pub struct StepOptions {
     /// AdamW's settings.
@@ -40,8 +88,16 @@ pub struct StepOptions {
     pub seed: u64,
 }
 
+impl StepOptions {
+    /// The defaults of [`OptimizerConfig`] and [`Schedule`] for a run of `total_steps`, and seed 0.
+    pub fn new(total_steps: u64) -> Self {
+        Self { optimizer: OptimizerConfig::default(), schedule: Schedule::default(), total_steps, seed: 0 }
+    }
+}
+
 /// What a step did. The tensors are on the device, not waited for.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct StepOutcome {
     /// Mean loss over the counted targets before the update, `[1]`, nats.
     pub loss: Tensor<1>,
@@ -53,9 +109,24 @@ pub struct StepOutcome {
     pub learning_rate: f64,
 }
 
+/// What a rank did in a step, in seconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct RankFigures {
+    /// Time from the step's start until the rank's own gradients had all left the device.
+    pub walk: f64,
+    /// Time in transfers, most of them while it walked.
+    pub transfer: f64,
+    /// Time blocked for want of what others had not sent, in the step before.
+    pub wait: f64,
+}
+
 impl Trainer {
-    /// Trains `model`, which must be with autodiff and may be on any device: its parameters are moved to where the
-    /// walk's policy wants them.
+    /// Trains `model`, which may be on any device, with autodiff or without: its parameters are moved to where the walk's
+    /// policy wants them. Those that are frozen (`no_grad`) get no gradient and stay as they are.
+    ///
+    /// # Panics
+    /// If `walk` was made for another model: see [`Walk::place`].
     pub fn new(model: Transformer, walk: Walk, options: StepOptions) -> Self {
         let model = walk.place(model);
         let optimizer = AdamW::new(options.optimizer.clone());
@@ -91,6 +162,9 @@ impl Trainer {
     /// The gradients of the mean loss over all micro-batches, and that loss.
     ///
     /// The mean is over counted targets, so a micro-batch weighs as many targets as it has.
+    ///
+    /// # Panics
+    /// As [`Trainer::step`].
     pub fn gradients(&self, step: u64, micro_batches: &[Batch]) -> (Tensor<1>, Sink) {
         let counted = micro_batches.iter().map(Batch::counted).sum();
         let mut sink = Sink::default();
@@ -118,6 +192,7 @@ impl Trainer {
         counted: usize,
         sink: &mut Sink,
     ) -> Tensor<1> {
+        assert!(!micro_batches.is_empty(), "Trainer: step {step} has no micro-batch, and needs at least one");
         let scale = self.scale(counted);
         let key = self.key(step);
         let mut total: Option<Tensor<1>> = None;
@@ -132,14 +207,15 @@ impl Trainer {
                 None => loss,
             });
         }
-        total.expect("a step has at least one micro-batch")
+        total.expect("there is a micro-batch")
     }
 
     /// Does step number `step` (from 0): walks every micro-batch and updates the parameters, unless the loss or the
     /// norm of the gradient is above `ceiling`.
     ///
     /// # Panics
-    /// If there is no micro-batch, or its windows have another length than the walk's.
+    /// If there is no micro-batch, its windows have another length than the walk's, or it has ids beyond the model's
+    /// vocabulary; on every device, before anything is computed. If every parameter is frozen.
     pub fn step(&mut self, step: u64, micro_batches: &[Batch], ceiling: &Ceiling) -> StepOutcome {
         let (loss, sink) = self.gradients(step, micro_batches);
         self.update(step, loss, sink, ceiling)
@@ -204,9 +280,12 @@ impl Trainer {
         witness.sum
     }
 
-    /// The summed loss `[1]` of a batch without dropout or gradients, in nats.
+    /// The summed loss `[1]` of a batch without dropout, gradients or z-loss, in nats.
     ///
     /// `model` is [`Trainer::model`] without autodiff (`.valid()`).
+    ///
+    /// # Panics
+    /// As [`Walk::evaluate`].
     pub fn evaluate(&self, model: &Transformer, batch: &Batch) -> Tensor<1> {
         self.walk.evaluate(model, MicroBatch::new(batch, &self.walk.device))
     }

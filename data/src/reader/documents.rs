@@ -10,31 +10,10 @@ use super::form::{Content, Form};
 use super::json_lines::JsonLines;
 use super::lines::Lines;
 use super::parquet::Column;
+use super::part::{Part, Parts, Piece};
 use super::plain::Plain;
 use super::{Corpus, OnFault, ReadOptions};
 use crate::DataError;
-
-/// A document, or a part of a long one.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Piece {
-    /// The text, never empty.
-    pub text: String,
-    /// Whether the document is complete with this piece.
-    pub ends_document: bool,
-    /// Decides whether the document is for training or for validation: a hash of its first piece; in a plain text
-    /// file without a separator, of each piece.
-    pub key: u64,
-    /// Bytes read of the files on disk so far, for a progress bar.
-    pub bytes_read: u64,
-}
-
-/// What a file gives: a document or a part of one.
-pub(super) struct Part {
-    pub(super) text: String,
-    pub(super) ends_document: bool,
-}
-
-type Parts = Box<dyn Iterator<Item = Result<Part, Fault>> + Send>;
 
 /// The documents of a [`Corpus`], in pieces. After an error there is nothing more.
 pub struct Documents<'a> {

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 
 use serde_json::value::RawValue;
 
-use super::documents::Part;
 use super::fault::{Fault, FaultKind};
 use super::lines::Lines;
+use super::part::Part;
 
 /// A longer line is a fault, and is never held whole.
 const MAX_LINE_BYTES: usize = 64 << 20;

@@ -7,6 +7,7 @@ mod form;
 mod json_lines;
 mod lines;
 mod parquet;
+mod part;
 mod plain;
 
 use std::path::{Path, PathBuf};
@@ -14,9 +15,10 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use walkdir::WalkDir;
 
-pub use self::documents::{Documents, Piece};
+pub use self::documents::Documents;
 pub use self::fault::{Fault, FaultKind, Faults};
 use self::form::Form;
+pub use self::part::Piece;
 use crate::DataError;
 
 /// How files are read.

@@ -12,8 +12,8 @@ use parquet::data_type::{ByteArray, ByteArrayType};
 use parquet::errors::ParquetError;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 
-use super::documents::Part;
 use super::fault::{Fault, FaultKind};
+use super::part::Part;
 
 /// Rows decoded at once.
 const ROWS: usize = 256;

@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use super::documents::Part;
 use super::fault::{Fault, FaultKind};
 use super::lines::Lines;
+use super::part::Part;
 
 /// A piece is cut at the first good place from here on.
 const PIECE_BYTES: usize = 64 << 10;

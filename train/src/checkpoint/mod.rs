@@ -17,6 +17,7 @@ mod copy;
 #[cfg(not(target_family = "wasm"))]
 mod disk;
 mod error;
+mod kernels;
 mod list;
 mod manifest;
 mod memory;
@@ -36,6 +37,9 @@ mod tests;
 #[cfg(not(target_family = "wasm"))]
 pub use disk::Folder;
 pub use error::CheckpointError;
+pub use kernels::KernelChoices;
+#[cfg(not(target_family = "wasm"))]
+pub(crate) use kernels::{ByOperation, DeviceKernels, KernelChoice};
 pub use list::{list, newest};
 pub use manifest::{Description, FileEntry, Manifest};
 pub use memory::Memory;

@@ -10,84 +10,20 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use super::OpenDevice;
+use crate::checkpoint::{ByOperation, DeviceKernels, KernelChoice, KernelChoices};
 use burn::{backend::DispatchDevice, tensor::Bytes};
 use cubecl::{CubeTuneId, environment, tune::PersistentCacheValue};
 use cubecl_environment::persistence::{Access, Database, Namespace, Origin};
-use serde::{Deserialize, Serialize};
 
-use super::OpenDevice;
-
-/// The choices for a run's devices, by rank.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct KernelChoices(Vec<DeviceChoices>);
-
-/// Those of one device, which the next run's device has to be like.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct DeviceChoices {
-    adapter: String,
-    kernels: Choices,
-}
-
-/// By operation, and there by shape.
-type Choices = BTreeMap<String, BTreeMap<String, Choice>>;
-
-/// A kernel among those that can do the work.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Choice {
-    index: usize,
-    /// For people.
-    kernel: String,
-}
-
-impl KernelChoices {
-    /// Reads those of `kernels.json`.
-    ///
-    /// # Errors
-    /// What the JSON reader said.
-    pub fn parse(json: &[u8]) -> Result<Self, serde_json::Error> {
-        serde_json::from_slice(json)
-    }
-
-    /// As JSON, for a checkpoint.
-    pub fn to_json(&self) -> Vec<u8> {
-        serde_json::to_vec_pretty(self).expect("choices are plain values")
-    }
-
-    /// As they are for a process whose first device has this rank.
-    pub fn starting_at(&self, rank: usize) -> Self {
-        let mut devices = self.0.clone();
-        devices.rotate_left(rank.min(self.0.len()));
-        Self(devices)
-    }
-
-    /// Adds those of the ranks that follow.
-    pub fn extend(&mut self, others: Self) {
-        self.0.extend(others.0);
-    }
-
-    /// Whether no device has chosen any.
-    pub fn is_empty(&self) -> bool {
-        self.0.iter().all(|device| device.kernels.is_empty())
-    }
-
-    /// Those of the device of this rank or, where it was another adapter or had none, of any device like it.
-    fn of(&self, rank: usize, adapter: &str) -> Option<&Choices> {
-        let alike = |it: &&DeviceChoices| it.adapter == adapter && !it.kernels.is_empty();
-        self.0.get(rank).into_iter().chain(&self.0).find(alike).map(|it| &it.kernels)
-    }
-}
-
-fn read(database: &Database, owner: &str) -> Choices {
+fn read(database: &Database, owner: &str) -> ByOperation {
     let mut all = BTreeMap::new();
     let prefix = format!("{owner}/");
     for namespace in database.namespaces() {
         let Some(operation) = namespace.strip_prefix(&prefix) else { continue };
         let mut choices = BTreeMap::new();
         database.scan(&namespace, &mut |key, value| {
-            if let Some(choice) = Choice::decode(value) {
+            if let Some(choice) = KernelChoice::decode(value) {
                 choices.insert(to_hex(key), choice);
             }
         });
@@ -97,7 +33,7 @@ fn read(database: &Database, owner: &str) -> Choices {
 }
 
 /// Adds them to a database, which keeps what it has.
-fn write(choices: &Choices, database: &Database, owner: &str) {
+fn write(choices: &ByOperation, database: &Database, owner: &str) {
     for (operation, choices) in choices {
         let mut entries = choices.iter().filter_map(|(key, choice)| {
             Some((Bytes::from_bytes_vec(from_hex(key)?), Bytes::from_bytes_vec(choice.encode())))
@@ -106,7 +42,7 @@ fn write(choices: &Choices, database: &Database, owner: &str) {
     }
 }
 
-impl Choice {
+impl KernelChoice {
     fn decode(value: &[u8]) -> Option<Self> {
         let PersistentCacheValue { fastest_index, results, .. } = ciborium::from_reader(value).ok()?;
         let winner = results.iter().flat_map(|result| &result.outcome).find(|outcome| outcome.index == fastest_index);
@@ -171,7 +107,7 @@ impl PinnedKernels {
     /// What was chosen until now.
     pub fn choices(&self) -> KernelChoices {
         let own = self.stores.as_ref().and_then(|_| Database::open_active());
-        let of = |Pinned { adapter, name }: &Pinned| DeviceChoices {
+        let of = |Pinned { adapter, name }: &Pinned| DeviceKernels {
             adapter: adapter.clone(),
             kernels: own.as_ref().zip(name.as_ref()).map(|(own, name)| read(own, name)).unwrap_or_default(),
         };

@@ -14,7 +14,7 @@ use burn::tensor::Device;
 pub use adapter::{Adapter, adapters};
 #[cfg(not(target_family = "wasm"))]
 pub use host_memory::keep_freed_host_memory;
-pub use kernels::{KernelChoices, PinnedKernels};
+pub use kernels::PinnedKernels;
 pub use peak::matmul_flops;
 
 use crate::{TrainError, plan::Limits};

@@ -1,3 +1,4 @@
+use burn::tensor::Tensor;
 use hearth_wgsl::each_device;
 
 use super::*;
@@ -100,4 +101,102 @@ fn what_is_remembered_survives_json() {
     guard.observe(&config(), figures(6, 1.0 / 3.0, 0.1), true);
     let json = serde_json::to_string(&guard).unwrap();
     assert_eq!(serde_json::from_str::<Guard>(&json).unwrap(), guard);
+}
+
+/// The default guard after 130 steps of losses 2.9, 3.1, 2.9, .. and norms 0.5, 1.5, 0.5, ..: means 3 and 1, standard
+/// deviations 0.1 and 0.5.
+fn steady(config: &GuardConfig) -> Guard {
+    let mut guard = Guard::default();
+    for step in 0..130 {
+        let up = (step % 2) as f32;
+        assert_eq!(guard.observe(config, figures(step, 2.9 + 0.2 * up, 0.5 + up), true), Verdict::Fine);
+    }
+    guard
+}
+
+fn assert_near(found: Ceiling, expected: Ceiling) {
+    let near = |found: f32, expected: f32| (found - expected).abs() < 1e-4 * expected;
+    assert!(near(found.loss, expected.loss) && near(found.grad_norm, expected.grad_norm), "{found:?}");
+}
+
+/// llm.c: "don't let bad outliers affect the threshold for detecting future outliers, otherwise the detector will get less
+/// picky", and "we do update on the 3rd consecutive outlier, to avoid getting stuck completely".
+#[test]
+fn a_spike_that_is_left_out_does_not_blind_the_guard() {
+    let config = GuardConfig::default();
+    let calm = Ceiling { loss: 4.0, grad_norm: 6.0 };
+    let mut guard = steady(&config);
+    assert_near(guard.ceiling(&config, 130), calm);
+    let mut step = 130;
+    let spike = |guard: &mut Guard, step: &mut u64| {
+        let verdict = guard.observe(&config, figures(*step, 100.0, 50.0), false);
+        assert!(matches!(verdict, Verdict::LeftOut(_)), "{verdict:?}");
+        *step += 1;
+    };
+    // One spike, and two in a row.
+    for spikes in 1..=2 {
+        (0..spikes).for_each(|_| spike(&mut guard, &mut step));
+        for (loss, grad_norm) in [(2.9, 0.5), (3.1, 1.5)] {
+            guard.observe(&config, figures(step, loss, grad_norm), true);
+            step += 1;
+        }
+        (step..step + 200).for_each(|later| assert_near(guard.ceiling(&config, later), calm));
+    }
+    // A third in a row is what the loss is like now: the mean of the window is 3 + 97 / 128.
+    (0..3).for_each(|_| spike(&mut guard, &mut step));
+    let Ceiling { loss, .. } = guard.ceiling(&config, step + 1);
+    let deviation = (0.01f64 * 127.0 / 128.0 + 97.0 * 97.0 * 127.0 / (128.0 * 128.0)).sqrt();
+    assert!((f64::from(loss) - (3.0 + 97.0 / 128.0 + 10.0 * deviation)).abs() < 0.02, "{loss}");
+}
+
+/// As in llm.c, where the score is 0 if the standard deviation is. By the next larger number nothing has moved.
+#[test]
+fn equal_values_rule_nothing_out() {
+    let config = config();
+    for value in [0.1f32, 3.0, 0.0, 1e-20] {
+        let mut guard = Guard::default();
+        (0..6).for_each(|step| drop(guard.observe(&config, figures(step, value, value.next_up()), true)));
+        assert_eq!(guard.ceiling(&config, 8), Ceiling::FINITE, "{value}");
+    }
+    // Half of them one rounding step higher.
+    let mut guard = Guard::default();
+    let value = |step: u64| if step.is_multiple_of(2) { 0.1f32 } else { 0.1f32.next_up() };
+    (0..6).for_each(|step| drop(guard.observe(&config, figures(step, value(step), value(step)), true)));
+    assert_eq!(guard.ceiling(&config, 8), Ceiling::FINITE);
+}
+
+/// The host of a run that goes on knows one step less than one that was resumed from a checkpoint, which waited.
+#[test]
+fn a_resumed_run_decides_the_same() {
+    let config = config();
+    let loss = |step: u64| if step % 7 == 5 || step % 11 < 2 { 50.0 } else { 3.0 + (step % 3) as f32 };
+    let (mut early, mut late) = (Guard::default(), Guard::default());
+    let mut not_read_yet: Vec<(Figures, bool)> = Vec::new();
+    let mut left_out = 0;
+    for step in 0..200 {
+        let ceiling = early.ceiling(&config, step);
+        assert_eq!(late.ceiling(&config, step), ceiling, "step {step}");
+        let figures = figures(step, loss(step), 1.0 + (step % 2) as f32);
+        let wanted = figures.loss <= ceiling.loss;
+        left_out += u64::from(!wanted);
+        early.observe(&config, figures, wanted);
+        not_read_yet.push((figures, wanted));
+        if not_read_yet.len() > 1 {
+            let (figures, wanted) = not_read_yet.remove(0);
+            late.observe(&config, figures, wanted);
+        }
+        // As a checkpoint keeps it.
+        early = serde_json::from_str(&serde_json::to_string(&early).unwrap()).unwrap();
+    }
+    assert!((20..100).contains(&left_out), "{left_out} updates were left out");
+}
+
+#[test]
+fn the_state_of_earlier_checkpoints_is_read() {
+    let json = r#"{"recent":[{"step":7,"loss":3.5,"grad_norm":0.25},{"step":8,"loss":2.5,"grad_norm":0.75}],
+        "bad_in_a_row":1,"lowest_median":2.75}"#;
+    let guard: Guard = serde_json::from_str(json).unwrap();
+    assert_eq!(guard.last_loss(), Some(2.5));
+    let config = GuardConfig { window: 2, loss_z: 4.0, norm_z: 2.0, ..GuardConfig::default() };
+    assert_eq!(guard.ceiling(&config, 10), Ceiling { loss: 5.0, grad_norm: 1.0 });
 }

@@ -13,7 +13,7 @@ use std::{
 use burn::tensor::Tensor;
 
 use super::{Collective, CollectiveError, Kind, RankFigures, Span, Timeline};
-use crate::{TrainError, optim::Shard, readback::Readback};
+use crate::{TrainError, optim::Shard, readback::Readback, walk::Outlet};
 
 /// A rank's line to the others. What is asked for is done in turn by a thread that has the collective, and comes back in
 /// that order.
@@ -316,6 +316,12 @@ impl Exchange {
             wait: f64::from(of[2]),
         });
         Ok((values[0], figures.collect()))
+    }
+}
+
+impl Outlet for Jobs {
+    fn send(&mut self, gradients: Tensor<1>) {
+        self.reduce(gradients);
     }
 }
 

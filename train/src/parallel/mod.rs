@@ -22,17 +22,17 @@ mod state;
 pub mod timeline;
 mod whole;
 
+pub use crate::step::RankFigures;
 pub use collective::{Collective, CollectiveError};
 pub use exchange::Exchange;
 pub use local::Local;
 #[cfg(feature = "mpi")]
 pub use mpi::{Mpi, join_mpi};
 pub use pipeline::{Pipe, Stage};
-pub use replica::{RankFigures, Replica};
+pub use replica::Replica;
 pub use slow::{Link, Slow};
 pub use timeline::Timeline;
 
-pub(crate) use exchange::Jobs;
 pub(crate) use outer::Outer;
 pub(crate) use replica::{join, step_together};
 pub(crate) use sharded::whole_moments;
@@ -46,6 +46,6 @@ use timeline::{Kind, Span};
 pub(crate) fn failure(error: CollectiveError) -> TrainError {
     match error {
         CollectiveError::Device(text) => TrainError::Device(text),
-        error => TrainError::Replica(error.to_string()),
+        error => TrainError::Rank { rank: 0, device: "a rank".into(), reason: error.to_string() },
     }
 }

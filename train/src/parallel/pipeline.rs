@@ -212,7 +212,7 @@ impl Pipe {
             None => counted,
         };
         let mut sink = match &self.replicas {
-            Some(replicas) => Sink::handing_over(replicas.jobs()),
+            Some(replicas) => Sink::with_outlet(replicas.jobs()),
             None => Sink::default(),
         };
         let count = micro_batches.len();
@@ -277,7 +277,7 @@ impl Pipe {
             for (id, half) in tied {
                 match &self.tie {
                     Some(first) => first.send(half),
-                    None => sink.hold(id, half, walk.policy.embedding),
+                    None => sink.keep_tied_half(id, half, walk.policy.embedding),
                 }
             }
             self.note(Kind::Walk, start);
@@ -306,9 +306,13 @@ impl Pipe {
             Some(before) => before.send(gradient_btc),
             None => {
                 if let Some(last) = &self.tie {
-                    for shard in &model.embedding.tokens.shards {
+                    for shard in model.embedding.tokens.shards.iter().filter(|shard| shard.is_require_grad()) {
                         let half = last.receive(self.count)?;
-                        sink.hold::<2>(shard.id, Tensor::from_data(half, &walk.device), walk.policy.embedding);
+                        sink.keep_tied_half::<2>(
+                            shard.id,
+                            Tensor::from_data(half, &walk.device),
+                            walk.policy.embedding,
+                        );
                     }
                 }
                 walk.embedding_down(model, passage, gradient_btc, sink);
@@ -330,7 +334,7 @@ impl Pipe {
         if let Some(loss) = loss {
             replicas.jobs().reduce(loss);
         }
-        let sink = sink.received(device, || replicas.receive())?;
+        let sink = sink.with_sums(device, || replicas.receive())?;
         let loss = has_loss.then(|| replicas.receive()).transpose()?;
         Ok((sink, loss.map(|loss| Tensor::from_floats(loss.as_slice(), device))))
     }

@@ -10,20 +10,9 @@ use crate::{
     config::ParallelConfig,
     guard::Ceiling,
     optim::Shard,
-    step::{StepOutcome, Trainer},
+    step::{RankFigures, StepOutcome, Trainer},
     walk::Sink,
 };
-
-/// What a rank did in a step, in seconds.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct RankFigures {
-    /// From the step's start until its own gradients had all left the device.
-    pub walk: f64,
-    /// In transfers, most of them while it walked.
-    pub transfer: f64,
-    /// Blocked for want of what others had not sent, in the step before.
-    pub wait: f64,
-}
 
 /// One rank's trainer. All begin with the first one's state and make the same updates, so that they stay equal.
 pub struct Replica {
@@ -122,13 +111,13 @@ pub(crate) fn step_together(
 ) -> Result<(StepOutcome, Vec<RankFigures>), CollectiveError> {
     let counted = exchange.sum(micro_batches.iter().map(Batch::counted).sum())?;
     let since = exchange.begin();
-    let mut sink = Sink::handing_over(exchange.jobs());
+    let mut sink = Sink::with_outlet(exchange.jobs());
     let loss = trainer.walk_all(step, first, micro_batches, counted, &mut sink);
     exchange.lag(since.0);
     exchange.send_loss(loss, since);
     note(exchange, Kind::Walk, since.0);
     let device = trainer.walk().device.clone();
-    let gradients = sink.received(&device, || exchange.receive())?;
+    let gradients = sink.with_sums(&device, || exchange.receive())?;
     let (loss, figures) = exchange.receive_loss()?;
     let start = Instant::now();
     let loss = Tensor::<1>::from_floats([loss], &device) * trainer.scale(counted);

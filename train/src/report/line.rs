@@ -1,10 +1,10 @@
 //! An event in words: the figures that a person watches.
 
-use super::Event;
+use crate::session::Metrics;
 
 /// One line of a log, `step  100/2000  loss 2.3456  val 2.4567  lr 1.0e-3  norm 0.52  12.3k tok/s  left 2:10`.
 /// Figures that were not measured are left out.
-pub(super) fn line(event: &Event, total_steps: u64) -> String {
+pub(super) fn line(event: &Metrics, total_steps: u64) -> String {
     let width = total_steps.to_string().len();
     join([
         Some(format!("step {:>width$}/{total_steps}", event.step)),
@@ -19,7 +19,7 @@ pub(super) fn line(event: &Event, total_steps: u64) -> String {
 }
 
 /// What stands to the right of a progress bar, `loss 2.346  val 2.457  12.3k tok/s  MFU 31 %  left 2:10`.
-pub(super) fn message(event: &Event, total_steps: u64) -> String {
+pub(super) fn message(event: &Metrics, total_steps: u64) -> String {
     join([
         event.train_loss.map(|loss| format!("loss {loss:.3}")),
         event.val_loss.map(|loss| format!("val {loss:.3}")),
@@ -48,7 +48,7 @@ fn utilisation(mfu: f64) -> String {
 
 /// Seconds to the last step: at the speed of now where it is known, else at the mean speed so far. A run's first
 /// steps, which compile and tune kernels, thus spoil the estimate only while they last.
-fn left(event: &Event, total_steps: u64) -> Option<f64> {
+fn left(event: &Metrics, total_steps: u64) -> Option<f64> {
     let steps = total_steps.saturating_sub(event.step) as f64;
     let tokens_per_step = event.tokens as f64 / event.step as f64;
     let per_step = match event.tokens_per_second {
@@ -72,8 +72,8 @@ fn clock(seconds: f64) -> String {
 mod tests {
     use super::*;
 
-    fn event() -> Event {
-        Event {
+    fn event() -> Metrics {
+        Metrics {
             step: 100,
             tokens: 84_158,
             seconds: 50.0,
@@ -84,7 +84,7 @@ mod tests {
             left_out: false,
             tokens_per_second: Some(12_300.0),
             mfu: Some(0.308),
-            ..Event::default()
+            ..Metrics::default()
         }
     }
 
@@ -99,8 +99,8 @@ mod tests {
 
     #[test]
     fn what_is_not_known_is_left_out() {
-        assert_eq!(line(&Event::default(), 10), "step  0/10");
-        let bare = Event { step: 4, seconds: 8.0, train_loss: Some(f64::NAN), ..Event::default() };
+        assert_eq!(line(&Metrics::default(), 10), "step  0/10");
+        let bare = Metrics { step: 4, seconds: 8.0, train_loss: Some(f64::NAN), ..Metrics::default() };
         assert_eq!(line(&bare, 10), "step  4/10  loss NaN  left 0:12");
     }
 

@@ -6,7 +6,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Event, ReportError, file::write_whole};
+use super::{ReportError, file::write_whole};
+use crate::session::Metrics;
 
 /// A metrics file that is open for writing.
 #[derive(Debug)]
@@ -25,32 +26,43 @@ impl MetricsFile {
         Ok(Self { path: path.to_owned(), file })
     }
 
-    /// Goes on with the file of a run that is resumed before `step`, and returns the events up to there.
+    /// Goes on at the end of a file, which is made if need be.
+    ///
+    /// # Errors
+    /// If the file cannot be opened.
+    pub fn append(path: &Path) -> Result<Self, ReportError> {
+        let opened = File::options().append(true).create(true).open(path);
+        Ok(Self { path: path.to_owned(), file: opened.map_err(ReportError::file("opened", path))? })
+    }
+
+    /// Goes on with the file of a run that goes on before `step`, and returns the figures up to there.
     ///
     /// What the run had written of that step and later ones is dropped, as it will take those steps again, but for the
-    /// evaluation before `step`; so is a last line that a killed process left unfinished. A file that does not exist is
-    /// started anew.
+    /// evaluation before `step` where that is `evaluated`; so is a last line that a killed process left unfinished. A file
+    /// that does not exist is started anew.
     ///
     /// # Errors
     /// As [`read`], or if the file cannot be written.
-    pub fn resume(path: &Path, step: u64) -> Result<(Self, Vec<Event>), ReportError> {
+    pub fn rewind(path: &Path, step: u64, evaluated: bool) -> Result<(Self, Vec<Metrics>), ReportError> {
+        if step == 0 {
+            return Ok((Self::create(path)?, Vec::new()));
+        }
         let text = match fs::read_to_string(path) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok((Self::create(path)?, Vec::new())),
             text => text.map_err(ReportError::file("read", path))?,
         };
         let mut kept = parse(path, &text)?;
-        kept.retain(|(_, event)| event.is_before(step));
+        kept.retain(|(_, event)| event.step < step || (evaluated && event.is_evaluation_before(step)));
         let (lines, events): (Vec<_>, Vec<_>) = kept.into_iter().unzip();
         write_whole(path, &lines.iter().map(|line| format!("{line}\n")).collect::<String>())?;
-        let file = File::options().append(true).open(path).map_err(ReportError::file("opened", path))?;
-        Ok((Self { path: path.to_owned(), file }, events))
+        Ok((Self::append(path)?, events))
     }
 
     /// Adds one event. It has left the process when this returns: a kill loses nothing that was written before.
     ///
     /// # Errors
     /// If the file cannot be written, as when the disk is full.
-    pub fn write(&mut self, event: &Event) -> Result<(), ReportError> {
+    pub fn write(&mut self, event: &Metrics) -> Result<(), ReportError> {
         let mut line = serde_json::to_vec(event).expect("an event is numbers under fixed names");
         line.push(b'\n');
         self.file.write_all(&line).map_err(ReportError::file("written", &self.path))
@@ -62,13 +74,13 @@ impl MetricsFile {
 ///
 /// # Errors
 /// If the file cannot be read, or a line before the last is no event; the error names the line.
-pub fn read(path: &Path) -> Result<Vec<Event>, ReportError> {
+pub fn read(path: &Path) -> Result<Vec<Metrics>, ReportError> {
     let text = fs::read_to_string(path).map_err(ReportError::file("read", path))?;
     Ok(parse(path, &text)?.into_iter().map(|(_, event)| event).collect())
 }
 
 /// The lines of `text`, each with its event.
-fn parse<'a>(path: &Path, text: &'a str) -> Result<Vec<(&'a str, Event)>, ReportError> {
+fn parse<'a>(path: &Path, text: &'a str) -> Result<Vec<(&'a str, Metrics)>, ReportError> {
     let lines: Vec<_> = text.lines().collect();
     let mut events = Vec::with_capacity(lines.len());
     for (index, line) in lines.iter().enumerate() {
@@ -87,8 +99,8 @@ fn parse<'a>(path: &Path, text: &'a str) -> Result<Vec<(&'a str, Event)>, Report
 mod tests {
     use super::*;
 
-    fn event(step: u64) -> Event {
-        Event { step, tokens: 512 * step, seconds: 0.5, train_loss: Some(3.25), ..Event::default() }
+    fn event(step: u64) -> Metrics {
+        Metrics { step, tokens: 512 * step, seconds: 0.5, train_loss: Some(3.25), ..Metrics::default() }
     }
 
     /// A metrics file with events 1, 2 and 3, in a folder of its own.
@@ -129,17 +141,17 @@ mod tests {
         let (_folder, path) = three();
         let text = fs::read_to_string(&path).unwrap();
         fs::write(&path, text + "{\"step\":4,\"tok").unwrap();
-        let (mut file, events) = MetricsFile::resume(&path, 3).unwrap();
+        let (mut file, events) = MetricsFile::rewind(&path, 3, true).unwrap();
         assert_eq!(events, [event(1), event(2)]);
-        file.write(&Event { seconds: 9.0, ..event(3) }).unwrap();
-        assert_eq!(read(&path).unwrap(), [event(1), event(2), Event { seconds: 9.0, ..event(3) }]);
+        file.write(&Metrics { seconds: 9.0, ..event(3) }).unwrap();
+        assert_eq!(read(&path).unwrap(), [event(1), event(2), Metrics { seconds: 9.0, ..event(3) }]);
     }
 
     #[test]
     fn resuming_without_a_file_starts_one() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("metrics.jsonl");
-        let (mut file, events) = MetricsFile::resume(&path, 7).unwrap();
+        let (mut file, events) = MetricsFile::rewind(&path, 7, true).unwrap();
         assert_eq!(events, []);
         file.write(&event(8)).unwrap();
         assert_eq!(read(&path).unwrap(), [event(8)]);

@@ -1,15 +1,18 @@
 //! What a run tells its user: figures on the screen while it lasts, and in its folder
 //!
-//! - `metrics.jsonl`, one [`Event`] a line, written as it happens;
+//! - `metrics.jsonl`, the [`Metrics`] of a step or an evaluation a line, written as it happens;
 //! - `loss.svg`, the loss curves, drawn at the end.
 
 mod error;
-mod event;
 mod file;
+#[cfg(feature = "cli")]
 mod line;
 mod metrics;
+#[cfg(feature = "cli")]
 mod plot;
+#[cfg(feature = "cli")]
 mod progress;
+#[cfg(feature = "cli")]
 mod tui;
 
 use std::{
@@ -19,34 +22,44 @@ use std::{
 };
 
 pub use error::ReportError;
-pub use event::{DeviceFigures, Event};
 pub use metrics::{MetricsFile, read};
+#[cfg(feature = "cli")]
 pub use plot::draw_loss;
+#[cfg(feature = "cli")]
 pub use progress::Progress;
+#[cfg(feature = "cli")]
 pub use tui::Dashboard;
 
+use crate::session::{Event, Metrics};
+
 const METRICS: &str = "metrics.jsonl";
+#[cfg(feature = "cli")]
 const LOSS_CURVE: &str = "loss.svg";
 
 /// Where a run shows its figures.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum FrontKind {
     /// A bar on a terminal, lines anywhere else.
-    #[default]
+    #[cfg(feature = "cli")]
     Progress,
     /// Burn's dashboard, on a terminal only.
+    #[cfg(feature = "cli")]
     Dashboard,
-    /// Nowhere.
+    /// Nowhere: what a library does.
+    #[default]
     Quiet,
 }
 
 enum Front {
+    #[cfg(feature = "cli")]
     Progress(Progress),
+    #[cfg(feature = "cli")]
     Dashboard(Box<Dashboard>),
     Quiet,
 }
 
 impl Front {
+    #[cfg(feature = "cli")]
     fn new(kind: FrontKind, total_steps: u64, stop: Arc<AtomicBool>) -> Result<Self, ReportError> {
         Ok(match kind {
             FrontKind::Progress => Self::Progress(Progress::new(total_steps)),
@@ -54,59 +67,70 @@ impl Front {
             FrontKind::Quiet => Self::Quiet,
         })
     }
+
+    #[cfg(not(feature = "cli"))]
+    fn new(kind: FrontKind, _total_steps: u64, _stop: Arc<AtomicBool>) -> Result<Self, ReportError> {
+        match kind {
+            FrontKind::Quiet => Ok(Self::Quiet),
+        }
+    }
+
+    fn metrics(&mut self, metrics: &Metrics) {
+        match self {
+            #[cfg(feature = "cli")]
+            Self::Progress(progress) => progress.show(metrics),
+            #[cfg(feature = "cli")]
+            Self::Dashboard(dashboard) => dashboard.show(metrics),
+            Self::Quiet => {
+                let _ = metrics;
+            }
+        }
+    }
+
+    /// Tells the user something in words. The dashboard, which has no room for it, tells it when it closes; a quiet run
+    /// does not.
+    fn note(&mut self, text: &str) {
+        match self {
+            #[cfg(feature = "cli")]
+            Self::Progress(progress) => progress.note(text),
+            #[cfg(feature = "cli")]
+            Self::Dashboard(dashboard) => dashboard.note(text),
+            Self::Quiet => {
+                let _ = text;
+            }
+        }
+    }
+
+    fn finish(self) {
+        match self {
+            #[cfg(feature = "cli")]
+            Self::Progress(progress) => progress.finish(),
+            #[cfg(feature = "cli")]
+            Self::Dashboard(dashboard) => dashboard.finish(),
+            Self::Quiet => {}
+        }
+    }
 }
 
-/// The reports of one run.
+/// The reports of one run: a listener to its events.
 pub struct Report {
-    folder: PathBuf,
+    path: PathBuf,
     file: MetricsFile,
-    events: Vec<Event>,
+    metrics: Vec<Metrics>,
     front: Front,
 }
 
 impl Report {
-    /// Begins the reports of a new run in `folder`, which is made if need be; a metrics file that was there is emptied.
-    /// `stop` is set when the user asks, on the dashboard, for the end of the run.
+    /// Begins the reports of a run of `total_steps` in `folder`, which is made if need be. What its metrics file had stays
+    /// until the first [`Event::Rewind`]. `stop` is set when the user asks, on the dashboard, for the end of the run.
     ///
     /// # Errors
     /// If the folder or the file cannot be made, or a dashboard is asked for without a terminal.
-    pub fn start(
-        folder: &Path,
-        total_steps: u64,
-        front: FrontKind,
-        stop: Arc<AtomicBool>,
-    ) -> Result<Self, ReportError> {
+    pub fn open(folder: &Path, total_steps: u64, front: FrontKind, stop: Arc<AtomicBool>) -> Result<Self, ReportError> {
         let front = Front::new(front, total_steps, stop)?;
         fs::create_dir_all(folder).map_err(ReportError::file("created", folder))?;
-        let file = MetricsFile::create(&folder.join(METRICS))?;
-        Ok(Self { folder: folder.to_owned(), file, events: Vec::new(), front })
-    }
-
-    /// As [`Report::start`] for a run that goes on before `step`: keeps the events up to there, see
-    /// [`MetricsFile::resume`].
-    ///
-    /// # Errors
-    /// As [`Report::start`], or if the metrics file is not one.
-    pub fn resume(
-        folder: &Path,
-        step: u64,
-        total_steps: u64,
-        front: FrontKind,
-        stop: Arc<AtomicBool>,
-    ) -> Result<Self, ReportError> {
-        let front = Front::new(front, total_steps, stop)?;
-        fs::create_dir_all(folder).map_err(ReportError::file("created", folder))?;
-        let (file, events) = MetricsFile::resume(&folder.join(METRICS), step)?;
-        Ok(Self { folder: folder.to_owned(), file, events, front })
-    }
-
-    /// Forgets what was reported of `step` and later ones, which will be taken again.
-    ///
-    /// # Errors
-    /// As [`MetricsFile::resume`].
-    pub fn rewind(&mut self, step: u64) -> Result<(), ReportError> {
-        (self.file, self.events) = MetricsFile::resume(&self.folder.join(METRICS), step)?;
-        Ok(())
+        let file = MetricsFile::append(&folder.join(METRICS))?;
+        Ok(Self { path: folder.to_owned(), file, metrics: Vec::new(), front })
     }
 
     /// Writes, remembers and shows an event.
@@ -116,78 +140,98 @@ impl Report {
     ///
     /// # Panics
     /// If the user has chosen, on the dashboard, to kill the program.
-    pub fn event(&mut self, event: Event) -> Result<(), ReportError> {
-        match &mut self.front {
-            Front::Progress(progress) => progress.event(&event),
-            Front::Dashboard(dashboard) => dashboard.event(&event),
-            Front::Quiet => {}
+    pub fn hear(&mut self, event: &Event) -> Result<(), ReportError> {
+        match event {
+            Event::Step(metrics) | Event::Evaluation(metrics) => return self.figures(metrics),
+            Event::Sample { prompt, text, .. } => self.front.note(&format!("sample: {prompt}{text}")),
+            Event::Checkpoint { location, .. } => log::debug!("checkpoint {location}"),
+            Event::Note(text) | Event::Trouble(text) => self.front.note(text),
+            Event::Rewind { step, evaluated } => {
+                let path = self.path.join(METRICS);
+                (self.file, self.metrics) = MetricsFile::rewind(&path, *step, *evaluated)?;
+            }
         }
-        let written = self.file.write(&event);
-        self.events.push(event);
+        Ok(())
+    }
+
+    fn figures(&mut self, metrics: &Metrics) -> Result<(), ReportError> {
+        // A run that was killed at its end has told of its last evaluation already.
+        let is_evaluation = |it: &Metrics| it.step == metrics.step && it.val_loss.is_some();
+        if is_evaluation(metrics) && self.metrics.last().is_some_and(is_evaluation) {
+            return Ok(());
+        }
+        self.front.metrics(metrics);
+        let written = self.file.write(metrics);
+        self.metrics.push(metrics.clone());
         written
     }
 
-    /// Tells the user something in words, such as a sample of text. The dashboard, which has no room for it,
-    /// tells it when it closes; a quiet run does not.
-    pub fn note(&mut self, text: &str) {
-        match &mut self.front {
-            Front::Progress(progress) => progress.note(text),
-            Front::Dashboard(dashboard) => dashboard.note(text),
-            Front::Quiet => {}
-        }
+    /// All figures so far, those before a resumption included.
+    pub fn metrics(&self) -> &[Metrics] {
+        &self.metrics
     }
 
-    /// All events so far, those before a resumption included.
-    pub fn events(&self) -> &[Event] {
-        &self.events
-    }
-
-    /// Leaves the screen, draws the loss curves under `title` and returns the path of the picture.
+    /// Leaves the screen, draws the loss curves under `title` and returns the path of the picture; `None` where the crate
+    /// was built without pictures.
     ///
     /// # Errors
     /// If the picture cannot be written.
-    pub fn finish(self, title: &str) -> Result<PathBuf, ReportError> {
-        match self.front {
-            Front::Progress(progress) => progress.finish(),
-            Front::Dashboard(dashboard) => dashboard.finish(),
-            Front::Quiet => {}
+    pub fn finish(self, title: &str) -> Result<Option<PathBuf>, ReportError> {
+        self.front.finish();
+        #[cfg(feature = "cli")]
+        {
+            let path = self.path.join(LOSS_CURVE);
+            draw_loss(&self.metrics, title, &path)?;
+            Ok(Some(path))
         }
-        let path = self.folder.join(LOSS_CURVE);
-        draw_loss(&self.events, title, &path)?;
-        Ok(path)
+        #[cfg(not(feature = "cli"))]
+        {
+            let _ = title;
+            Ok(None)
+        }
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "cli"))]
 mod tests {
     use super::*;
 
-    fn event(step: u64) -> Event {
-        Event { step, train_loss: Some(4.0 / step as f64), ..Event::default() }
+    fn step(step: u64) -> Metrics {
+        Metrics { step, train_loss: Some(4.0 / step as f64), ..Metrics::default() }
     }
 
     #[test]
     fn a_run_and_its_continuation_make_one_report() {
         let folder = tempfile::tempdir().unwrap();
         let run = folder.path().join("runs/one");
-        let mut report = Report::start(&run, 4, FrontKind::Quiet, Arc::default()).unwrap();
-        (1..=3).for_each(|step| report.event(event(step)).unwrap());
-        drop(report); // killed; its last checkpoint was of step 2
+        let open = || Report::open(&run, 4, FrontKind::Quiet, Arc::default()).unwrap();
+        let evaluation = Metrics { step: 3, val_loss: Some(2.0), ..Metrics::default() };
+        let mut report = open();
+        report.hear(&Event::Rewind { step: 0, evaluated: false }).unwrap();
+        (1..=2).for_each(|number| report.hear(&Event::Step(step(number))).unwrap());
+        report.hear(&Event::Evaluation(evaluation.clone())).unwrap();
+        report.hear(&Event::Step(step(3))).unwrap();
+        drop(report); // killed; its last checkpoint was of step 3
 
-        let mut report = Report::resume(&run, 3, 4, FrontKind::Quiet, Arc::default()).unwrap();
-        assert_eq!(report.events(), [event(1), event(2)]);
-        report.event(event(3)).unwrap();
-        report.rewind(3).unwrap();
-        (3..=4).for_each(|step| report.event(event(step)).unwrap());
-        report.note("unheard");
-        let all = [1, 2, 3, 4].map(event);
-        assert_eq!(report.events(), all);
-        let picture = report.finish("loss").unwrap();
+        let mut report = open();
+        report.hear(&Event::Rewind { step: 3, evaluated: true }).unwrap();
+        let [one, two] = [1, 2].map(step);
+        assert_eq!(report.metrics(), [one.clone(), two.clone(), evaluation.clone()]);
+        // It was told of already.
+        report.hear(&Event::Evaluation(evaluation.clone())).unwrap();
+        report.hear(&Event::Note("unheard".into())).unwrap();
+        (3..=4).for_each(|number| report.hear(&Event::Step(step(number))).unwrap());
+        let all = [one, two, evaluation, step(3), step(4)];
+        assert_eq!(report.metrics(), all);
+        let picture = report.finish("loss").unwrap().unwrap();
         assert_eq!(picture, run.join("loss.svg"));
         assert!(fs::read_to_string(picture).unwrap().contains("nats per token"));
         assert_eq!(read(&run.join("metrics.jsonl")).unwrap(), all);
 
-        Report::start(&run, 4, FrontKind::Quiet, Arc::default()).unwrap();
+        let mut report = open();
+        report.hear(&Event::Rewind { step: 3, evaluated: false }).unwrap();
+        assert_eq!(report.metrics(), &all[..2]);
+        report.hear(&Event::Rewind { step: 0, evaluated: false }).unwrap();
         assert_eq!(read(&run.join("metrics.jsonl")).unwrap(), []);
     }
 }

@@ -8,7 +8,8 @@ use plotters::{
     style::text_anchor::{HPos, Pos, VPos},
 };
 
-use super::{Event, ReportError, file::write_whole};
+use super::{ReportError, file::write_whole};
+use crate::session::Metrics;
 
 /// Width and height in pixels.
 const SIZE: (u32, u32) = (900, 520);
@@ -31,7 +32,7 @@ type Drawn<'a> = Result<(), DrawingAreaErrorKind<<SVGBackend<'a> as DrawingBacke
 ///
 /// # Errors
 /// If the file cannot be written.
-pub fn draw_loss(events: &[Event], title: &str, path: &Path) -> Result<(), ReportError> {
+pub fn draw_loss(events: &[Metrics], title: &str, path: &Path) -> Result<(), ReportError> {
     let train = thin(curve(events, |event| event.train_loss), MOST_POINTS);
     let validation = thin(curve(events, |event| event.val_loss), MOST_POINTS);
     let mut svg = String::new();
@@ -41,7 +42,7 @@ pub fn draw_loss(events: &[Event], title: &str, path: &Path) -> Result<(), Repor
 }
 
 /// The finite values of one figure with their steps.
-fn curve(events: &[Event], figure: impl Fn(&Event) -> Option<f64>) -> Curve {
+fn curve(events: &[Metrics], figure: impl Fn(&Metrics) -> Option<f64>) -> Curve {
     let point = |event| figure(event).filter(|loss| loss.is_finite()).map(|loss| (event.step as f64, loss));
     events.iter().filter_map(point).collect()
 }
@@ -158,14 +159,14 @@ fn best_before_the_end(curve: &Curve) -> Option<(f64, f64)> {
 mod tests {
     use super::*;
 
-    fn losses(train: &[f64], val: &[f64]) -> Vec<Event> {
-        let event = |step, train_loss, val_loss| Event { step, train_loss, val_loss, ..Event::default() };
+    fn losses(train: &[f64], val: &[f64]) -> Vec<Metrics> {
+        let event = |step, train_loss, val_loss| Metrics { step, train_loss, val_loss, ..Metrics::default() };
         let train = (1..).zip(train).map(|(step, loss)| event(step, Some(*loss), None));
         let val = (1..).zip(val).map(|(step, loss)| event(step, None, Some(*loss)));
         train.chain(val).collect()
     }
 
-    fn drawn(events: &[Event]) -> String {
+    fn drawn(events: &[Metrics]) -> String {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("loss.svg");
         draw_loss(events, "a <title>", &path).unwrap();

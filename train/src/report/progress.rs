@@ -7,10 +7,8 @@ use std::{
 
 use indicatif::{ProgressBar, ProgressFinish, ProgressStyle};
 
-use super::{
-    Event,
-    line::{line, message},
-};
+use super::line::{line, message};
+use crate::session::Metrics;
 
 /// How often the clock of the bar moves while no event comes.
 const TICK: Duration = Duration::from_millis(500);
@@ -24,7 +22,7 @@ pub struct Progress {
     /// None where standard error is not a terminal, as in a log file or in CI.
     bar: Option<ProgressBar>,
     /// What the bar shows: a figure stays until it is measured again.
-    shown: Event,
+    shown: Metrics,
 }
 
 impl Progress {
@@ -35,11 +33,11 @@ impl Progress {
         if let Some(bar) = &bar {
             bar.enable_steady_tick(TICK);
         }
-        Self { total_steps, bar, shown: Event::default() }
+        Self { total_steps, bar, shown: Metrics::default() }
     }
 
     /// Shows the figures of an event.
-    pub fn event(&mut self, event: &Event) {
+    pub fn show(&mut self, event: &Metrics) {
         let Some(bar) = &self.bar else {
             let interval = (self.total_steps / LINES).max(1);
             if event.val_loss.is_some() || event.step.is_multiple_of(interval) {
@@ -47,7 +45,7 @@ impl Progress {
             }
             return;
         };
-        self.shown = Event {
+        self.shown = Metrics {
             train_loss: event.train_loss.or(self.shown.train_loss),
             val_loss: event.val_loss.or(self.shown.val_loss),
             tokens_per_second: event.tokens_per_second.or(self.shown.tokens_per_second),
@@ -94,9 +92,9 @@ mod tests {
     #[test]
     fn a_figure_stays_until_it_is_measured_again() {
         let bar = ProgressBar::with_draw_target(Some(100), ProgressDrawTarget::hidden()).with_style(style());
-        let mut progress = Progress { total_steps: 100, bar: Some(bar), shown: Event::default() };
-        progress.event(&Event { step: 10, train_loss: Some(3.0), val_loss: Some(3.5), ..Event::default() });
-        progress.event(&Event { step: 20, seconds: 5.0, train_loss: Some(2.0), ..Event::default() });
+        let mut progress = Progress { total_steps: 100, bar: Some(bar), shown: Metrics::default() };
+        progress.show(&Metrics { step: 10, train_loss: Some(3.0), val_loss: Some(3.5), ..Metrics::default() });
+        progress.show(&Metrics { step: 20, seconds: 5.0, train_loss: Some(2.0), ..Metrics::default() });
         let bar = progress.bar.as_ref().unwrap();
         assert_eq!((bar.position(), bar.message().as_str()), (20, "loss 2.000  val 3.500  left 0:20"));
     }

@@ -18,7 +18,8 @@ use burn_train::{
     renderer::{MetricState, MetricsRenderer, MetricsRendererTraining, tui::TuiMetricsRendererWrapper},
 };
 
-use super::{Event, ReportError, progress::say};
+use super::{ReportError, progress::say};
+use crate::session::Metrics;
 
 const LOSS: &str = "Loss (nats per token)";
 const NORM: &str = "Gradient norm";
@@ -32,7 +33,7 @@ const POLL: Duration = Duration::from_millis(100);
 /// Burn's dashboard on the terminal, from [`Dashboard::new`] until it is finished or dropped.
 ///
 /// While it stands, the keyboard is the dashboard's, Ctrl-C included. `q` offers to stop: "stop the training" sets the
-/// stop flag, and the run ends in order; "stop immediately" makes the next [`Dashboard::event`] panic.
+/// stop flag, and the run ends in order; "stop immediately" makes the next [`Dashboard::show`] panic.
 pub struct Dashboard {
     // The order is that of dropping: the terminal is given back, then the notes are told.
     renderer: TuiMetricsRendererWrapper,
@@ -65,7 +66,7 @@ impl Dashboard {
     ///
     /// # Panics
     /// If the user has chosen, on the dashboard, to kill the program; the terminal is given back before.
-    pub fn event(&mut self, event: &Event) {
+    pub fn show(&mut self, event: &Metrics) {
         let train = [
             (LOSS, event.train_loss, 4),
             (NORM, event.grad_norm, 3),

@@ -7,21 +7,40 @@ use std::{
 };
 
 use hearth_data::{
-    Batch, Batches, DataError, Rows, Split, TokenFiles, TokenStream, Tokenizer, TokenizerKind, Tokens, read_text,
+    Batches, DataError, Rows, Split, TokenFiles, TokenStream, Tokenizer, TokenizerKind, Tokens, read_text,
 };
 
 use crate::{
     TrainConfig, TrainError,
     config::{DataConfig, PackingKind, TokenizerChoice},
+    engine::Data,
 };
 
 const TOKENIZER: &str = "tokenizer.json";
 
-/// What a run learns from and is measured on.
+/// Tokens that a caller has, with what made them.
+#[derive(Clone)]
+pub struct RunTokens {
+    /// Tokens to learn from.
+    pub train: Arc<dyn TokenStream>,
+    /// Tokens to be measured on.
+    pub validation: Arc<dyn TokenStream>,
+    /// What made them, and turns samples into text.
+    pub tokenizer: Tokenizer,
+}
+
+/// Where the tokens of a run come from.
+pub(super) enum Source {
+    /// What `[data]` names.
+    Config,
+    Text(String),
+    Tokens(RunTokens),
+}
+
+/// What a run learns from and is measured on, with its tokenizer.
 pub(super) struct RunData {
     pub tokenizer: Tokenizer,
-    pub train: Batches,
-    pub validation: Vec<Batch>,
+    pub data: Data,
     /// What tells these tokens from others.
     pub hash: [u8; 32],
 }
@@ -30,9 +49,15 @@ pub(super) struct RunData {
 type Streams = Vec<(f64, Arc<dyn TokenStream>)>;
 
 impl RunData {
-    /// Opens the prepared tokens, or tokenizes the text: `text` if it is given, else the file that is named.
-    pub fn open(config: &TrainConfig, text: Option<String>) -> Result<Self, TrainError> {
-        let text = text.map_or_else(|| text_of(&config.data), |text| Ok(Some(text)))?;
+    /// Opens the prepared tokens, or tokenizes the text: that of `source` if it has one, else the file that is named.
+    pub fn open(config: &TrainConfig, source: Source) -> Result<Self, TrainError> {
+        let text = match source {
+            Source::Tokens(RunTokens { train, validation, tokenizer }) => {
+                return Self::of(config, vec![(1.0, train)], vec![(1.0, validation)], tokenizer);
+            }
+            Source::Text(text) => Some(text),
+            Source::Config => text_of(&config.data)?,
+        };
         let tokenizer = tokenizer_of(&config.data, text.as_deref())?;
         let (train, validation): (Streams, Streams) = match text {
             Some(text) => {
@@ -45,17 +70,18 @@ impl RunData {
                 streams(&config.data, Split::Validation, &tokenizer)?,
             ),
         };
+        Self::of(config, train, validation, tokenizer)
+    }
+
+    fn of(config: &TrainConfig, train: Streams, validation: Streams, tokenizer: Tokenizer) -> Result<Self, TrainError> {
         let mut content = blake3::Hasher::new();
         for (_, stream) in train.iter().chain(&validation) {
             content.update(&stream.content_hash());
         }
+        let train = batches(config, train, config.data.stride)?;
         let validation = batches(config, validation, 0)?;
-        Ok(Self {
-            train: batches(config, train, config.data.stride)?,
-            validation: validation.evaluation(config.batch.micro_batch, config.evaluation.batches)?,
-            tokenizer,
-            hash: content.finalize().into(),
-        })
+        let validation = validation.evaluation(config.batch.micro_batch, config.evaluation.batches)?;
+        Ok(Self { data: Data { train, validation }, tokenizer, hash: content.finalize().into() })
     }
 }
 

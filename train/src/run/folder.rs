@@ -3,17 +3,23 @@
 use std::{
     fs::{self, File, TryLockError},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use burn::tensor::Device;
 use hearth_data::Tokenizer;
 use hearth_model::{Transformer, weights};
 
-use crate::{TrainConfig, TrainError, files};
+use crate::{
+    TrainConfig, TrainError,
+    checkpoint::{Folder, Store},
+    files,
+};
 
 const CONFIG: &str = "config.toml";
 const TOKENIZER: &str = "tokenizer.json";
 const MODEL: &str = "model.safetensors";
+const KERNELS: &str = "kernels.db";
 /// Held by the process that trains.
 const LOCK: &str = ".lock";
 
@@ -73,6 +79,16 @@ impl RunFolder {
             Err(TryLockError::WouldBlock) => Err(TrainError::RunBusy { path: self.path.clone() }),
             Err(TryLockError::Error(source)) => Err(io("claiming the run's folder", &path, source)),
         }
+    }
+
+    /// The store of its checkpoints.
+    pub fn store(&self) -> Arc<dyn Store> {
+        Arc::new(Folder::new(&self.path))
+    }
+
+    /// The file that keeps the run's choices of kernels while it lasts.
+    pub(super) fn kernels(&self) -> PathBuf {
+        self.path.join(KERNELS)
     }
 
     /// Where it is.

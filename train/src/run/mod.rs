@@ -1,351 +1,246 @@
-//! The native driver of a run: data, device, the loop over steps, and what is left in the run's folder.
+//! A run as a native process: it assembles data, devices, folder, engine and session, and goes on after what can be
+//! survived.
 
-mod checkpoints;
+mod attempt;
+mod crew;
 mod data;
 mod faults;
 mod folder;
-mod follow;
+mod home;
+#[cfg(feature = "cli")]
 mod interrupt;
-mod order;
-mod recover;
-mod resume;
 mod saver;
-mod stages;
-mod state;
-mod steps;
+mod start;
+mod summary;
 mod survive;
-mod team;
-mod throughput;
-mod together;
 
 use std::{
-    fmt,
-    ops::Range,
     path::PathBuf,
     sync::{Arc, atomic::AtomicBool},
-    time::Instant,
 };
 
-use burn::tensor::Device;
-use hearth_data::{Loader, Share, Tokenizer};
-use hearth_model::{Flops, ParameterCount, TransformerConfig};
+use hearth_data::Tokenizer;
+use hearth_model::{ParameterCount, Transformer, TransformerConfig};
 
-use data::RunData;
-pub use data::tokenizer;
+pub use data::{RunTokens, tokenizer};
 pub use faults::{Fault, Faults};
 pub use folder::RunFolder;
-use follow::Follower;
+pub use home::Listener;
+#[cfg(feature = "cli")]
 pub use interrupt::stop_on_ctrl_c;
-use recover::Attempts;
-pub use resume::Start;
-use resume::{Identity, Origin};
-use saver::{Common, Saver};
-pub use state::{Best, RunState};
-use survive::surviving;
-use team::{Crew, Team};
+pub use start::Start;
+pub use summary::Summary;
 
 use crate::{
-    TrainConfig, TrainError, checkpoint,
-    devices::{OpenDevice, matmul_flops},
+    TrainConfig, TrainError,
+    devices::OpenDevice,
     parallel::Exchange,
-    plan::{Choice, Cut, Plan, Rates, mib, replica_plan, stage_plan},
-    report::{DeviceFigures, FrontKind, Report},
-    step::{StepOptions, Trainer},
-    walk::Walk,
+    report::{FrontKind, Report},
+    session::{Common, DeviceSummary, End, Event, Home, Identity, Origin, Outcome, Session},
 };
-use steps::{End, Loop};
-use throughput::Throughput;
+use attempt::Attempts;
+use crew::Crew;
+use data::{RunData, Source};
+use home::NativeHome;
+use start::Opened;
 
-/// A run that is about to start.
+/// A run that is about to start. See [`Run::new`] for what it does where nothing else is said.
 pub struct Run {
-    /// What to train, and how.
-    pub config: TrainConfig,
-    /// The text to learn from, training and validation part, where it is not what `config.data` names.
-    pub text: Option<String>,
-    /// Where.
-    pub device: OpenDevice,
-    /// More devices, each with a replica of the model and a share of every batch by its speed.
-    pub others: Vec<OpenDevice>,
-    /// Instead: the line to ranks that are processes. All but the first do what it says, and write nothing.
-    pub line: Option<Exchange>,
-    /// Gets `config.toml`, `tokenizer.json`, `metrics.jsonl`, `model.safetensors`, `loss.svg`, and checkpoints.
-    pub folder: PathBuf,
-    /// Anew, or from a checkpoint.
-    pub begin: Start,
-    /// How progress is shown.
-    pub front: FrontKind,
-    /// Set it to end the run cleanly after the step at hand.
-    pub stop: Arc<AtomicBool>,
-    /// Faults that a test asks for.
-    pub faults: Option<Faults>,
-}
-
-/// What a run came to.
-#[derive(Clone, Debug)]
-pub struct Summary {
-    /// The run's folder.
-    pub folder: PathBuf,
-    /// Steps of the whole run, those before a resumption included.
-    pub steps: u64,
-    /// Training tokens seen.
-    pub tokens: u64,
-    /// Loss of the last step, nats per token.
-    pub train_loss: f64,
-    /// Loss on the validation set at the end, nats per token.
-    pub val_loss: f64,
-    /// The lowest loss on the validation set, and the step it was found at.
-    pub best: Option<Best>,
-    /// Wall time of the loop, evaluation and samples included.
-    pub seconds: f64,
-    /// Training tokens a second, without evaluation and samples.
-    pub tokens_per_second: f64,
-    /// From the start of the loop until the first step's loss was there, and until the tenth's.
-    pub first_and_tenth: [Option<f64>; 2],
-    /// The loss picture.
-    pub picture: PathBuf,
-    /// Whether it was stopped before its limit.
-    pub interrupted: bool,
-    /// Whether it ended by `evaluation.patience`.
-    pub out_of_patience: bool,
-    /// What each of several devices did.
-    pub devices: Vec<DeviceSummary>,
-}
-
-/// What a device had of a run.
-#[derive(Clone, Debug)]
-pub struct DeviceSummary {
-    /// Its name.
-    pub name: String,
-    /// Of each global batch, at the end.
-    pub sequences: usize,
-    /// What it did in a step, on average; not measured of stages, nor of steps alone.
-    pub figures: Option<DeviceFigures>,
-}
-
-impl fmt::Display for DeviceSummary {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {} sequences a step", self.name, self.sequences)?;
-        let Some(DeviceFigures { tokens_per_second, walk, transfer, wait }) = self.figures else { return Ok(()) };
-        write!(
-            f,
-            ", {tokens_per_second:.0} tokens/s; walk {walk:.4} s, transfers {transfer:.4} s (most of them while it "
-        )?;
-        write!(f, "walked), waiting {wait:.4} s")
-    }
+    config: TrainConfig,
+    source: Source,
+    device: OpenDevice,
+    others: Vec<OpenDevice>,
+    line: Option<Exchange>,
+    folder: PathBuf,
+    begin: Start,
+    model: Option<Transformer>,
+    front: FrontKind,
+    listener: Option<Listener>,
+    stop: Arc<AtomicBool>,
+    faults: Option<Faults>,
 }
 
 impl Run {
-    /// A run that starts anew, with a progress bar.
-    pub fn new(config: TrainConfig, device: OpenDevice, folder: PathBuf) -> Self {
-        let (begin, front, stop) = (Start::New, FrontKind::Progress, Arc::default());
-        Self { config, text: None, device, others: Vec::new(), line: None, folder, begin, front, stop, faults: None }
+    /// A run that starts anew, of what `config.data` names, on one device, and shows nothing. `folder` gets `config.toml`,
+    /// `tokenizer.json`, `metrics.jsonl`, `model.safetensors`, `loss.svg`, and checkpoints.
+    pub fn new(config: TrainConfig, device: OpenDevice, folder: impl Into<PathBuf>) -> Self {
+        Self {
+            config,
+            source: Source::Config,
+            device,
+            others: Vec::new(),
+            line: None,
+            folder: folder.into(),
+            begin: Start::New,
+            model: None,
+            front: FrontKind::default(),
+            listener: None,
+            stop: Arc::default(),
+            faults: None,
+        }
+    }
+
+    /// Learns from this text, training and validation part, and not from what `config.data` names.
+    pub fn text(self, text: impl Into<String>) -> Self {
+        Self { source: Source::Text(text.into()), ..self }
+    }
+
+    /// Learns from these tokens, and not from what `config.data` names.
+    pub fn tokens(self, tokens: RunTokens) -> Self {
+        Self { source: Source::Tokens(tokens), ..self }
+    }
+
+    /// Begins with the weights of `model`, which is of the configuration's kind.
+    pub fn model(self, model: Transformer) -> Self {
+        Self { model: Some(model), ..self }
+    }
+
+    /// More devices, each with a replica of the model and a share of every batch by its speed, or a stage of the model.
+    pub fn others(self, others: Vec<OpenDevice>) -> Self {
+        Self { others, ..self }
+    }
+
+    /// Instead: the line to ranks that are processes. All but the first follow ([`Run::follow`]) and write nothing.
+    pub fn line(self, line: Option<Exchange>) -> Self {
+        Self { line, ..self }
+    }
+
+    /// Begins where `start` says.
+    pub fn begin(self, begin: Start) -> Self {
+        Self { begin, ..self }
+    }
+
+    /// Shows progress there.
+    pub fn front(self, front: FrontKind) -> Self {
+        Self { front, ..self }
+    }
+
+    /// Tells `listener` of every event; it ends the run in order by [`Break`](std::ops::ControlFlow::Break).
+    pub fn on_event(self, listener: impl FnMut(&Event) -> std::ops::ControlFlow<()> + 'static) -> Self {
+        Self { listener: Some(Box::new(listener)), ..self }
+    }
+
+    /// Ends in order, after the step at hand, once `stop` is set.
+    pub fn stop(self, stop: Arc<AtomicBool>) -> Self {
+        Self { stop, ..self }
+    }
+
+    /// Faults that a test asks for.
+    #[doc(hidden)]
+    pub fn faults(self, faults: Option<Faults>) -> Self {
+        Self { faults, ..self }
     }
 
     /// Trains to the limit or until stopped, and writes the run's folder.
     ///
     /// # Errors
-    /// A text too short, a folder that cannot be written, a checkpoint of another run, a run that diverges.
-    ///
-    /// # Panics
-    /// On a rank that is not the first: see [`Run::follow`].
+    /// A text too short, a folder that cannot be written, a checkpoint of another run, a run that diverges; a line on which
+    /// this rank is not the first.
     pub fn go(self) -> Result<Summary, TrainError> {
-        let Self { mut config, text, device, others, line, folder, begin, front, stop, faults } = self;
-        assert!(line.as_ref().is_none_or(|line| line.rank() == 0), "the other ranks follow");
+        let Self { mut config, source, device, others, line, folder, begin, model, front, listener, stop, faults } =
+            self;
+        first_rank(line.as_ref())?;
         config.kernels.apply();
-        let RunData { tokenizer, train, validation, hash } = RunData::open(&config, text)?;
+        let RunData { tokenizer, data, hash } = RunData::open(&config, source)?;
         fit_vocabulary(&mut config.model, &tokenizer)?;
         let identity = Identity { tokenizer: hex(&tokenizer.hash()), data: hex(&hash) };
-        let mut notes = Vec::new();
-        let (folder, origin) = begin.open(folder, &config, &identity, &mut notes)?;
-
-        let _claim = folder.claim()?;
-        let store: Arc<dyn checkpoint::Store> = Arc::new(checkpoint::Folder::new(folder.path()));
-        checkpoint::clean(&store)?;
+        let Opened { folder, origin, notes, claim: _claim } = begin.open(folder, &config, &identity)?;
+        let origin = model.map_or(Ok(origin), |model| with_model(model, &config))?;
         folder.write_config(&config)?;
         folder.write_tokenizer(&tokenizer)?;
-        let total_steps = config.total_steps();
-        let state = origin.state();
-        let mut report = match &origin {
-            Origin::Checkpoint(..) => Report::resume(folder.path(), state.step, total_steps, front, stop.clone())?,
-            _ => Report::start(folder.path(), total_steps, front, stop.clone())?,
-        };
-        report.note(&describe(&config, &device));
-        notes.iter().chain(&device.note).for_each(|note| report.note(note));
-        if device.compiles_kernels {
-            report.note(
-                "compiling and choosing kernels for this device: the first steps are slow, later runs reuse them",
-            );
-        }
-        let global_rows = config.batch.micro_batch * config.batch.accumulation;
-        let crew = Crew {
-            config: config.clone(),
-            identity: identity.clone(),
-            train: train.clone(),
-            validation: validation.clone(),
-            device: device.clone(),
-            may_restart: line.is_none(),
-            others,
-        };
-        let several = line.is_some() || !crew.others.is_empty();
-        let mut team = several.then(|| Team::start(&crew, line)).transpose()?;
-        let all = 0..global_rows;
-        let (rows, blocks, speed, peak_flops) = match &team {
-            None => {
-                let flops = matmul_flops(&device.device);
-                (vec![all], Vec::new(), flops, flops)
-            }
-            Some(team) => {
-                let rows = state.rows_for(team, global_rows)?;
-                let blocks = team.blocks(&crew, &rows, &state.blocks)?;
-                (rows, blocks, team.ranks[0].speed, team.flops())
-            }
-        };
-        let context = config.model.context_length;
-        let flops_per_token = Flops::per_sequence(&config.model, context).training / context as f64;
-        let rates = Rates { flops: speed, ..Rates::default() };
-        let mut choice = match blocks.first() {
-            Some(own) => stage_plan(&config, (0, rows.len()), own, &rows[0], &device.limits, &rates)?,
-            None => replica_plan(&config, &rows[0], rows.len(), &device.limits, &rates)?,
-        };
-        if let Some(plan) = origin.plan(&config, &device, &rates).filter(|_| blocks.is_empty()) {
-            choice.plan = plan;
-        }
-        report.note(&plan_note(&choice));
-        let common = Arc::new(Common {
-            folder: folder.path().into(),
+        let config = Arc::new(config);
+        let common = Common {
             config: config.to_toml().into_bytes(),
             tokenizer: RunFolder::tokenizer_json(&tokenizer),
-            identity,
+            identity: identity.clone(),
+            adapter: device.adapter.clone(),
             settings: config.checkpoint.clone(),
-        });
-        let kernels = origin.kernels()?;
-        let saver = Saver::new(common.clone(), &device, &crew.others, &kernels);
-        if let Some(team) = &mut team {
-            team.pin(&kernels)?;
-        }
-        let title = format!("{} · {}", model_name(&config.model), device.name);
-        let mut run = Loop {
-            throughput: Throughput::new(config.tokens_per_step(), flops_per_token / peak_flops),
-            plan: choice.plan.clone(),
-            config,
-            tokenizer,
-            share: own_share(&rows, &choice.plan),
-            loader: Loader::new(train.clone(), own_share(&rows, &choice.plan), Loader::DEPTH),
-            rows,
-            blocks,
-            team,
-            crew,
-            ranks: Vec::new(),
-            rank_steps: 0,
-            train,
-            validation,
-            report,
-            last_loss: state.guard.last_loss().map_or(f64::NAN, f64::from),
-            state,
-            saver,
-            faults,
-            start: Instant::now(),
-            first_and_tenth: [None; 2],
-            begun_at: None,
-            taken: None,
-            saved: None,
-            evaluated: None,
         };
-        let mut attempts = Attempts { device, choice, origin, device_losses: 0, common };
-        let trained = loop {
-            let planned = run.plan.peak_bytes();
-            let attempt = surviving(planned, || run.train(&attempts.device, &attempts.origin, &folder, &stop));
-            match attempt {
-                Ok(end) => break Ok(end),
-                Err(error) => {
-                    if let Err(error) = attempts.recover(error, &mut run) {
-                        break Err(error);
-                    }
-                }
-            }
-        };
+        let device_name = device.name.clone();
+        let report = Report::open(folder.path(), config.total_steps(), front, stop.clone())?;
+        let home = NativeHome::new(report, listener, stop, faults, device.clone());
+        introduce(&home, &config, &device, notes)?;
+        let crew = Crew { config: config.clone(), identity, data, device, others, line };
+        let mut attempts = Attempts::new(crew, folder.clone(), common, home.clone());
+        let mut session = attempts.session(tokenizer, &origin)?;
+        let title = format!("{} · {}", model_name(&config.model), device_name);
+        let trained = attempts.train(&mut session, origin);
         // After a fault the curve up to it is worth seeing; the fault is what the user must hear of.
-        let (end, val_loss) = match trained {
-            Ok(trained) => trained,
-            Err(error) => {
-                let _ = run.report.finish(&title);
-                return Err(error);
-            }
-        };
-        let steps = run.state.step;
-        let devices = run.device_summaries();
-        if let Some(team) = run.team.take() {
-            team.end()?;
-        }
-        Ok(Summary {
-            folder: folder.path().into(),
-            steps,
-            tokens: steps * run.config.tokens_per_step(),
-            train_loss: run.last_loss,
-            val_loss,
-            best: run.state.best,
-            seconds: run.state.seconds + run.start.elapsed().as_secs_f64(),
-            tokens_per_second: run.throughput.mean().unwrap_or(f64::NAN),
-            first_and_tenth: run.first_and_tenth,
-            picture: run.report.finish(&title)?,
-            interrupted: end == End::Stopped,
-            out_of_patience: end == End::NoBetter,
-            devices,
-        })
+        let outcome = trained.inspect_err(|_| drop(home.finish(&title)))?;
+        let devices = session.engine.devices();
+        session.engine.end()?;
+        folder.write_model(&outcome.model)?;
+        let picture = home.finish(&title)?;
+        Ok(summary(folder, &session, outcome, devices, picture))
     }
 
     /// Works for the first rank until it says that the run is over.
     ///
     /// # Errors
-    /// Ranks that are not of one run; a device that fails; a rank that is gone.
-    ///
-    /// # Panics
-    /// Without a line to other ranks.
+    /// No line to other ranks; ranks that are not of one run; a device that fails; a rank that is gone.
     pub fn follow(self) -> Result<(), TrainError> {
-        let Self { mut config, text, device, line, .. } = self;
-        config.kernels.apply();
-        let RunData { tokenizer, train, hash, .. } = RunData::open(&config, text)?;
-        fit_vocabulary(&mut config.model, &tokenizer)?;
-        let identity = Identity { tokenizer: hex(&tokenizer.hash()), data: hex(&hash) };
-        Follower { config, identity, train, validation: Vec::new(), device, pipe: None, kernels: None }
-            .follow(line.expect("a line to the first rank"))
+        todo!()
     }
 }
 
-/// The first rank's share of every global batch.
-fn own_share(rows: &[Range<usize>], plan: &Plan) -> Share {
-    Share::of_rows(rows.last().map_or(0, |rows| rows.end), rows[0].clone(), plan.cut.micro_batch)
-}
-
-/// The model as it is at the origin, on its device or, where its parameters live in host memory, there.
-fn trainer(config: &TrainConfig, cut: &Cut, device: &OpenDevice, origin: &Origin) -> Result<Trainer, TrainError> {
-    let mut walk = Walk::new(&config.model, config.model.context_length, &device.device);
-    walk.loss.z_loss = config.loss.z_loss;
-    walk.loss.chunk = cut.logits_chunk;
-    walk.policy = cut.policy.clone();
-    let home = if cut.policy.uses_host() { Device::flex() } else { device.device.clone() };
-    let options = StepOptions {
-        optimizer: config.optimizer.clone(),
-        schedule: config.schedule.clone(),
-        total_steps: config.total_steps(),
-        seed: config.seed,
-    };
-    let mut trainer = Trainer::new(config.model.init(config.seed, &home.autodiff())?, walk, options);
-    match origin {
-        Origin::Seed => {}
-        Origin::Weights(checkpoint) => checkpoint::restore_weights(&mut trainer, checkpoint)?,
-        Origin::Checkpoint(checkpoint, _) => checkpoint::restore(&mut trainer, checkpoint)?,
+/// # Errors
+/// The line is another rank's.
+fn first_rank(line: Option<&Exchange>) -> Result<(), TrainError> {
+    match line.map_or(0, Exchange::rank) {
+        0 => Ok(()),
+        rank => {
+            let reason = format!("rank {rank} of a run is not the first: it follows (Run::follow)");
+            Err(TrainError::Config { source_name: "several ranks".into(), reason })
+        }
     }
-    Ok(trainer)
 }
 
-fn plan_note(choice: &Choice) -> String {
-    let of = choice.budget.map_or(String::new(), |budget| format!(" of {}", mib(budget)));
-    format!("{}{of}", note(&choice.plan))
+/// The origin with a model that is given.
+fn with_model(model: Transformer, config: &TrainConfig) -> Result<Origin, TrainError> {
+    if model.config() == &config.model {
+        return Ok(Origin::Model(Box::new(model)));
+    }
+    let reason = "the model that is given is of another configuration than [model]: take `model.config().clone()`";
+    Err(TrainError::Config { source_name: "model".into(), reason: reason.into() })
 }
 
-fn note(plan: &Plan) -> String {
-    format!("a step is {}: about {}", plan.cut, mib(plan.peak_bytes()))
+/// Says what is about to be trained, and on what.
+fn introduce(
+    home: &NativeHome,
+    config: &TrainConfig,
+    device: &OpenDevice,
+    notes: Vec<String>,
+) -> Result<(), TrainError> {
+    let compiles = "compiling and choosing kernels for this device: the first steps are slow, later runs reuse them";
+    let compiles = device.compiles_kernels.then(|| compiles.to_string());
+    let all = [describe(config, device)].into_iter().chain(notes).chain(device.note.clone()).chain(compiles);
+    all.into_iter().try_for_each(|note| home.clone().event(Event::Note(note)))
+}
+
+fn summary(
+    folder: RunFolder,
+    session: &Session,
+    outcome: Outcome,
+    devices: Vec<DeviceSummary>,
+    picture: Option<PathBuf>,
+) -> Summary {
+    let steps = session.state().step;
+    Summary {
+        folder: folder.path().into(),
+        steps,
+        tokens: steps * session.config().tokens_per_step(),
+        train_loss: session.last_loss(),
+        val_loss: outcome.val_loss,
+        best: session.best(),
+        seconds: session.seconds(),
+        tokens_per_second: session.tokens_per_second().unwrap_or(f64::NAN),
+        first_and_tenth: session.first_and_tenth(),
+        picture,
+        interrupted: outcome.end == End::Stopped,
+        out_of_patience: outcome.end == End::OutOfPatience,
+        devices,
+        model: outcome.model,
+    }
 }
 
 /// Takes the vocabulary's size from the tokenizer, or checks that both agree.

@@ -86,6 +86,11 @@ impl Policy {
         Self { segments: self.segments.iter().filter_map(of_part).collect(), ..self.clone() }
     }
 
+    /// Number of blocks that the segments cover.
+    pub fn blocks(&self) -> usize {
+        self.segments.last().map_or(0, |segment| segment.blocks.end)
+    }
+
     /// Whether any parameter lives in host memory.
     pub fn uses_host(&self) -> bool {
         let places =
@@ -101,21 +106,23 @@ impl Policy {
 }
 
 impl fmt::Display for Policy {
-    /// As in `recompute 8 of 12 blocks in groups of 2, keep 4`.
+    /// As in `recompute 8 of 12 blocks in groups of 2, keep 4 of 12 blocks, head on the host`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let layers = self.segments.last().map_or(0, |segment| segment.blocks.end);
+        let layers = self.blocks();
         let mut parts = Vec::new();
         for kind in [Activations::Recompute, Activations::Offload, Activations::Keep] {
             let of_kind: Vec<&Segment> = self.segments.iter().filter(|segment| segment.activations == kind).collect();
             let blocks: usize = of_kind.iter().map(|segment| segment.blocks.len()).sum();
             let longest = of_kind.iter().map(|segment| segment.blocks.len()).max().unwrap_or(0);
-            match (blocks, kind) {
-                (0, _) => {}
-                (_, Activations::Keep) | (_, _) if longest <= 1 => {
-                    parts.push(format!("{kind} {blocks} of {layers} blocks"))
-                }
-                _ => parts.push(format!("{kind} {blocks} of {layers} blocks in groups of {longest}")),
+            if blocks == 0 {
+                continue;
             }
+            // What is kept is kept block by block, however the segments are cut.
+            let groups = match kind {
+                Activations::Recompute | Activations::Offload if longest > 1 => format!(" in groups of {longest}"),
+                _ => String::new(),
+            };
+            parts.push(format!("{kind} {blocks} of {layers} blocks{groups}"));
         }
         let on_host: usize =
             self.segments.iter().filter(|it| it.parameters == Placement::Host).map(|it| it.blocks.len()).sum();
@@ -124,6 +131,9 @@ impl fmt::Display for Policy {
         }
         if self.embedding == Placement::Host {
             parts.push("embedding on the host".into());
+        }
+        if self.head == Placement::Host {
+            parts.push("head on the host".into());
         }
         f.write_str(&parts.join(", "))
     }
@@ -136,5 +146,56 @@ impl fmt::Display for Activations {
             Self::Recompute => "recompute",
             Self::Offload => "offload",
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_policy_is_told_in_words() {
+        let segment = |blocks, activations| Segment { blocks, activations, parameters: Placement::Device };
+        let mut policy = Policy::keep(12);
+        assert_eq!(policy.to_string(), "keep 12 of 12 blocks");
+        policy.segments = vec![
+            segment(0..4, Activations::Keep),
+            segment(4..6, Activations::Recompute),
+            segment(6..12, Activations::Offload),
+        ];
+        policy.head = Placement::Host;
+        assert_eq!(
+            policy.to_string(),
+            "recompute 2 of 12 blocks in groups of 2, offload 6 of 12 blocks in groups of 6, keep 4 of 12 blocks, \
+             head on the host"
+        );
+    }
+
+    /// Every policy's sentence names each kind once, and the numbers of blocks add up.
+    #[test]
+    fn the_words_account_for_every_block() {
+        let kinds = [Activations::Keep, Activations::Recompute, Activations::Offload];
+        for number in 0..3usize.pow(4) * 8 {
+            // Four segments, of one block or two, each of any kind.
+            let (mut segments, mut start) = (Vec::new(), 0);
+            for at in 0..4 {
+                let length = 1 + (number / 81 >> at.min(2) & 1);
+                let activations = kinds[number / 3usize.pow(at as u32) % 3];
+                segments.push(Segment { blocks: start..start + length, activations, parameters: Placement::Device });
+                start += length;
+            }
+            let policy = Policy { embedding: Placement::Device, segments, head: Placement::Device };
+            let text = policy.to_string();
+            let mut told = 0;
+            for part in text.split(", ") {
+                let words: Vec<&str> = part.split(' ').collect();
+                assert_eq!(words[2..5], ["of", start.to_string().as_str(), "blocks"], "{text}");
+                let of_kind = policy.segments.iter().filter(|it| it.activations.to_string() == words[0]);
+                let grouped = words[0] != "keep" && of_kind.map(|it| it.blocks.len()).max() == Some(2);
+                assert_eq!(part.ends_with(" in groups of 2"), grouped, "{text}");
+                told += words[1].parse::<usize>().unwrap();
+            }
+            assert_eq!(told, policy.blocks(), "{text}");
+        }
     }
 }

@@ -6,7 +6,7 @@ use burn::{
 };
 use hearth_wgsl::vjp;
 
-use super::{Placement, Sink};
+use super::{boundary::boundary, policy::Placement, sink::Sink};
 
 /// A module on the device that runs it.
 ///
@@ -16,15 +16,6 @@ pub(super) fn fetch<M: Module>(module: &M, placement: Placement, device: &Device
         Placement::Device => module.clone(),
         Placement::Host => module.clone().fork(&device.clone().autodiff()),
     }
-}
-
-/// Ends what Burn's fusion may merge and hands it to the device, without waiting.
-///
-/// Merged kernels may sum in another order. With a boundary around each pass of each block, its kernels are the same
-/// whatever ran before, so that a pass that is run again gives the same bits.
-pub(super) fn boundary(device: &Device) {
-    // A device that is lost says so at the next read.
-    let _ = device.flush();
 }
 
 /// A forward pass from a fresh leaf, so that its tape ends at the module's own input.
@@ -55,8 +46,8 @@ impl<M: Module> Tape<M> {
         let mut gradients = vjp(output, gradient);
         let gradient = input.grad_remove(&mut gradients).expect("a module's output depends on its input");
         boundary(&gradient.device());
-        sink.take(&mut gradients, &module, placement);
-        sink.passed(&module);
+        sink.add_all(&mut gradients, &module, placement);
+        sink.complete(&module);
         boundary(&gradient.device());
         gradient
     }

@@ -15,7 +15,6 @@ use hearth_train::{
     guard::Ceiling,
     optim::{OptimizerConfig, Schedule, ScheduleKind},
     plan::{Cut, Ledger, Rates, choose},
-    report::FrontKind,
     run::Run,
     step::{StepOptions, Trainer},
     walk::{Activations, Placement, Policy, Walk},
@@ -217,13 +216,10 @@ fn a_refused_allocation_falls_back() {
     let model = gpt2(2, 64, 128, 0);
     let run = |device: &OpenDevice, name: &str, settings: &[&str]| {
         let plain = [&["kernels=plain", "batch.micro_batch=32"], settings].concat();
-        Run {
-            text: Some(include_str!("../../../examples/shakespeare/input.txt").into()),
-            front: FrontKind::Quiet,
-            ..Run::new(config(&model, &plain), device.clone(), folder.path().join(name))
-        }
-        .go()
-        .unwrap()
+        Run::new(config(&model, &plain), device.clone(), folder.path().join(name))
+            .text(include_str!("../../../examples/shakespeare/input.txt"))
+            .go()
+            .unwrap()
     };
     // Each new device compiles its kernels again.
     let large = open();

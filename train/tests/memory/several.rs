@@ -5,8 +5,9 @@ use std::thread;
 use burn::tensor::Device;
 use hearth_model::CrossEntropy;
 use hearth_train::{
+    checkpoint::KernelChoices,
     config::ParallelConfig,
-    devices::{KernelChoices, OpenDevice, PinnedKernels},
+    devices::{OpenDevice, PinnedKernels},
     guard::Ceiling,
     parallel::{Exchange, Local, Pipe, Replica, Stage},
     plan::{Cut, Extent, Ledger, Usage},

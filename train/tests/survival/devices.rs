@@ -5,7 +5,6 @@ use std::path::Path;
 use hearth_train::{
     TrainConfig, TrainError,
     devices::{DeviceChoice, OpenDevice, open},
-    report::FrontKind,
     run::{DeviceSummary, Faults, Run, Start, Summary},
 };
 
@@ -34,7 +33,7 @@ fn run_with(
     let settings: Vec<String> = settings.iter().chain(more).map(ToString::to_string).collect();
     let config = TrainConfig::read(&folder.join("config.toml"), &settings)?;
     let cpu = open(DeviceChoice::Cpu)?;
-    Run { front: FrontKind::Quiet, others, begin, faults, ..Run::new(config, cpu, folder.join(name)) }.go()
+    Run::new(config, cpu, folder.join(name)).others(others).begin(begin).faults(faults).go()
 }
 
 /// So many more CPUs, which are one.
@@ -74,7 +73,7 @@ fn several_devices_resume_to_the_bit() {
         let run = |begin| {
             let mut devices = devices.iter().map(|choice| open(*choice).unwrap());
             let run = Run::new(config.clone(), devices.next().unwrap(), folder.path().join("run"));
-            Run { front: FrontKind::Quiet, others: devices.collect(), begin, ..run }.go().unwrap()
+            run.others(devices.collect()).begin(begin).go().unwrap()
         };
         run(Start::New);
         let last = checkpoint(&folder.path().join("run"), 20);
@@ -137,7 +136,7 @@ fn parameters_in_host_memory_are_refused() {
     let settings = ["memory.policy=recompute", "memory.parameters=host"].map(String::from);
     let config = TrainConfig::read(&folder.path().join("config.toml"), &settings).unwrap();
     let [cpu, other] = [(); 2].map(|()| open(DeviceChoice::Cpu).unwrap());
-    let run = Run { front: FrontKind::Quiet, others: vec![other], ..Run::new(config, cpu, folder.path().join("run")) };
+    let run = Run::new(config, cpu, folder.path().join("run")).others(vec![other]);
     let error = run.go().unwrap_err().to_string();
     assert!(error.contains("set memory.parameters = \"device\""), "{error}");
 }

@@ -5,7 +5,6 @@ use std::{fs, path::Path};
 use hearth_train::{
     TrainConfig, TrainError,
     devices::{DeviceChoice, open},
-    report::FrontKind,
     run::{Fault, Run, Summary},
 };
 use serde_json::Value;
@@ -27,8 +26,7 @@ fn run(
         let at = faults.iter().position(|(of, _)| *of == step)?;
         Some(faults.remove(at).1)
     };
-    Run { front: FrontKind::Quiet, faults: Some(Box::new(fault)), ..Run::new(config, open(device)?, folder.join(name)) }
-        .go()
+    Run::new(config, open(device)?, folder.join(name)).faults(Some(Box::new(fault))).go()
 }
 
 fn weights(run: &Path, step: u64) -> (Vec<u8>, Vec<u8>) {

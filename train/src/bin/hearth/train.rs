@@ -92,18 +92,16 @@ impl Train {
             Some(_) => (open(self.device[local_rank % self.device.len()])?, Vec::new()),
         };
         if rank > 0 {
-            Run { line, ..Run::new(config, device, folder) }.follow()?;
+            Run::new(config, device, folder).line(line).follow()?;
             return Ok(ExitCode::SUCCESS);
         }
-        let summary = Run {
-            begin,
-            others,
-            line,
-            front: if self.tui { FrontKind::Dashboard } else { FrontKind::Progress },
-            stop: stop_on_ctrl_c(),
-            ..Run::new(config, device, folder)
-        }
-        .go()?;
+        let summary = Run::new(config, device, folder)
+            .begin(begin)
+            .others(others)
+            .line(line)
+            .front(if self.tui { FrontKind::Dashboard } else { FrontKind::Progress })
+            .stop(stop_on_ctrl_c())
+            .go()?;
         println!(
             "{} after {} steps ({} tokens, {:.1} s, {:.0} tokens/s): train {:.4}, validation {:.4} nats per token",
             match (summary.interrupted, summary.out_of_patience) {
@@ -128,7 +126,8 @@ impl Train {
         for device in &summary.devices {
             println!("{device}");
         }
-        println!("run folder {}, loss curve {}", summary.folder.display(), summary.picture.display());
+        let picture = summary.picture.map_or(String::new(), |path| format!(", loss curve {}", path.display()));
+        println!("run folder {}{picture}", summary.folder.display());
         Ok(ExitCode::SUCCESS)
     }
 }

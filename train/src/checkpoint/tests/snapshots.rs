@@ -98,7 +98,7 @@ fn what_is_not_trained_has_no_moments() {
     let frozen = |seed| {
         let mut trainer = trainer(seed, &Device::flex());
         trainer.replace(|mut model, _| {
-            model.head.norm = model.head.norm.no_grad();
+            model.head.norm = burn::module::Module::no_grad(model.head.norm);
             model
         });
         trainer

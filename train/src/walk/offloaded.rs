@@ -6,12 +6,12 @@ use crate::readback::Readback;
 
 /// A tensor that waits in host memory.
 #[derive(Debug)]
-pub(super) struct Parked {
+pub(super) struct Offloaded {
     copy: Readback,
     device: Device,
 }
 
-impl Parked {
+impl Offloaded {
     /// Queues the copy to host memory and lets go of the device's; nothing waits.
     pub fn new<const D: usize>(tensor: Tensor<D>) -> Self {
         let device = tensor.device();
@@ -31,7 +31,7 @@ impl Parked {
         Tensor::from_data(self.values(), &device)
     }
 
-    /// The tensor's values. Waits as [`Parked::restore`] does.
+    /// The tensor's values. Waits as [`Offloaded::restore`] does.
     ///
     /// # Panics
     /// If the device is lost, as every operation on it then does.

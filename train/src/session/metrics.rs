@@ -1,6 +1,8 @@
-//! What a run knows of itself at one step.
+//! The figures of one step.
 
 use serde::{Deserialize, Serialize};
+
+use crate::step::RankFigures;
 
 /// The figures of one step. `None` is "not measured at this step".
 ///
@@ -10,7 +12,7 @@ use serde::{Deserialize, Serialize};
 /// JSON has no word for NaN or infinity: a figure that is not finite is written as `null` and read back as
 /// `None`. A reader of the file can thus tell "measured, not finite" (`null`) from "not measured" (no such key).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Event {
+pub struct Metrics {
     /// Optimizer steps taken since the start of the run.
     pub step: u64,
     /// Tokens trained on since the start of the run.
@@ -56,10 +58,20 @@ pub struct DeviceFigures {
     pub wait: f64,
 }
 
-impl Event {
-    /// Whether it was made before the step of that number was begun: an evaluation comes before its step.
-    pub fn is_before(&self, step: u64) -> bool {
-        self.step < step || (self.step == step && self.train_loss.is_none() && self.val_loss.is_some())
+impl DeviceFigures {
+    /// The figures of a rank that walked `tokens` tokens of a step.
+    pub fn new(tokens: usize, rank: &RankFigures) -> Self {
+        let RankFigures { walk, transfer, wait } = *rank;
+        // A clock that has not moved says nothing of a speed.
+        let tokens_per_second = if walk > 0.0 { tokens as f64 / walk } else { 0.0 };
+        Self { tokens_per_second, walk, transfer, wait }
+    }
+}
+
+impl Metrics {
+    /// Whether they are of the evaluation that comes before the step of that number.
+    pub fn is_evaluation_before(&self, step: u64) -> bool {
+        self.step == step && self.train_loss.is_none() && self.val_loss.is_some()
     }
 }
 
@@ -69,19 +81,19 @@ mod tests {
 
     #[test]
     fn what_was_not_measured_is_not_written() {
-        let event = Event { step: 10, tokens: 5120, seconds: 1.5, train_loss: Some(2.25), ..Event::default() };
+        let event = Metrics { step: 10, tokens: 5120, seconds: 1.5, train_loss: Some(2.25), ..Metrics::default() };
         let json = serde_json::to_string(&event).unwrap();
         assert_eq!(json, r#"{"step":10,"tokens":5120,"seconds":1.5,"train_loss":2.25}"#);
-        assert_eq!(serde_json::from_str::<Event>(&json).unwrap(), event);
+        assert_eq!(serde_json::from_str::<Metrics>(&json).unwrap(), event);
     }
 
     #[test]
     fn what_is_not_finite_is_null_and_read_as_none() {
         for bad in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
-            let event = Event { step: 3, train_loss: Some(bad), lr: Some(0.5), ..Event::default() };
+            let event = Metrics { step: 3, train_loss: Some(bad), lr: Some(0.5), ..Metrics::default() };
             let json = serde_json::to_string(&event).unwrap();
             assert_eq!(json, r#"{"step":3,"tokens":0,"seconds":0.0,"train_loss":null,"lr":0.5}"#);
-            assert_eq!(serde_json::from_str::<Event>(&json).unwrap(), Event { train_loss: None, ..event });
+            assert_eq!(serde_json::from_str::<Metrics>(&json).unwrap(), Metrics { train_loss: None, ..event });
         }
     }
 }

@@ -1,0 +1,153 @@
+//! One device by itself, anywhere: also in a browser.
+
+use std::sync::Arc;
+
+use burn::{
+    module::Module,
+    tensor::{Device, Tensor},
+};
+use hearth_data::{Batch, Batches, Loader};
+use hearth_model::Transformer;
+
+use super::build;
+use crate::{
+    TrainConfig, TrainError,
+    checkpoint::Snapshot,
+    plan::{Choice, Cut, Limits, Rates, choose, plan},
+    readback::Readback,
+    session::{Answer, Assignment, Engine, Origin, Queued, StepOrder},
+    step::Trainer,
+};
+
+/// What a session learns from and is measured on.
+#[derive(Clone, Debug)]
+pub struct Data {
+    /// Batches to learn from.
+    pub train: Batches,
+    /// Batches to be measured on, the same each time.
+    pub validation: Vec<Batch>,
+}
+
+/// An engine on one device.
+pub struct Alone {
+    config: Arc<TrainConfig>,
+    data: Data,
+    device: Device,
+    flops: f64,
+    choice: Choice,
+    assignment: Assignment,
+    loader: Loader,
+    /// `None` before it has begun.
+    trainer: Option<Trainer>,
+}
+
+impl Alone {
+    /// An engine on `device`, which has these `limits` and multiplies matrices at `flops` FLOP/s (0 if that is not known).
+    /// Steps are cut as the `earlier` ones of the run that goes on, or else as planned.
+    ///
+    /// # Errors
+    /// No plan that fits the device.
+    pub fn new(
+        config: Arc<TrainConfig>,
+        data: Data,
+        device: &Device,
+        limits: &Limits,
+        flops: f64,
+        earlier: Option<Cut>,
+    ) -> Result<Self, TrainError> {
+        let rates = if flops > 0.0 { Rates { flops, ..Rates::default() } } else { Rates::default() };
+        let mut choice = choose(&config, limits, &rates)?;
+        if let Some(cut) = earlier {
+            choice.plan = plan(&config.model, config.model.context_length, cut, limits, &rates);
+        }
+        let assignment = assignment(&choice)?;
+        let loader = Loader::new(data.train.clone(), assignment.own_share(), Loader::DEPTH);
+        let device = device.clone().without_autodiff();
+        Ok(Self { config, data, device, flops, choice, assignment, loader, trainer: None })
+    }
+
+    fn trainer(&self) -> &Trainer {
+        self.trainer.as_ref().expect("an engine begins before it takes a step")
+    }
+}
+
+fn assignment(choice: &Choice) -> Result<Assignment, TrainError> {
+    let cut = choice.plan.cut.clone();
+    let rows = 0..cut.micro_batch * cut.accumulation;
+    Assignment::new(vec![rows], Vec::new(), cut).map_err(TrainError::Internal)
+}
+
+impl Engine for Alone {
+    fn begin(&mut self, origin: &Origin) -> Result<Vec<String>, TrainError> {
+        if self.trainer.take().is_some() && cfg!(not(target_family = "wasm")) {
+            // What could not be made was said; here only memory is given back.
+            let _ = self.device.sync();
+            self.device.memory_cleanup();
+        }
+        self.loader = Loader::new(self.data.train.clone(), self.assignment.own_share(), Loader::DEPTH);
+        self.trainer = Some(build::trainer(&self.config, self.assignment.cut(), &self.device, origin)?);
+        Ok(vec![build::choice_note(&self.choice)])
+    }
+
+    fn step(&mut self, order: StepOrder) -> Result<Queued, TrainError> {
+        let count = self.assignment.own_share().micro_batches();
+        let numbers = order.data * count..(order.data + 1) * count;
+        let batches = numbers.map(|number| self.loader.batch(number)).collect::<Result<Vec<_>, _>>()?;
+        let trainer = self.trainer.as_mut().expect("an engine begins before it takes a step");
+        trainer.loss_factor = order.loss_factor;
+        let outcome = trainer.step(order.step, &batches, &order.ceiling);
+        batches.into_iter().for_each(|batch| self.loader.give_back(batch));
+        Ok(Queued { outcome, ranks: Vec::new() })
+    }
+
+    fn check(&mut self) -> Answer<'_, ()> {
+        let witness = Readback::new(self.trainer().witness());
+        Box::pin(async { witness.data().await.map(drop).map_err(TrainError::of_device) })
+    }
+
+    fn evaluate(&mut self) -> Answer<'_, f64> {
+        let trainer = self.trainer();
+        let model = trainer.model().valid();
+        let rows = self.assignment.cut().micro_batch;
+        let counted: usize = self.data.validation.iter().map(Batch::counted).sum();
+        let parts = self.data.validation.iter().flat_map(|batch| batch.split(rows));
+        let losses = parts.map(|batch| trainer.evaluate(&model, &batch));
+        let total = losses.reduce(Tensor::add).expect("there is at least one validation batch");
+        let total = Readback::new(total);
+        Box::pin(async move {
+            let total = total.data().await.map_err(TrainError::of_device)?;
+            Ok(f64::from(total.iter::<f32>().next().expect("one number was queued")) / counted as f64)
+        })
+    }
+
+    fn snapshot(&mut self) -> Result<Snapshot, TrainError> {
+        Ok(Snapshot::take(self.trainer(), Default::default()))
+    }
+
+    fn model(&mut self) -> Answer<'_, Transformer> {
+        let mut model = self.trainer().model().valid();
+        if self.assignment.cut().policy.uses_host() {
+            // Drawn token by token: uploading the model for each would take longer than the CPU does.
+            model = model.to_device(&Device::flex());
+        }
+        Box::pin(async { Ok(model) })
+    }
+
+    fn assignment(&self) -> &Assignment {
+        &self.assignment
+    }
+
+    fn flops(&self) -> f64 {
+        self.flops
+    }
+
+    fn planned_bytes(&self) -> u64 {
+        self.choice.plan.peak_bytes()
+    }
+
+    fn shrink(&mut self) -> Option<String> {
+        self.choice.plan = self.choice.smaller()?.clone();
+        self.assignment = assignment(&self.choice).ok()?;
+        Some(build::choice_note(&self.choice))
+    }
+}

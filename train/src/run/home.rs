@@ -1,0 +1,98 @@
+//! The home of a session that is a native process: reports, a clock, a flag that ends it.
+
+use std::{
+    cell::RefCell,
+    future::ready,
+    ops::ControlFlow,
+    path::PathBuf,
+    pin::Pin,
+    rc::Rc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use super::{Fault, Faults};
+use crate::{
+    TrainError,
+    devices::OpenDevice,
+    report::Report,
+    session::{Event, Home, Wish},
+};
+
+/// A caller that hears of a run's events; it ends the run in order by [`ControlFlow::Break`].
+pub type Listener = Box<dyn FnMut(&Event) -> ControlFlow<()>>;
+
+/// A native home, by a handle: the session has one, and whoever drives it another.
+#[derive(Clone)]
+pub(super) struct NativeHome(Rc<RefCell<Parts>>);
+
+struct Parts {
+    report: Option<Report>,
+    listener: Option<Listener>,
+    stop: Arc<AtomicBool>,
+    start: Instant,
+    faults: Option<Faults>,
+    /// The first rank's, which a fault may lose.
+    device: OpenDevice,
+}
+
+impl NativeHome {
+    pub fn new(
+        report: Report,
+        listener: Option<Listener>,
+        stop: Arc<AtomicBool>,
+        faults: Option<Faults>,
+        device: OpenDevice,
+    ) -> Self {
+        let (report, start) = (Some(report), Instant::now());
+        Self(Rc::new(RefCell::new(Parts { report, listener, stop, start, faults, device })))
+    }
+
+    /// Another device is the first rank's from here on.
+    pub fn set_device(&self, device: OpenDevice) {
+        self.0.borrow_mut().device = device;
+    }
+
+    /// Ends the reports: see [`Report::finish`].
+    pub fn finish(&self, title: &str) -> Result<Option<PathBuf>, TrainError> {
+        let report = self.0.borrow_mut().report.take();
+        Ok(report.map_or(Ok(None), |report| report.finish(title))?)
+    }
+}
+
+impl Home for NativeHome {
+    fn event(&mut self, event: Event) -> Result<(), TrainError> {
+        let mut parts = self.0.borrow_mut();
+        let parts = &mut *parts;
+        if let Some(listener) = &mut parts.listener
+            && listener(&event).is_break()
+        {
+            parts.stop.store(true, Ordering::Relaxed);
+        }
+        Ok(parts.report.as_mut().map_or(Ok(()), |report| report.hear(&event))?)
+    }
+
+    fn now(&self) -> Duration {
+        self.0.borrow().start.elapsed()
+    }
+
+    fn wish(&mut self) -> Pin<Box<dyn Future<Output = Wish> + '_>> {
+        let stop = self.0.borrow().stop.load(Ordering::Relaxed);
+        Box::pin(ready(if stop { Wish::Stop } else { Wish::Continue }))
+    }
+
+    fn loss_factor(&mut self, step: u64) -> f64 {
+        let parts = &mut *self.0.borrow_mut();
+        match parts.faults.as_mut().and_then(|faults| faults(step)) {
+            Some(Fault::Scale(factor)) => factor,
+            Some(Fault::LoseDevice) => {
+                parts.device.lose();
+                1.0
+            }
+            None => 1.0,
+        }
+    }
+}

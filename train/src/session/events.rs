@@ -1,0 +1,72 @@
+//! What a session tells as it happens, and what it is given by its home.
+
+use std::{pin::Pin, time::Duration};
+
+use super::Metrics;
+use crate::TrainError;
+
+/// Something that happened. Native reports listen to it, and so does a page.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Event {
+    /// The figures of a step have arrived.
+    Step(Metrics),
+    /// The model was evaluated before the step of that number.
+    Evaluation(Metrics),
+    /// A text was drawn.
+    Sample {
+        /// Steps until it.
+        step: u64,
+        /// What it continues.
+        prompt: String,
+        /// The tokens that were drawn, decoded.
+        text: String,
+    },
+    /// A checkpoint stands.
+    Checkpoint {
+        /// Steps until it.
+        step: u64,
+        /// Where it is.
+        location: String,
+    },
+    /// A sentence for people.
+    Note(String),
+    /// A sentence for people about something that went wrong without ending the session.
+    Trouble(String),
+    /// The session goes back: what was told of this step and later ones will be told again.
+    Rewind {
+        /// Number of the step that comes next.
+        step: u64,
+        /// Whether the evaluation before it was done already, and will not be told again.
+        evaluated: bool,
+    },
+}
+
+/// What the home of a session wants of it at a step's boundary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wish {
+    /// Another step.
+    Continue,
+    /// No further step; the session ends in order, with a checkpoint.
+    Stop,
+}
+
+/// What a session is given by where it runs: ears, a clock and a say between steps.
+pub trait Home {
+    /// Hears of an event.
+    ///
+    /// # Errors
+    /// What ends the session, as a metrics file on a full disk does.
+    fn event(&mut self, event: Event) -> Result<(), TrainError>;
+
+    /// Time since any fixed moment.
+    fn now(&self) -> Duration;
+
+    /// Asked before each step. A home that pauses the session answers when it is to go on.
+    fn wish(&mut self) -> Pin<Box<dyn Future<Output = Wish> + '_>>;
+
+    /// Factor of the loss of `step`: 1, but where a test makes trouble.
+    fn loss_factor(&mut self, _step: u64) -> f64 {
+        1.0
+    }
+}

@@ -1,0 +1,165 @@
+//! Where a session begins: anew, or at a checkpoint that must be of the same run.
+
+use std::collections::BTreeMap;
+
+use hearth_model::Transformer;
+
+use super::{Identity, RunState, differences};
+use crate::{
+    TrainConfig, TrainError,
+    checkpoint::{self, Checkpoint, KernelChoices},
+    config::BatchConfig,
+    plan::Cut,
+    step::Trainer,
+};
+
+/// What a session begins with.
+pub enum Origin {
+    /// Weights drawn from the configuration's seed.
+    Seed,
+    /// The weights of this model.
+    Model(Box<Transformer>),
+    /// A checkpoint's weights, and nothing else of it.
+    Weights(Checkpoint),
+    /// All of a checkpoint.
+    Checkpoint(Checkpoint, Box<RunState>),
+}
+
+impl Origin {
+    /// Opens a checkpoint of a run with this configuration.
+    ///
+    /// # Errors
+    /// A state that is broken, or of another run.
+    pub fn open(checkpoint: Checkpoint, config: &TrainConfig) -> Result<Self, TrainError> {
+        const FILE: &str = "state.json";
+        let json = checkpoint.read(FILE)?;
+        let state: RunState = serde_json::from_slice(&json).map_err(|error| checkpoint.broken(FILE, error))?;
+        state.check(config).map_err(|reason| checkpoint.broken(FILE, reason))?;
+        Ok(Self::Checkpoint(checkpoint, Box::new(state)))
+    }
+
+    /// The state that a session is in there.
+    pub fn state(&self) -> RunState {
+        match self {
+            Self::Checkpoint(_, state) => RunState { assignment: Default::default(), ..RunState::clone(state) },
+            _ => RunState::default(),
+        }
+    }
+
+    /// The rows and blocks that the checkpoint's ranks had; empty where there is no checkpoint.
+    pub fn assignment(&self) -> super::SavedAssignment {
+        match self {
+            Self::Checkpoint(_, state) => state.assignment.clone(),
+            _ => Default::default(),
+        }
+    }
+
+    /// The cut of the checkpoint's steps, where nothing speaks against it: the same on the same `adapter`, unless `config`
+    /// says otherwise than the checkpoint's own.
+    pub fn cut(&self, config: &TrainConfig, adapter: &str) -> Option<Cut> {
+        let Self::Checkpoint(checkpoint, state) = self else { return None };
+        let earlier = read_config(checkpoint).ok()?;
+        let same = earlier.batch == config.batch && earlier.memory == config.memory;
+        state.assignment.cut.clone().filter(|_| same && checkpoint.manifest().adapter == adapter)
+    }
+
+    /// The kernels that the checkpoint's run chose.
+    ///
+    /// # Errors
+    /// A file that is broken.
+    pub fn kernels(&self) -> Result<KernelChoices, TrainError> {
+        const FILE: &str = "kernels.json";
+        match self {
+            Self::Checkpoint(checkpoint, _) if checkpoint.manifest().files.contains_key(FILE) => {
+                let choices = KernelChoices::parse(&checkpoint.read(FILE)?);
+                Ok(choices.map_err(|error| checkpoint.broken(FILE, error))?)
+            }
+            _ => Ok(KernelChoices::default()),
+        }
+    }
+
+    /// The momentum of outer steps, where the checkpoint has one.
+    ///
+    /// # Errors
+    /// A tensor that is missing or has another shape.
+    pub fn momentum(&self, trainer: &Trainer) -> Result<Option<Vec<f32>>, TrainError> {
+        match self {
+            Self::Checkpoint(checkpoint, _) => checkpoint::outer_momentum(trainer, checkpoint),
+            _ => Ok(None),
+        }
+    }
+}
+
+/// The configuration of the checkpoint's run.
+fn read_config(checkpoint: &Checkpoint) -> Result<TrainConfig, TrainError> {
+    const FILE: &str = "config.toml";
+    let bytes = checkpoint.read(FILE)?;
+    let text = String::from_utf8(bytes).map_err(|error| checkpoint.broken(FILE, error))?;
+    TrainConfig::parse(&text, &format!("{}/{FILE}", checkpoint.location()), &[])
+}
+
+fn refuse(checkpoint: &Checkpoint, reason: String) -> TrainError {
+    TrainError::Resume { path: checkpoint.location(), reason }
+}
+
+/// Checks that `config` is that of the checkpoint's run. Returns a sentence for each difference that is allowed.
+///
+/// # Errors
+/// The field that must be the same, with both values.
+pub fn same_run(checkpoint: &Checkpoint, config: &TrainConfig, identity: &Identity) -> Result<Vec<String>, TrainError> {
+    let differences = same_model(checkpoint, config, identity)?;
+    let refuse =
+        |reason: String| Err(refuse(checkpoint, format!("{reason}; --fork starts a new run with its weights")));
+    for (field, [before, now]) in &differences {
+        if ["seed", "data.stride", "data.packing"].contains(&field.as_str()) {
+            return refuse(format!("{field} = {now}, but the checkpoint's run has {before}"));
+        }
+    }
+    if checkpoint.manifest().data != identity.data {
+        return refuse(
+            "the tokens are not those of the checkpoint's run (data.text, data.tokens, data.mixture)".into(),
+        );
+    }
+    if let [Some(before), Some(now)] = rows(&differences, &config.batch)
+        && before != now
+    {
+        return refuse(format!(
+            "batch.micro_batch * batch.accumulation = {now}, but the checkpoint's run has {before} sequences a step"
+        ));
+    }
+    let allowed = differences.into_iter().filter(|(field, _)| !field.starts_with("data."));
+    Ok(allowed.map(|(field, [before, now])| format!("{field} = {now} from here on, was {before}")).collect())
+}
+
+/// Sequences a step, before and now; `None` where they are no numbers.
+fn rows(differences: &BTreeMap<String, [String; 2]>, batch: &BatchConfig) -> [Option<usize>; 2] {
+    let of = |name: &str, side: usize, same: usize| {
+        let both = differences.get(&format!("batch.{name}"));
+        both.map_or(Some(same), |both| both[side].parse().ok())
+    };
+    [0, 1].map(|side| {
+        of("micro_batch", side, batch.micro_batch)?.checked_mul(of("accumulation", side, batch.accumulation)?)
+    })
+}
+
+/// Checks that the weights fit the model, and mean the same tokens. Returns what else differs.
+///
+/// # Errors
+/// The field that must be the same, with both values.
+pub fn same_model(
+    checkpoint: &Checkpoint,
+    config: &TrainConfig,
+    identity: &Identity,
+) -> Result<BTreeMap<String, [String; 2]>, TrainError> {
+    if checkpoint.manifest().tokenizer != identity.tokenizer {
+        let reason = "the tokenizer is not the one of the checkpoint's run (data.tokenizer, data.text)";
+        return Err(refuse(checkpoint, reason.into()));
+    }
+    let differences = differences(&read_config(checkpoint)?, config);
+    match differences.iter().find(|(field, _)| field.starts_with("model.")) {
+        Some((field, [before, now])) => {
+            Err(refuse(checkpoint, format!("{field} = {now}, but the checkpoint's model has {before}")))
+        }
+        None => Ok(differences),
+    }
+}

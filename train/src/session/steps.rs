@@ -1,0 +1,240 @@
+//! The loop over steps, with evaluation, samples and checkpoints between them.
+
+use std::ops::ControlFlow;
+
+use burn::tensor::Tensor;
+use hearth_model::generate::{Sampling, generate};
+
+use super::{Best, DeviceFigures, End, Event, Metrics, Outcome, RunState, Session, StepOrder, Wish};
+use crate::{
+    TrainError,
+    guard::{Figures, Verdict},
+    readback::Readback,
+    step::{RankFigures, StepOutcome},
+};
+
+/// Steps until everything that a step allocates has been allocated once: the second has the optimizer's state as well.
+/// Each of them is waited for.
+const FIRST_STEPS: u64 = 2;
+
+/// Seconds; longer than this for a first step deserves a word.
+const SLOW_START: f64 = 2.0;
+
+/// A step whose figures are still on the way from the device.
+struct InFlight {
+    step: u64,
+    /// Global batches that were drawn until after it.
+    data: u64,
+    learning_rate: f64,
+    /// The loss, the norm of the gradient and whether the update was made, `[3]`.
+    figures: Readback,
+    ranks: Vec<RankFigures>,
+}
+
+impl InFlight {
+    fn new(StepOrder { step, data, .. }: StepOrder, outcome: StepOutcome, ranks: Vec<RankFigures>) -> Self {
+        let figures = Tensor::cat(vec![outcome.loss, outcome.grad_norm, outcome.wanted.float()], 0);
+        let (data, learning_rate) = (data + 1, outcome.learning_rate);
+        Self { step, data, learning_rate, figures: Readback::new(figures), ranks }
+    }
+}
+
+impl Session {
+    /// Runs steps until the limit, a stop, or the end of patience.
+    pub(super) async fn steps(&mut self) -> Result<End, TrainError> {
+        let mut in_flight = None;
+        while self.state.step < self.config.total_steps() {
+            if let Some(end) = self.before_step(&mut in_flight).await? {
+                self.settle(in_flight).await?;
+                return Ok(end);
+            }
+            let queued = self.queue()?;
+            // The figures of a step are read once the next one is under way, so that the device never idles.
+            self.settle(in_flight.take()).await?;
+            in_flight = Some(queued);
+            if self.state.step <= self.attempt.first + FIRST_STEPS {
+                self.engine.check().await?;
+                self.settle(in_flight.take()).await?;
+                self.engine.forget_figures();
+                self.figures.throughput.start(self.home.now());
+            }
+        }
+        self.settle(in_flight).await?;
+        Ok(End::Limit)
+    }
+
+    /// What is due before the next step; why there is none, if so.
+    async fn before_step(&mut self, in_flight: &mut Option<InFlight>) -> Result<Option<End>, TrainError> {
+        let step = self.state.step;
+        let synchronized = self.engine.is_synchronized(step);
+        if synchronized && self.home.wish().await == Wish::Stop {
+            return Ok(Some(End::Stopped));
+        }
+        let mut is_best = false;
+        if self.is_due(self.config.evaluation.every) {
+            self.settle(in_flight.take()).await?;
+            let loss = self.evaluate().await?;
+            is_best = self.state.evaluated(loss);
+        }
+        if self.is_due(self.config.sample.every) {
+            self.settle(in_flight.take()).await?;
+            self.sample().await?;
+        }
+        let is_kept = is_best && self.config.checkpoint.keep_best && step > 0;
+        if synchronized && (self.is_due(self.config.checkpoint.every) || is_kept) {
+            if self.attempt.unwritten.is_some() {
+                // It is of the step before, whose loss it waits for.
+                self.settle(in_flight.take()).await?;
+            }
+            self.snapshot()?;
+            self.engine.synchronize()?;
+        }
+        if synchronized && self.is_out_of_patience() {
+            return Ok(Some(End::OutOfPatience));
+        }
+        if let Some(note) = self.engine.rebalance()? {
+            self.tell(Event::Note(note))?;
+        }
+        Ok(None)
+    }
+
+    fn is_due(&self, every: u64) -> bool {
+        let step = self.state.step;
+        every > 0 && step.is_multiple_of(every) && self.attempt.begun_at != Some(step)
+    }
+
+    fn is_out_of_patience(&self) -> bool {
+        let patience = self.config.evaluation.patience;
+        patience > 0 && self.state.evaluations_since_best >= patience
+    }
+
+    /// Gives the engine the next step. Nothing waits, but for other ranks.
+    fn queue(&mut self) -> Result<InFlight, TrainError> {
+        let RunState { step, data, .. } = self.state;
+        let ceiling = self.state.guard.ceiling(&self.config.guard, step);
+        let order = StepOrder { step, data, ceiling, loss_factor: self.home.loss_factor(step) };
+        let queued = self.engine.step(order)?;
+        (self.state.step, self.state.data) = (step + 1, data + 1);
+        Ok(InFlight::new(order, queued.outcome, queued.ranks))
+    }
+
+    /// Reads a step's figures, tells of them, and does what the guards make of them.
+    async fn settle(&mut self, in_flight: Option<InFlight>) -> Result<(), TrainError> {
+        let Some(InFlight { step, data, learning_rate, figures, ranks }) = in_flight else { return Ok(()) };
+        let [loss, grad_norm, wanted] = numbers(figures).await?;
+        self.time_step(step)?;
+        let figures = Figures { step, loss: loss as f32, grad_norm: grad_norm as f32 };
+        let verdict = self.state.guard.observe(&self.config.guard, figures, wanted != 0.0);
+        self.figures.last_loss = loss;
+        self.tell(Event::Step(Metrics {
+            train_loss: Some(loss),
+            grad_norm: Some(grad_norm),
+            lr: Some(learning_rate),
+            left_out: wanted == 0.0,
+            tokens_per_second: self.figures.throughput.recent(),
+            mfu: self.figures.throughput.mfu(),
+            devices: self.device_figures(&ranks),
+            ..self.metrics(step)
+        }))?;
+        self.save_after(step, loss).await?;
+        self.hear_of_checkpoints()?;
+        match verdict {
+            Verdict::Fine => Ok(()),
+            Verdict::LeftOut(text) => self.tell(Event::Trouble(text)),
+            Verdict::GoBack(reason) => Err(TrainError::GoBack { reason, data }),
+            Verdict::Diverged(report) => Err(TrainError::Diverged { report }),
+        }
+    }
+
+    /// Takes note of when a step was done.
+    fn time_step(&mut self, step: u64) -> Result<(), TrainError> {
+        let elapsed = self.elapsed().as_secs_f64();
+        let number = step - self.attempt.first;
+        if number >= FIRST_STEPS {
+            self.figures.throughput.step_done(self.home.now());
+        }
+        if number == 0 {
+            self.figures.first_and_tenth[0] = Some(elapsed);
+            if elapsed > SLOW_START {
+                self.tell(Event::Note(format!("first step after {elapsed:.1} s")))?;
+            }
+        } else if number == 9 {
+            self.figures.first_and_tenth[1] = Some(elapsed);
+        }
+        Ok(())
+    }
+
+    /// Does what is left after the last step.
+    ///
+    /// The state that is saved does not know of an evaluation that only the end brought about: a run that goes on from
+    /// there is the one that was never ended.
+    pub(super) async fn end(&mut self, end: End) -> Result<Outcome, TrainError> {
+        let step = self.state.step;
+        let val_loss = match self.attempt.evaluated {
+            Some((at, loss)) if at == step => loss,
+            _ => {
+                let loss = self.evaluate().await?;
+                if self.is_due(self.config.evaluation.every) {
+                    self.state.evaluated(loss);
+                }
+                loss
+            }
+        };
+        if self.config.sample.every > 0 {
+            self.sample().await?;
+        }
+        if val_loss.is_finite() && step > 0 {
+            self.snapshot()?;
+            if let Some(checkpoint) = self.attempt.unwritten.take() {
+                self.save(checkpoint).await?;
+            }
+        }
+        self.finish_writing()?;
+        Ok(Outcome { end, val_loss, model: self.engine.model().await? })
+    }
+
+    /// The mean loss over the fixed validation batches, nats per token, told.
+    async fn evaluate(&mut self) -> Result<f64, TrainError> {
+        let (step, loss) = (self.state.step, self.engine.evaluate().await?);
+        self.attempt.evaluated = Some((step, loss));
+        self.figures.last_evaluation = Some(Best { step, loss: loss as f32 });
+        self.tell(Event::Evaluation(Metrics { val_loss: Some(loss), ..self.metrics(step) }))?;
+        self.figures.throughput.pause_over(self.home.now());
+        Ok(loss)
+    }
+
+    /// Draws a text and tells it.
+    async fn sample(&mut self) -> Result<(), TrainError> {
+        let config = self.config.clone();
+        let sample = &config.sample;
+        let prompt = self.tokenizer.encode(&sample.prompt)?;
+        let sampling =
+            Sampling { temperature: sample.temperature, top_k: sample.top_k, seed: config.seed, ..Sampling::default() };
+        let model = self.engine.model().await?;
+        let keep_on = |_| ControlFlow::Continue(());
+        let ids = generate(&model, &prompt, sample.tokens, &sampling, keep_on).await?;
+        let text = self.tokenizer.decode(&ids)?;
+        self.tell(Event::Sample { step: self.state.step, prompt: sample.prompt.clone(), text })?;
+        self.figures.throughput.pause_over(self.home.now());
+        Ok(())
+    }
+
+    fn metrics(&self, step: u64) -> Metrics {
+        let tokens = step * self.config.tokens_per_step();
+        Metrics { step, tokens, seconds: self.seconds(), ..Metrics::default() }
+    }
+
+    /// What each of several ranks did in a step.
+    fn device_figures(&self, ranks: &[RankFigures]) -> Vec<DeviceFigures> {
+        let context = self.config.model.context_length;
+        let each = self.engine.assignment().rows().iter().zip(ranks);
+        each.map(|(rows, rank)| DeviceFigures::new(rows.len() * context, rank)).collect()
+    }
+}
+
+/// The numbers that were queued.
+async fn numbers<const N: usize>(readback: Readback) -> Result<[f64; N], TrainError> {
+    let data = readback.data().await.map_err(TrainError::of_device)?;
+    let values: Vec<f64> = data.iter::<f32>().map(f64::from).collect();
+    Ok(values.try_into().expect("a tensor of N numbers was queued"))
+}

@@ -1,0 +1,47 @@
+//! The first segment, forward and back.
+
+use burn::{module::Module, tensor::Tensor};
+use hearth_model::{Embedding, Transformer};
+use hearth_wgsl::vjp;
+
+use super::{Walk, blocks::Passage, boundary::boundary, sink::Sink, tape::fetch};
+
+impl Walk {
+    /// The embedding, forward.
+    pub(crate) fn embed(&self, model: &Transformer, passage: &Passage) -> Tensor<3> {
+        let embedding = fetch(&model.embedding, self.policy.embedding, &self.device).valid();
+        let x_btc = embedding.forward(passage.inputs.clone(), &passage.frame, passage.embedding_key());
+        boundary(&self.device);
+        x_btc
+    }
+
+    /// The embedding, backward: from the gradient of its output to those of its parameters. One that is frozen is left
+    /// alone.
+    pub(crate) fn embedding_down(
+        &self,
+        model: &Transformer,
+        passage: Passage,
+        gradient_btc: Tensor<3>,
+        sink: &mut Sink,
+    ) {
+        if !is_trained(&model.embedding) {
+            return;
+        }
+        let embedding = fetch(&model.embedding, self.policy.embedding, &self.device);
+        let key = passage.embedding_key();
+        let embedded = embedding.forward(passage.inputs, &passage.frame, key);
+        let mut gradients = vjp(embedded, gradient_btc);
+        for shard in &embedding.tokens.shards {
+            sink.add_all(&mut gradients, shard, self.policy.embedding);
+        }
+        sink.add_all(&mut gradients, &embedding.positions, self.policy.embedding);
+        sink.complete(&embedding);
+        boundary(&self.device);
+    }
+}
+
+/// Whether any of its parameters has a gradient.
+fn is_trained(embedding: &Embedding) -> bool {
+    let positions = embedding.positions.as_ref();
+    embedding.tokens.shards.iter().chain(positions).any(|param| param.is_require_grad())
+}
