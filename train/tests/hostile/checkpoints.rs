@@ -3,9 +3,8 @@
 use std::{collections::BTreeMap, fs, path::PathBuf, sync::Arc};
 
 use hearth_train::{
-    checkpoint::{Checkpoint, CheckpointError, Description, Folder, NewCheckpoint, Store, TensorSpec},
-    devices::KernelChoices,
-    run::RunState,
+    checkpoint::{Checkpoint, CheckpointError, Description, Folder, KernelChoices, NewCheckpoint, Store, TensorSpec},
+    session::RunState,
 };
 
 use super::{A_BYTE, AT_LEAST, SplitMix, most_held, mutated};

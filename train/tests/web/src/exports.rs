@@ -89,7 +89,7 @@ pub extern "C" fn content(index: usize) {
 }
 
 /// Trains until `steps`, from the newest checkpoint in the store if there is one, and leaves one there. Answers with the
-/// losses as JSON and returns 1; with what went wrong, and 0.
+/// losses of the steps and that of the validation, as JSON, and returns 1; with what went wrong, and 0.
 #[unsafe(no_mangle)]
 pub extern "C" fn train(steps: u32) -> u32 {
     let memory = PAGE.with_borrow(|page| page.memory.clone());

@@ -4,4 +4,4 @@
 mod exports;
 mod run;
 
-pub use run::{CONFIG, TEXT, train};
+pub use run::{config, text, train};
