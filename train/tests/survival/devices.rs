@@ -5,7 +5,8 @@ use std::path::Path;
 use hearth_train::{
     TrainConfig, TrainError,
     devices::{DeviceChoice, OpenDevice, open},
-    run::{DeviceSummary, Faults, Run, Start, Summary},
+    run::{Faults, Run, Start, Summary},
+    session::DeviceSummary,
 };
 
 use super::{checkpoint, folder, losses, state_of, turn_on_wgpu};
