@@ -179,7 +179,7 @@ mod tests {
             // Four segments, of one block or two, each of any kind.
             let (mut segments, mut start) = (Vec::new(), 0);
             for at in 0..4 {
-                let length = 1 + (number / 81 >> at.min(2) & 1);
+                let length = 1 + (((number / 81) >> at.min(2)) & 1);
                 let activations = kinds[number / 3usize.pow(at as u32) % 3];
                 segments.push(Segment { blocks: start..start + length, activations, parameters: Placement::Device });
                 start += length;
