@@ -14,6 +14,7 @@
 //!
 //! `walk`, `optim`, `guard`, `step` and `plan` compile for the web; the rest needs an operating system.
 
+pub mod certify;
 pub mod config;
 pub mod error;
 pub mod guard;
@@ -23,8 +24,6 @@ pub mod readback;
 pub mod step;
 pub mod walk;
 
-#[cfg(not(target_family = "wasm"))]
-pub mod certify;
 #[cfg(not(target_family = "wasm"))]
 pub mod checkpoint;
 #[cfg(not(target_family = "wasm"))]
