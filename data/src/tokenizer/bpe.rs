@@ -9,7 +9,8 @@ use serde_json::{Value, value::RawValue};
 use tokenizers::pipeline::{EncodeOptions, Override, PipelineTokenizer};
 
 use super::byte_level::END_OF_TEXT;
-use super::{broken, check};
+use super::check;
+use super::fault::broken;
 use crate::DataError;
 
 /// What families of models call the token between documents.

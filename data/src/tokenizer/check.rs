@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use serde_json::{Map, Value};
 
-use super::broken;
+use super::fault::broken;
 use crate::DataError;
 
 /// No vocabulary in use has a tenth of this; ids are indices into tables, so a wild one would ask for gigabytes.

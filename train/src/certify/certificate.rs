@@ -2,7 +2,7 @@
 
 use burn::tensor::TensorData;
 
-use super::{Trained, models::Model};
+use super::{models::Model, trained::Trained};
 
 /// Largest difference of a gradient, relative to the tensor's largest value.
 const GRADIENT_TOLERANCE: f64 = 1e-4;
