@@ -1,5 +1,7 @@
 //! The models that are trained, and their data.
 
+use std::fmt;
+
 use hearth_data::{Batch, IGNORED, Packed};
 use hearth_model::{Activation, NormKind, Positions, TransformerConfig, preset};
 
@@ -36,17 +38,8 @@ pub(super) struct Case {
 }
 
 impl Model {
-    /// All of them.
+    /// All models.
     pub const ALL: [Self; 3] = [Self::Llama, Self::Gpt2, Self::Wide];
-
-    /// The name that users read.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Llama => "llama",
-            Self::Gpt2 => "gpt2",
-            Self::Wide => "wide",
-        }
-    }
 
     pub(super) fn case(self) -> Result<Case, TrainError> {
         let case = match self {
@@ -88,6 +81,16 @@ impl Model {
             },
         };
         Ok(case)
+    }
+}
+
+impl fmt::Display for Model {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Llama => "llama",
+            Self::Gpt2 => "gpt2",
+            Self::Wide => "wide",
+        })
     }
 }
 
