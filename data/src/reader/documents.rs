@@ -32,7 +32,7 @@ struct OpenFile {
     parts: Parts,
     read: Arc<AtomicU64>,
     key_of_each_piece: bool,
-    /// Of the document that the last part did not end.
+    /// Key of the document that the last part did not end.
     key: Option<u64>,
 }
 
@@ -41,7 +41,7 @@ impl<'a> Documents<'a> {
         Self { files, sizes, options, next_file: 0, file: None, bytes_before: 0, faults: Faults::default() }
     }
 
-    /// What was left out so far, where faults are skipped.
+    /// The faults that were left out so far, where faults are skipped.
     pub fn faults(&self) -> &Faults {
         &self.faults
     }

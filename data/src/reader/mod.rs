@@ -29,7 +29,7 @@ use crate::DataError;
 #[derive(Debug, Clone)]
 pub struct Corpus {
     files: Vec<PathBuf>,
-    /// Of each file on disk, in bytes.
+    /// Size of each file on disk, in bytes.
     sizes: Vec<u64>,
     options: ReadOptions,
 }

@@ -34,7 +34,7 @@ struct Saved {
 }
 
 impl BpeTokenizer {
-    /// From a `tokenizer.json` of any version.
+    /// The tokenizer of a `tokenizer.json` of any version.
     pub(super) fn from_json(mut json: Value) -> Result<Self, DataError> {
         tokenizers::canonicalize_value(&mut json).map_err(broken)?;
         let largest = check::largest_id(&json)?;
