@@ -16,7 +16,7 @@ use cubecl::{
     server::{KernelArguments, MetadataBindingInfo},
 };
 
-use crate::Kernel;
+use crate::{Kernel, testing};
 
 /// WebGPU's default limit on workgroups in one dimension.
 const WORKGROUPS_PER_DIMENSION: u32 = 65_535;
@@ -92,12 +92,12 @@ impl Shader {
 
 impl KernelSource for Shader {
     fn source(&self) -> SourceTemplate {
-        SourceTemplate::new(self.text())
+        SourceTemplate::new(testing::with_fault(self.text()))
     }
 
     fn id(&self) -> KernelId {
         // Everything that makes the text; bounds are the kernel's own affair.
-        KernelId::new::<Self>().info(self.clone()).mode(ExecutionMode::Unchecked)
+        KernelId::new::<Self>().info((self.clone(), testing::fault_in(|| self.text()))).mode(ExecutionMode::Unchecked)
     }
 
     fn lang(&self) -> &'static str {

@@ -3,7 +3,13 @@
 //! Only for tests. [`each_device!`](crate::each_device) turns a function of a [`Device`] into two tests, `cpu` and
 //! `wgpu`. Where no adapter exists the second says so on stderr and passes, unless `HEARTH_REQUIRE_WGPU` is set.
 
-use std::{io::Write, sync::OnceLock};
+use std::{
+    io::Write,
+    sync::{
+        Mutex, OnceLock, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use crate::Kernel;
 use burn::tensor::{Device, DeviceKind, Distribution, Tensor, wgpu::wgpu};
@@ -48,6 +54,45 @@ fn open() -> Option<Device> {
         Kernel::ALL.iter().for_each(|kernel| kernel.switch(false));
     }
     Some(Device::wgpu(DeviceKind::DefaultDevice))
+}
+
+/// A wrong kernel: other text in some shaders.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Fault {
+    /// Text that tells the shaders that are faulty, a constant's value for one.
+    pub only_in: &'static str,
+    /// Text of theirs that is replaced.
+    pub text: &'static str,
+    /// The text in its place.
+    pub becomes: &'static str,
+}
+
+static FAULT: Mutex<Option<Fault>> = Mutex::new(None);
+static IS_FAULTY: AtomicBool = AtomicBool::new(false);
+
+/// Makes kernels wrong, for the whole process and what it asks for from now on, so that a test may see who finds it; `None`
+/// makes them right again.
+pub fn inject(fault: Option<Fault>) {
+    *FAULT.lock().unwrap_or_else(PoisonError::into_inner) = fault;
+    IS_FAULTY.store(fault.is_some(), Ordering::Relaxed);
+}
+
+/// The fault that a shader has, as a part of its kernel's id.
+pub(crate) fn fault_in(text: impl FnOnce() -> String) -> Option<Fault> {
+    if !IS_FAULTY.load(Ordering::Relaxed) {
+        return None;
+    }
+    let fault = (*FAULT.lock().unwrap_or_else(PoisonError::into_inner))?;
+    let text = text();
+    (text.contains(fault.only_in) && text.contains(fault.text)).then_some(fault)
+}
+
+/// The shader with the fault that it has.
+pub(crate) fn with_fault(text: String) -> String {
+    match fault_in(|| text.clone()) {
+        Some(fault) => text.replace(fault.text, fault.becomes),
+        None => text,
+    }
 }
 
 /// Compares the gradient of `operation` with five-point central differences, in the middle of a graph: of
