@@ -4,8 +4,8 @@
 //! but has every kind of operation that training uses; both sides start from the same weights and data.
 
 use burn::tensor::{Device, TensorData};
-use hearth_data::Batch;
-use hearth_model::{Activation, IGNORED, NormKind, Positions, TransformerConfig, preset};
+use hearth_data::{Batch, IGNORED};
+use hearth_model::{Activation, NormKind, Positions, TransformerConfig, preset};
 use hearth_wgsl::Kernel;
 
 use crate::{

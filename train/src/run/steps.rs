@@ -11,7 +11,7 @@ use burn::{
     tensor::{Device, Tensor},
 };
 use hearth_data::{Batch, Batches, Loader, Share, Tokenizer};
-use hearth_model::generate::{Sampling, generate};
+use hearth_model::{Sampling, generate};
 
 use super::{
     faults::{Fault, Faults},

@@ -3,7 +3,7 @@
 use std::{io::Write, ops::ControlFlow, path::PathBuf, process::ExitCode};
 
 use clap::Args;
-use hearth_model::generate::{Sampling, generate};
+use hearth_model::{Sampling, generate};
 use hearth_train::{
     devices::{DeviceChoice, open},
     run::RunFolder,
