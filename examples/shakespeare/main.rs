@@ -59,7 +59,7 @@ fn main() -> ExitCode {
                 summary.val_loss,
                 summary.steps,
                 summary.seconds,
-                summary.picture.display()
+                summary.picture.unwrap_or_default().display()
             );
             ExitCode::SUCCESS
         }

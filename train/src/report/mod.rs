@@ -6,10 +6,14 @@
 mod error;
 mod event;
 mod file;
+#[cfg(feature = "cli")]
 mod line;
 mod metrics;
+#[cfg(feature = "cli")]
 mod plot;
+#[cfg(feature = "cli")]
 mod progress;
+#[cfg(feature = "cli")]
 mod tui;
 
 use std::{
@@ -21,27 +25,34 @@ use std::{
 pub use error::ReportError;
 pub use event::{DeviceFigures, Event};
 pub use metrics::{MetricsFile, read};
+#[cfg(feature = "cli")]
 pub use plot::draw_loss;
+#[cfg(feature = "cli")]
 pub use progress::Progress;
+#[cfg(feature = "cli")]
 pub use tui::Dashboard;
 
 const METRICS: &str = "metrics.jsonl";
-const LOSS_CURVE: &str = "loss.svg";
 
 /// Where a run shows its figures.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum FrontKind {
     /// A bar on a terminal, lines anywhere else.
+    #[cfg(feature = "cli")]
     #[default]
     Progress,
     /// Burn's dashboard, on a terminal only.
+    #[cfg(feature = "cli")]
     Dashboard,
     /// Nowhere.
+    #[cfg_attr(not(feature = "cli"), default)]
     Quiet,
 }
 
 enum Front {
+    #[cfg(feature = "cli")]
     Progress(Progress),
+    #[cfg(feature = "cli")]
     Dashboard(Box<Dashboard>),
     Quiet,
 }
@@ -49,7 +60,9 @@ enum Front {
 impl Front {
     fn new(kind: FrontKind, total_steps: u64, stop: Arc<AtomicBool>) -> Result<Self, ReportError> {
         Ok(match kind {
+            #[cfg(feature = "cli")]
             FrontKind::Progress => Self::Progress(Progress::new(total_steps)),
+            #[cfg(feature = "cli")]
             FrontKind::Dashboard => Self::Dashboard(Box::new(Dashboard::new(total_steps, stop)?)),
             FrontKind::Quiet => Self::Quiet,
         })
@@ -118,7 +131,9 @@ impl Report {
     /// If the user has chosen, on the dashboard, to kill the program.
     pub fn event(&mut self, event: Event) -> Result<(), ReportError> {
         match &mut self.front {
+            #[cfg(feature = "cli")]
             Front::Progress(progress) => progress.event(&event),
+            #[cfg(feature = "cli")]
             Front::Dashboard(dashboard) => dashboard.event(&event),
             Front::Quiet => {}
         }
@@ -131,7 +146,9 @@ impl Report {
     /// tells it when it closes; a quiet run does not.
     pub fn note(&mut self, text: &str) {
         match &mut self.front {
+            #[cfg(feature = "cli")]
             Front::Progress(progress) => progress.note(text),
+            #[cfg(feature = "cli")]
             Front::Dashboard(dashboard) => dashboard.note(text),
             Front::Quiet => {}
         }
@@ -142,20 +159,34 @@ impl Report {
         &self.events
     }
 
-    /// Leaves the screen, draws the loss curves under `title` and returns the path of the picture.
+    /// Leaves the screen, draws the loss curves under `title` and returns the path of the picture; `None` without feature
+    /// `cli`, which has none.
     ///
     /// # Errors
     /// If the picture cannot be written.
-    pub fn finish(self, title: &str) -> Result<PathBuf, ReportError> {
+    pub fn finish(self, title: &str) -> Result<Option<PathBuf>, ReportError> {
         match self.front {
+            #[cfg(feature = "cli")]
             Front::Progress(progress) => progress.finish(),
+            #[cfg(feature = "cli")]
             Front::Dashboard(dashboard) => dashboard.finish(),
             Front::Quiet => {}
         }
-        let path = self.folder.join(LOSS_CURVE);
-        draw_loss(&self.events, title, &path)?;
-        Ok(path)
+        picture(&self.folder, &self.events, title)
     }
+}
+
+#[cfg(feature = "cli")]
+fn picture(folder: &Path, events: &[Event], title: &str) -> Result<Option<PathBuf>, ReportError> {
+    const LOSS_CURVE: &str = "loss.svg";
+    let path = folder.join(LOSS_CURVE);
+    draw_loss(events, title, &path)?;
+    Ok(Some(path))
+}
+
+#[cfg(not(feature = "cli"))]
+fn picture(_: &Path, _: &[Event], _: &str) -> Result<Option<PathBuf>, ReportError> {
+    Ok(None)
 }
 
 #[cfg(test)]
@@ -183,8 +214,9 @@ mod tests {
         let all = [1, 2, 3, 4].map(event);
         assert_eq!(report.events(), all);
         let picture = report.finish("loss").unwrap();
-        assert_eq!(picture, run.join("loss.svg"));
-        assert!(fs::read_to_string(picture).unwrap().contains("nats per token"));
+        assert_eq!(picture.is_some(), cfg!(feature = "cli"));
+        #[cfg(feature = "cli")]
+        assert!(fs::read_to_string(run.join("loss.svg")).unwrap().contains("nats per token"));
         assert_eq!(read(&run.join("metrics.jsonl")).unwrap(), all);
 
         Report::start(&run, 4, FrontKind::Quiet, Arc::default()).unwrap();

@@ -5,6 +5,7 @@ mod data;
 mod faults;
 mod folder;
 mod follow;
+#[cfg(feature = "cli")]
 mod interrupt;
 mod order;
 mod recover;
@@ -35,6 +36,7 @@ pub use data::tokenizer;
 pub use faults::{Fault, Faults};
 pub use folder::RunFolder;
 use follow::Follower;
+#[cfg(feature = "cli")]
 pub use interrupt::stop_on_ctrl_c;
 use recover::Attempts;
 pub use resume::Start;
@@ -101,8 +103,8 @@ pub struct Summary {
     pub tokens_per_second: f64,
     /// From the start of the loop until the first step's loss was there, and until the tenth's.
     pub first_and_tenth: [Option<f64>; 2],
-    /// The loss picture.
-    pub picture: PathBuf,
+    /// The loss picture; feature `cli` draws it.
+    pub picture: Option<PathBuf>,
     /// Whether it was stopped before its limit.
     pub interrupted: bool,
     /// Whether it ended by `evaluation.patience`.
@@ -137,7 +139,7 @@ impl fmt::Display for DeviceSummary {
 impl Run {
     /// A run that starts anew, with a progress bar.
     pub fn new(config: TrainConfig, device: OpenDevice, folder: PathBuf) -> Self {
-        let (begin, front, stop) = (Start::New, FrontKind::Progress, Arc::default());
+        let (begin, front, stop) = (Start::New, FrontKind::default(), Arc::default());
         Self { config, text: None, device, others: Vec::new(), line: None, folder, begin, front, stop, faults: None }
     }
 
