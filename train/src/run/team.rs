@@ -19,7 +19,7 @@ use crate::{
         CollectiveError, Exchange, Local, Outer, Pipe, RankFigures, failure, join, share, step_together, whole,
         whole_moments,
     },
-    plan::{Limits, stage_blocks},
+    plan::{DeviceLimits, stage_blocks},
     step::{StepOutcome, Trainer},
 };
 
@@ -147,7 +147,7 @@ impl Team {
         if self.pipe.is_none() {
             return Ok(Vec::new());
         }
-        let limits: Vec<&Limits> = iter::once(&crew.device).chain(&crew.others).map(|it| &it.limits).collect();
+        let limits: Vec<&DeviceLimits> = iter::once(&crew.device).chain(&crew.others).map(|it| &it.limits).collect();
         stage_blocks(&crew.config, &limits, &speeds(&self.ranks), rows, earlier)
     }
 
