@@ -32,6 +32,9 @@ type Streams = Vec<(f64, Arc<dyn TokenStream>)>;
 impl RunData {
     /// Opens the prepared tokens, or tokenizes the text: `text` if it is given, else the file that is named.
     pub fn open(config: &TrainConfig, text: Option<String>) -> Result<Self, TrainError> {
+        if text.is_none() {
+            config.data.require_source("configuration")?;
+        }
         let text = text.map_or_else(|| text_of(&config.data), |text| Ok(Some(text)))?;
         let tokenizer = tokenizer_of(&config.data, text.as_deref())?;
         let (train, validation): (Streams, Streams) = match text {
