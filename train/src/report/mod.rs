@@ -58,6 +58,7 @@ enum Front {
 }
 
 impl Front {
+    #[cfg_attr(not(feature = "cli"), allow(unused_variables))]
     fn new(kind: FrontKind, total_steps: u64, stop: Arc<AtomicBool>) -> Result<Self, ReportError> {
         Ok(match kind {
             #[cfg(feature = "cli")]
@@ -144,6 +145,7 @@ impl Report {
 
     /// Tells the user something in words, such as a sample of text. The dashboard, which has no room for it,
     /// tells it when it closes; a quiet run does not.
+    #[cfg_attr(not(feature = "cli"), allow(unused_variables))]
     pub fn note(&mut self, text: &str) {
         match &mut self.front {
             #[cfg(feature = "cli")]
