@@ -124,6 +124,75 @@ impl TrainCommand {
             _ => RunFolder::free(default),
         })
     }
+
+    fn resumes_by_itself(&self) -> bool {
+        self.resume.as_deref() == Some(Path::new("auto"))
+    }
+
+    /// The configuration that is named, or that of the run that goes on.
+    fn config_path(&self) -> anyhow::Result<PathBuf> {
+        match (&self.config, &self.resume) {
+            (Some(config), _) => Ok(config.clone()),
+            (None, Some(path)) if !self.resumes_by_itself() => Ok(path.join("config.toml")),
+            _ => bail!("--resume auto needs the configuration too, as in `hearth train CONFIG --resume auto`"),
+        }
+    }
+
+    fn begin(&mut self) -> anyhow::Result<Start> {
+        let auto = self.resumes_by_itself();
+        Ok(match self.resume.take() {
+            None => Start::New,
+            Some(_) if auto && self.fork => bail!("--fork needs the checkpoint: give --resume PATH"),
+            Some(_) if auto => Start::Auto,
+            Some(path) if self.fork => Start::Fork(path),
+            Some(path) if self.out.is_some() => bail!(
+                "--out and --resume {}: a run goes on in its own folder; start a new one from it with --fork",
+                path.display()
+            ),
+            Some(path) => Start::Resume(path),
+        })
+    }
+
+    /// The run's folder: the one that is named, else one by the configuration's name.
+    fn folder(&mut self, begin: &Start) -> PathBuf {
+        let name = self.config.as_deref().and_then(Path::file_stem).unwrap_or("run".as_ref());
+        let default = Path::new("runs").join(name);
+        self.out.take().unwrap_or_else(|| match begin {
+            Start::Auto => RunFolder::latest(default),
+            _ => RunFolder::free(default),
+        })
+    }
+}
+
+/// What the run came to.
+fn show(summary: &Summary, out: &mut impl Write) -> io::Result<()> {
+    writeln!(
+        out,
+        "{} after {} steps ({} tokens, {:.1} s, {:.0} tokens/s): train {:.4}, validation {:.4} nats per token",
+        match (summary.interrupted, summary.out_of_patience) {
+            (true, _) => "stopped",
+            (_, true) => "ended for want of a better evaluation",
+            _ => "finished",
+        },
+        summary.steps,
+        summary.tokens,
+        summary.seconds,
+        summary.tokens_per_second,
+        summary.train_loss,
+        summary.val_loss,
+    )?;
+    if let [Some(first), tenth] = summary.first_and_tenth {
+        let tenth = tenth.map_or(String::new(), |tenth| format!(", the tenth after {tenth:.1} s"));
+        writeln!(out, "first step after {first:.1} s{tenth}")?;
+    }
+    if let Some(best) = summary.best.filter(|best| best.step < summary.steps) {
+        writeln!(out, "best validation {:.4} at step {}", best.loss, best.step)?;
+    }
+    for device in &summary.devices {
+        writeln!(out, "{device}")?;
+    }
+    let picture = summary.picture.as_ref().map_or(String::new(), |path| format!(", loss curve {}", path.display()));
+    writeln!(out, "run folder {}{picture}", summary.folder.display())
 }
 
 /// What the run came to.
