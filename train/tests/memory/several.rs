@@ -6,6 +6,7 @@ use burn::tensor::Device;
 use hearth_model::CrossEntropy;
 use hearth_train::{
     checkpoint::KernelChoices,
+    checkpoint::KernelChoices,
     config::ParallelConfig,
     devices::{OpenDevice, PinnedKernels},
     guard::Ceiling,
