@@ -1,4 +1,5 @@
-//! Real weights: llama2.c's stories260K continues as published. Reads `../shared`, and says so where that is absent.
+//! Real weights: llama2.c's stories260K continues as published. Reads `../shared`, and says so where that is absent, or
+//! fails where HEARTH_REQUIRE_SHARED is set.
 
 use std::{
     io::Write,
@@ -24,6 +25,11 @@ const BEGINNING: u32 = 1;
 fn shared(file: &str) -> Option<PathBuf> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data").join(file);
     if !path.exists() {
+        assert!(
+            std::env::var_os("HEARTH_REQUIRE_SHARED").is_none(),
+            "HEARTH_REQUIRE_SHARED: {} is not here",
+            path.display()
+        );
         let _ = writeln!(std::io::stderr(), "SKIPPED: {} is not here", path.display());
         return None;
     }

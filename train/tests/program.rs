@@ -212,3 +212,27 @@ fn devices_lists_the_cpu() {
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(text.starts_with("cpu     CPU, ") && text.contains("--device auto takes "), "{text}");
 }
+
+/// Every command that prints, with nobody at the other end of its standard output, as after `hearth devices | head -1`: it ends
+/// without a word and with the exit code of a program that SIGPIPE ended.
+#[cfg(unix)]
+#[test]
+fn a_reader_that_has_gone_away_ends_a_command_quietly() {
+    let folder = folder();
+    let unread = |arguments: &[&str]| {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut command = Command::new(env!("CARGO_BIN_EXE_hearth"));
+        let output = command.args(arguments).current_dir(folder.path()).stdout(writer).output().unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert!(!stderr.contains("panicked") && !stderr.contains("error:"), "{arguments:?}: {stderr}");
+        assert_eq!(output.status.code(), Some(141), "{arguments:?}: {stderr}");
+    };
+    unread(&["train", "run.toml", "--device", "cpu"]);
+    assert!(folder.path().join("runs/run/model.safetensors").exists(), "the run itself is whole");
+    unread(&["generate", "runs/run", "--tokens", "20", "--device", "cpu"]);
+    unread(&["plan", "run.toml", "--device", "cpu"]);
+    unread(&["prepare", "text.txt", "--tokenizer", "byte", "--out", "tokens"]);
+    unread(&["certify", "--device", "cpu"]);
+    unread(&["devices"]);
+}

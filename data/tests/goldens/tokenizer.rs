@@ -37,11 +37,17 @@ fn end_of_text_follows_the_ranks_and_its_name_is_ordinary_text() {
     assert_eq!(GPT2.decode(&[64, RANKS, 65]).unwrap(), "a<|endoftext|>b");
 }
 
-/// The counts of nanoGPT's `data/shakespeare/prepare.py`. Reads `../shared`, and says so where that is absent.
+/// The counts of nanoGPT's `data/shakespeare/prepare.py`. Reads `../shared`, and says so where that is absent, or
+/// fails where HEARTH_REQUIRE_SHARED is set.
 #[test]
 fn tiny_shakespeare_has_as_many_tokens_as_in_nanogpt() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data/tinyshakespeare.txt");
     let Ok(text) = fs::read_to_string(&path) else {
+        assert!(
+            std::env::var_os("HEARTH_REQUIRE_SHARED").is_none(),
+            "HEARTH_REQUIRE_SHARED: {} is not here",
+            path.display()
+        );
         let _ = writeln!(std::io::stderr(), "SKIPPED: {} is not here", path.display());
         return;
     };

@@ -34,7 +34,7 @@ use hearth_train::{
     devices::{DeviceChoice, open},
     guard::Ceiling,
     optim::{OptimizerConfig, Schedule, ScheduleKind},
-    plan::{Cut, Ledger, Limits},
+    plan::{Cut, DeviceLimits, Ledger},
     readback::Readback,
     step::{StepOptions, Trainer},
     walk::{Activations, Placement, Policy, Walk},
@@ -147,15 +147,15 @@ fn switch_kernels(name: &str) {
     Kernel::ALL.iter().for_each(|kernel| kernel.switch(!plain));
 }
 
-fn print(row: &Row, config: &TransformerConfig, rows: usize, time: usize, limits: &Limits) {
+fn print(row: &Row, config: &TransformerConfig, rows: usize, time: usize, limits: &DeviceLimits) {
     let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
     switch_kernels(&row.name);
     let predicted = policy(&row.name, config.layers).map(|policy| {
         let logits_chunk = CrossEntropy::of(config).chunk;
-        let cut = Cut { micro_batch: rows, accumulation: 1, logits_chunk, policy };
+        let cut = Cut::new(rows, 1, logits_chunk, policy);
         let peak = *Ledger::of(config, time, &cut, limits).peak();
         let error = 100.0 * (peak.usage.total() as f64 / row.reserved as f64 - 1.0);
-        format!("{:.0} ({error:+.1} %, {})", mib(peak.usage.total()), peak.place)
+        format!("{:.0} ({error:+.1} %, {})", mib(peak.usage.total()), peak.phase)
     });
     println!(
         "| {} | {:.0} | {} | {:.0} | {:.0} | {} | {:.2} | {:.6} |",

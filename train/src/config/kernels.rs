@@ -4,7 +4,7 @@ use hearth_wgsl::Kernel;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 use serde_json::Value;
 
-/// The kernels that run on a GPU. In a file: `"wgsl"` for all of them, `"plain"` for none, or a list of their names.
+/// Hearth's kernels that run on a GPU. In a file: `"wgsl"` for all of them, `"plain"` for none, or a list of their names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Kernels(pub Vec<Kernel>);
 
@@ -15,7 +15,7 @@ impl Default for Kernels {
 }
 
 impl Kernels {
-    /// Switches all others off, for the whole process.
+    /// Switches these kernels on and all others off, for the whole process.
     pub fn apply(&self) {
         Kernel::ALL.iter().for_each(|kernel| kernel.switch(self.0.contains(kernel)));
     }

@@ -1,4 +1,4 @@
-//! What a step may spend on memory.
+//! Memory that a step may take, and how it is saved.
 
 use std::ops::Range;
 
@@ -6,25 +6,26 @@ use serde::{Deserialize, Serialize};
 
 use crate::walk::{Activations, Placement, Policy, Segment};
 
-/// What a step may spend on memory. `memory = "recompute"` is short for `memory.policy = "recompute"`.
+/// Memory that a step may take, and how it is saved. `memory = "recompute"` is short for `memory.policy = "recompute"`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
 pub struct MemoryConfig {
-    /// `auto` (default), `keep`, `recompute` or `offload`.
+    /// What is held for the backward pass: `auto` (default), `keep`, `recompute` or `offload`.
     pub policy: PolicyKind,
-    /// Device memory that the step may take, in MiB. 0 (default): nine tenths of what the device has, where that can be
+    /// Device memory that a step may take, in MiB. 0 (default): nine tenths of what the device has, where that can be
     /// known.
     pub budget_mib: u64,
     /// Blocks that are recomputed together, under `recompute` and `offload`. Default 1.
     pub group: usize,
-    /// Where parameters and optimizer state live, `device` (default) or `host`; `auto` chooses itself.
+    /// Where parameters and optimizer state live, `device` (default) or `host`; under `auto` the planner decides.
     pub parameters: Placement,
-    /// Segments that are treated otherwise; not under `auto`.
+    /// Segments that have a policy of their own; not under `auto`. Default: none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub segments: Vec<SegmentRule>,
 }
 
-/// Who decides what is held for the backward pass.
+/// What is held for the backward pass, or that the planner decides it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PolicyKind {
@@ -39,16 +40,16 @@ pub enum PolicyKind {
     Offload,
 }
 
-/// How one segment is treated.
+/// The policy of one segment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SegmentRule {
-    /// `embedding`, `head`, `blocks.N` or `blocks.N-M`.
+    /// The segment: `embedding`, `head`, `blocks.N` or `blocks.N-M`.
     pub segment: String,
-    /// `keep`, `recompute` or `offload`; blocks only. Default: what `policy` says.
+    /// What is held of its blocks: `keep`, `recompute` or `offload`. Default: what `policy` says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub activations: Option<Activations>,
-    /// `device` or `host`. Default: what `parameters` says.
+    /// Where its parameters live: `device` or `host`. Default: what `parameters` says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parameters: Option<Placement>,
 }
@@ -80,48 +81,52 @@ impl MemoryConfig {
             PolicyKind::Offload => Activations::Offload,
         };
         let mut policy = Policy { embedding: self.parameters, segments: Vec::new(), head: self.parameters };
-        let mut ruled: Vec<Segment> = Vec::new();
         for rule in &self.segments {
             let parameters = rule.parameters.unwrap_or(self.parameters);
-            let end = match rule.segment.as_str() {
-                "embedding" => &mut policy.embedding,
-                "head" => &mut policy.head,
+            match rule.segment.as_str() {
+                "embedding" => policy.embedding = rule.for_parameters_alone(parameters)?,
+                "head" => policy.head = rule.for_parameters_alone(parameters)?,
                 _ => {
-                    let blocks = rule.blocks(layers)?;
-                    if let Some(other) =
-                        ruled.iter().find(|it| it.blocks.start < blocks.end && blocks.start < it.blocks.end)
-                    {
-                        let (start, end) = (other.blocks.start, other.blocks.end - 1);
-                        return Err(rule.refuse(format!("overlaps the segment of blocks {start} to {end}")));
-                    }
+                    let blocks = rule.blocks(layers, &policy.segments)?;
                     let activations = rule.activations.unwrap_or(activations);
-                    ruled.push(Segment { blocks, activations, parameters });
-                    continue;
+                    policy.segments.push(Segment { blocks, activations, parameters });
                 }
-            };
-            if rule.activations.is_some() {
-                return Err(rule.refuse("has no activations to choose for, only parameters".into()));
             }
-            *end = parameters;
         }
+        policy.segments = self.fill(policy.segments, layers, activations);
+        Ok(Some(policy))
+    }
+
+    /// All blocks in order: the segments that rules name, and groups of the others between them.
+    fn fill(&self, mut ruled: Vec<Segment>, layers: usize, activations: Activations) -> Vec<Segment> {
         ruled.sort_by_key(|segment| segment.blocks.start);
-        let free = |start: usize, end: usize| {
+        let groups = |start: usize, end: usize| {
             let groups = Policy::uniform(end - start, self.group, activations, self.parameters).segments.into_iter();
             groups.map(move |it| Segment { blocks: it.blocks.start + start..it.blocks.end + start, ..it })
         };
+        let mut segments = Vec::new();
         let mut next = 0;
         for segment in ruled {
-            policy.segments.extend(free(next, segment.blocks.start));
+            segments.extend(groups(next, segment.blocks.start));
             next = segment.blocks.end;
-            policy.segments.push(segment);
+            segments.push(segment);
         }
-        policy.segments.extend(free(next, layers));
-        Ok(Some(policy))
+        segments.extend(groups(next, layers));
+        segments
     }
 }
 
 impl SegmentRule {
-    fn blocks(&self, layers: usize) -> Result<Range<usize>, String> {
+    /// `parameters`, for a segment that has nothing else to choose for.
+    fn for_parameters_alone(&self, parameters: Placement) -> Result<Placement, String> {
+        match self.activations {
+            None => Ok(parameters),
+            Some(_) => Err(self.refuse("has no activations to choose for, only parameters".into())),
+        }
+    }
+
+    /// The blocks that the rule is for: blocks of a model of `layers`, and none of those that `others` are for.
+    fn blocks(&self, layers: usize, others: &[Segment]) -> Result<Range<usize>, String> {
         let numbers = self.segment.strip_prefix("blocks.").and_then(|text| {
             let (first, last) = text.split_once('-').unwrap_or((text, text));
             Some((first.parse::<usize>().ok()?, last.parse::<usize>().ok()?))
@@ -131,6 +136,10 @@ impl SegmentRule {
         };
         if first > last || last >= layers {
             return Err(self.refuse(format!("is not there: this model has blocks.0 to blocks.{}", layers - 1)));
+        }
+        if let Some(other) = others.iter().find(|it| it.blocks.start <= last && first < it.blocks.end) {
+            let (start, end) = (other.blocks.start, other.blocks.end - 1);
+            return Err(self.refuse(format!("overlaps the segment of blocks {start} to {end}")));
         }
         Ok(first..last + 1)
     }

@@ -20,37 +20,54 @@ use crate::{
 };
 
 /// A training run.
+///
+/// A program reads it from a TOML file ([`TrainConfig::read`]); a library's user begins with [`TrainConfig::new`] and sets what
+/// differs from the defaults:
+///
+/// ```
+/// use hearth_train::TrainConfig;
+///
+/// let mut config = TrainConfig::new(hearth_model::preset("shakespeare-cpu")?);
+/// config.batch.micro_batch = 4;
+/// config.limits.steps = 100;
+/// config.validate()?;
+/// assert_eq!(config.tokens_per_step(), 4 * 64);
+/// # Ok::<(), hearth_train::TrainError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct TrainConfig {
     /// Decides initial weights, the order of the data and dropout. Default 0.
     #[serde(default)]
     pub seed: u64,
-    /// The tokens and how they are cut.
+    /// The tokens and how they are cut. Default: none, where the run is given its text or tokens.
+    #[serde(default)]
     pub data: DataConfig,
     /// The model: all fields of [`TransformerConfig`], or `preset = "NAME"` and what differs from it.
     pub model: TransformerConfig,
     /// How many sequences a step has.
     #[serde(default)]
     pub batch: BatchConfig,
-    /// What a step may spend on memory.
+    /// Memory that a step may take, and how it is saved.
     #[serde(default)]
     pub memory: MemoryConfig,
     /// What computes on a GPU: `"wgsl"`, Hearth's kernels (the default); `"plain"`, Burn's operations alone; or a list of
     /// the kernels that run. On other devices Burn's operations do.
     #[serde(default)]
     pub kernels: Kernels,
-    /// AdamW and clipping.
+    /// AdamW and clipping: learning rate, betas, eps, weight decay and the norm that gradients are clipped to.
     #[serde(default)]
     pub optimizer: OptimizerConfig,
-    /// The learning rate's course.
+    /// The learning rate's course: warm-up, then constant, cosine or WSD.
     #[serde(default)]
     pub schedule: Schedule,
     /// Extras of the loss.
     #[serde(default)]
     pub loss: LossConfig,
     /// When the run ends.
-    pub limits: Limits,
+    #[serde(default)]
+    pub limits: LimitsConfig,
     /// Validation while training.
     #[serde(default)]
     pub evaluation: EvaluationConfig,
@@ -60,7 +77,7 @@ pub struct TrainConfig {
     /// What is saved of a run, so that it can go on.
     #[serde(default)]
     pub checkpoint: CheckpointConfig,
-    /// What is done about instability.
+    /// Which updates are left out, and when the run goes back or ends, because losses or gradients leap.
     #[serde(default)]
     pub guard: GuardConfig,
     /// How several devices share the work.
@@ -71,6 +88,7 @@ pub struct TrainConfig {
 /// How many sequences a step has: `micro_batch * accumulation`, each of `model.context_length` tokens.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
 pub struct BatchConfig {
     /// Sequences that are on the device at once; under `memory.policy = "auto"` at most. Default 8.
     pub micro_batch: usize,
@@ -81,6 +99,7 @@ pub struct BatchConfig {
 /// Extras of the loss.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
 pub struct LossConfig {
     /// Weight of the squared log-normaliser (PaLM uses 1e-4). Default 0.
     pub z_loss: f64,
@@ -89,52 +108,56 @@ pub struct LossConfig {
 /// When the run ends: after so many steps, or so many training tokens, whichever comes first. 0 sets no limit.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Limits {
-    /// Updates.
+#[non_exhaustive]
+pub struct LimitsConfig {
+    /// Number of updates after which the run ends. Default 0: no limit.
     pub steps: u64,
-    /// Training tokens; the last step is the one that reaches it.
+    /// Number of training tokens after which the run ends; the last step is the one that reaches it. Default 0: no limit.
     pub tokens: u64,
 }
 
 /// Validation while training.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
 pub struct EvaluationConfig {
     /// Steps between evaluations; 0 evaluates at the end only. Default 250.
     pub every: u64,
-    /// Batches of `micro_batch` sequences, spread evenly over the validation text, the same each time. Default 20.
+    /// Number of batches of `micro_batch` sequences, spread evenly over the validation text, the same each time. Default 20.
     pub batches: usize,
-    /// Evaluations in a row without a lower loss after which the run ends; 0 (default) is patient for ever.
+    /// Evaluations in a row without a lower loss after which the run ends; 0 (default) never ends it.
     pub patience: u64,
 }
 
 /// Sample texts while training.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
 pub struct SampleConfig {
     /// Steps between samples; 0 draws none. Default 0.
     pub every: u64,
     /// What the text continues. Default a line break.
     pub prompt: String,
-    /// Tokens to draw. Default 200.
+    /// Number of tokens to draw. Default 200.
     pub tokens: usize,
     /// Divides the logits; 0 takes the likeliest token. Default 0.8.
     pub temperature: f64,
-    /// Draw among so many likeliest tokens; 0 for all. Default 0.
+    /// Number of likeliest tokens to draw among; 0 for all. Default 0.
     pub top_k: usize,
 }
 
 /// What is saved of a run, so that it can go on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
 pub struct CheckpointConfig {
     /// Steps between checkpoints; 0 makes one at the end only. Default 250.
     pub every: u64,
-    /// So many of the newest stay. Default 2.
+    /// Number of the newest checkpoints that are kept. Default 2.
     pub keep_last: usize,
-    /// Those of steps that are a multiple of it stay too; 0 (default) lets them go.
+    /// Checkpoints whose step is a multiple of this number are kept too; 0 (default) keeps no others.
     pub keep_every: u64,
-    /// Makes a checkpoint of each evaluation that is the best, and keeps the last of these. Default true.
+    /// Whether each evaluation that is the best makes a checkpoint, the last of which is kept. Default true.
     pub keep_best: bool,
 }
 
@@ -163,18 +186,40 @@ impl Default for SampleConfig {
 }
 
 impl TrainConfig {
+    /// The configuration that trains `model` with every other value at its default. It sets no limit and names no data: set
+    /// [`limits`](Self::limits), and [`data`](Self::data) where the run is not given its text or tokens.
+    pub fn new(model: TransformerConfig) -> Self {
+        Self {
+            seed: 0,
+            data: DataConfig::default(),
+            model,
+            batch: BatchConfig::default(),
+            memory: MemoryConfig::default(),
+            kernels: Kernels::default(),
+            optimizer: OptimizerConfig::default(),
+            schedule: Schedule::default(),
+            loss: LossConfig::default(),
+            limits: LimitsConfig::default(),
+            evaluation: EvaluationConfig::default(),
+            sample: SampleConfig::default(),
+            checkpoint: CheckpointConfig::default(),
+            guard: GuardConfig::default(),
+            parallel: ParallelConfig::default(),
+        }
+    }
+
     /// The configuration as TOML, with every default written out.
     pub fn to_toml(&self) -> String {
         toml::to_string(self).expect("a configuration is a table of plain values")
     }
 
-    /// Tokens of one step.
+    /// Number of tokens of one step.
     pub fn tokens_per_step(&self) -> u64 {
         let sequences = self.batch.micro_batch as u64 * self.batch.accumulation as u64;
         sequences.saturating_mul(self.model.context_length as u64)
     }
 
-    /// Steps of the whole run.
+    /// Number of steps of the whole run.
     pub fn total_steps(&self) -> u64 {
         let by_tokens = match self.limits.tokens {
             0 => u64::MAX,

@@ -1,29 +1,29 @@
-//! How several devices share the work.
+//! How several devices share the work of a step.
 
 use serde::{Deserialize, Serialize};
 
-/// How several devices share the work; nothing to one alone.
+/// How several devices share the work of a step; one device alone reads none of it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ParallelConfig {
-    /// Devices that one model is spread over, each with consecutive blocks of it, through which micro-batches pass one behind
-    /// the other; with twice as many devices there are two such pipelines, and so on. 1 (default): each has it whole.
+    /// Pipeline stages: devices that one model is spread over, each with consecutive blocks of it, which micro-batches pass in
+    /// turn (1F1B); twice as many devices make two such pipelines, and so on. Default 1: each device has the whole model.
     pub stages: usize,
-    /// Blocks of each stage, as in `[8, 4]`. None (default): as many as make the slowest device fastest, of what fits the
-    /// memory of each.
+    /// Number of blocks of each stage, as in `[8, 4]`. Default: as many as make the slowest stage fastest, of what fits the
+    /// memory of each device.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub blocks: Vec<usize>,
-    /// Whether each device keeps the optimizer's state of its own part of every parameter alone, and the parts are put
-    /// together after each update: 8 + 8/D bytes a parameter on D devices and not 16 (ZeRO stage 1, Rajbhandari et al.
-    /// 2020, arXiv 1910.02054). Default false.
+    /// Whether the optimizer's state is sharded: each device updates its shard of every parameter, and the shards are gathered
+    /// after each update. 8 + 8/D bytes a parameter on D devices in place of 16 (ZeRO stage 1, Rajbhandari et al. 2020,
+    /// arXiv 1910.02054). Default false.
     pub shard_optimizer: bool,
-    /// Steps after which the shares of a batch are dealt out anew, by the time that each device took for its own, if that
-    /// makes steps at least a tenth shorter; 0 leaves them as they were at the start. Default 20.
+    /// Steps between rebalances: each device is assigned rows by the time that it took for its own, where that makes steps at
+    /// least a tenth shorter; 0 leaves the rows as they were at the start. Default 20.
     pub rebalance: u64,
-    /// What becomes of a run that loses one of its devices. Default `"end"`.
+    /// What a run does that loses one of its devices: `"end"` (default) or `"continue"`.
     pub on_loss: OnLoss,
     /// For slow links: steps that each device takes by itself until the changes of all are averaged (DiLoCo, Douillard et
-    /// al. 2023, arXiv 2311.08105, which takes 500). 0 (default) adds up the gradients of every step.
+    /// al. 2023, arXiv 2311.08105, which takes 500). 0 (default) all-reduces the gradients of every step.
     pub local_steps: u64,
     /// Learning rate of the averaged change. Default 0.7, DiLoCo's.
     pub outer_learning_rate: f64,
@@ -34,15 +34,15 @@ pub struct ParallelConfig {
     pub quantize: bool,
 }
 
-/// What becomes of a run that loses one of its devices.
+/// What a run does that loses one of its devices.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OnLoss {
-    /// It ends; `--resume` goes on, also with other devices.
+    /// The run ends; `--resume` goes on, also with other devices.
     #[default]
     End,
-    /// It goes back to its last checkpoint and on with the devices that are left, but for the first, without which it
-    /// ends. Refused where the model is in stages, and where ranks are processes.
+    /// The run goes back to its last checkpoint and on with the devices that are left; without the first device it ends.
+    /// Refused where the model is in stages, and where ranks are processes.
     Continue,
 }
 
@@ -63,8 +63,10 @@ impl Default for ParallelConfig {
 }
 
 impl ParallelConfig {
+    /// Checks the values beside the model's number of blocks and the steps between checkpoints.
+    ///
     /// # Errors
-    /// Field, value and what would do.
+    /// The field, its value and what would do.
     pub(super) fn validate(&self, layers: usize, checkpoint_every: u64) -> Result<(), String> {
         if self.stages == 0 {
             return Err("parallel.stages = 0: a model is on one device at least".into());

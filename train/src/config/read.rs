@@ -10,7 +10,8 @@ use crate::TrainError;
 impl TrainConfig {
     /// Reads a TOML file and then applies `settings`, each `section.field=value` as given to `--set`.
     ///
-    /// Relative paths in the file's `[data]` are relative to the file, those in a setting to the working directory.
+    /// Relative paths in the file's `[data]` are relative to the file, those in a setting to the working directory. A file that
+    /// names no data is one of a run that is given its text or tokens.
     ///
     /// # Errors
     /// [`TrainError::Config`] names the file, the field and what is wrong with it.
@@ -57,7 +58,7 @@ impl TrainConfig {
             let message = error.inner().message().trim().replace('\n', " ");
             fail(if path == "." { message } else { format!("{path}: {message}") })
         })?;
-        config.validate(source)?;
+        config.check(source)?;
         Ok(config)
     }
 }
@@ -149,6 +150,23 @@ mod tests {
         assert_eq!((config.model.layers, config.model.width, config.model.vocab_size), (2, 128, 0));
         assert_eq!((config.optimizer.learning_rate, config.seed), (3e-4, 7));
         assert_eq!(TrainConfig::parse(&config.to_toml(), "effective", &[]).unwrap(), config);
+    }
+
+    /// F9: the caller of a run gives text or tokens; the program, which has neither, refuses such a configuration.
+    #[test]
+    fn data_may_be_left_to_the_caller() {
+        let text = "[model]\npreset = \"shakespeare-cpu\"\n[limits]\nsteps = 10\n";
+        let config = TrainConfig::parse(text, "run.toml", &[]).unwrap();
+        let refused = config.data.require_source("run.toml").unwrap_err().to_string();
+        assert!(refused.starts_with("run.toml: data: give data.text, a text file, or data.tokens"), "{refused}");
+        let mut built = TrainConfig::new(hearth_model::preset("shakespeare-cpu").unwrap());
+        built.model.vocab_size = 0;
+        built.limits.steps = 10;
+        assert_eq!((built.validate().is_ok(), &built), (true, &config));
+        let named = TrainConfig::parse(MINIMAL, "run.toml", &[]).unwrap();
+        named.data.require_source("run.toml").unwrap();
+        let both = error(MINIMAL, &["data.tokens=a", "data={text = \"a\", tokens = \"b\"}"]);
+        assert!(both.contains("data: give only one of data.text, data.tokens and data.mixture"), "{both}");
     }
 
     #[test]

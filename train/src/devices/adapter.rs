@@ -4,16 +4,16 @@ use burn::tensor::{Device, wgpu::WgpuSetup};
 use wgpu::{AdapterInfo, Backends, DeviceType, DownlevelFlags, Features, Instance, InstanceDescriptor, Limits};
 
 use super::{DeviceChoice, OpenDevice, memory};
-use crate::{TrainError, plan};
+use crate::{TrainError, plan::DeviceLimits};
 
 /// One adapter, not opened yet.
 #[derive(Clone, Debug)]
 pub struct Adapter {
-    /// Its number in `--device wgpu:N`.
+    /// The number N of `--device wgpu:N`.
     pub index: usize,
-    /// Name, driver, graphics API and kind.
+    /// Its name, driver, graphics API and kind.
     pub info: AdapterInfo,
-    /// What it can do at most.
+    /// The most that it can be asked for.
     pub limits: Limits,
     instance: Instance,
     adapter: wgpu::Adapter,
@@ -39,12 +39,12 @@ pub fn adapters() -> Vec<Adapter> {
 }
 
 impl Adapter {
-    /// Whether it is a GPU and not a program that plays one.
+    /// Whether it is a GPU, and not software.
     pub fn is_hardware(&self) -> bool {
         matches!(self.info.device_type, DeviceType::DiscreteGpu | DeviceType::IntegratedGpu | DeviceType::VirtualGpu)
     }
 
-    /// Larger is better: discrete, integrated, virtual, unknown, software.
+    /// Order of preference, larger is better: discrete, integrated, virtual, unknown, software.
     pub fn rank(&self) -> u8 {
         match self.info.device_type {
             DeviceType::DiscreteGpu => 4,
@@ -55,7 +55,7 @@ impl Adapter {
         }
     }
 
-    /// The kind in words.
+    /// Its kind in words.
     pub fn kind(&self) -> &'static str {
         match self.info.device_type {
             DeviceType::DiscreteGpu => "discrete GPU",
@@ -111,11 +111,11 @@ impl Adapter {
         };
         let (device, queue) =
             pollster::block_on(self.adapter.request_device(&request)).map_err(|error| fail(error.to_string()))?;
-        let limits = plan::Limits {
+        let limits = DeviceLimits {
             memory: self.memory(),
-            apart: true,
+            apart: has_own_memory(self.info.device_type),
             tensor: Some(limits.max_buffer_size.min(limits.max_storage_buffer_binding_size)),
-            watched: self.info.device_type != DeviceType::Cpu,
+            watchdog: self.info.device_type != DeviceType::Cpu,
             kernels: true,
         };
         let handle = Some(device.clone());
@@ -130,5 +130,25 @@ impl Adapter {
         let choice = DeviceChoice::Wgpu(Some(self.index));
         let adapter = format!("{name}, {} {}", self.info.driver, self.info.driver_info);
         Ok(OpenDevice { device, choice, name, adapter, limits, compiles_kernels: true, note, probe: None, handle })
+    }
+}
+
+/// Whether a device of this kind has memory apart from the host's, so that moving tensors to the host makes room on it. An
+/// integrated GPU, Apple's among them (wgpu tells these by Metal's `hasUnifiedMemory`), and a program that plays a GPU use the
+/// host's own; of a virtual or unknown one nothing is known, and to keep tensors where they are is never wrong.
+fn has_own_memory(kind: DeviceType) -> bool {
+    kind == DeviceType::DiscreteGpu
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_discrete_gpu_has_memory_of_its_own() {
+        assert!(has_own_memory(DeviceType::DiscreteGpu));
+        for kind in [DeviceType::IntegratedGpu, DeviceType::VirtualGpu, DeviceType::Cpu, DeviceType::Other] {
+            assert!(!has_own_memory(kind), "{kind:?}");
+        }
     }
 }

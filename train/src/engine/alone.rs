@@ -13,7 +13,7 @@ use super::build;
 use crate::{
     TrainConfig, TrainError,
     checkpoint::Snapshot,
-    plan::{Choice, Cut, Limits, Rates, choose, plan},
+    plan::{Choice, Cut, DeviceLimits, Rates, choose, plan},
     readback::Readback,
     session::{Answer, Assignment, Engine, Origin, Queued, StepOrder},
     step::Trainer,
@@ -51,7 +51,7 @@ impl Alone {
         config: Arc<TrainConfig>,
         data: Data,
         device: &Device,
-        limits: &Limits,
+        limits: &DeviceLimits,
         flops: f64,
         earlier: Option<Cut>,
     ) -> Result<Self, TrainError> {

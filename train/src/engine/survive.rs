@@ -2,11 +2,8 @@
 
 use std::{
     any::Any,
-    panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook},
-    sync::{
-        Once,
-        atomic::{AtomicUsize, Ordering},
-    },
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::atomic::{AtomicUsize, Ordering},
 };
 
 use crate::TrainError;
@@ -38,12 +35,27 @@ pub(crate) fn surviving<R>(planned: u64, work: impl FnOnce() -> Result<R, TrainE
     })
 }
 
+/// Runs `work` and catches its panic: in the program, whose feature is `cli`, without a trace on the screen. Other threads'
+/// panics stay silent there too, for those of the device are on Burn's own thread.
+fn quietly<R>(work: impl FnOnce() -> R) -> Result<R, Box<dyn Any + Send>> {
+    #[cfg(feature = "cli")]
+    silence_panics();
+    QUIET.fetch_add(1, Ordering::Relaxed);
+    let result = catch_unwind(AssertUnwindSafe(work));
+    QUIET.fetch_sub(1, Ordering::Relaxed);
+    result
+}
+
 /// Pieces of work under way whose panics are caught.
 static QUIET: AtomicUsize = AtomicUsize::new(0);
 
-/// Runs `work` and catches its panic without a trace on the screen; other threads' panics stay silent too, for those of
-/// the device are on Burn's own thread.
-fn quietly<R>(work: impl FnOnce() -> R) -> Result<R, Box<dyn Any + Send>> {
+/// Keeps panics off the screen while there is work under way whose panics are caught.
+#[cfg(feature = "cli")]
+fn silence_panics() {
+    use std::{
+        panic::{set_hook, take_hook},
+        sync::Once,
+    };
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
         let before = take_hook();
@@ -52,10 +64,6 @@ fn quietly<R>(work: impl FnOnce() -> R) -> Result<R, Box<dyn Any + Send>> {
             _ => log::debug!("{info}"),
         }));
     });
-    QUIET.fetch_add(1, Ordering::Relaxed);
-    let result = catch_unwind(AssertUnwindSafe(work));
-    QUIET.fetch_sub(1, Ordering::Relaxed);
-    result
 }
 
 fn message(panic: &(dyn Any + Send)) -> String {

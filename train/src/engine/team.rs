@@ -22,7 +22,7 @@ use crate::{
     checkpoint::{Elsewhere, KernelChoices, Snapshot},
     config::OnLoss,
     parallel::{Exchange, Links, Local},
-    plan::{Choice, Cut, Limits, plan, stage_blocks},
+    plan::{Choice, Cut, DeviceLimits, plan, stage_blocks},
     readback::Readback,
     session::{Answer, Assignment, DeviceFigures, DeviceSummary, Engine, Origin, Queued, StepOrder},
 };
@@ -428,7 +428,7 @@ fn divide(
     let blocks = match stages {
         1 => Vec::new(),
         _ => {
-            let limits: Vec<&Limits> =
+            let limits: Vec<&DeviceLimits> =
                 iter::once(&members.device).chain(&members.others).map(|it| &it.limits).collect();
             stage_blocks(config, &limits, &speeds, &rows, &earlier.blocks)?
         }

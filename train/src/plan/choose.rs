@@ -1,23 +1,24 @@
 //! From a configuration and a device to the plan of a run.
 
 use super::{
-    Cut, Extent, Limits, Plan, Rates,
-    search::{plan_as, plans_as},
+    Cut, DeviceLimits, Extent, Rates,
+    search::{Plan, plan_as, plans_as},
 };
 use crate::{TrainConfig, TrainError, walk::Policy};
 
-/// The plan of a run, and what could have been.
+/// The plan of a run, and the plans that it was chosen among.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Choice {
-    /// What is done.
+    /// The plan that was chosen.
     pub plan: Plan,
-    /// Those that nothing beats in both memory and time, from the smallest to the fastest.
+    /// The plans that nothing beats in both memory and time, from the smallest to the fastest.
     pub frontier: Vec<Plan>,
-    /// Bytes that the step may take, where they are known.
+    /// Bytes that a step may take, where they are known.
     pub budget: Option<u64>,
 }
 
-/// A plan must be so much smaller than one that did not fit.
+/// Share of the memory of a plan that a device refused which the next plan may take at most.
 const SMALLER: f64 = 0.85;
 
 impl Choice {
@@ -37,22 +38,22 @@ impl Choice {
 ///
 /// # Errors
 /// A budget too small for any plan, which names the smallest that would do; tensors that the device cannot bind.
-pub fn choose(config: &TrainConfig, limits: &Limits, rates: &Rates) -> Result<Choice, TrainError> {
+pub fn choose(config: &TrainConfig, limits: &DeviceLimits, rates: &Rates) -> Result<Choice, TrainError> {
     choose_as(config, limits, rates, &Extent::WHOLE)
 }
 
 /// Bytes that a step may take, where they are known.
-pub(super) fn budget(config: &TrainConfig, limits: &Limits) -> Option<u64> {
+pub(super) fn budget(config: &TrainConfig, limits: &DeviceLimits) -> Option<u64> {
     match config.memory.budget_mib {
         0 => limits.memory,
-        mib => Some(mib << 20),
+        mib => Some(mib.saturating_mul(1 << 20)),
     }
 }
 
 /// As [`choose`], on a device that has `extent` of the model.
 pub(super) fn choose_as(
     config: &TrainConfig,
-    limits: &Limits,
+    limits: &DeviceLimits,
     rates: &Rates,
     extent: &Extent,
 ) -> Result<Choice, TrainError> {
@@ -66,8 +67,8 @@ pub(super) fn choose_as(
         None => {
             // Where no plan is short enough for a watchdog the smallest that fits comes nearest.
             let fitting: Vec<&Plan> = frontier.iter().filter(|plan| fits(plan)).collect();
-            let borne = |plan: &&&Plan| limits.bears(model, time, &plan.cut, rates);
-            let fastest = fitting.iter().rev().find(borne).or(fitting.first());
+            let short_enough = |plan: &&&Plan| limits.satisfy_watchdog(model, time, &plan.cut, rates);
+            let fastest = fitting.iter().rev().find(short_enough).or(fitting.first());
             fastest
                 .map(|plan| Plan::clone(plan))
                 .ok_or_else(|| refuse(nothing_fits(config, limits, budget, frontier.first())))?
@@ -93,7 +94,7 @@ pub(super) fn choose_as(
 }
 
 /// Why no plan will do, and what would.
-fn nothing_fits(config: &TrainConfig, limits: &Limits, budget: Option<u64>, smallest: Option<&Plan>) -> String {
+fn nothing_fits(config: &TrainConfig, limits: &DeviceLimits, budget: Option<u64>, smallest: Option<&Plan>) -> String {
     let Some(smallest) = smallest else {
         let one = Cut { micro_batch: 1, logits_chunk: 1, ..set_cut(config, Policy::keep(config.model.layers)) };
         let (name, bytes) = limits.largest_tensor(&config.model, config.model.context_length, &one);
@@ -114,6 +115,7 @@ fn nothing_fits(config: &TrainConfig, limits: &Limits, budget: Option<u64>, smal
     )
 }
 
+/// Why the policy that is set will not do, and what would.
 fn set_policy_does_not_fit(set: &Plan, budget: Option<u64>, smallest: Option<&Plan>) -> String {
     let down_to = smallest.map_or(String::new(), |smallest| format!(", down to {}", mib(smallest.peak_bytes())));
     format!(
@@ -124,6 +126,7 @@ fn set_policy_does_not_fit(set: &Plan, budget: Option<u64>, smallest: Option<&Pl
     )
 }
 
+/// The cut that the configuration sets, with `policy`.
 fn set_cut(config: &TrainConfig, policy: Policy) -> Cut {
     let logits_chunk = hearth_model::CrossEntropy::of(&config.model).chunk;
     let positions = config.batch.micro_batch * config.model.context_length;
@@ -135,7 +138,7 @@ fn set_cut(config: &TrainConfig, policy: Policy) -> Cut {
     }
 }
 
-/// Bytes in words.
+/// Bytes as text, in MiB and rounded up.
 pub fn mib(bytes: u64) -> String {
     format!("{} MiB", bytes.div_ceil(1 << 20))
 }

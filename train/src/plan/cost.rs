@@ -2,17 +2,21 @@
 
 use hearth_model::{Flops, ParameterCount, TransformerConfig};
 
-use super::Cut;
+use super::{
+    Cut,
+    size::{F32, elements},
+};
 use crate::walk::{Activations, Placement};
 
 /// What a device does in a second.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Rates {
-    /// Floating-point operations of a large matrix product.
+    /// Floating-point operations a second of a large matrix product.
     pub flops: f64,
-    /// Bytes between host and device memory.
+    /// Bytes a second between host and device memory.
     pub link: f64,
-    /// Kernels that the host can launch.
+    /// Kernels that the host launches in a second.
     pub launches: f64,
 }
 
@@ -31,16 +35,22 @@ impl Default for Rates {
 }
 
 impl Rates {
+    /// The rates of a device whose matrix products reach `flops` floating-point operations a second; the others are the
+    /// default's.
+    pub fn of_flops(flops: f64) -> Self {
+        Self { flops, ..Self::default() }
+    }
+
     /// Seconds of one step of `cut` on windows of `time` tokens.
     pub fn seconds(&self, model: &TransformerConfig, time: usize, cut: &Cut) -> f64 {
         let rows = cut.micro_batch as f64;
         let flops = Flops::per_sequence(model, time);
-        let head = 2.0 * (time * model.width * model.vocab_size) as f64;
+        let head = 2.0 * elements([time, model.width, model.vocab_size]) as f64;
         let block_forward = (flops.forward - head) / model.layers as f64 * rows;
         let compute = |flops: f64| flops / (self.flops * EFFICIENCY);
         let parameters = ParameterCount::of(model);
-        let stream = (cut.micro_batch * time * model.width * size_of::<f32>()) as f64;
-        let bytes = |count: usize| (count * size_of::<f32>()) as f64;
+        let stream = elements([cut.micro_batch, time, model.width]) as f64 * F32 as f64;
+        let bytes = |count: usize| count as f64 * F32 as f64;
 
         let mut seconds = compute(flops.training * rows) + KERNELS * model.layers as f64 / self.launches;
         let (mut transferred, mut on_host) = (0.0, 0.0);

@@ -4,18 +4,18 @@ use std::ops::Range;
 
 use hearth_model::ParameterCount;
 
-use super::{Limits, Rates, stage_plan};
+use super::{DeviceLimits, Rates, stage_plan};
 use crate::{TrainConfig, TrainError};
 
 /// The blocks of each stage, for ranks with these limits, speeds (in FLOP/s, or in any unit) and rows of each global batch:
 /// those that `parallel.blocks` gives; else as many as `earlier`, if these fit every device; else those that make the slowest
-/// stage fastest among the ways that fit.
+/// stage fastest, of what fits.
 ///
 /// # Errors
-/// Fewer blocks than stages; no way that fits.
+/// [`TrainError::Config`]: fewer blocks than stages; a stage that does not fit its device.
 pub fn stage_blocks(
     config: &TrainConfig,
-    limits: &[&Limits],
+    limits: &[&DeviceLimits],
     speeds: &[f64],
     rows: &[Range<usize>],
     earlier: &[usize],
@@ -40,8 +40,8 @@ pub fn stage_blocks(
     };
     let fits = |stage: usize, blocks: &Range<usize>| ranks(stage).all(|rank| plan(rank, blocks).is_ok());
     let earlier = ranges(earlier);
-    let is_way = earlier.len() == stages && earlier[stages - 1].end == layers;
-    if is_way && earlier.iter().enumerate().all(|(stage, blocks)| fits(stage, blocks)) {
+    let is_complete = earlier.len() == stages && earlier[stages - 1].end == layers;
+    if is_complete && earlier.iter().enumerate().all(|(stage, blocks)| fits(stage, blocks)) {
         return Ok(earlier);
     }
     let fitting = |stage: usize, blocks: &Range<usize>| fits(stage, blocks).then(|| seconds(stage, blocks));
@@ -67,48 +67,51 @@ fn ranges(lengths: &[usize]) -> Vec<Range<usize>> {
     lengths.iter().map(range).collect()
 }
 
-/// A way to put the first blocks on the first stages.
+/// An assignment of the first blocks to the first stages.
 #[derive(Clone, Default)]
-struct Way {
+struct Prefix {
+    /// Number of blocks of each stage.
     lengths: Vec<usize>,
+    /// Seconds of the slowest stage.
     slowest: f64,
-    /// Decides where others are equally slow: the more even the better.
+    /// Sum of the squares of the stages' seconds, which decides among equally slow ones: the more even the better.
     squares: f64,
 }
 
-impl Way {
+impl Prefix {
+    /// With a stage more, of `length` blocks.
     fn then(&self, length: usize, seconds: f64) -> Self {
         let lengths = [&self.lengths[..], &[length]].concat();
         Self { lengths, slowest: self.slowest.max(seconds), squares: self.squares + seconds * seconds }
     }
 }
 
-/// At least one block for each stage, so that the slowest is as fast as can be; `seconds` of a stage with these blocks, if
-/// it can have them.
+/// The blocks of each stage, at least one, that make the slowest stage fastest; `seconds` says how long a stage with these blocks
+/// takes, if it can have them.
 fn fastest(
     layers: usize,
     stages: usize,
     seconds: impl Fn(usize, &Range<usize>) -> Option<f64>,
 ) -> Option<Vec<Range<usize>>> {
     // By the number of blocks that the stages so far have.
-    let mut best: Vec<Option<Way>> = vec![None; layers + 1];
-    best[0] = Some(Way::default());
+    let mut best: Vec<Option<Prefix>> = vec![None; layers + 1];
+    best[0] = Some(Prefix::default());
     for stage in 0..stages {
         // Every stage that follows has one at least, and the last has all that are left.
         let most = layers + 1 - (stages - stage);
         let ends = if stage + 1 == stages { layers..layers + 1 } else { stage + 1..most + 1 };
         let mut longer = vec![None; layers + 1];
         for end in ends {
-            let ways = (stage..end).filter_map(|start| {
+            let prefixes = (stage..end).filter_map(|start| {
                 let before = best[start].as_ref()?;
                 Some(before.then(end - start, seconds(stage, &(start..end))?))
             });
-            let by = |a: &Way, b: &Way| a.slowest.total_cmp(&b.slowest).then(a.squares.total_cmp(&b.squares));
-            longer[end] = ways.min_by(by);
+            let by = |a: &Prefix, b: &Prefix| a.slowest.total_cmp(&b.slowest).then(a.squares.total_cmp(&b.squares));
+            longer[end] = prefixes.min_by(by);
         }
         best = longer;
     }
-    best[layers].take().map(|way| ranges(&way.lengths))
+    best[layers].take().map(|prefix| ranges(&prefix.lengths))
 }
 
 #[cfg(test)]
@@ -135,8 +138,8 @@ mod tests {
 
     const MIB: u64 = 1 << 20;
 
-    fn device(mib: u64) -> Limits {
-        Limits { memory: Some(mib * MIB), apart: true, tensor: None, watched: false, kernels: false }
+    fn device(mib: u64) -> DeviceLimits {
+        DeviceLimits { memory: Some(mib * MIB), apart: true, tensor: None, watchdog: false, kernels: false }
     }
 
     fn placed(settings: &[&str], devices: &[u64]) -> Result<Vec<Range<usize>>, String> {
@@ -148,7 +151,7 @@ mod tests {
                     [batch]\nmicro_batch = 1\naccumulation = 4\n[limits]\nsteps = 1\n[parallel]\nstages = 2\n";
         let settings: Vec<String> = settings.iter().map(ToString::to_string).collect();
         let config = TrainConfig::parse(text, "test", &settings).map_err(|error| error.to_string())?;
-        let limits: Vec<Limits> = devices.iter().map(|mib| device(*mib)).collect();
+        let limits: Vec<DeviceLimits> = devices.iter().map(|mib| device(*mib)).collect();
         let rows: Vec<Range<usize>> = devices.iter().map(|_| 0..4).collect();
         let found =
             stage_blocks(&config, &limits.iter().collect::<Vec<_>>(), &vec![1.0; devices.len()], &rows, earlier);

@@ -2,10 +2,29 @@
 
 use hearth_model::TransformerConfig;
 
-use super::{Cut, Extent, Ledger, Limits, Plan, Rates};
+use super::{Cut, DeviceLimits, Extent, Ledger, PhaseUsage, Rates, size::F32};
 use crate::walk::{Activations, Placement, Policy, Segment};
 
-/// A plan must be so much smaller than another to be worth its time.
+/// A cut, and what it is predicted to take.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Plan {
+    /// How the step is cut.
+    pub cut: Cut,
+    /// Device memory in the phase of the step that takes most.
+    pub peak: PhaseUsage,
+    /// Seconds of one step.
+    pub seconds: f64,
+}
+
+impl Plan {
+    /// Bytes of device memory at the peak.
+    pub fn peak_bytes(&self) -> u64 {
+        self.peak.usage.total()
+    }
+}
+
+/// Share of another plan's memory that a slower plan may take at most, to be worth its time.
 const WORTH_IT: f64 = 0.97;
 
 /// The plans for a step of `micro_batch * accumulation` sequences that nothing beats in both memory and time, from the
@@ -18,7 +37,7 @@ pub fn plans(
     time: usize,
     micro_batch: usize,
     accumulation: usize,
-    limits: &Limits,
+    limits: &DeviceLimits,
     rates: &Rates,
 ) -> Vec<Plan> {
     plans_as(model, time, [micro_batch, accumulation], limits, rates, &Extent::WHOLE)
@@ -29,7 +48,7 @@ pub(super) fn plans_as(
     model: &TransformerConfig,
     time: usize,
     [micro_batch, accumulation]: [usize; 2],
-    limits: &Limits,
+    limits: &DeviceLimits,
     rates: &Rates,
     extent: &Extent,
 ) -> Vec<Plan> {
@@ -51,7 +70,7 @@ pub(super) fn plans_as(
 }
 
 /// What a cut is predicted to take.
-pub fn plan(model: &TransformerConfig, time: usize, cut: Cut, limits: &Limits, rates: &Rates) -> Plan {
+pub fn plan(model: &TransformerConfig, time: usize, cut: Cut, limits: &DeviceLimits, rates: &Rates) -> Plan {
     plan_as(model, time, cut, limits, rates, &Extent::WHOLE)
 }
 
@@ -60,7 +79,7 @@ pub(super) fn plan_as(
     model: &TransformerConfig,
     time: usize,
     cut: Cut,
-    limits: &Limits,
+    limits: &DeviceLimits,
     rates: &Rates,
     extent: &Extent,
 ) -> Plan {
@@ -88,8 +107,9 @@ fn cuts(model: &TransformerConfig, time: usize, micro_batch: usize, accumulation
 
 /// Positions that fill 32, 8 and 2 MiB of logits; each once.
 fn logits_chunks(model: &TransformerConfig, positions: usize) -> Vec<usize> {
+    let of_a_position = F32 * model.vocab_size as u64;
     let mut chunks: Vec<usize> =
-        [32, 8, 2].map(|mib: usize| ((mib << 20) / (size_of::<f32>() * model.vocab_size)).clamp(1, positions)).to_vec();
+        [32, 8, 2].map(|mib: u64| ((mib << 20) / of_a_position).clamp(1, positions as u64) as usize).to_vec();
     chunks.dedup();
     chunks
 }

@@ -5,7 +5,7 @@ use std::ops::Range;
 use hearth_model::{CrossEntropy, TransformerConfig};
 
 use super::{
-    Choice, Cut, Extent, Limits, Plan, Rates,
+    Choice, Cut, DeviceLimits, Extent, Plan, Rates,
     choose::{budget, choose_as, mib},
     search::plan_as,
 };
@@ -19,24 +19,24 @@ pub fn replica_plan(
     config: &TrainConfig,
     rows: &Range<usize>,
     world: usize,
-    limits: &Limits,
+    limits: &DeviceLimits,
     rates: &Rates,
 ) -> Result<Choice, TrainError> {
     let extent = Extent::replica(world, config.parallel.shard_optimizer);
     choose_as(&with_rows(config, rows), limits, rates, &extent)
 }
 
-/// How rank `rank` of `world`, whose stage has these blocks of the model and these rows of each global batch, takes its steps:
-/// with the micro-batches that are set, for all stages must have the same, and the first policy that fits.
+/// The plan of rank `rank` of `world`, whose stage has these blocks of the model and these rows of each global batch: the
+/// micro-batches that are set, for all stages must have the same, and the first policy that fits.
 ///
 /// # Errors
-/// No policy that fits.
+/// [`TrainError::Config`]: no policy fits.
 pub fn stage_plan(
     config: &TrainConfig,
     (rank, world): (usize, usize),
     blocks: &Range<usize>,
     rows: &Range<usize>,
-    limits: &Limits,
+    limits: &DeviceLimits,
     rates: &Rates,
 ) -> Result<Choice, TrainError> {
     let refuse = |reason: String| TrainError::Config { source_name: "memory".into(), reason };

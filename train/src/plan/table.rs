@@ -6,11 +6,11 @@ use hearth_model::{ParameterCount, TransformerConfig};
 
 use super::{Choice, Plan, choose::mib};
 
-/// Prints a choice: what takes how much, what was chosen, and the neighbours.
+/// Prints a choice: the plan, its memory by what takes it, and the next smaller and the next faster plan.
 pub struct Table<'a> {
     /// The model that is planned for.
     pub model: &'a TransformerConfig,
-    /// What was chosen.
+    /// The plan that was chosen, with its neighbours.
     pub choice: &'a Choice,
 }
 
@@ -27,7 +27,7 @@ impl fmt::Display for Table<'_> {
             "peak      {} of {}, at: {}",
             mib(plan.peak_bytes()),
             budget.map_or("unknown".into(), mib),
-            plan.peak.place
+            plan.peak.phase
         )?;
         for (name, bytes) in plan.peak.usage.parts().into_iter().filter(|(_, bytes)| *bytes > 0) {
             writeln!(f, "  {name:18}{:>10.1} MiB", bytes as f64 / f64::from(1 << 20))?;

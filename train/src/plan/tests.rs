@@ -1,10 +1,11 @@
-use super::{Choice, Limits, Rates, choose};
+use super::{Choice, DeviceLimits, Rates, choose};
 use crate::{
     TrainConfig,
     walk::{Activations, Policy},
 };
 
-const UNLIMITED: Limits = Limits { memory: None, apart: true, tensor: None, watched: false, kernels: false };
+const UNLIMITED: DeviceLimits =
+    DeviceLimits { memory: None, apart: true, tensor: None, watchdog: false, kernels: false };
 
 /// GPT-2 124M, a batch of 8 times 2 windows of 256 tokens.
 fn config(settings: &[&str]) -> TrainConfig {
@@ -14,7 +15,7 @@ fn config(settings: &[&str]) -> TrainConfig {
     TrainConfig::parse(text, "test", &settings).unwrap()
 }
 
-fn chosen(settings: &[&str], limits: &Limits) -> Result<Choice, String> {
+fn chosen(settings: &[&str], limits: &DeviceLimits) -> Result<Choice, String> {
     choose(&config(settings), limits, &Rates::default()).map_err(|error| error.to_string())
 }
 
@@ -43,7 +44,7 @@ fn the_frontier_trades_memory_for_time_and_keeps_the_batch() {
 
 #[test]
 fn nothing_is_moved_to_the_host_where_the_host_computes() {
-    let limits = Limits { apart: false, ..UNLIMITED };
+    let limits = DeviceLimits { apart: false, ..UNLIMITED };
     for plan in chosen(&[], &limits).unwrap().frontier {
         let segments = &plan.cut.policy.segments;
         assert!(!plan.cut.policy.uses_host() && segments.iter().all(|it| it.activations != Activations::Offload));
@@ -73,7 +74,7 @@ fn a_budget_is_kept_and_one_too_small_names_what_would_do() {
 #[test]
 fn tensors_that_the_device_cannot_bind_are_avoided_or_named() {
     // Eight sequences' feed-forward activations are 24 MiB, one's 3; a shard of the token matrix is 74.
-    let limits = |mib: u64| Limits { tensor: Some(mib << 20), ..UNLIMITED };
+    let limits = |mib: u64| DeviceLimits { tensor: Some(mib << 20), ..UNLIMITED };
     assert_eq!(chosen(&[], &limits(128)).unwrap().plan.cut.micro_batch, 8);
     let small = &["model.vocab_size=4096"];
     assert_eq!(chosen(small, &limits(13)).unwrap().plan.cut.micro_batch, 4);
@@ -95,10 +96,10 @@ fn a_policy_that_is_set_is_taken_or_refused() {
 fn a_watched_device_gets_no_kernel_that_takes_too_long() {
     // A slow integrated GPU: eight sequences' feed-forward product is 9.7 GFLOP, 1 s; one's is 0.12 s.
     let rates = Rates { flops: 1e10, ..Rates::default() };
-    let choice = |watched: bool| choose(&config(&[]), &Limits { watched, ..UNLIMITED }, &rates).unwrap();
+    let choice = |watchdog: bool| choose(&config(&[]), &DeviceLimits { watchdog, ..UNLIMITED }, &rates).unwrap();
     assert_eq!(choice(false).plan.cut.micro_batch, 8);
     let cut = choice(true).plan.cut;
     assert!(cut.micro_batch < 8 && cut.micro_batch * cut.accumulation == 16, "{cut}");
-    let fast = choose(&config(&[]), &Limits { watched: true, ..UNLIMITED }, &Rates::default()).unwrap();
+    let fast = choose(&config(&[]), &DeviceLimits { watchdog: true, ..UNLIMITED }, &Rates::default()).unwrap();
     assert_eq!(fast.plan.cut.micro_batch, 8);
 }

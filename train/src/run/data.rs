@@ -56,7 +56,10 @@ impl RunData {
                 return Self::of(config, vec![(1.0, train)], vec![(1.0, validation)], tokenizer);
             }
             Source::Text(text) => Some(text),
-            Source::Config => text_of(&config.data)?,
+            Source::Config => {
+                config.data.require_source("configuration")?;
+                text_of(&config.data)?
+            }
         };
         let tokenizer = tokenizer_of(&config.data, text.as_deref())?;
         let (train, validation): (Streams, Streams) = match text {

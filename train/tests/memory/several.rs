@@ -6,7 +6,6 @@ use burn::tensor::Device;
 use hearth_model::CrossEntropy;
 use hearth_train::{
     checkpoint::KernelChoices,
-    checkpoint::KernelChoices,
     config::ParallelConfig,
     devices::{OpenDevice, PinnedKernels},
     guard::Ceiling,
@@ -128,7 +127,7 @@ fn grid(model: &TransformerConfig, devices: &[OpenDevice]) {
 
 fn cut(model: &TransformerConfig, layers: usize) -> Cut {
     let logits_chunk = CrossEntropy::of(model).chunk;
-    Cut { micro_batch: 1, accumulation: MICRO_BATCHES, logits_chunk, policy: Policy::keep(layers) }
+    Cut::new(1, MICRO_BATCHES, logits_chunk, Policy::keep(layers))
 }
 
 /// A look at a device that has so many blocks and this extent of a model, after a step: its name, its number, and those.

@@ -1,6 +1,7 @@
 //! `hearth certify`.
 
 use std::{
+    io::{self, Write},
     process::{Command, ExitCode, Stdio},
     time::Instant,
 };
@@ -14,7 +15,7 @@ use hearth_wgsl::Kernel;
 
 /// Check that a device computes the right numbers: ten steps of small models against the CPU.
 #[derive(Args)]
-pub struct Certify {
+pub struct CertifyCommand {
     /// auto, cpu, wgpu or wgpu:N (see `hearth devices`).
     #[arg(long, default_value_t)]
     device: DeviceChoice,
@@ -36,54 +37,55 @@ const REPAIRS: [(&str, &[(&str, &str)]); 3] = [
     ),
 ];
 
-impl Certify {
+impl CertifyCommand {
     pub fn run(self) -> anyhow::Result<ExitCode> {
         let start = Instant::now();
+        let mut out = io::stdout().lock();
         self.without.iter().for_each(|kernel| kernel.switch(false));
         let device = open(self.device)?;
-        println!("{}: ten steps of two small models against the CPU backend", device.name);
+        writeln!(out, "{}: ten steps of two small models against the CPU backend", device.name)?;
         if device.compiles_kernels {
-            println!("compiling kernels, which takes longer the first time");
+            writeln!(out, "compiling kernels, which takes longer the first time")?;
         }
         let certificates = certify(&device.device)?;
         for certificate in &certificates {
-            show(certificate);
+            show(certificate, &mut out)?;
         }
         let passed = certificates.iter().all(Certificate::passed);
-        println!("{} in {:.1} s", if passed { "PASSED" } else { "FAILED" }, start.elapsed().as_secs_f64());
+        writeln!(out, "{} in {:.1} s", if passed { "PASSED" } else { "FAILED" }, start.elapsed().as_secs_f64())?;
         if passed {
             return Ok(ExitCode::SUCCESS);
         }
         if !self.no_repair {
-            self.try_repairs();
+            self.try_repairs(&mut out)?;
         }
         Ok(ExitCode::FAILURE)
     }
 
     /// These settings are read once a process, so each is tried in a process of its own.
-    fn try_repairs(&self) {
+    fn try_repairs(&self, out: &mut impl Write) -> io::Result<()> {
         let faulty = faulty_kernels(|off| self.passes(off, &[]));
         if !faulty.is_empty() {
             let name = |kernel: &Kernel| format!("\"{}\"", kernel.name());
             let rest: Vec<String> = Kernel::ALL.iter().filter(|kernel| !faulty.contains(kernel)).map(name).collect();
             let faulty: Vec<String> = faulty.iter().map(name).collect();
-            println!(
+            return writeln!(
+                out,
                 "it passes without the kernel {}: set kernels = [{}] for your runs, and report the device",
                 faulty.join(", "),
                 rest.join(", ")
             );
-            return;
         }
-        println!("it still fails without Hearth's kernels");
+        writeln!(out, "it still fails without Hearth's kernels")?;
         for (name, variables) in REPAIRS {
             if self.passes(&[], variables) {
                 let settings: Vec<String> = variables.iter().map(|(name, value)| format!("{name}={value}")).collect();
-                println!("it passes with {name}: set {} for your runs, and report the device", settings.join(" "));
-                return;
+                let settings = settings.join(" ");
+                return writeln!(out, "it passes with {name}: set {settings} for your runs, and report the device");
             }
-            println!("it still fails with {name}");
+            writeln!(out, "it still fails with {name}")?;
         }
-        println!("no setting repairs it: train with --device cpu, update the driver, and report the device");
+        writeln!(out, "no setting repairs it: train with --device cpu, update the driver, and report the device")
     }
 
     /// Whether a process of its own passes with these kernels off and these variables set.
@@ -104,19 +106,21 @@ fn kernel(name: &str) -> Result<Kernel, String> {
     Kernel::ALL.into_iter().find(|kernel| kernel.name() == name).ok_or(format!("give one of {known}"))
 }
 
-fn show(certificate: &Certificate) {
+fn show(certificate: &Certificate, out: &mut impl Write) -> io::Result<()> {
     let (name, error) = certificate.worst_gradient();
-    println!(
+    writeln!(
+        out,
         "{:6} {}  losses differ by at most {:.1e}, {} gradients by at most {:.1e} ({name})",
         certificate.model,
         if certificate.passed() { "ok  " } else { "FAIL" },
         certificate.loss_error(),
         certificate.gradients.len(),
         error,
-    );
+    )?;
     if !certificate.passed() {
         for (name, error) in certificate.wrong_gradients() {
-            println!("       gradient of {name} differs by {error:.1e}");
+            writeln!(out, "       gradient of {name} differs by {error:.1e}")?;
         }
     }
+    Ok(())
 }

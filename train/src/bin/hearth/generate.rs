@@ -1,6 +1,11 @@
 //! `hearth generate`.
 
-use std::{io::Write, ops::ControlFlow, path::PathBuf, process::ExitCode};
+use std::{
+    io::{self, Write},
+    ops::ControlFlow,
+    path::PathBuf,
+    process::ExitCode,
+};
 
 use clap::Args;
 use hearth_model::generate::{Sampling, generate};
@@ -11,7 +16,7 @@ use hearth_train::{
 
 /// Continue a text with a trained model.
 #[derive(Args)]
-pub struct Generate {
+pub struct GenerateCommand {
     /// The folder that `hearth train` made.
     run: PathBuf,
     /// What the text continues.
@@ -40,31 +45,33 @@ pub struct Generate {
     device: DeviceChoice,
 }
 
-impl Generate {
+impl GenerateCommand {
     pub fn run(self) -> anyhow::Result<ExitCode> {
         let device = open(self.device)?;
         let (_, tokenizer, model) = RunFolder::existing(self.run).load(&device.device)?;
         let prompt = tokenizer.encode(&self.prompt)?;
         let sampling =
             Sampling { temperature: self.temperature, top_k: self.top_k, top_p: self.top_p, seed: self.seed };
-        print!("{}", self.prompt);
+        let mut out = io::stdout().lock();
+        write!(out, "{}", self.prompt)?;
         let mut ids = Vec::new();
         let mut shown = 0;
+        let mut written = Ok(());
         let on_token = |id| {
             ids.push(id);
             // Bytes of one character may come in several tokens: show only what cannot change any more.
             let Ok(text) = tokenizer.decode(&ids) else { return ControlFlow::Break(()) };
             let whole = text.trim_end_matches(char::REPLACEMENT_CHARACTER);
             if let Some(new) = whole.get(shown..) {
-                print!("{new}");
+                written = write!(out, "{new}").and_then(|()| out.flush());
                 shown = whole.len();
             }
-            let flushed = std::io::stdout().flush();
             let stopped = self.stop.as_ref().is_some_and(|stop| text.ends_with(stop));
-            if stopped || flushed.is_err() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            if stopped || written.is_err() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
         pollster::block_on(generate(&model, &prompt, self.tokens, &sampling, on_token))?;
-        println!();
+        written?;
+        writeln!(out)?;
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -3,6 +3,7 @@
 mod certify;
 mod devices;
 mod generate;
+mod output;
 mod plan;
 mod prepare;
 mod train;
@@ -21,31 +22,24 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    Devices(devices::Devices),
-    Prepare(prepare::Prepare),
-    Plan(plan::Plan),
-    Train(train::Train),
-    Generate(generate::Generate),
-    Certify(certify::Certify),
+    Devices(devices::DevicesCommand),
+    Prepare(prepare::PrepareCommand),
+    Plan(plan::PlanCommand),
+    Train(train::TrainCommand),
+    Generate(generate::GenerateCommand),
+    Certify(certify::CertifyCommand),
 }
 
 fn main() -> ExitCode {
     hearth_train::devices::keep_freed_host_memory();
     let arguments = Arguments::parse();
     env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("error,hearth=info")).init();
-    let result = match arguments.command {
+    output::exit_code(match arguments.command {
         Command::Devices(command) => command.run(),
         Command::Prepare(command) => command.run(),
         Command::Plan(command) => command.run(),
         Command::Train(command) => command.run(),
         Command::Generate(command) => command.run(),
         Command::Certify(command) => command.run(),
-    };
-    match result {
-        Ok(code) => code,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    })
 }

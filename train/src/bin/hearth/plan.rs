@@ -1,6 +1,11 @@
 //! `hearth plan`.
 
-use std::{ops::Range, path::PathBuf, process::ExitCode};
+use std::{
+    io::{self, Write},
+    ops::Range,
+    path::PathBuf,
+    process::ExitCode,
+};
 
 use anyhow::bail;
 use clap::Args;
@@ -8,7 +13,7 @@ use hearth_data::rows_by_speed;
 use hearth_train::{
     TrainConfig,
     devices::{DeviceChoice, OpenDevice, matmul_flops},
-    plan::{Limits, Rates, Table, choose, mib, replica_plan, stage_blocks, stage_plan},
+    plan::{DeviceLimits, Rates, Table, choose, mib, replica_plan, stage_blocks, stage_plan},
     run::tokenizer,
 };
 
@@ -16,7 +21,7 @@ use crate::train::open_all;
 
 /// Show what a run would take in memory, and how it would be cut to fit.
 #[derive(Args)]
-pub struct Plan {
+pub struct PlanCommand {
     /// The configuration of the run.
     config: PathBuf,
     /// Override a field, as in `--set memory.budget_mib=4096`; may be given many times.
@@ -27,9 +32,10 @@ pub struct Plan {
     device: Vec<DeviceChoice>,
 }
 
-impl Plan {
+impl PlanCommand {
     pub fn run(self) -> anyhow::Result<ExitCode> {
         let mut config = TrainConfig::read(&self.config, &self.set)?;
+        config.data.require_source(&self.config.display().to_string())?;
         if config.model.vocab_size == 0 {
             // The tokenizer decides it, and the text may decide the tokenizer.
             config.model.vocab_size = tokenizer(&config.data)?.vocab_size();
@@ -37,10 +43,11 @@ impl Plan {
         config.kernels.apply();
         let (device, others) = open_all(&self.device)?;
         if others.is_empty() {
-            let rates = Rates { flops: matmul_flops(&device.device), ..Rates::default() };
+            let rates = Rates::of_flops(matmul_flops(&device.device));
             let choice = choose(&config, &device.limits, &rates)?;
-            println!("{}", device.name);
-            print!("{}", Table { model: &config.model, choice: &choice });
+            let mut out = io::stdout().lock();
+            writeln!(out, "{}", device.name)?;
+            write!(out, "{}", Table { model: &config.model, choice: &choice })?;
         } else {
             several(&config, &[vec![device], others].concat())?;
         }
@@ -61,10 +68,10 @@ fn several(config: &TrainConfig, devices: &[OpenDevice]) -> anyhow::Result<()> {
     let pipelines: Vec<f64> = speeds.chunks(stages).map(|stages| stages.iter().sum()).collect();
     let rows = rows_by_speed(config.batch.micro_batch * config.batch.accumulation, &pipelines)?;
     let rows: Vec<Range<usize>> = rows.into_iter().flat_map(|rows| vec![rows; stages]).collect();
-    let limits: Vec<&Limits> = devices.iter().map(|device| &device.limits).collect();
+    let limits: Vec<&DeviceLimits> = devices.iter().map(|device| &device.limits).collect();
     let blocks = if stages > 1 { stage_blocks(config, &limits, &speeds, &rows, &[])? } else { Vec::new() };
     for (rank, (device, flops)) in devices.iter().zip(&speeds).enumerate() {
-        let (rows, rates) = (&rows[rank], Rates { flops: *flops, ..Rates::default() });
+        let (rows, rates) = (&rows[rank], Rates::of_flops(*flops));
         let (part, choice) = match blocks.get(rank % stages) {
             None => (String::new(), replica_plan(config, rows, devices.len(), &device.limits, &rates)?),
             Some(own) => (
@@ -73,7 +80,8 @@ fn several(config: &TrainConfig, devices: &[OpenDevice]) -> anyhow::Result<()> {
             ),
         };
         let (sequences, plan) = (rows.len(), choice.plan);
-        println!("{}: {sequences} sequences{part}; {}: about {}", device.name, plan.cut, mib(plan.peak_bytes()));
+        let (name, peak) = (&device.name, mib(plan.peak_bytes()));
+        writeln!(io::stdout(), "{name}: {sequences} sequences{part}; {}: about {peak}", plan.cut)?;
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! `hearth prepare`.
 
 use std::{
+    io::{self, Write},
     path::{Path, PathBuf},
     process::ExitCode,
     time::{Duration, Instant},
@@ -13,12 +14,14 @@ use hearth_data::{
 use hearth_train::run::stop_on_ctrl_c;
 use indicatif::{ProgressBar, ProgressStyle};
 
+use crate::output::tell;
+
 /// Turn files of text into token shards that `hearth train` reads (data.tokens). Stopped, it goes on where it was.
 ///
 /// Plain text, .jsonl and .parquet files, and folders of them; text and JSON may end in .gz or .zst.
 #[derive(Args)]
 #[command(group = ArgGroup::new("ids").required(true).args(["tokenizer", "vocab_size"]))]
-pub struct Prepare {
+pub struct PrepareCommand {
     /// Files and folders.
     #[arg(required = true)]
     inputs: Vec<PathBuf>,
@@ -63,7 +66,7 @@ const LEARNED_FROM: usize = 256 << 20;
 /// Between two lines where there is no terminal to draw a bar on.
 const BETWEEN_LINES: Duration = Duration::from_secs(10);
 
-impl Prepare {
+impl PrepareCommand {
     pub fn run(self) -> anyhow::Result<ExitCode> {
         let faults = match self.faults {
             Faulty::Fail => OnFault::Fail,
@@ -84,20 +87,22 @@ impl Prepare {
             },
         };
         let mut documents = corpus.documents();
-        let mut front = Front::new(corpus.bytes());
+        let mut display = ProgressDisplay::new(corpus.bytes());
         let stop = stop_on_ctrl_c();
-        let summary = preparation.run(&mut documents, &stop, |progress| front.show(&progress))?;
-        front.bar.finish_and_clear();
+        let summary = preparation.run(&mut documents, &stop, |progress| display.show(&progress))?;
+        display.bar.finish_and_clear();
         show_faults(documents.faults());
         let done = match summary.outcome {
             Outcome::Finished => "finished",
             Outcome::AlreadyFinished => "was finished before",
             Outcome::Stopped => "stopped; the same command goes on from here",
         };
-        println!("{}: {done}", self.out.display());
-        println!("train       {}", counts(&summary.train));
-        println!("validation  {}", counts(&summary.validation));
-        println!("vocabulary  {} ids; train with data.tokens = \"{}\"", tokenizer.vocab_size(), self.out.display());
+        let (folder, ids) = (self.out.display(), tokenizer.vocab_size());
+        let mut out = io::stdout().lock();
+        writeln!(out, "{folder}: {done}")?;
+        writeln!(out, "train       {}", counts(&summary.train))?;
+        writeln!(out, "validation  {}", counts(&summary.validation))?;
+        writeln!(out, "vocabulary  {ids} ids; train with data.tokens = \"{folder}\"")?;
         Ok(if summary.outcome == Outcome::Stopped { ExitCode::FAILURE } else { ExitCode::SUCCESS })
     }
 
@@ -115,7 +120,7 @@ impl Prepare {
 
 /// A tokenizer of the corpus' first texts.
 fn learn(corpus: &Corpus, vocab_size: usize) -> Result<Tokenizer, DataError> {
-    eprintln!("learning a tokenizer of {vocab_size} ids");
+    tell(format_args!("learning a tokenizer of {vocab_size} ids"));
     let mut fault = None;
     let mut left = LEARNED_FROM;
     let texts = corpus.documents().map_while(|piece| match piece {
@@ -133,13 +138,13 @@ fn learn(corpus: &Corpus, vocab_size: usize) -> Result<Tokenizer, DataError> {
 }
 
 /// What is seen while it goes on.
-struct Front {
+struct ProgressDisplay {
     bar: ProgressBar,
     start: Instant,
     last_line: Instant,
 }
 
-impl Front {
+impl ProgressDisplay {
     fn new(bytes: u64) -> Self {
         let style = ProgressStyle::with_template(
             "{elapsed_precise} [{bar:24}] {bytes}/{total_bytes}  {bytes_per_sec}  {wide_msg}  left {eta}",
@@ -157,7 +162,7 @@ impl Front {
                 self.last_line = Instant::now();
                 let megabytes = bytes_read as f64 / 1e6;
                 let speed = megabytes / self.start.elapsed().as_secs_f64();
-                eprintln!("{megabytes:.0} MB read, {text}, {speed:.1} MB/s");
+                tell(format_args!("{megabytes:.0} MB read, {text}, {speed:.1} MB/s"));
             }
             return;
         }
@@ -174,8 +179,8 @@ fn show_faults(faults: &Faults) {
     if faults.total() == 0 {
         return;
     }
-    eprintln!("left out: {} places, the first of them:", faults.total());
+    tell(format_args!("left out: {} places, the first of them:", faults.total()));
     for fault in faults.first() {
-        eprintln!("  {fault}");
+        tell(format_args!("  {fault}"));
     }
 }

@@ -1,6 +1,7 @@
 //! `hearth train`.
 
 use std::{
+    io::{self, Write},
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -12,12 +13,12 @@ use hearth_train::{
     devices::{DeviceChoice, OpenDevice, open},
     parallel::Exchange,
     report::FrontKind,
-    run::{Run, RunFolder, Start, stop_on_ctrl_c},
+    run::{Run, RunFolder, Start, Summary, stop_on_ctrl_c},
 };
 
 /// Train a model as a TOML file says.
 #[derive(Args)]
-pub struct Train {
+pub struct TrainCommand {
     /// The configuration; with --resume PATH the one of that run, if none is given.
     #[arg(required_unless_present = "resume")]
     config: Option<PathBuf>,
@@ -53,8 +54,8 @@ enum Ranks {
     Mpi,
 }
 
-impl Train {
-    pub fn run(self) -> anyhow::Result<ExitCode> {
+impl TrainCommand {
+    pub fn run(mut self) -> anyhow::Result<ExitCode> {
         let (line, local_rank) = match self.parallel {
             Ranks::Threads => (None, 0),
             Ranks::Mpi => {
@@ -62,36 +63,16 @@ impl Train {
                 (Some(line), local_rank)
             }
         };
-        let rank = line.as_ref().map_or(0, Exchange::rank);
-        let auto = self.resume.as_deref() == Some(Path::new("auto"));
-        let config_path = match (&self.config, &self.resume) {
-            (Some(config), _) => config.clone(),
-            (None, Some(path)) if !auto => path.join("config.toml"),
-            _ => bail!("--resume auto needs the configuration too, as in `hearth train CONFIG --resume auto`"),
-        };
-        let begin = match self.resume {
-            None => Start::New,
-            Some(_) if auto && self.fork => bail!("--fork needs the checkpoint: give --resume PATH"),
-            Some(_) if auto => Start::Auto,
-            Some(path) if self.fork => Start::Fork(path),
-            Some(path) if self.out.is_some() => bail!(
-                "--out and --resume {}: a run goes on in its own folder; start a new one from it with --fork",
-                path.display()
-            ),
-            Some(path) => Start::Resume(path),
-        };
+        let config_path = self.config_path()?;
+        let begin = self.begin()?;
         let config = TrainConfig::read(&config_path, &self.set)?;
-        let name = self.config.as_deref().and_then(Path::file_stem).unwrap_or("run".as_ref());
-        let default = Path::new("runs").join(name);
-        let folder = self.out.unwrap_or_else(|| match begin {
-            Start::Auto => RunFolder::latest(default),
-            _ => RunFolder::free(default),
-        });
+        config.data.require_source(&config_path.display().to_string())?;
+        let folder = self.folder(&begin);
         let (device, others) = match &line {
             None => open_all(&self.device)?,
             Some(_) => (open(self.device[local_rank % self.device.len()])?, Vec::new()),
         };
-        if rank > 0 {
+        if line.as_ref().is_some_and(|line| line.rank() > 0) {
             Run::new(config, device, folder).line(line).follow()?;
             return Ok(ExitCode::SUCCESS);
         }
@@ -102,34 +83,78 @@ impl Train {
             .front(if self.tui { FrontKind::Dashboard } else { FrontKind::Progress })
             .stop(stop_on_ctrl_c())
             .go()?;
-        println!(
-            "{} after {} steps ({} tokens, {:.1} s, {:.0} tokens/s): train {:.4}, validation {:.4} nats per token",
-            match (summary.interrupted, summary.out_of_patience) {
-                (true, _) => "stopped",
-                (_, true) => "ended for want of a better evaluation",
-                _ => "finished",
-            },
-            summary.steps,
-            summary.tokens,
-            summary.seconds,
-            summary.tokens_per_second,
-            summary.train_loss,
-            summary.val_loss,
-        );
-        if let [Some(first), tenth] = summary.first_and_tenth {
-            let tenth = tenth.map_or(String::new(), |tenth| format!(", the tenth after {tenth:.1} s"));
-            println!("first step after {first:.1} s{tenth}");
-        }
-        if let Some(best) = summary.best.filter(|best| best.step < summary.steps) {
-            println!("best validation {:.4} at step {}", best.loss, best.step);
-        }
-        for device in &summary.devices {
-            println!("{device}");
-        }
-        let picture = summary.picture.map_or(String::new(), |path| format!(", loss curve {}", path.display()));
-        println!("run folder {}{picture}", summary.folder.display());
+        show(&summary, &mut io::stdout().lock())?;
         Ok(ExitCode::SUCCESS)
     }
+
+    fn resumes_by_itself(&self) -> bool {
+        self.resume.as_deref() == Some(Path::new("auto"))
+    }
+
+    /// The configuration that is named, or that of the run that goes on.
+    fn config_path(&self) -> anyhow::Result<PathBuf> {
+        match (&self.config, &self.resume) {
+            (Some(config), _) => Ok(config.clone()),
+            (None, Some(path)) if !self.resumes_by_itself() => Ok(path.join("config.toml")),
+            _ => bail!("--resume auto needs the configuration too, as in `hearth train CONFIG --resume auto`"),
+        }
+    }
+
+    fn begin(&mut self) -> anyhow::Result<Start> {
+        let auto = self.resumes_by_itself();
+        Ok(match self.resume.take() {
+            None => Start::New,
+            Some(_) if auto && self.fork => bail!("--fork needs the checkpoint: give --resume PATH"),
+            Some(_) if auto => Start::Auto,
+            Some(path) if self.fork => Start::Fork(path),
+            Some(path) if self.out.is_some() => bail!(
+                "--out and --resume {}: a run goes on in its own folder; start a new one from it with --fork",
+                path.display()
+            ),
+            Some(path) => Start::Resume(path),
+        })
+    }
+
+    /// The run's folder: the one that is named, else one by the configuration's name.
+    fn folder(&mut self, begin: &Start) -> PathBuf {
+        let name = self.config.as_deref().and_then(Path::file_stem).unwrap_or("run".as_ref());
+        let default = Path::new("runs").join(name);
+        self.out.take().unwrap_or_else(|| match begin {
+            Start::Auto => RunFolder::latest(default),
+            _ => RunFolder::free(default),
+        })
+    }
+}
+
+/// What the run came to.
+fn show(summary: &Summary, out: &mut impl Write) -> io::Result<()> {
+    writeln!(
+        out,
+        "{} after {} steps ({} tokens, {:.1} s, {:.0} tokens/s): train {:.4}, validation {:.4} nats per token",
+        match (summary.interrupted, summary.out_of_patience) {
+            (true, _) => "stopped",
+            (_, true) => "ended for want of a better evaluation",
+            _ => "finished",
+        },
+        summary.steps,
+        summary.tokens,
+        summary.seconds,
+        summary.tokens_per_second,
+        summary.train_loss,
+        summary.val_loss,
+    )?;
+    if let [Some(first), tenth] = summary.first_and_tenth {
+        let tenth = tenth.map_or(String::new(), |tenth| format!(", the tenth after {tenth:.1} s"));
+        writeln!(out, "first step after {first:.1} s{tenth}")?;
+    }
+    if let Some(best) = summary.best.filter(|best| best.step < summary.steps) {
+        writeln!(out, "best validation {:.4} at step {}", best.loss, best.step)?;
+    }
+    for device in &summary.devices {
+        writeln!(out, "{device}")?;
+    }
+    let picture = summary.picture.as_ref().map_or(String::new(), |path| format!(", loss curve {}", path.display()));
+    writeln!(out, "run folder {}{picture}", summary.folder.display())
 }
 
 /// The line to the ranks that were started together, and this one's number on its machine.

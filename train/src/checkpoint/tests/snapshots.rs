@@ -1,6 +1,6 @@
 //! A trainer's tensors in files and back, in every store.
 
-use burn::{module::Module, tensor::Device};
+use burn::tensor::Device;
 use hearth_data::Batch;
 use hearth_model::{TransformerConfig, preset};
 use hearth_wgsl::each_device;

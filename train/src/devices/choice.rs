@@ -1,0 +1,56 @@
+//! The device that a user asks for.
+
+use std::{fmt, str::FromStr};
+
+/// A device that `--device` asks for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DeviceChoice {
+    /// A discrete GPU, else an integrated or virtual one, else the CPU backend. Never a software adapter.
+    #[default]
+    Auto,
+    /// The CPU backend (Burn's Flex).
+    Cpu,
+    /// A wgpu adapter by its number in [`adapters`]; without one the best there is, software included.
+    Wgpu(Option<usize>),
+}
+
+impl FromStr for DeviceChoice {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split_once(':') {
+            None if text == "auto" => Ok(Self::Auto),
+            None if text == "cpu" => Ok(Self::Cpu),
+            None if text == "wgpu" => Ok(Self::Wgpu(None)),
+            Some(("wgpu", index)) if index.parse::<usize>().is_ok() => Ok(Self::Wgpu(index.parse().ok())),
+            _ => Err(format!("\"{text}\" is not a device: give auto, cpu, wgpu or wgpu:N")),
+        }
+    }
+}
+
+impl fmt::Display for DeviceChoice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Auto => write!(f, "auto"),
+            Self::Cpu => write!(f, "cpu"),
+            Self::Wgpu(None) => write!(f, "wgpu"),
+            Self::Wgpu(Some(index)) => write!(f, "wgpu:{index}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn choices_round_trip_and_nonsense_is_refused() {
+        for text in ["auto", "cpu", "wgpu", "wgpu:3"] {
+            assert_eq!(text.parse::<DeviceChoice>().unwrap().to_string(), text);
+        }
+        for text in ["gpu", "wgpu:", "wgpu:-1", "cpu:0", ""] {
+            let error = text.parse::<DeviceChoice>().unwrap_err();
+            assert_eq!(error, format!("\"{text}\" is not a device: give auto, cpu, wgpu or wgpu:N"));
+        }
+    }
+}
