@@ -192,6 +192,20 @@ fn a_model_in_stages_leaves_what_a_whole_one_leaves() {
     close(&folder.path().join("grid"), &folder.path().join("one"));
 }
 
+/// Two pipelines whose stages share the optimizer's state: the bits of two that do not, and whole in checkpoints.
+#[test]
+fn an_optimizer_that_is_sharded_over_pipelines_is_whole_in_checkpoints() {
+    let folder = folder();
+    let (stages, sharded) = ("parallel.stages=2", "parallel.shard_optimizer=true");
+    let at = |name: &str| checkpoint(&folder.path().join(name), 20);
+    run_with(folder.path(), "whole", cpus(3), Start::New, None, &[stages]).unwrap();
+    run_with(folder.path(), "sharded", cpus(3), Start::New, None, &[stages, sharded]).unwrap();
+    assert!(state_of(&at("sharded")) == state_of(&at("whole")));
+    run_with(folder.path(), "cut", cpus(3), Start::New, None, &[stages, sharded, "limits.steps=10"]).unwrap();
+    run_with(folder.path(), "cut", cpus(3), Start::Auto, None, &[stages, sharded]).unwrap();
+    assert!(state_of(&at("cut")) == state_of(&at("whole")));
+}
+
 /// Where they were, though their devices are as fast as one another.
 #[test]
 fn a_run_that_goes_on_leaves_blocks_on_their_stages() {
@@ -266,7 +280,7 @@ fn devices_that_cannot_share_the_work_are_told() {
         (2, &["parallel.stages=2"], "parallel.stages = 2: 3 devices make no whole pipelines"),
         (2, &["parallel.stages=3"], "3 stages for a model of 2 blocks"),
         (1, &["parallel.stages=2", "parallel.blocks=[2, 1]"], "they are 3 blocks, and the model has 2"),
-        (1, &["parallel.stages=2", "parallel.shard_optimizer=true"], "stages have their own optimizers"),
+        (1, &["parallel.stages=2", "parallel.local_steps=5"], "leave out parallel.local_steps = 5"),
         (1, &["parallel.stages=2", "parallel.on_loss=continue"], "no device that is left has the whole model"),
         (1, &["parallel.local_steps=3"], "checkpoint.every = 5: must be a multiple of parallel.local_steps = 3"),
         (1, &["parallel.outer_momentum=1.0"], "parallel.outer_momentum = 1: must be at least 0 and under 1"),
