@@ -268,6 +268,24 @@ fn low_communication_training_goes_on_from_its_checkpoint() {
     assert!(summary.steps == 20 && summary.train_loss < losses[&0].abs() - 0.3, "{losses:?}");
 }
 
+/// Each rank goes on with its own moments: to the bits of the run that was never ended. On other devices all take the first
+/// one's.
+#[test]
+fn ranks_that_train_alone_resume_to_the_bit() {
+    let folder = folder();
+    let settings = ["parallel.local_steps=5", "model.dropout=0.1"];
+    let half = [settings[0], settings[1], "limits.steps=10", "schedule.warmup_steps=0"];
+    let at = |name: &str, step| checkpoint(&folder.path().join(name), step);
+    let whole = [settings[0], settings[1], "schedule.warmup_steps=0"];
+    run_with(folder.path(), "whole", cpus(2), Start::New, None, &whole).unwrap();
+    run_with(folder.path(), "cut", cpus(2), Start::New, None, &half).unwrap();
+    assert!(state_of(&at("cut", 10)) == state_of(&at("whole", 10)));
+    run_with(folder.path(), "cut", cpus(2), Start::Auto, None, &whole).unwrap();
+    assert!(state_of(&at("cut", 20)) == state_of(&at("whole", 20)));
+    run_with(folder.path(), "other", cpus(2), Start::New, None, &half).unwrap();
+    assert_eq!(run_with(folder.path(), "other", cpus(1), Start::Auto, None, &whole).unwrap().steps, 20);
+}
+
 /// One sentence each, before a step is taken.
 #[test]
 fn devices_that_cannot_share_the_work_are_told() {
