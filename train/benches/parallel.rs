@@ -27,7 +27,7 @@ use hearth_train::{
     guard::Ceiling,
     optim::{OptimizerConfig, Schedule, ScheduleKind},
     parallel::{
-        Exchange, Link, Local, Probe, Rank, Recorded, Slow, Timeline,
+        Exchange, Link, Local, OuterState, Probe, Rank, Recorded, Slow, Timeline,
         timeline::{Kind, hidden, picture, seconds},
     },
     step::{RankFigures, StepOptions, Trainer},
@@ -131,7 +131,7 @@ fn overlap(arguments: &Arguments) -> anyhow::Result<()> {
         .collect();
     let spans = each(lines, |rank, line| {
         let settings = ParallelConfig::default();
-        let replica = Rank::replica(trainer(&model, &devices[rank])?, line, &settings, None)?;
+        let replica = Rank::replica(trainer(&model, &devices[rank])?, line, &settings, OuterState::default())?;
         let mut replica = replica.with_probe(Some(timeline.probe(rank)));
         for step in 0..3 {
             if step == 2 {
@@ -197,7 +197,12 @@ fn links(arguments: &Arguments) -> anyhow::Result<()> {
             ranks.map(line).collect()
         };
         let together = each(lines(), |rank, line| {
-            let mut replica = Rank::replica(trainer(&model, &devices[rank])?, line, &ParallelConfig::default(), None)?;
+            let mut replica = Rank::replica(
+                trainer(&model, &devices[rank])?,
+                line,
+                &ParallelConfig::default(),
+                OuterState::default(),
+            )?;
             let mut start = Instant::now();
             for step in 0..=STEPS {
                 if step == 1 {
@@ -213,7 +218,8 @@ fn links(arguments: &Arguments) -> anyhow::Result<()> {
             each(lines(), |rank, line| {
                 // The last of so many steps ends with the average.
                 let settings = ParallelConfig { local_steps: STEPS + 2, quantize, ..ParallelConfig::default() };
-                let mut replica = Rank::replica(trainer(&model, &devices[rank])?, line, &settings, None)?;
+                let mut replica =
+                    Rank::replica(trainer(&model, &devices[rank])?, line, &settings, OuterState::default())?;
                 let mut start = Instant::now();
                 let mut step = |step| -> anyhow::Result<()> {
                     let own = batches(&model, step, rank..rank + 1);
@@ -255,7 +261,12 @@ fn straggler(arguments: &Arguments) -> anyhow::Result<()> {
     let run = |rows: &[Range<usize>]| {
         each(Local::group(2).into_iter().map(Exchange::new).collect(), |rank, line| {
             let slow = (rank == 1).then(|| Probe::slow(4.0));
-            let replica = Rank::replica(trainer(&model, &devices[rank])?, line, &ParallelConfig::default(), None)?;
+            let replica = Rank::replica(
+                trainer(&model, &devices[rank])?,
+                line,
+                &ParallelConfig::default(),
+                OuterState::default(),
+            )?;
             let mut replica = replica.with_probe(slow);
             let (mut start, mut walks) = (Instant::now(), vec![0.0; 2]);
             for step in 0..=STEPS {

@@ -87,7 +87,7 @@ impl Follower {
             (Order::Step(order), _) => self.seat.work()?.step(&order).map(drop),
             (Order::LocalSteps { from, count }, _) => self.local_steps(from, count),
             (Order::Synchronize, _) => Ok(self.seat.work()?.rank.synchronize()?),
-            (Order::GatherMoments, _) => Ok(self.seat.work()?.rank.all_gather_moments().map(drop)?),
+            (Order::GatherMoments, _) => Ok(self.seat.work()?.rank.gather_elsewhere().map(drop)?),
             (Order::Evaluate, _) => {
                 let rows = self.site.config.batch.micro_batch;
                 Ok(self.seat.work()?.rank.evaluate(&self.validation, rows).map(drop)?)

@@ -242,14 +242,13 @@ impl Engine for Team {
             if team.is_staged() {
                 return Ok(Snapshot::take(&team.gather()?, Elsewhere::default()));
             }
-            let is_sharded = team.members.config.parallel.shard_optimizer;
-            if is_sharded {
+            let has_elsewhere = team.seat.work()?.rank.has_elsewhere();
+            if has_elsewhere {
                 team.order(&Order::GatherMoments)?;
             }
             let rank = &mut team.seat.work()?.rank;
-            let moments = if is_sharded { rank.all_gather_moments()? } else { Default::default() };
-            let momentum = rank.momentum().map(<[f32]>::to_vec);
-            Ok(Snapshot::take(rank.trainer(), Elsewhere { moments, momentum }))
+            let elsewhere = if has_elsewhere { rank.gather_elsewhere()? } else { Elsewhere::default() };
+            Ok(Snapshot::take(rank.trainer(), elsewhere))
         })
     }
 

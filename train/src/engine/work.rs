@@ -13,7 +13,7 @@ use super::{
 use crate::{
     TrainConfig, TrainError,
     devices::OpenDevice,
-    parallel::{Exchange, Links, Rank},
+    parallel::{Exchange, Links, OuterState, Rank},
     plan::{Choice, Cut, Plan, Rates, replica_plan, stage_plan},
     session::{Origin, StepOrder},
     step::{RankFigures, StepOutcome, Trainer},
@@ -92,8 +92,9 @@ impl Work {
         let rank = match division.blocks.get(number % division.blocks.len().max(1)) {
             None => {
                 let trainer = build::trainer(config, &plan.cut, &site.device.device, origin)?;
-                let momentum = origin.momentum(&trainer)?;
-                Rank::replica(trainer, links.line, &config.parallel, momentum)?
+                let earlier =
+                    OuterState { momentum: origin.momentum(&trainer)?, moments: origin.moments_of_ranks(&trainer)? };
+                Rank::replica(trainer, links.line, &config.parallel, earlier)?
             }
             Some(own) => {
                 let whole = host_trainer(config, origin)?;

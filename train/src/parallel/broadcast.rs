@@ -25,15 +25,15 @@ pub(super) fn broadcast_state(
 fn broadcast_optional(line: &mut Exchange, own: Option<Vec<f32>>) -> Result<Option<Vec<f32>>, CollectiveError> {
     let present = line.broadcast(vec![u8::from(own.is_some())], 0)?;
     match present.as_slice() {
-        [1] => broadcast_values(line, own.unwrap_or_default()).map(Some),
+        [1] => broadcast_values(line, own.unwrap_or_default(), 0).map(Some),
         _ => Ok(None),
     }
 }
 
-/// Rank 0's values.
-fn broadcast_values(line: &mut Exchange, own: Vec<f32>) -> Result<Vec<f32>, CollectiveError> {
-    let own = if line.rank() == 0 { bytemuck::cast_slice(&own).to_vec() } else { Vec::new() };
-    Ok(bytemuck::pod_collect_to_vec(&line.broadcast(own, 0)?))
+/// The values of rank `root`.
+pub(super) fn broadcast_values(line: &mut Exchange, own: Vec<f32>, root: usize) -> Result<Vec<f32>, CollectiveError> {
+    let own = if line.rank() == root { bytemuck::cast_slice(&own).to_vec() } else { Vec::new() };
+    Ok(bytemuck::pod_collect_to_vec(&line.broadcast(own, root)?))
 }
 
 fn send(trainer: &Trainer, line: &mut Exchange) -> Result<(), CollectiveError> {
@@ -51,7 +51,7 @@ fn send_parameter(copies: Vec<Readback>, line: &mut Exchange) -> Result<(), Coll
     line.broadcast(vec![u8::from(copies.len() > 1)], 0)?;
     for copy in copies {
         let values = host::values(copy, 0)?;
-        broadcast_values(line, values)?;
+        broadcast_values(line, values, 0)?;
     }
     Ok(())
 }
@@ -61,13 +61,13 @@ fn receive(trainer: &mut Trainer, line: &mut Exchange) -> Result<(), CollectiveE
     host::load(trainer, &device, |_, count| {
         let has_moments = line.broadcast(Vec::new(), 0)? == [1];
         let mut next = || {
-            let values = broadcast_values(line, Vec::new())?;
+            let values = broadcast_values(line, Vec::new(), 0)?;
             let (expected, found) = (count, values.len());
             let mismatch = CollectiveError::Mismatch { rank: 0, expected, other: line.rank(), found };
             if found == expected { Ok(values) } else { Err(mismatch) }
         };
         let values = next()?;
         let moments = if has_moments { Some([next()?, next()?]) } else { None };
-        Ok(Some(ParameterState { values, moments }))
+        Ok(Some(ParameterState { values: Some(values), moments }))
     })
 }

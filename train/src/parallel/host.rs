@@ -9,9 +9,9 @@ use hearth_model::Transformer;
 use super::CollectiveError;
 use crate::{TrainError, optim::AdamW, readback::Readback, step::Trainer};
 
-/// A parameter's values and, where it has moments, theirs.
+/// New values of a parameter and of its moments; `None` leaves them as they are.
 pub(super) struct ParameterState {
-    pub values: Vec<f32>,
+    pub values: Option<Vec<f32>>,
     pub moments: Option<[Vec<f32>; 2]>,
 }
 
@@ -34,6 +34,38 @@ pub(super) fn flat(model: &Transformer, rank: usize) -> Result<Vec<f32>, Collect
         all.extend(wait(copy, rank)?.iter::<f32>());
     }
     Ok(all)
+}
+
+/// The first and second moments of every parameter, end to end, copied from the device of rank `rank`; zeros where there are
+/// none yet.
+pub(super) fn flat_moments(trainer: &Trainer, rank: usize) -> Result<[Vec<f32>; 2], CollectiveError> {
+    let mut copies = Vec::new();
+    trainer.model().visit(&mut CopyMoments { optimizer: trainer.optimizer(), copies: &mut copies });
+    let mut all = [Vec::new(), Vec::new()];
+    for (count, both) in copies {
+        match both {
+            None => all.iter_mut().for_each(|values| values.resize(values.len() + count, 0.0)),
+            Some(both) => {
+                for (values, copy) in all.iter_mut().zip(both) {
+                    values.extend(wait(copy, rank)?.iter::<f32>());
+                }
+            }
+        }
+    }
+    Ok(all)
+}
+
+/// Queues copies of moments, with the number of elements of each parameter.
+struct CopyMoments<'a> {
+    optimizer: &'a AdamW,
+    copies: &'a mut Vec<(usize, Option<[Readback; 2]>)>,
+}
+
+impl ModuleVisitor for CopyMoments<'_> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let both = self.optimizer.moments::<D>(param.id).map(|both| both.map(Readback::new));
+        self.copies.push((param.shape().num_elements(), both));
+    }
 }
 
 /// Queues copies of each parameter that it visits and of its moments, if it has any, and calls `work` with those of one
@@ -94,7 +126,10 @@ where
                     let tensor = |values| Tensor::from_data(TensorData::new(values, shape), device);
                     self.optimizer.set_moments::<D>(param.id, moments.map(tensor));
                 }
-                self.writer.write(param, values)
+                match values {
+                    Some(values) => self.writer.write(param, values),
+                    None => param,
+                }
             }
             Err(error) => {
                 *self.failed = Some(error);

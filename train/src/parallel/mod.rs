@@ -14,6 +14,7 @@ mod exchange;
 mod host;
 mod lines;
 mod local;
+mod moments;
 #[cfg(feature = "mpi")]
 mod mpi;
 mod outer;
@@ -28,6 +29,7 @@ pub mod timeline;
 pub use collective::{Collective, CollectiveError};
 pub use exchange::Exchange;
 pub use local::Local;
+pub use moments::OuterState;
 #[cfg(feature = "mpi")]
 pub use mpi::{Mpi, join_mpi};
 pub use pipeline::Pipe;

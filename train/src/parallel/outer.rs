@@ -85,7 +85,7 @@ impl Outer {
         host::load(trainer, &device, |_, count| {
             let (own, others) = rest.split_at(count);
             rest = others;
-            Ok(Some(ParameterState { values: own.to_vec(), moments: None }))
+            Ok(Some(ParameterState { values: Some(own.to_vec()), moments: None }))
         })
     }
 

@@ -1,19 +1,17 @@
 //! One of several ranks that train a model, and the step that they take together.
 
-use std::{collections::HashMap, time::Duration};
+use std::time::Duration;
 
-use burn::{
-    module::{Module, ParamId},
-    tensor::{Tensor, TensorData},
-};
+use burn::{module::Module, tensor::Tensor};
 use hearth_data::Batch;
 
 use super::{
-    CollectiveError, Exchange, Pipe, Point, Probe, broadcast::broadcast_state, exchange::Started, host, outer::Outer,
-    pipeline::Walked, sharded, stage,
+    CollectiveError, Exchange, OuterState, Pipe, Point, Probe, broadcast::broadcast_state, exchange::Started, host,
+    moments, outer::Outer, pipeline::Walked, sharded, stage,
 };
 use crate::{
     TrainError,
+    checkpoint::Elsewhere,
     config::ParallelConfig,
     guard::Ceiling,
     optim::Shard,
@@ -50,8 +48,9 @@ pub struct Links {
 }
 
 impl Rank {
-    /// A rank that has the whole model. All begin with the parameters and moments of rank 0's `trainer`, and with its `momentum`
-    /// of outer steps, if there is one; and make the same updates, so that they stay equal.
+    /// A rank that has the whole model. All begin with the parameters and moments of rank 0's `trainer` and make the same
+    /// updates, so that they stay equal. With `local_steps` each has moments of its own: those that rank 0 has in `earlier`,
+    /// where it is of as many ranks.
     ///
     /// # Errors
     /// A rank that is gone.
@@ -62,17 +61,18 @@ impl Rank {
         mut trainer: Trainer,
         mut line: Exchange,
         settings: &ParallelConfig,
-        momentum: Option<Vec<f32>>,
+        earlier: OuterState,
     ) -> Result<Self, CollectiveError> {
         assert!(!trainer.walk().policy.uses_host(), "a replica keeps its parameters on its device");
         readback::restore_copies();
-        let momentum = broadcast_state(&mut trainer, &mut line, momentum)?;
+        let momentum = broadcast_state(&mut trainer, &mut line, earlier.momentum)?;
         if settings.shard_optimizer {
             trainer.shard(Shard { rank: line.rank(), world: line.world() });
         }
         let kind = match settings.local_steps {
             0 => Kind::Replica,
             _ => {
+                moments::scatter(&mut trainer, &mut line, earlier.moments)?;
                 let total_steps = trainer.options().total_steps;
                 let outer = Outer::new(trainer.model(), line.rank(), settings.clone(), total_steps, momentum)?;
                 Kind::Outer(Box::new(outer))
@@ -273,14 +273,6 @@ impl Rank {
         }
     }
 
-    /// The momentum of the averages, every parameter's end to end.
-    pub fn momentum(&self) -> Option<&[f32]> {
-        match &self.kind {
-            Kind::Outer(outer) => Some(outer.momentum()),
-            _ => None,
-        }
-    }
-
     /// Gives all ranks the first one's parameters and moments again, and all pipelines the first one's: those of unlike devices
     /// drift apart by their rounding. Does nothing where each rank has moments of its own.
     ///
@@ -295,12 +287,30 @@ impl Rank {
         done.map(drop).map_err(|error| kind.among_replicas(error))
     }
 
-    /// The whole moments of each parameter, which each rank gets, where the optimizer of replicas is sharded; else none.
+    /// Whether a checkpoint has to have more than rank 0 has itself: see [`Rank::gather_elsewhere`].
+    pub fn has_elsewhere(&self) -> bool {
+        match &self.kind {
+            Kind::Replica => self.trainer.optimizer().is_sharded().is_some(),
+            Kind::Outer(_) => true,
+            Kind::Stage(_) => false,
+        }
+    }
+
+    /// What a checkpoint has of replicas that rank 0 does not have itself: the whole moments where each has a part, those of
+    /// the others where each has its own.
     ///
     /// # Errors
-    /// A rank that is gone.
-    pub fn all_gather_moments(&mut self) -> Result<HashMap<ParamId, [TensorData; 2]>, CollectiveError> {
-        sharded::all_gather_moments(&self.trainer, &mut self.line)
+    /// A rank that is gone, or whose device failed.
+    pub fn gather_elsewhere(&mut self) -> Result<Elsewhere, CollectiveError> {
+        let Self { trainer, line, kind, .. } = self;
+        match kind {
+            Kind::Outer(outer) => Ok(Elsewhere {
+                momentum: Some(outer.momentum().to_vec()),
+                ranks: moments::gather(trainer, line)?,
+                ..Elsewhere::default()
+            }),
+            _ => Ok(Elsewhere { moments: sharded::all_gather_moments(trainer, line)?, ..Elsewhere::default() }),
+        }
     }
 
     /// The model in stages put together in host memory, with its moments, into what `make` gives: on rank 0. `None` where each

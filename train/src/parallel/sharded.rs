@@ -46,7 +46,7 @@ pub(super) fn update(
     });
     let mut values = values?;
     host::load(trainer, &device, |id, _| {
-        Ok(values.remove(&id).map(|values| ParameterState { values, moments: None }))
+        Ok(values.remove(&id).map(|values| ParameterState { values: Some(values), moments: None }))
     })?;
     Ok(outcome)
 }

@@ -139,7 +139,7 @@ pub(super) fn gather(
         let mut first = values.split_off(count.min(values.len()));
         let second = first.split_off(count.min(first.len()));
         let moments = (second.len() == count).then_some([first, second]);
-        Ok::<_, TrainError>(Some(ParameterState { values, moments }))
+        Ok::<_, TrainError>(Some(ParameterState { values: Some(values), moments }))
     })?;
     Ok(Some(whole))
 }

@@ -70,6 +70,17 @@ impl Origin {
         }
     }
 
+    /// The moments of rank 1 and those after it, where each rank of the checkpoint's run had its own.
+    ///
+    /// # Errors
+    /// A tensor that is missing or has another shape.
+    pub fn moments_of_ranks(&self, trainer: &Trainer) -> Result<Vec<[Vec<f32>; 2]>, TrainError> {
+        match self {
+            Self::Checkpoint(checkpoint, _) => checkpoint::moments_of_ranks(trainer, checkpoint),
+            _ => Ok(Vec::new()),
+        }
+    }
+
     /// The momentum of outer steps, where the checkpoint has one.
     ///
     /// # Errors

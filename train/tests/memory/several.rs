@@ -9,7 +9,7 @@ use hearth_train::{
     config::ParallelConfig,
     devices::{OpenDevice, PinnedKernels},
     guard::Ceiling,
-    parallel::{Exchange, Links, Local, Pipe, Rank},
+    parallel::{Exchange, Links, Local, OuterState, Pipe, Rank},
     plan::{Cut, Extent, Ledger, Usage},
     step::Trainer,
     walk::{Policy, Walk},
@@ -77,7 +77,7 @@ fn replicas(model: &TransformerConfig, devices: &[OpenDevice], settings: &Parall
                 // Of what was there before.
                 tidy(&device.device);
                 let trainer = trainer(model, &cut(model, model.layers), &device.device);
-                let mut replica = Rank::replica(trainer, Exchange::new(line), settings, None).unwrap();
+                let mut replica = Rank::replica(trainer, Exchange::new(line), settings, OuterState::default()).unwrap();
                 for step in 0..STEPS {
                     tidy(&device.device);
                     let own = vec![batch(model, 1, rank); MICRO_BATCHES];

@@ -6,14 +6,14 @@ use burn::tensor::Device;
 use hearth_train::{
     config::ParallelConfig,
     guard::Ceiling,
-    parallel::{CollectiveError, Exchange, Local, Point, Probe, Rank},
+    parallel::{CollectiveError, Exchange, Local, OuterState, Point, Probe, Rank},
 };
 
 use super::{Outcome, STEPS, close, loss, micro_batches, on_one, outcome, same, trainer, wgpu};
 
 /// A rank with the whole model.
 fn replica(line: Local, device: &Device, tied: bool, settings: &ParallelConfig) -> Rank {
-    Rank::replica(trainer(tied, device), Exchange::new(line), settings, None).unwrap()
+    Rank::replica(trainer(tied, device), Exchange::new(line), settings, OuterState::default()).unwrap()
 }
 
 /// Replicas, each with one micro-batch.
@@ -102,7 +102,8 @@ fn the_first_ones_state_is_everyones() {
                         trainer.step(step, &micro_batches(step, 1), &Ceiling::FINITE);
                     }
                     let settings = ParallelConfig::default();
-                    let mut replica = Rank::replica(trainer, Exchange::new(local), &settings, None).unwrap();
+                    let mut replica =
+                        Rank::replica(trainer, Exchange::new(local), &settings, OuterState::default()).unwrap();
                     replica.step(1, rank, &micro_batches(1, 2)[rank..=rank], &Ceiling::FINITE).unwrap();
                     outcome(replica.trainer(), Vec::new())
                 })
