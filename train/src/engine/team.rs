@@ -360,21 +360,12 @@ impl Engine for Team {
 /// # Errors
 /// What ranks that are processes cannot do.
 fn refuse_of_processes(config: &TrainConfig) -> Result<(), TrainError> {
-    let refuse = |reason: String| Err(TrainError::Config { source_name: "several devices".into(), reason });
-    if config.parallel.on_loss == OnLoss::Continue {
-        return refuse(
-            "parallel.on_loss = \"continue\": mpirun ends all processes with the first that is lost; leave it out, and \
-             start them again with --resume auto"
-                .into(),
-        );
+    if config.parallel.on_loss == OnLoss::End {
+        return Ok(());
     }
-    if config.parallel.stages > 1 {
-        return refuse(format!(
-            "parallel.stages = {}: the stages of a model are devices of one process; leave out --parallel mpi, or the stages",
-            config.parallel.stages
-        ));
-    }
-    Ok(())
+    let reason = "parallel.on_loss = \"continue\": mpirun ends all processes with the first that is lost; leave it out, and \
+                  start them again with --resume auto";
+    Err(TrainError::Config { source_name: "several devices".into(), reason: reason.into() })
 }
 
 /// Starts the ranks that are threads; the first one's links to all, or the `line` that is there.
@@ -383,7 +374,7 @@ fn connect(members: &Members, line: Option<Exchange>, workers: &mut Workers) -> 
     let world = line.as_ref().map_or(members.others.len() + 1, Exchange::world);
     pipes::check(config, world)?;
     if let Some(line) = line {
-        return Ok(Links { line, pipe: None });
+        return Ok(Links { line, pipe: pipes::of_process(config)? });
     }
     let mut links = Local::group(world).into_iter().zip(pipes(config, world));
     let mut next = || links.next().map(|(rank, pipe)| Links { line: Exchange::new(rank), pipe });
@@ -427,8 +418,7 @@ fn divide(
     let blocks = match stages {
         1 => Vec::new(),
         _ => {
-            let limits: Vec<&DeviceLimits> =
-                iter::once(&members.device).chain(&members.others).map(|it| &it.limits).collect();
+            let limits: Vec<&DeviceLimits> = ranks.iter().map(|rank| &rank.limits).collect();
             stage_blocks(config, &limits, &speeds, &rows, &earlier.blocks)?
         }
     };

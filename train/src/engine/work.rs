@@ -198,7 +198,7 @@ impl Seat {
     /// Leaves the others, which do the same.
     pub fn finish(&mut self) {
         if let Ok(links) = self.take_links() {
-            links.line.finish();
+            links.finish();
         }
     }
 }

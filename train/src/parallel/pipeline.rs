@@ -108,6 +108,14 @@ impl Pipe {
         Self { replicas: Some(replicas), ..self }
     }
 
+    /// Leaves the other stages, which do the same.
+    pub fn finish(self) {
+        [self.before, self.behind, self.tied].into_iter().flatten().for_each(|line| line.finish());
+        if let Some(replicas) = self.replicas {
+            replicas.finish();
+        }
+    }
+
     /// Most micro-batches that have been in flight here at once.
     pub fn most_in_flight(&self) -> usize {
         self.most_in_flight

@@ -47,6 +47,16 @@ pub struct Links {
     pub pipe: Option<Pipe>,
 }
 
+impl Links {
+    /// Leaves the others, which do the same.
+    pub fn finish(self) {
+        if let Some(pipe) = self.pipe {
+            pipe.finish();
+        }
+        self.line.finish();
+    }
+}
+
 impl Rank {
     /// A rank that has the whole model. All begin with the parameters and moments of rank 0's `trainer` and make the same
     /// updates, so that they stay equal. With `local_steps` each has moments of its own: those that rank 0 has in `earlier`,
@@ -146,9 +156,8 @@ impl Rank {
     }
 
     /// Leaves the others, which do the same.
-    pub fn finish(self) -> Trainer {
-        self.line.finish();
-        self.trainer
+    pub fn finish(self) {
+        self.into_links().finish();
     }
 
     /// Does step number `step` with this rank's share of the global batch, whose first micro-batch is number `first` of
