@@ -8,7 +8,7 @@ use hearth_model::Transformer;
 
 use super::{
     Members,
-    blame::causes,
+    blame::verdict,
     build,
     figures::Figures,
     follow::Follower,
@@ -65,7 +65,10 @@ impl Team {
         // Dropped last, after the links.
         let mut workers = Workers::default();
         let mut seat = Seat::Idle(connect(&members, line, &mut workers)?);
-        let mut ranks = greet(&members, &mut seat)?;
+        let mut ranks = greet(&members, &mut seat).map_err(|met| {
+            seat = Seat::Left;
+            verdict(met, workers.join(), |rank| members.device_of(rank)).0
+        })?;
         // The rates of one kind of device differ by chance.
         let equal = speeds(&ranks);
         ranks.iter_mut().zip(&equal).for_each(|(rank, speed)| rank.speed = *speed);
@@ -110,28 +113,18 @@ impl Team {
     /// Leaves the others, which end, and finds out whose fault the error was.
     fn break_off(&mut self, met: TrainError) -> TrainError {
         self.seat = Seat::Left;
-        let mut errors = vec![(0, met)];
-        errors.extend(self.workers.join());
-        let causes = causes(&errors);
-        let (_, met) = errors.swap_remove(0);
-        let own = causes.iter().find(|(rank, _)| *rank == 0);
-        match (own, met, causes.first()) {
-            (Some((_, reason)), TrainError::Collective(_), _) => TrainError::Device(reason.clone()),
-            (None, TrainError::Collective(_), Some((rank, reason))) => {
-                self.failed = causes.iter().map(|(rank, _)| rank - 1).collect();
-                let name = |rank: usize| self.ranks.get(rank).map_or(String::new(), |it| it.device.clone());
-                let more = causes[1..].iter().map(|(rank, reason)| format!("; {}: {reason}", name(*rank)));
-                let reason = iter::once(reason.clone()).chain(more).collect();
-                TrainError::Rank { rank: *rank, device: name(*rank), reason }
-            }
-            (_, met, _) => met,
-        }
+        let (error, failed) = verdict(met, self.workers.join(), |rank| self.members.device_of(rank));
+        self.failed = failed.into_iter().map(|rank| rank - 1).collect();
+        error
     }
 
     /// Starts the other ranks again, after something went wrong.
     fn restart(&mut self) -> Result<(), TrainError> {
         self.seat = Seat::Left;
         self.workers.join();
+        // What could not be made was said; here only memory is given back.
+        let _ = self.site.device.device.sync();
+        self.site.device.device.memory_cleanup();
         if self.processes {
             return Err(TrainError::Internal("ranks that are processes cannot be started again".into()));
         }
