@@ -37,6 +37,7 @@ pub struct ParallelConfig {
 /// What a run does that loses one of its devices.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum OnLoss {
     /// The run ends; `--resume` goes on, also with other devices.
     #[default]

@@ -22,7 +22,7 @@ pub struct OpenDevice {
     pub compiles_kernels: bool,
     /// A sentence for the user where it is not the device that he may have hoped for.
     pub note: Option<String>,
-    /// What looks into its steps where it is one of several; none but in tests.
+    /// What looks into its steps where it is one of several: none but in tests.
     pub(crate) probe: Option<Probe>,
     /// wgpu's device; `None` for the CPU.
     pub(super) handle: Option<wgpu::Device>,
@@ -35,6 +35,7 @@ impl OpenDevice {
     }
 
     /// The same device, whose steps call `probe` where it is one of several: for tests.
+    #[doc(hidden)]
     pub fn with_probe(self, probe: Probe) -> Self {
         Self { probe: Some(probe), ..self }
     }
