@@ -301,7 +301,7 @@ impl Pipe {
         for _ in 0..shards {
             new.extend(self.receive_floats(|pipe| &pipe.tied)?);
         }
-        let mut writer = host::Writer::new(trainer.walk().device.clone());
+        let mut writer = host::Writer::default();
         trainer.replace(|mut model, _| {
             let matrix = &mut model.embedding.tokens;
             let shards = std::mem::take(&mut matrix.shards).into_iter().zip(new);

@@ -64,16 +64,12 @@ impl Rank {
     ///
     /// # Errors
     /// A rank that is gone.
-    ///
-    /// # Panics
-    /// If the walk keeps parameters in host memory: their gradients do not leave.
     pub fn replica(
         mut trainer: Trainer,
         mut line: Exchange,
         settings: &ParallelConfig,
         earlier: OuterState,
     ) -> Result<Self, CollectiveError> {
-        assert!(!trainer.walk().policy.uses_host(), "a replica keeps its parameters on its device");
         readback::restore_copies();
         let momentum = broadcast_state(&mut trainer, &mut line, earlier.momentum)?;
         if settings.shard_optimizer {
@@ -100,14 +96,13 @@ impl Rank {
     /// A rank that is gone.
     ///
     /// # Panics
-    /// If the walk keeps parameters in host memory.
+    /// Without a place in a pipeline.
     pub fn stage(
         mut whole: Trainer,
         walk: Walk,
         Links { mut line, pipe }: Links,
         settings: &ParallelConfig,
     ) -> Result<Self, CollectiveError> {
-        assert!(!walk.policy.uses_host(), "a stage keeps its parameters on its device");
         let mut pipe = pipe.expect("a stage has a place in a pipeline");
         readback::restore_copies();
         broadcast_state(&mut whole, &mut line, None)?;
