@@ -2,7 +2,7 @@
 
 use std::{future::ready, iter, ops::Range};
 
-use burn::module::Module;
+use burn::{module::Module, tensor::Device};
 use hearth_data::Batch;
 use hearth_model::Transformer;
 
@@ -248,7 +248,12 @@ impl Engine for Team {
     fn model(&mut self) -> Answer<'_, Transformer> {
         Box::pin(ready(self.together(|team| match team.is_staged() {
             true => Ok(team.gather()?.model().valid()),
-            false => Ok(team.seat.work()?.rank.trainer().model().valid()),
+            false => {
+                let model = team.seat.work()?.rank.trainer().model().valid();
+                // Drawn token by token: uploading the model for each would take longer than the CPU does.
+                let is_on_host = team.assignment.cut().policy.uses_host();
+                Ok(if is_on_host { model.to_device(&Device::flex()) } else { model })
+            }
         })))
     }
 
