@@ -6,7 +6,7 @@ use hearth_data::Batch;
 use tempfile::{TempDir, tempdir};
 
 use super::{
-    Members,
+    Members, pipes,
     protocol::{Greeting, Order, from_bytes, read_greetings, to_bytes},
     survive::surviving,
     work::{Seat, Site, Work},
@@ -26,8 +26,10 @@ use crate::{
 /// Ranks that are not of one run; a device that fails; a rank that is gone.
 pub(crate) fn follow(members: Members, line: Exchange) -> Result<(), TrainError> {
     let Members { config, identity, data, device, .. } = members;
+    pipes::check(&config, line.world())?;
+    let pipe = pipes::of_process(&config)?;
     let site = Site { config, train: data.train, device, speed: 0.0 };
-    Follower::new(site, identity, data.validation, Links { line, pipe: None }).follow()
+    Follower::new(site, identity, data.validation, Links { line, pipe }).follow()
 }
 
 /// A rank that is not the first.

@@ -19,3 +19,11 @@ pub struct Members {
     /// Devices of the ranks that are threads beside it.
     pub others: Vec<OpenDevice>,
 }
+
+impl Members {
+    /// The name of the device of rank `rank`, where that is one of this process.
+    pub(super) fn device_of(&self, rank: usize) -> String {
+        let device = if rank == 0 { Some(&self.device) } else { self.others.get(rank - 1) };
+        device.map_or_else(|| format!("rank {rank}"), |device| device.name.clone())
+    }
+}

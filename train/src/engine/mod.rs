@@ -6,6 +6,10 @@ pub(crate) mod build;
 #[cfg(not(target_family = "wasm"))]
 mod blame;
 #[cfg(not(target_family = "wasm"))]
+mod connect;
+#[cfg(not(target_family = "wasm"))]
+mod divide;
+#[cfg(not(target_family = "wasm"))]
 mod figures;
 #[cfg(not(target_family = "wasm"))]
 mod follow;

@@ -24,6 +24,28 @@ pub(super) fn pipes(config: &TrainConfig, world: usize) -> Vec<Option<Pipe>> {
     pipes
 }
 
+/// This process' place in a pipeline, where the model is in stages and ranks are processes.
+///
+/// # Errors
+/// Processes that MPI has not started, or that it does not connect so.
+pub(super) fn of_process(config: &TrainConfig) -> Result<Option<Pipe>, TrainError> {
+    let stages = config.parallel.stages;
+    if stages == 1 {
+        return Ok(None);
+    }
+    #[cfg(feature = "mpi")]
+    {
+        Ok(Some(crate::parallel::mpi_pipe(stages, config.model.tied)?))
+    }
+    #[cfg(not(feature = "mpi"))]
+    {
+        let reason = format!(
+            "parallel.stages = {stages}: build hearth with --features hearth-train/mpi for stages that are processes"
+        );
+        Err(TrainError::Config { source_name: "several devices".into(), reason })
+    }
+}
+
 /// # Errors
 /// Ranks that make no whole pipelines.
 pub(super) fn check(config: &TrainConfig, world: usize) -> Result<(), TrainError> {

@@ -8,6 +8,7 @@ use crate::{
     TrainConfig, TrainError,
     checkpoint::KernelChoices,
     devices::{OpenDevice, matmul_flops},
+    plan::DeviceLimits,
     session::{Identity, StepOrder, differences},
 };
 
@@ -74,6 +75,8 @@ pub(super) struct Greeting {
     pub adapter: String,
     /// Matrix rate of its device, FLOP/s.
     pub speed: f64,
+    /// What its device can hold and bind.
+    pub limits: DeviceLimits,
 }
 
 impl Greeting {
@@ -86,6 +89,7 @@ impl Greeting {
             device: device.name.clone(),
             adapter: device.adapter.clone(),
             speed: matmul_flops(&device.device),
+            limits: device.limits.clone(),
         }
     }
 
@@ -163,7 +167,8 @@ mod tests {
     fn greeting(learning_rate: f64, version: &str, data: &str) -> Greeting {
         let [tokenizer, device, adapter] = [(); 3].map(|()| String::from("a"));
         let (version, data) = (version.into(), data.into());
-        Greeting { version, config: config(learning_rate).to_toml(), tokenizer, data, device, adapter, speed: 1.0 }
+        let (config, limits) = (config(learning_rate).to_toml(), DeviceLimits::of_host());
+        Greeting { version, config, tokenizer, data, device, adapter, speed: 1.0, limits }
     }
 
     #[test]

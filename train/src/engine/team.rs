@@ -2,29 +2,29 @@
 
 use std::{future::ready, iter, ops::Range};
 
-use burn::module::Module;
-use hearth_data::{Batch, rows_by_speed};
+use burn::{module::Module, tensor::Device};
+use hearth_data::Batch;
 use hearth_model::Transformer;
 
 use super::{
     Members,
-    blame::causes,
+    blame::verdict,
     build,
+    connect::{connect, greet, refuse_of_processes},
+    divide::divide,
     figures::Figures,
-    follow::Follower,
-    pipes::{self, pipes},
-    protocol::{Division, Duty, Greeting, Order, from_bytes, read_greetings, speeds, to_bytes},
+    protocol::{Division, Duty, Greeting, Order, from_bytes, speeds, to_bytes},
     work::{Seat, Site, Work, host_trainer},
     workers::Workers,
 };
 use crate::{
-    TrainConfig, TrainError,
+    TrainError,
     checkpoint::{Elsewhere, KernelChoices, Snapshot},
-    config::OnLoss,
-    parallel::{Exchange, Links, Local},
-    plan::{Choice, Cut, DeviceLimits, plan, stage_blocks},
+    parallel::Exchange,
+    plan::Choice,
     readback::Readback,
     session::{Answer, Assignment, DeviceFigures, DeviceSummary, Engine, Origin, Queued, StepOrder},
+    step::Trainer,
 };
 
 /// An engine on several devices, of which this process has the first.
@@ -65,7 +65,10 @@ impl Team {
         // Dropped last, after the links.
         let mut workers = Workers::default();
         let mut seat = Seat::Idle(connect(&members, line, &mut workers)?);
-        let mut ranks = greet(&members, &mut seat)?;
+        let mut ranks = greet(&members, &mut seat).map_err(|met| {
+            seat = Seat::Left;
+            verdict(met, workers.join(), |rank| members.device_of(rank)).0
+        })?;
         // The rates of one kind of device differ by chance.
         let equal = speeds(&ranks);
         ranks.iter_mut().zip(&equal).for_each(|(rank, speed)| rank.speed = *speed);
@@ -110,28 +113,18 @@ impl Team {
     /// Leaves the others, which end, and finds out whose fault the error was.
     fn break_off(&mut self, met: TrainError) -> TrainError {
         self.seat = Seat::Left;
-        let mut errors = vec![(0, met)];
-        errors.extend(self.workers.join());
-        let causes = causes(&errors);
-        let (_, met) = errors.swap_remove(0);
-        let own = causes.iter().find(|(rank, _)| *rank == 0);
-        match (own, met, causes.first()) {
-            (Some((_, reason)), TrainError::Collective(_), _) => TrainError::Device(reason.clone()),
-            (None, TrainError::Collective(_), Some((rank, reason))) => {
-                self.failed = causes.iter().map(|(rank, _)| rank - 1).collect();
-                let name = |rank: usize| self.ranks.get(rank).map_or(String::new(), |it| it.device.clone());
-                let more = causes[1..].iter().map(|(rank, reason)| format!("; {}: {reason}", name(*rank)));
-                let reason = iter::once(reason.clone()).chain(more).collect();
-                TrainError::Rank { rank: *rank, device: name(*rank), reason }
-            }
-            (_, met, _) => met,
-        }
+        let (error, failed) = verdict(met, self.workers.join(), |rank| self.members.device_of(rank));
+        self.failed = failed.into_iter().map(|rank| rank - 1).collect();
+        error
     }
 
     /// Starts the other ranks again, after something went wrong.
     fn restart(&mut self) -> Result<(), TrainError> {
         self.seat = Seat::Left;
         self.workers.join();
+        // What could not be made was said; here only memory is given back.
+        let _ = self.site.device.device.sync();
+        self.site.device.device.memory_cleanup();
         if self.processes {
             return Err(TrainError::Internal("ranks that are processes cannot be started again".into()));
         }
@@ -158,7 +151,7 @@ impl Team {
     }
 
     /// The whole model with its moments in host memory, where it is in stages.
-    fn gather(&mut self) -> Result<crate::step::Trainer, TrainError> {
+    fn gather(&mut self) -> Result<Trainer, TrainError> {
         self.order(&Order::GatherModel)?;
         let config = self.members.config.clone();
         let whole = self.seat.work()?.rank.gather(|| host_trainer(&config, &Origin::Seed))?;
@@ -255,7 +248,12 @@ impl Engine for Team {
     fn model(&mut self) -> Answer<'_, Transformer> {
         Box::pin(ready(self.together(|team| match team.is_staged() {
             true => Ok(team.gather()?.model().valid()),
-            false => Ok(team.seat.work()?.rank.trainer().model().valid()),
+            false => {
+                let model = team.seat.work()?.rank.trainer().model().valid();
+                // Drawn token by token: uploading the model for each would take longer than the CPU does.
+                let is_on_host = team.assignment.cut().policy.uses_host();
+                Ok(if is_on_host { model.to_device(&Device::flex()) } else { model })
+            }
         })))
     }
 
@@ -355,94 +353,4 @@ impl Engine for Team {
             Ok(())
         })
     }
-}
-
-/// # Errors
-/// What ranks that are processes cannot do.
-fn refuse_of_processes(config: &TrainConfig) -> Result<(), TrainError> {
-    let refuse = |reason: String| Err(TrainError::Config { source_name: "several devices".into(), reason });
-    if config.parallel.on_loss == OnLoss::Continue {
-        return refuse(
-            "parallel.on_loss = \"continue\": mpirun ends all processes with the first that is lost; leave it out, and \
-             start them again with --resume auto"
-                .into(),
-        );
-    }
-    if config.parallel.stages > 1 {
-        return refuse(format!(
-            "parallel.stages = {}: the stages of a model are devices of one process; leave out --parallel mpi, or the stages",
-            config.parallel.stages
-        ));
-    }
-    Ok(())
-}
-
-/// Starts the ranks that are threads; the first one's links to all, or the `line` that is there.
-fn connect(members: &Members, line: Option<Exchange>, workers: &mut Workers) -> Result<Links, TrainError> {
-    let config = &members.config;
-    let world = line.as_ref().map_or(members.others.len() + 1, Exchange::world);
-    pipes::check(config, world)?;
-    if let Some(line) = line {
-        return Ok(Links { line, pipe: None });
-    }
-    let mut links = Local::group(world).into_iter().zip(pipes(config, world));
-    let mut next = || links.next().map(|(rank, pipe)| Links { line: Exchange::new(rank), pipe });
-    let own = next().expect("the first is always there");
-    for (number, device) in members.others.iter().enumerate() {
-        let links = next().expect("one a device");
-        let (config, train, device) = (config.clone(), members.data.train.clone(), device.clone());
-        let site = Site { config, train, device, speed: 0.0 };
-        let validation = if links.pipe.is_some() { members.data.validation.clone() } else { Vec::new() };
-        workers.spawn(number + 1, Follower::new(site, members.identity.clone(), validation, links));
-    }
-    Ok(own)
-}
-
-/// What each rank is.
-fn greet(members: &Members, seat: &mut Seat) -> Result<Vec<Greeting>, TrainError> {
-    let own = Greeting::new(&members.config, &members.identity, &members.device);
-    read_greetings(&seat.line()?.all_gather(to_bytes(&own))?)
-}
-
-/// Who does what, and the first rank's plan: as in the run's checkpoint, as far as that is of as many ranks and stages; else
-/// by the speed and the memory of the devices.
-fn divide(
-    members: &Members,
-    site: &Site,
-    ranks: &[Greeting],
-    origin: &Origin,
-) -> Result<(Assignment, Choice), TrainError> {
-    let config = &*members.config;
-    let (world, stages) = (ranks.len(), config.parallel.stages);
-    let earlier = origin.kept(config, &members.device.adapter, world, stages);
-    let speeds: Vec<f64> = ranks.iter().map(|rank| rank.speed).collect();
-    let rows = match earlier.rows_of_ranks() {
-        Some(rows) => rows,
-        None => {
-            let pipelines: Vec<f64> = speeds.chunks(stages).map(|stages| stages.iter().sum()).collect();
-            let rows = rows_by_speed(config.batch.micro_batch * config.batch.accumulation, &pipelines)?;
-            rows.into_iter().flat_map(|rows| vec![rows; stages]).collect()
-        }
-    };
-    let blocks = match stages {
-        1 => Vec::new(),
-        _ => {
-            let limits: Vec<&DeviceLimits> =
-                iter::once(&members.device).chain(&members.others).map(|it| &it.limits).collect();
-            stage_blocks(config, &limits, &speeds, &rows, &earlier.blocks)?
-        }
-    };
-    let division = Division { rows, blocks };
-    let mut choice = site.plan(0, &division)?;
-    if let Some(cut) = earlier.cut.filter(|_| stages == 1) {
-        choice.plan = replan(config, site, cut);
-    }
-    let cut = choice.plan.cut.clone();
-    let assignment = Assignment::new(division.rows, division.blocks, cut).map_err(TrainError::Internal)?;
-    Ok((assignment, choice))
-}
-
-/// What an earlier cut is predicted to take.
-fn replan(config: &TrainConfig, site: &Site, cut: Cut) -> crate::plan::Plan {
-    plan(&config.model, config.model.context_length, cut, &site.device.limits, &site.rates())
 }

@@ -37,22 +37,13 @@ impl Site {
     /// How rank number `rank` takes its steps on this device.
     ///
     /// # Errors
-    /// No plan that fits; one that keeps parameters in host memory, whose gradients would not leave.
+    /// No plan that fits.
     pub fn plan(&self, rank: usize, Division { rows, blocks }: &Division) -> Result<Choice, TrainError> {
         let (limits, rates, world) = (&self.device.limits, self.rates(), rows.len());
-        let choice = match blocks.len() {
-            0 => replica_plan(&self.config, &rows[rank], world, limits, &rates)?,
-            stages => stage_plan(&self.config, (rank, world), &blocks[rank % stages], &rows[rank], limits, &rates)?,
-        };
-        if choice.plan.cut.policy.uses_host() {
-            let reason = format!(
-                "{} would keep parameters in host memory, which several devices cannot do yet: set \
-                 memory.parameters = \"device\", lower batch.micro_batch, or train on one device",
-                self.device.name
-            );
-            return Err(TrainError::Config { source_name: "memory".into(), reason });
+        match blocks.len() {
+            0 => replica_plan(&self.config, &rows[rank], world, limits, &rates),
+            stages => stage_plan(&self.config, (rank, world), &blocks[rank % stages], &rows[rank], limits, &rates),
         }
-        Ok(choice)
     }
 }
 
@@ -198,7 +189,7 @@ impl Seat {
     /// Leaves the others, which do the same.
     pub fn finish(&mut self) {
         if let Ok(links) = self.take_links() {
-            links.line.finish();
+            links.finish();
         }
     }
 }

@@ -57,8 +57,7 @@ fn send_parameter(copies: Vec<Readback>, line: &mut Exchange) -> Result<(), Coll
 }
 
 fn receive(trainer: &mut Trainer, line: &mut Exchange) -> Result<(), CollectiveError> {
-    let device = trainer.walk().device.clone();
-    host::load(trainer, &device, |_, count| {
+    host::load(trainer, |_, count| {
         let has_moments = line.broadcast(Vec::new(), 0)? == [1];
         let mut next = || {
             let values = broadcast_values(line, Vec::new(), 0)?;

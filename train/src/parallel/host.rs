@@ -2,7 +2,7 @@
 
 use burn::{
     module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId},
-    tensor::{Device, Tensor, TensorData},
+    tensor::{Tensor, TensorData},
 };
 use hearth_model::Transformer;
 
@@ -93,12 +93,11 @@ impl<F: FnMut(ParamId, Vec<Readback>)> ModuleVisitor for CopyEach<'_, F> {
 /// as it is, and so do all after an error.
 pub(super) fn load<E>(
     trainer: &mut Trainer,
-    device: &Device,
     next: impl FnMut(ParamId, usize) -> Result<Option<ParameterState>, E>,
 ) -> Result<(), E> {
     let mut failed = None;
     trainer.replace(|model, optimizer| {
-        model.map(&mut Load { next, optimizer, writer: Writer::new(device.clone()), failed: &mut failed })
+        model.map(&mut Load { next, optimizer, writer: Writer::default(), failed: &mut failed })
     });
     failed.map_or(Ok(()), Err)
 }
@@ -122,8 +121,8 @@ where
             Ok(None) => param,
             Ok(Some(ParameterState { values, moments })) => {
                 if let Some(moments) = moments {
-                    let (shape, device) = (param.dims(), &self.writer.device);
-                    let tensor = |values| Tensor::from_data(TensorData::new(values, shape), device);
+                    let (shape, device) = (param.dims(), param.val().without_autodiff().device());
+                    let tensor = |values| Tensor::from_data(TensorData::new(values, shape), &device);
                     self.optimizer.set_moments::<D>(param.id, moments.map(tensor));
                 }
                 match values {
@@ -139,9 +138,9 @@ where
     }
 }
 
-/// Puts values from host memory in the place of parameters.
+/// Puts values from host memory in the place of parameters, wherever these live.
+#[derive(Default)]
 pub(super) struct Writer {
-    device: Device,
     /// Bytes of values that were replaced since the device was last waited for.
     replaced: usize,
 }
@@ -150,22 +149,19 @@ pub(super) struct Writer {
 const KEPT: usize = 4 << 20;
 
 impl Writer {
-    pub fn new(device: Device) -> Self {
-        Self { device, replaced: 0 }
-    }
-
     /// The parameter with other values, as tracked as it was.
     pub fn write<const D: usize>(&mut self, param: Param<Tensor<D>>, values: Vec<f32>) -> Param<Tensor<D>> {
         let (id, old, mapper) = param.consume();
         let (shape, tracked) = (old.dims(), old.is_require_grad());
+        let device = old.device().without_autodiff();
         drop(old);
         self.replaced += size_of_val(values.as_slice());
         if self.replaced >= KEPT {
             // What fails here fails again where it is looked at.
-            let _ = self.device.sync();
+            let _ = device.sync();
             self.replaced = 0;
         }
-        let value = Tensor::from_inner(Tensor::from_data(TensorData::new(values, shape), &self.device));
+        let value = Tensor::from_inner(Tensor::from_data(TensorData::new(values, shape), &device));
         Param::from_mapped_value(id, if tracked { value.require_grad() } else { value }, mapper)
     }
 }

@@ -33,6 +33,9 @@ pub(super) trait Line: Send {
     /// # Errors
     /// A stage that is gone, or whose copy failed, by its number in the pipeline.
     fn receive(&self) -> Result<TensorData, CollectiveError>;
+
+    /// Waits until everything that was sent has left.
+    fn finish(self: Box<Self>) {}
 }
 
 /// An end of a connection between threads of one process.

@@ -17,6 +17,8 @@ mod local;
 mod moments;
 #[cfg(feature = "mpi")]
 mod mpi;
+#[cfg(feature = "mpi")]
+mod mpi_pipe;
 mod outer;
 mod pipeline;
 mod probe;
@@ -32,6 +34,8 @@ pub use local::Local;
 pub use moments::OuterState;
 #[cfg(feature = "mpi")]
 pub use mpi::{Mpi, join_mpi};
+#[cfg(feature = "mpi")]
+pub use mpi_pipe::mpi_pipe;
 pub use pipeline::Pipe;
 pub use probe::{Point, Probe};
 pub use rank::{Links, Rank};

@@ -52,9 +52,8 @@ pub(super) fn scatter(
 }
 
 fn set(trainer: &mut Trainer, both: &[Vec<f32>; 2], rank: usize) -> Result<(), CollectiveError> {
-    let device = trainer.walk().device.clone();
     let mut start = 0;
-    host::load(trainer, &device, |_, count| {
+    host::load(trainer, |_, count| {
         let own = start..start + count;
         start = own.end;
         let mismatch = |found| CollectiveError::Mismatch { rank: 0, found, other: rank, expected: own.end };

@@ -7,21 +7,21 @@ use mpi::{
     datatype::{Partition, PartitionMut},
     environment::Universe,
     topology::SimpleCommunicator,
-    traits::{Communicator, CommunicatorCollectives, Root},
+    traits::{Communicator, CommunicatorCollectives, Group, Root},
 };
 
 use super::{Collective, CollectiveError, Exchange};
 use crate::optim::Shard;
 
 /// Bytes of one message: MPI counts to 2^31.
-const MESSAGE: usize = 1 << 30;
+pub(super) const MESSAGE: usize = 1 << 30;
 
 /// A rank that `mpirun` started. All its calls are made by the thread that made it.
 pub struct Mpi {
-    world: SimpleCommunicator,
+    ranks: SimpleCommunicator,
     local_rank: usize,
-    /// Ends MPI when it is dropped.
-    _universe: Universe,
+    /// Ends MPI when it is dropped; one of the process has it.
+    _universe: Option<Universe>,
 }
 
 /// The line of this process to the ranks that `mpirun` started with it, and its number among those of its machine.
@@ -45,7 +45,7 @@ impl Mpi {
     /// # Errors
     /// A second call in one process, or an MPI library that takes calls from the main thread alone.
     pub fn join() -> Result<Self, CollectiveError> {
-        let (universe, threading) = mpi::initialize_with_threading(Threading::Serialized)
+        let (universe, threading) = mpi::initialize_with_threading(Threading::Multiple)
             .ok_or_else(|| CollectiveError::Start("MPI was started already: a process is one rank".into()))?;
         if threading < Threading::Serialized {
             let reason =
@@ -54,7 +54,16 @@ impl Mpi {
         }
         let world = universe.world();
         let local_rank = world.split_shared(world.rank()).rank() as usize;
-        Ok(Self { world, local_rank, _universe: universe })
+        Ok(Self { ranks: world, local_rank, _universe: Some(universe) })
+    }
+
+    /// The ranks of these processes alone, each of which calls it with the same `tag`.
+    pub(super) fn among(processes: &[i32], tag: i32) -> Result<Self, CollectiveError> {
+        let world = SimpleCommunicator::world();
+        let group = world.group().include(processes);
+        let ranks = world.split_by_subgroup_with_tag(&group, tag);
+        let ranks = ranks.ok_or_else(|| CollectiveError::Start("this process is none of the group's".into()))?;
+        Ok(Self { ranks, local_rank: 0, _universe: None })
     }
 
     /// How many values each rank's part has, and where it begins.
@@ -74,11 +83,11 @@ impl Mpi {
 
 impl Collective for Mpi {
     fn rank(&self) -> usize {
-        self.world.rank() as usize
+        self.ranks.rank() as usize
     }
 
     fn world(&self) -> usize {
-        self.world.size() as usize
+        self.ranks.size() as usize
     }
 
     /// Not MPI's own sum, whose order is the library's affair: each rank gets its part of all and adds them up in turn.
@@ -91,7 +100,7 @@ impl Collective for Mpi {
         {
             let sent = Partition::new(&*values, counts, starts);
             let mut received = PartitionMut::new(&mut brought[..], each, places);
-            self.world.all_to_all_varcount_into(&sent, &mut received);
+            self.ranks.all_to_all_varcount_into(&sent, &mut received);
         }
         if own.is_empty() {
             return Ok(());
@@ -109,12 +118,12 @@ impl Collective for Mpi {
         let [counts, starts] = self.parts(values.len())?;
         let own = values[Shard { rank: self.rank(), world: self.world() }.part(values.len())].to_vec();
         let mut received = PartitionMut::new(values, counts, starts);
-        self.world.all_gather_varcount_into(&own[..], &mut received);
+        self.ranks.all_gather_varcount_into(&own[..], &mut received);
         Ok(())
     }
 
     fn broadcast(&self, bytes: &mut Vec<u8>, root: usize) -> Result<(), CollectiveError> {
-        let root = self.world.process_at_rank(root as i32);
+        let root = self.ranks.process_at_rank(root as i32);
         let mut length = bytes.len() as u64;
         root.broadcast_into(&mut length);
         bytes.resize(length as usize, 0);

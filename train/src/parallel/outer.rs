@@ -80,9 +80,8 @@ impl Outer {
         change.iter_mut().for_each(|sum| *sum /= world);
         let ParallelConfig { outer_learning_rate, outer_momentum, .. } = self.settings;
         nesterov(&mut self.parameters, &mut self.momentum, &change, outer_learning_rate as f32, outer_momentum as f32);
-        let device = trainer.walk().device.clone();
         let mut rest = self.parameters.as_slice();
-        host::load(trainer, &device, |_, count| {
+        host::load(trainer, |_, count| {
             let (own, others) = rest.split_at(count);
             rest = others;
             Ok(Some(ParameterState { values: Some(own.to_vec()), moments: None }))

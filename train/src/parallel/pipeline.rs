@@ -108,6 +108,14 @@ impl Pipe {
         Self { replicas: Some(replicas), ..self }
     }
 
+    /// Leaves the other stages, which do the same.
+    pub fn finish(self) {
+        [self.before, self.behind, self.tied].into_iter().flatten().for_each(|line| line.finish());
+        if let Some(replicas) = self.replicas {
+            replicas.finish();
+        }
+    }
+
     /// Most micro-batches that have been in flight here at once.
     pub fn most_in_flight(&self) -> usize {
         self.most_in_flight
@@ -293,7 +301,7 @@ impl Pipe {
         for _ in 0..shards {
             new.extend(self.receive_floats(|pipe| &pipe.tied)?);
         }
-        let mut writer = host::Writer::new(trainer.walk().device.clone());
+        let mut writer = host::Writer::default();
         trainer.replace(|mut model, _| {
             let matrix = &mut model.embedding.tokens;
             let shards = std::mem::take(&mut matrix.shards).into_iter().zip(new);

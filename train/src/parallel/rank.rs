@@ -47,6 +47,16 @@ pub struct Links {
     pub pipe: Option<Pipe>,
 }
 
+impl Links {
+    /// Leaves the others, which do the same.
+    pub fn finish(self) {
+        if let Some(pipe) = self.pipe {
+            pipe.finish();
+        }
+        self.line.finish();
+    }
+}
+
 impl Rank {
     /// A rank that has the whole model. All begin with the parameters and moments of rank 0's `trainer` and make the same
     /// updates, so that they stay equal. With `local_steps` each has moments of its own: those that rank 0 has in `earlier`,
@@ -54,16 +64,12 @@ impl Rank {
     ///
     /// # Errors
     /// A rank that is gone.
-    ///
-    /// # Panics
-    /// If the walk keeps parameters in host memory: their gradients do not leave.
     pub fn replica(
         mut trainer: Trainer,
         mut line: Exchange,
         settings: &ParallelConfig,
         earlier: OuterState,
     ) -> Result<Self, CollectiveError> {
-        assert!(!trainer.walk().policy.uses_host(), "a replica keeps its parameters on its device");
         readback::restore_copies();
         let momentum = broadcast_state(&mut trainer, &mut line, earlier.momentum)?;
         if settings.shard_optimizer {
@@ -90,14 +96,13 @@ impl Rank {
     /// A rank that is gone.
     ///
     /// # Panics
-    /// If the walk keeps parameters in host memory.
+    /// Without a place in a pipeline.
     pub fn stage(
         mut whole: Trainer,
         walk: Walk,
         Links { mut line, pipe }: Links,
         settings: &ParallelConfig,
     ) -> Result<Self, CollectiveError> {
-        assert!(!walk.policy.uses_host(), "a stage keeps its parameters on its device");
         let mut pipe = pipe.expect("a stage has a place in a pipeline");
         readback::restore_copies();
         broadcast_state(&mut whole, &mut line, None)?;
@@ -146,9 +151,8 @@ impl Rank {
     }
 
     /// Leaves the others, which do the same.
-    pub fn finish(self) -> Trainer {
-        self.line.finish();
-        self.trainer
+    pub fn finish(self) {
+        self.into_links().finish();
     }
 
     /// Does step number `step` with this rank's share of the global batch, whose first micro-batch is number `first` of

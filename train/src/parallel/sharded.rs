@@ -33,7 +33,6 @@ pub(super) fn update(
 ) -> Result<StepOutcome, CollectiveError> {
     let (outcome, update, gradients) = trainer.prepare(step, figures, gradients, ceiling);
     let shard = trainer.optimizer().is_sharded().expect("the optimizer is sharded");
-    let device = trainer.walk().device.clone();
     let mut values = Ok(HashMap::new());
     trainer.replace(|model, optimizer| {
         let step = optimizer.begin(update);
@@ -45,7 +44,7 @@ pub(super) fn update(
         model
     });
     let mut values = values?;
-    host::load(trainer, &device, |id, _| {
+    host::load(trainer, |id, _| {
         Ok(values.remove(&id).map(|values| ParameterState { values: Some(values), moments: None }))
     })?;
     Ok(outcome)

@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 
 use burn::{
     module::{Module, ModuleVisitor, Param, ParamId},
-    tensor::{Device, Tensor, TensorData},
+    tensor::{Tensor, TensorData},
 };
 use hearth_model::Transformer;
 
@@ -134,7 +134,7 @@ pub(super) fn gather(
         return Ok(None);
     }
     let mut whole = make()?;
-    host::load(&mut whole, &Device::flex(), |_, count| {
+    host::load(&mut whole, |_, count| {
         let mut values = found.pop_front().expect("the stages have all parameters");
         let mut first = values.split_off(count.min(values.len()));
         let second = first.split_off(count.min(first.len()));

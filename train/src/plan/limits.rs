@@ -2,6 +2,7 @@
 
 use hearth_model::{ParameterCount, Positions, TransformerConfig};
 use hearth_wgsl::{Kernel, has_attention_kernel};
+use serde::{Deserialize, Serialize};
 
 use super::{
     Cut, Rates,
@@ -9,7 +10,7 @@ use super::{
 };
 
 /// What a device can hold and bind, in bytes.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct DeviceLimits {
     /// Memory that a step may take, where it is known.

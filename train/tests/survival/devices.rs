@@ -135,16 +135,30 @@ fn a_run_that_is_asked_to_goes_on_with_the_devices_that_are_left() {
     }
 }
 
-/// Their gradients are not handed over: such a run would leave them as they are.
+/// Their gradients leave as all others do: the bits of devices that keep their parameters, on replicas, sharded or not, and on
+/// stages; and a run goes on.
 #[test]
-fn parameters_in_host_memory_are_refused() {
+fn parameters_in_host_memory_of_several_devices() {
     let folder = folder();
-    let settings = ["memory.policy=recompute", "memory.parameters=host"].map(String::from);
-    let config = TrainConfig::read(&folder.path().join("config.toml"), &settings).unwrap();
-    let [cpu, other] = [(); 2].map(|()| open(DeviceChoice::Cpu).unwrap());
-    let run = Run::new(config, cpu, folder.path().join("run")).others(vec![other]);
-    let error = run.go().unwrap_err().to_string();
-    assert!(error.contains("set memory.parameters = \"device\""), "{error}");
+    let (host, fixed) = (["memory.policy=recompute", "memory.parameters=host"], "parallel.rebalance=0");
+    let at = |name: &str| checkpoint(&folder.path().join(name), 20);
+    for (name, devices, settings) in [
+        ("replicas", 2, &[][..]),
+        ("sharded", 2, &["parallel.shard_optimizer=true"]),
+        ("stages", 2, &["parallel.stages=2"]),
+        ("grid", 4, &["parallel.stages=2"]),
+        ("alone", 2, &["parallel.local_steps=5"]),
+    ] {
+        let on_device = [&["memory.policy=recompute", fixed], settings].concat();
+        let on_host = [&host[..], &[fixed], settings].concat();
+        run_with(folder.path(), name, cpus(devices - 1), Start::New, None, &on_device).unwrap();
+        let name_host = format!("{name}, host");
+        let half = [&on_host[..], &["limits.steps=10"]].concat();
+        run_with(folder.path(), &name_host, cpus(devices - 1), Start::New, None, &half).unwrap();
+        run_with(folder.path(), &name_host, cpus(devices - 1), Start::Auto, None, &on_host).unwrap();
+        let [found, expected] = [&name_host, name].map(|name| state_of(&at(name)));
+        assert!(found.0 == expected.0 && found.1 == expected.1, "{name}");
+    }
 }
 
 /// To the bit of the run that was never ended, whose optimizer was not dealt out, on another number of devices close to it.

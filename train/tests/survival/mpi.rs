@@ -129,16 +129,7 @@ fn a_rank_that_is_killed_ends_the_run_which_goes_on_from_its_checkpoint() {
     let run = folder.path().join("run");
     let long = [&CPU[..], &["limits.steps=100000", "--out", "run"]].concat();
     let mut child = mpirun(folder.path(), 2, &long).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    let start = Instant::now();
-    while !checkpoint(&run, 20).exists() {
-        assert!(start.elapsed() < Duration::from_secs(120), "no checkpoint of step 20");
-        sleep(Duration::from_millis(20));
-    }
-    let processes = ranks(&child);
-    assert_eq!(processes.len(), 2);
-    let victim = *processes.last().unwrap();
-    succeeded(Command::new("kill").args(["-9", &victim.to_string()]).output().unwrap());
-    assert!(ended(&mut child).is_none_or(|status| !status.success()));
+    kill_last(&mut child, &run);
     let step = *losses(&run).keys().last().unwrap() / 10 * 10 + 30;
     let limit = format!("limits.steps={step}");
     let on = [&CPU[..], &[&limit, "--out", "run", "--resume", "auto"]].concat();
@@ -171,15 +162,74 @@ fn one_process_alone_is_told_how_to_start() {
     assert!(!output.status.success() && text.contains("start it as `mpirun -n 2"), "{text}");
 }
 
-/// A pipeline's stages are devices of one process, and `mpirun` lets no rank go on without another.
+/// `mpirun` lets no rank go on without another.
 #[test]
 fn what_processes_cannot_do_is_refused() {
     let folder = folder();
-    for (setting, told) in [
-        ("parallel.stages=2", "leave out --parallel mpi"),
-        ("parallel.on_loss=continue", "start them again with --resume auto"),
+    for (ranks, setting, told) in [
+        (2, "parallel.on_loss=continue", "start them again with --resume auto"),
+        (3, "parallel.stages=2", "3 devices make no whole pipelines"),
     ] {
-        let (_, text) = ran(mpirun(folder.path(), 2, &[&CPU[..], &[setting]].concat()), folder.path());
+        let (_, text) = ran(mpirun(folder.path(), ranks, &[&CPU[..], &[setting]].concat()), folder.path());
         assert!(text.contains(told) && !text.contains("finished after"), "{text}");
     }
+}
+
+/// Two stages, four, and two pipelines of two that take a micro-batch each, whose optimizer is sharded or not, leave what one
+/// process leaves.
+#[test]
+fn stages_that_are_processes_come_to_the_bits_of_one() {
+    let folder = folder();
+    let layers = ["--set", "model.layers=4", "--set", "parallel.rebalance=0"];
+    let state = |name: &str| state_of(&checkpoint(&folder.path().join(name), 20));
+    let one = [&CPU[..], &["seed=3"], &layers, &["--out", "one"]].concat();
+    succeeded(super::hearth(folder.path(), &one).output().unwrap());
+    let one = state("one");
+    for (name, ranks, stages, sharded) in
+        [("two", 2, 2, false), ("four", 4, 4, false), ("grid", 4, 2, false), ("sharded grid", 4, 2, true)]
+    {
+        let (stages, sharded) = (format!("parallel.stages={stages}"), format!("parallel.shard_optimizer={sharded}"));
+        let several = [&CPU[..], &[&stages, "--set", &sharded], &layers, &["--out", name]].concat();
+        let (well, text) = ran(mpirun(folder.path(), ranks, &several), folder.path());
+        assert!(well, "{name}: {text}");
+        assert_eq!(text.matches("finished after 20 steps").count(), 1, "the first rank alone speaks: {text}");
+        let found = state(name);
+        assert!(found.0 == one.0 && found.1 == one.1, "{name}");
+    }
+}
+
+/// A stage is killed; the run goes on with two pipelines in place of one, and then on one device.
+#[test]
+fn a_stage_that_is_killed_ends_the_run_which_goes_on_with_others() {
+    let folder = folder();
+    let run = folder.path().join("run");
+    let stages = ["parallel.stages=2", "--out", "run"];
+    let long = [&CPU[..], &stages, &["--set", "limits.steps=100000"]].concat();
+    let mut child = mpirun(folder.path(), 2, &long).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    kill_last(&mut child, &run);
+    let step = *losses(&run).keys().last().unwrap() / 10 * 10 + 30;
+    let on = |step: u64| ["--set".into(), format!("limits.steps={step}"), "--resume".into(), "auto".to_string()];
+    let settings = on(step);
+    let settings: Vec<&str> = settings.iter().map(String::as_str).collect();
+    let (well, text) = ran(mpirun(folder.path(), 4, &[&CPU[..], &stages, &settings].concat()), folder.path());
+    assert!(well && text.contains(&format!("finished after {step} steps")), "{text}");
+    let settings = on(step + 10);
+    let settings: Vec<&str> = settings.iter().map(String::as_str).collect();
+    let alone = [&CPU[..], &["seed=3", "--out", "run"], &settings].concat();
+    let text = succeeded(super::hearth(folder.path(), &alone).output().unwrap());
+    assert!(text.contains(&format!("finished after {} steps", step + 10)), "{text}");
+}
+
+/// Kills the last rank with the checkpoint of step 20 behind it; the others end.
+fn kill_last(child: &mut Child, run: &Path) {
+    let start = Instant::now();
+    while !checkpoint(run, 20).exists() {
+        assert!(start.elapsed() < Duration::from_secs(120), "no checkpoint of step 20");
+        sleep(Duration::from_millis(20));
+    }
+    let processes = ranks(child);
+    assert_eq!(processes.len(), 2);
+    let victim = *processes.last().unwrap();
+    succeeded(Command::new("kill").args(["-9", &victim.to_string()]).output().unwrap());
+    assert!(ended(child).is_none_or(|status| !status.success()));
 }

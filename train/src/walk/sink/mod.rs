@@ -36,8 +36,6 @@ pub struct Sink {
 
 impl Sink {
     /// A sink whose gradients leave by `outlet`, segment by segment, while the last micro-batch's walk goes on.
-    ///
-    /// Those of parameters that live in host memory stay.
     pub fn with_outlet(outlet: impl Outlet + 'static) -> Self {
         Self { outbound: Some(Outbound::new(outlet)), ..Self::default() }
     }
@@ -56,7 +54,8 @@ impl Sink {
     /// Those of `receive`.
     pub fn with_sums<E>(self, device: &Device, receive: impl FnMut() -> Result<Vec<f32>, E>) -> Result<Self, E> {
         let sums = self.outbound.map(|outbound| outbound.receive(device, receive)).transpose()?;
-        Ok(Self { on_device: sums.unwrap_or_default(), ..Self::default() })
+        let (on_device, on_host) = sums.unwrap_or_default();
+        Ok(Self { on_device, on_host, ..Self::default() })
     }
 
     /// The walk is done with `module` in this micro-batch: in the last one its gradients leave.
@@ -81,7 +80,7 @@ impl Sink {
                 };
                 self.on_device.register(id, sum);
             }
-            Placement::Host => self.on_host.add(vec![Arrival::new(id, gradient)]),
+            Placement::Host => self.add_of_host(vec![Arrival::new(id, gradient)]),
         }
     }
 
@@ -92,7 +91,15 @@ impl Sink {
         module.visit(&mut add);
         let for_host = add.for_host;
         if !for_host.is_empty() {
-            self.on_host.add(for_host);
+            self.add_of_host(for_host);
+        }
+    }
+
+    /// Adds gradients of parameters that live in host memory; the last ones leave, where there is an outlet.
+    fn add_of_host(&mut self, arrived: Vec<Arrival>) {
+        match &mut self.outbound {
+            Some(outbound) if outbound.is_last() => outbound.send_of_host(self.on_host.finish(arrived)),
+            _ => self.on_host.add(arrived),
         }
     }
 

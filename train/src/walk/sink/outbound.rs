@@ -6,6 +6,7 @@ use burn::{
     tensor::{Device, Shape, Tensor, TensorData},
 };
 
+use super::host::{HostGradients, Parts};
 use crate::walk::outlet::Outlet;
 
 /// The gradients that have left, in order, and whether more may leave.
@@ -14,8 +15,17 @@ pub(super) struct Outbound {
     outlet: Box<dyn Outlet>,
     /// Whether the micro-batch is the last, so that the gradients of a segment that is done are final.
     is_last: bool,
-    /// Segment by segment.
-    sent: Vec<Vec<Sent>>,
+    /// What has left at once, in order.
+    sent: Vec<Sending>,
+}
+
+/// Gradients that have left at once.
+#[derive(Debug)]
+enum Sending {
+    /// Those of a segment on the walk's device.
+    OnDevice(Vec<Sent>),
+    /// Those of parameters that live in host memory.
+    OnHost(Parts),
 }
 
 /// A gradient that has left.
@@ -46,19 +56,38 @@ impl Outbound {
         let Flatten { sent, values, .. } = flatten;
         if !sent.is_empty() {
             self.outlet.send(Tensor::cat(values, 0));
-            self.sent.push(sent);
+            self.sent.push(Sending::OnDevice(sent));
         }
     }
 
-    /// What was sent, with the values that `receive` gives for each segment.
+    /// Whether gradients that arrive are the last.
+    pub fn is_last(&self) -> bool {
+        self.is_last
+    }
+
+    /// Sends the last gradients of parameters that live in host memory.
+    pub fn send_of_host(&mut self, (parts, values): (Parts, Tensor<1>)) {
+        self.outlet.send(values);
+        self.sent.push(Sending::OnHost(parts));
+    }
+
+    /// What was sent, with the values that `receive` gives for each segment: that on the walk's `device`, and that in host
+    /// memory.
     pub fn receive<E>(
         self,
         device: &Device,
         mut receive: impl FnMut() -> Result<Vec<f32>, E>,
-    ) -> Result<GradientsParams, E> {
-        let mut sums = GradientsParams::new();
-        for segment in self.sent {
+    ) -> Result<(GradientsParams, HostGradients), E> {
+        let (mut sums, mut on_host) = (GradientsParams::new(), HostGradients::default());
+        for sending in self.sent {
             let values = receive()?;
+            let segment = match sending {
+                Sending::OnDevice(segment) => segment,
+                Sending::OnHost(parts) => {
+                    on_host.insert(parts, &values, device);
+                    continue;
+                }
+            };
             let mut rest = values.as_slice();
             for Sent { id, shape, register } in segment {
                 let (own, others) = rest.split_at(shape.num_elements());
@@ -66,7 +95,7 @@ impl Outbound {
                 rest = others;
             }
         }
-        Ok(sums)
+        Ok((sums, on_host))
     }
 }
 
