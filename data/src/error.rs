@@ -75,7 +75,7 @@ pub enum DataError {
     UnknownId {
         /// The id.
         id: u32,
-        /// Its index in the ids given.
+        /// Index of the id in those given.
         position: usize,
         /// Ids run from 0 to one below this.
         vocab_size: usize,
@@ -138,7 +138,7 @@ pub enum DataError {
     IdTooLarge {
         /// The id.
         id: u32,
-        /// Its index in the stream.
+        /// Index of the id in the stream.
         position: usize,
     },
     /// A token id is outside of the vocabulary of the model that is to be trained.
@@ -149,7 +149,7 @@ pub enum DataError {
     IdBeyondVocabulary {
         /// The id.
         id: u32,
-        /// Its index in the stream.
+        /// Index of the id in the stream.
         position: usize,
         /// Ids run from 0 to one below this.
         vocab_size: usize,
@@ -261,7 +261,7 @@ pub enum DataError {
     HeaderCut {
         /// The file.
         path: PathBuf,
-        /// Its size.
+        /// Size of the file, in bytes.
         bytes: usize,
         /// The size of a header.
         needed: usize,
@@ -296,7 +296,7 @@ pub enum DataError {
     FileLength {
         /// The file.
         path: PathBuf,
-        /// Its size.
+        /// Size of the file, in bytes.
         bytes: usize,
         /// The size that its header asks for.
         expected: u128,
@@ -338,7 +338,7 @@ pub enum DataError {
     HalfToken {
         /// The file.
         path: PathBuf,
-        /// Its size.
+        /// Size of the file, in bytes.
         bytes: usize,
     },
     /// The tokens were made by another tokenizer than the others, or than the run's.
@@ -367,7 +367,7 @@ pub enum DataError {
         path: PathBuf,
         /// The index of the end in its file.
         document: usize,
-        /// Its value.
+        /// Value of the end.
         end: u64,
     },
     /// A token id in a file lies outside the vocabulary.
@@ -399,7 +399,7 @@ pub enum DataError {
     /// A document was asked for that the files do not have.
     #[error("there is no document {document} among the {documents} of the files: use the files of this run")]
     NoSuchDocument {
-        /// Its number.
+        /// Number of the document.
         document: u64,
         /// Documents in all files.
         documents: u64,
@@ -425,9 +425,9 @@ pub enum DataError {
         path: PathBuf,
         /// The setting.
         field: String,
-        /// Its value then.
+        /// The setting's value then.
         was: String,
-        /// Its value now.
+        /// The setting's value now.
         now: String,
     },
     /// The file that says how far a folder is prepared is damaged.

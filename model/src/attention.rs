@@ -3,23 +3,23 @@
 use burn::{module::Module, nn::Linear, tensor::Tensor};
 use hearth_wgsl::{AttentionOptions, attention};
 
-use crate::{Frame, Norm, TransformerConfig, init::Initializer};
+use crate::{Frame, Initializer, Norm};
 
 /// Attention over the positions up to each query's own (Vaswani et al. 2017), `H / K` query heads sharing one
 /// key/value head (Ainslie et al. 2023, arXiv 2305.13245).
 #[derive(Module, Debug)]
 pub struct Attention {
-    /// `[C, H*D]`
+    /// The projection to queries, `[C, H*D]`.
     pub query: Linear,
-    /// `[C, K*D]`
+    /// The projection to keys, `[C, K*D]`.
     pub key: Linear,
-    /// `[C, K*D]`
+    /// The projection to values, `[C, K*D]`.
     pub value: Linear,
-    /// `[H*D, C]`
+    /// The projection of what the heads have mixed, `[H*D, C]`.
     pub output: Linear,
-    /// RMS norm over `D`, before the rotation.
+    /// RMS norm of queries over `D`, before the rotation; where `qk_norm` is set.
     pub query_norm: Option<Norm>,
-    /// RMS norm over `D`, before the rotation.
+    /// RMS norm of keys over `D`, before the rotation; where `qk_norm` is set.
     pub key_norm: Option<Norm>,
     #[module(skip)]
     head_width: usize,
@@ -35,16 +35,18 @@ pub struct KeyValues {
 }
 
 impl Attention {
-    pub(crate) fn init(config: &TransformerConfig, layer: usize, residual_std: f64, init: &mut Initializer) -> Self {
+    /// The attention of block `layer`, which says whether it has a window, with random weights.
+    pub fn init(layer: usize, init: &mut Initializer) -> Self {
+        let config = init.config();
         let (c, d, std) = (config.width, config.head_width(), config.init_std);
         let (queries, key_values) = (config.heads * d, config.kv_heads() * d);
         Self {
             query: init.linear(c, queries, config.bias, std),
             key: init.linear(c, key_values, config.bias, std),
             value: init.linear(c, key_values, config.bias, std),
-            output: init.linear(queries, c, config.bias, residual_std),
-            query_norm: config.qk_norm.then(|| Norm::of_head(config, init)),
-            key_norm: config.qk_norm.then(|| Norm::of_head(config, init)),
+            output: init.linear(queries, c, config.bias, config.residual_std()),
+            query_norm: config.qk_norm.then(|| Norm::init_head(init)),
+            key_norm: config.qk_norm.then(|| Norm::init_head(init)),
             head_width: d,
             window: config.window(layer),
         }
@@ -52,7 +54,7 @@ impl Attention {
 
     /// Maps `[B, T, C]` to `[B, T, C]`.
     ///
-    /// With `cache`, the positions before these are read from it and these are added to it.
+    /// With `cache`, the positions before these are read from it and these are added to it; `frame` says where they are.
     pub fn forward(&self, x_btc: Tensor<3>, frame: &Frame, cache: Option<&mut Option<KeyValues>>) -> Tensor<3> {
         let [b, t, _] = x_btc.dims();
         let q = self.heads(&self.query, &self.query_norm, x_btc.clone());

@@ -3,36 +3,32 @@
 use burn::{module::Module, tensor::Tensor};
 use hearth_wgsl::{Key, dropout};
 
-use crate::{Attention, Frame, KeyValues, Mlp, Norm, TransformerConfig, init::Initializer};
+use crate::{Attention, Frame, Initializer, KeyValues, Mlp, Norm};
 
 /// Attention and feed-forward network, each normalised before and added to the residual stream after.
 #[derive(Module, Debug)]
 pub struct Block {
-    /// Before attention.
+    /// The normalisation before attention.
     pub attention_norm: Norm,
-    /// Mixes positions.
+    /// What mixes positions.
     pub attention: Attention,
-    /// Before the feed-forward network.
+    /// The normalisation before the feed-forward network.
     pub mlp_norm: Norm,
-    /// Mixes channels.
+    /// What mixes channels.
     pub mlp: Mlp,
     #[module(skip)]
     dropout: f64,
 }
 
 impl Block {
-    pub(crate) fn init(config: &TransformerConfig, layer: usize, init: &mut Initializer) -> Self {
-        let residual_std = if config.scaled_residual_init {
-            config.init_std / (2.0 * config.layers as f64).sqrt()
-        } else {
-            config.init_std
-        };
+    /// Block `layer`, counted from 0, with random weights.
+    pub fn init(layer: usize, init: &mut Initializer) -> Self {
         Self {
-            attention_norm: Norm::init(config, init),
-            attention: Attention::init(config, layer, residual_std, init),
-            mlp_norm: Norm::init(config, init),
-            mlp: Mlp::init(config, residual_std, init),
-            dropout: config.dropout,
+            attention_norm: Norm::init(init),
+            attention: Attention::init(layer, init),
+            mlp_norm: Norm::init(init),
+            mlp: Mlp::init(init),
+            dropout: init.config().dropout,
         }
     }
 

@@ -1,8 +1,6 @@
-//! The configuration of a transformer: one structure for the Llama and the GPT-2 family.
+//! The configuration of a transformer: one structure for the Llama and the GPT-2 family, and the one home of its defaults.
 
 use serde::{Deserialize, Serialize};
-
-use crate::ModelError;
 
 /// Which normalisation stands before attention, feed-forward and head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,13 +43,28 @@ pub enum Activation {
     Gelu,
 }
 
-/// A transformer's shape and variants. Read it from TOML or JSON, or start from a [`preset`](crate::preset).
+/// A transformer's shape and variants.
 ///
-/// Unknown fields are refused. [`TransformerConfig::validate`] checks the values; every consumer calls it first.
+/// Read it from TOML or JSON, or begin with [`TransformerConfig::llama`], [`TransformerConfig::gpt2`] or a
+/// [`preset`](crate::preset()) and change what differs:
+///
+/// ```
+/// use hearth_model::TransformerConfig;
+///
+/// // 64 ids, windows of 32 tokens, 2 blocks of 48 channels and 4 heads.
+/// let config = TransformerConfig { dropout: 0.1, tied: true, ..TransformerConfig::llama(64, 32, 2, 48, 4) };
+/// config.validate()?;
+/// assert_eq!((config.head_width(), config.ffn_width()), (12, 128));
+/// # Ok::<(), hearth_model::ModelError>(())
+/// ```
+///
+/// Unknown fields are refused. [`TransformerConfig::validate`] checks the values, and so does
+/// [`TransformerConfig::init`]. A field that says "Default" may be left out in a file. Later versions may add fields: write
+/// `..` of one of the three above, and yours will go on to compile.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TransformerConfig {
-    /// Number of token ids, `V`. In a training configuration 0 means: as many as the tokenizer has.
+    /// Number of token ids, `V`. In a training configuration 0 means: as many as the tokenizer has. Default 0.
     #[serde(default)]
     pub vocab_size: usize,
     /// The longest window in tokens, `T`.
@@ -62,96 +75,154 @@ pub struct TransformerConfig {
     pub width: usize,
     /// Query heads, `H`.
     pub heads: usize,
-    /// Key and value heads, `K`; a divisor of `heads`. 0 means as many as `heads` (no grouping).
+    /// Key and value heads, `K`; a divisor of `heads`. 0 means as many as `heads` (no grouping). Default 0;
+    /// [`TransformerConfig::kv_heads`] has the number.
     #[serde(default)]
     pub kv_heads: usize,
-    /// Channels of a head, `D`. 0 means `width / heads`.
+    /// Channels of a head, `D`. 0 means `width / heads`. Default 0; [`TransformerConfig::head_width`] has the number.
     #[serde(default)]
     pub head_width: usize,
     /// Channels inside the feed-forward network, `F`. 0 means `4 * width` for GELU, and for SwiGLU two thirds of that,
-    /// rounded up to a multiple of 32.
+    /// rounded up to a multiple of 32. Default 0; [`TransformerConfig::ffn_width`] has the number.
     #[serde(default)]
     pub ffn_width: usize,
     /// Kind of normalisation.
     pub norm: NormKind,
-    /// Added to the mean square before the root.
-    #[serde(default = "default_norm_eps")]
+    /// Added to the mean square before the root. Default 1e-5.
+    #[serde(default = "norm_eps")]
     pub norm_eps: f64,
     /// How positions reach the model.
     pub positions: Positions,
-    /// Base of the rotation angles: pair `i` turns by `rope_base^(-2i/D)` radians a position.
-    #[serde(default = "default_rope_base")]
+    /// Base of the rotation angles: pair `i` turns by `rope_base^(-2i/D)` radians a position. Default 10,000.
+    #[serde(default = "rope_base")]
     pub rope_base: f64,
-    /// Which channels rotate together.
+    /// Which channels rotate together. Default "half".
     #[serde(default)]
     pub rope_layout: RopeLayout,
     /// The feed-forward network.
     pub mlp: Activation,
-    /// Whether linear layers and layer norms have biases.
+    /// Whether linear layers and layer norms have biases. Default false.
     #[serde(default)]
     pub bias: bool,
-    /// Whether the head uses the embedding's matrix.
+    /// Whether the head uses the embedding's matrix. Default false.
     #[serde(default)]
     pub tied: bool,
     /// Probability of zeroing a value after the embedding, the attention and the feed-forward network, while training.
+    /// Default 0.
     #[serde(default)]
     pub dropout: f64,
-    /// Whether queries and keys are RMS-normalised per head (Henry et al. 2020, arXiv 2010.04245).
+    /// Whether queries and keys are RMS-normalised per head (Henry et al. 2020, arXiv 2010.04245). Default false.
     #[serde(default)]
     pub qk_norm: bool,
-    /// One entry a layer: a query sees this many positions, itself included; 0 means all before it. Empty: 0 everywhere.
+    /// One entry a layer: a query sees this many positions, itself included; 0, or more than there are, means all before it.
+    /// Default empty: all, everywhere.
     #[serde(default)]
     pub sliding_window: Vec<usize>,
-    /// Logits become `cap * tanh(logits / cap)` (Gemma 2, arXiv 2408.00118).
+    /// Logits become `cap * tanh(logits / cap)` (Gemma 2, arXiv 2408.00118). Default none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub logit_softcap: Option<f64>,
-    /// Standard deviation of initial weights.
-    #[serde(default = "default_init_std")]
+    /// Standard deviation of initial weights. Default 0.02.
+    #[serde(default = "init_std")]
     pub init_std: f64,
-    /// Whether matrices that write to the residual stream start smaller by `sqrt(2L)` (GPT-2 report, section 2.3).
-    #[serde(default = "default_true")]
+    /// Whether matrices that write to the residual stream start smaller by `sqrt(2L)` (GPT-2 report, section 2.3). Default
+    /// true.
+    #[serde(default = "scaled_residual_init")]
     pub scaled_residual_init: bool,
     /// Largest shard of a matrix over the vocabulary, in bytes of f32. Default 128 MiB, which WebGPU binds everywhere.
-    #[serde(default = "default_vocab_shard_bytes")]
+    #[serde(default = "vocab_shard_bytes")]
     pub vocab_shard_bytes: usize,
 }
 
-fn default_vocab_shard_bytes() -> usize {
-    128 << 20
+/// What a file and a constructor leave out. Sizes are 0, which no model can have: a constructor sets them.
+const DEFAULTS: TransformerConfig = TransformerConfig {
+    vocab_size: 0,
+    context_length: 0,
+    layers: 0,
+    width: 0,
+    heads: 0,
+    kv_heads: 0,
+    head_width: 0,
+    ffn_width: 0,
+    norm: NormKind::Rms,
+    norm_eps: 1e-5,
+    positions: Positions::Rope,
+    rope_base: 10_000.0,
+    rope_layout: RopeLayout::Half,
+    mlp: Activation::Swiglu,
+    bias: false,
+    tied: false,
+    dropout: 0.0,
+    qk_norm: false,
+    sliding_window: Vec::new(),
+    logit_softcap: None,
+    init_std: 0.02,
+    scaled_residual_init: true,
+    vocab_shard_bytes: 128 << 20,
+};
+
+fn norm_eps() -> f64 {
+    DEFAULTS.norm_eps
 }
 
-fn default_norm_eps() -> f64 {
-    1e-5
+fn rope_base() -> f64 {
+    DEFAULTS.rope_base
 }
 
-fn default_rope_base() -> f64 {
-    10_000.0
+fn init_std() -> f64 {
+    DEFAULTS.init_std
 }
 
-fn default_init_std() -> f64 {
-    0.02
+fn scaled_residual_init() -> bool {
+    DEFAULTS.scaled_residual_init
 }
 
-fn default_true() -> bool {
-    true
+fn vocab_shard_bytes() -> usize {
+    DEFAULTS.vocab_shard_bytes
 }
 
 impl TransformerConfig {
+    /// Llama's family (Touvron et al. 2023, arXiv 2302.13971): RMS normalisation, RoPE in halves, SwiGLU, no biases, a head of
+    /// its own.
+    pub fn llama(vocab_size: usize, context_length: usize, layers: usize, width: usize, heads: usize) -> Self {
+        Self { vocab_size, context_length, layers, width, heads, ..DEFAULTS }
+    }
+
+    /// GPT-2's family (Radford et al. 2019): layer normalisation, learned positions, GELU, biases, the embedding's matrix for
+    /// the head.
+    pub fn gpt2(vocab_size: usize, context_length: usize, layers: usize, width: usize, heads: usize) -> Self {
+        Self {
+            norm: NormKind::Layer,
+            positions: Positions::Learned,
+            mlp: Activation::Gelu,
+            bias: true,
+            tied: true,
+            ..Self::llama(vocab_size, context_length, layers, width, heads)
+        }
+    }
+
+    /// The same with another width and so many heads, and what follows from these anew: as many key and value heads as heads,
+    /// heads of `width / heads` channels, a feed-forward network in proportion.
+    ///
+    /// `TransformerConfig { width, ..preset(name)? }` keeps the preset's `ffn_width` and `kv_heads` instead.
+    pub fn with_width(self, width: usize, heads: usize) -> Self {
+        Self { width, heads, kv_heads: 0, head_width: 0, ffn_width: 0, ..self }
+    }
+
     /// Key/value heads, `K`.
     pub fn kv_heads(&self) -> usize {
         if self.kv_heads == 0 { self.heads } else { self.kv_heads }
     }
 
-    /// Channels of a head, `D`.
+    /// Channels of a head, `D`; 0 without heads, which no model can have.
     pub fn head_width(&self) -> usize {
-        if self.head_width == 0 { self.width / self.heads } else { self.head_width }
+        if self.head_width == 0 { self.width.checked_div(self.heads).unwrap_or(0) } else { self.head_width }
     }
 
     /// Channels of the feed-forward network, `F`.
     pub fn ffn_width(&self) -> usize {
         match (self.ffn_width, self.mlp) {
-            (0, Activation::Gelu) => 4 * self.width,
-            (0, Activation::Swiglu) => (8 * self.width).div_ceil(3).next_multiple_of(32),
+            (0, Activation::Gelu) => self.width.saturating_mul(4),
+            (0, Activation::Swiglu) => self.width.saturating_mul(8).div_ceil(3).next_multiple_of(32),
             (given, _) => given,
         }
     }
@@ -161,74 +232,13 @@ impl TransformerConfig {
         self.sliding_window.get(layer).copied().filter(|window| *window > 0)
     }
 
-    /// Checks every field.
-    ///
-    /// # Errors
-    /// [`ModelError::Config`] names the first field whose value no model can have.
-    pub fn validate(&self) -> Result<(), ModelError> {
-        for (field, value) in [
-            ("vocab_size", self.vocab_size),
-            ("context_length", self.context_length),
-            ("layers", self.layers),
-            ("width", self.width),
-            ("heads", self.heads),
-        ] {
-            if value == 0 {
-                return refuse(field, value, "must be at least 1");
-            }
+    /// Standard deviation of initial matrices that write to the residual stream.
+    pub(crate) fn residual_std(&self) -> f64 {
+        match self.scaled_residual_init {
+            true => self.init_std / (2.0 * self.layers as f64).sqrt(),
+            false => self.init_std,
         }
-        if self.head_width == 0 && !self.width.is_multiple_of(self.heads) {
-            return refuse(
-                "heads",
-                self.heads,
-                format!("must divide width = {}, or head_width must be set", self.width),
-            );
-        }
-        if !self.heads.is_multiple_of(self.kv_heads()) {
-            return refuse("kv_heads", self.kv_heads, format!("must divide heads = {}", self.heads));
-        }
-        if self.positions == Positions::Rope && !self.head_width().is_multiple_of(2) {
-            return refuse("head_width", self.head_width(), "must be even, for RoPE turns channels in pairs");
-        }
-        if !self.sliding_window.is_empty() && self.sliding_window.len() != self.layers {
-            return refuse(
-                "sliding_window",
-                format!("{:?}", self.sliding_window),
-                format!("must have one entry a layer, so {} of them, or none", self.layers),
-            );
-        }
-        for (field, value) in [
-            ("norm_eps", self.norm_eps),
-            ("rope_base", self.rope_base),
-            ("init_std", self.init_std),
-            ("logit_softcap", self.logit_softcap.unwrap_or(1.0)),
-        ] {
-            if !(value.is_finite() && value > 0.0) {
-                return refuse(field, value, "must be positive");
-            }
-        }
-        if !(0.0..1.0).contains(&self.dropout) {
-            return refuse("dropout", self.dropout, "must be at least 0 and under 1");
-        }
-        // Sizes come from a file: the largest tensor must be countable, or the arithmetic below would wrap.
-        let widest = self
-            .vocab_size
-            .max(self.context_length)
-            .max(self.ffn_width())
-            .max(self.heads.saturating_mul(self.head_width()));
-        if widest.checked_mul(self.width).is_none_or(|elements| elements > 1 << 40) || self.layers > 1 << 16 {
-            return refuse(
-                "width",
-                self.width,
-                "gives a tensor of more than 2^40 elements, or there are too many layers",
-            );
-        }
-        Ok(())
     }
-}
-
-fn refuse<T>(field: &'static str, value: impl ToString, reason: impl Into<String>) -> Result<T, ModelError> {
-    Err(ModelError::Config { field, value: value.to_string(), reason: reason.into() })
 }
 
 #[cfg(test)]
@@ -256,26 +266,19 @@ mod tests {
         assert!(error.message().contains("unknown field `n_head`"), "{error}");
     }
 
+    /// What a file may leave out is what a constructor leaves out.
     #[test]
-    fn each_bad_value_is_named() {
-        let good = preset("stories260k").unwrap();
-        type Spoil = fn(&mut TransformerConfig);
-        let cases: [(&str, Spoil); 9] = [
-            ("model.heads = 7", |c| c.heads = 7),
-            ("model.kv_heads = 3", |c| c.kv_heads = 3),
-            ("model.layers = 0", |c| c.layers = 0),
-            ("model.vocab_size = 0", |c| c.vocab_size = 0),
-            ("model.head_width = 5", |c| c.head_width = 5),
-            ("model.sliding_window = [4]", |c| c.sliding_window = vec![4]),
-            ("model.dropout = 1", |c| c.dropout = 1.0),
-            ("model.norm_eps = 0", |c| c.norm_eps = 0.0),
-            ("model.width = 1099511627776", |c| c.width = 1 << 40),
-        ];
-        for (message, spoil) in cases {
-            let mut config = good.clone();
-            spoil(&mut config);
-            let error = config.validate().unwrap_err().to_string();
-            assert!(error.starts_with(message), "{error}");
-        }
+    fn defaults_have_one_home() {
+        let least = "context_length = 32\nlayers = 2\nwidth = 48\nheads = 4\nnorm = \"rms\"\npositions = \"rope\"\nmlp = \"swiglu\"";
+        let read = toml::from_str::<TransformerConfig>(least).unwrap();
+        assert_eq!(read, TransformerConfig::llama(0, 32, 2, 48, 4));
+    }
+
+    #[test]
+    fn another_width_has_its_own_feed_forward_network() {
+        let preset = preset("stories260k").unwrap();
+        assert_eq!(TransformerConfig { width: 128, ..preset.clone() }.ffn_width(), 172);
+        let wider = preset.with_width(128, 4);
+        assert_eq!((wider.ffn_width(), wider.kv_heads(), wider.head_width()), (352, 4, 32));
     }
 }

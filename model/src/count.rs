@@ -4,6 +4,7 @@ use crate::{Activation, NormKind, Positions, TransformerConfig};
 
 /// Parameters of a model, by where they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ParameterCount {
     /// Token embedding, and learned positions where there are any.
     pub embedding: usize,
@@ -19,6 +20,7 @@ pub struct ParameterCount {
 ///
 /// Matrix products only, attention over all `T * T` scores, as nanoGPT and the PaLM report (appendix B) count for MFU.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Flops {
     /// Forward pass.
     pub forward: f64,
@@ -27,12 +29,22 @@ pub struct Flops {
 }
 
 impl ParameterCount {
-    /// Counts the parameters of `config`.
+    /// Counts the parameters of `config`, which must be valid; more than a `usize` holds count as its largest value.
     pub fn of(config: &TransformerConfig) -> Self {
-        let (c, d, f, v) = (config.width, config.head_width(), config.ffn_width(), config.vocab_size);
-        let (queries, key_values) = (config.heads * d, config.kv_heads() * d);
-        let bias = usize::from(config.bias);
-        let linear = |inputs: usize, outputs: usize| inputs * outputs + bias * outputs;
+        let [embedding, block, head, total] =
+            Self::exact(config).map(|count| usize::try_from(count).unwrap_or(usize::MAX));
+        Self { embedding, block, head, total }
+    }
+
+    /// Those of the embedding, a block, the head and all; of any number of layers whose tensors have `2^64` elements at most.
+    pub(crate) fn exact(config: &TransformerConfig) -> [u128; 4] {
+        let (width, ffn_width) = (config.width, config.ffn_width());
+        let [c, d, f, v] = [width, config.head_width(), ffn_width, config.vocab_size].map(|size| size as u128);
+        let [heads, kv_heads, layers, time] =
+            [config.heads, config.kv_heads(), config.layers, config.context_length].map(|size| size as u128);
+        let (queries, key_values) = (heads * d, kv_heads * d);
+        let bias = u128::from(config.bias);
+        let linear = |inputs: u128, outputs: u128| inputs * outputs + bias * outputs;
         let norm = match config.norm {
             NormKind::Rms => c,
             NormKind::Layer => c + bias * c,
@@ -44,13 +56,13 @@ impl ParameterCount {
             Activation::Gelu => linear(c, f) + linear(f, c),
         };
         let positions = match config.positions {
-            Positions::Learned => config.context_length * c,
+            Positions::Learned => time * c,
             Positions::Rope => 0,
         };
         let embedding = v * c + positions;
         let block = 2 * norm + attention + mlp;
         let head = norm + if config.tied { 0 } else { v * c };
-        Self { embedding, block, head, total: embedding + config.layers * block + head }
+        [embedding, block, head, embedding + layers * block + head]
     }
 }
 

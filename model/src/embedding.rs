@@ -6,22 +6,24 @@ use burn::{
 };
 use hearth_wgsl::{Key, dropout};
 
-use crate::{Frame, Positions, TokenMatrix, TransformerConfig, init::Initializer};
+use crate::{Frame, Initializer, Positions, TokenMatrix};
 
 /// Looks up a vector for each token, and adds one for its position where positions are learned.
 #[derive(Module, Debug)]
 pub struct Embedding {
-    /// `[V, C]`; the head's matrix too where the model is tied.
+    /// A vector for each token, `[V, C]`; the head's matrix too where the model is tied.
     pub tokens: TokenMatrix,
-    /// `[T, C]`, learned positions only.
+    /// A vector for each position, `[T, C]`; learned positions only.
     pub positions: Option<Param<Tensor<2>>>,
     #[module(skip)]
     dropout: f64,
 }
 
 impl Embedding {
-    pub(crate) fn init(config: &TransformerConfig, init: &mut Initializer) -> Self {
-        let tokens = TokenMatrix::init(config, init);
+    /// An embedding with random vectors.
+    pub fn init(init: &mut Initializer) -> Self {
+        let config = init.config();
+        let tokens = TokenMatrix::init(init);
         let positions = (config.positions == Positions::Learned)
             .then(|| init.normal([config.context_length, config.width], config.init_std));
         Self { tokens, positions, dropout: config.dropout }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 /// An error of this crate. Each message is one sentence that says what to change.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ModelError {
     /// A field of [`TransformerConfig`](crate::TransformerConfig) has a value that no model can have.
     #[error("model.{field} = {value}: {reason}")]

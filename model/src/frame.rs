@@ -22,13 +22,14 @@ impl Frame {
     /// For queries at the positions `start .. start + time` that attend to the keys `0 .. start + time`.
     ///
     /// # Panics
-    /// If `start + time` exceeds the model's context length.
+    /// If `start + time` exceeds the model's context length, or its heads have no channels, which
+    /// [`TransformerConfig::validate`] would have said.
+    #[track_caller]
     pub fn new(config: &TransformerConfig, start: usize, time: usize, device: &Device) -> Self {
-        assert!(
-            start + time <= config.context_length,
-            "{time} tokens from position {start} exceed the context of {}",
-            config.context_length
-        );
+        let TransformerConfig { context_length, width, heads, .. } = config;
+        assert!(config.head_width() > 0, "frame: model.heads = {heads} of width {width}: a head must have channels");
+        let end = start.saturating_add(time);
+        assert!(end <= *context_length, "{time} tokens from position {start} exceed the context of {context_length}");
         let device = &device.clone().without_autodiff();
         let rope = (config.positions == Positions::Rope).then(|| Rope::new(config, start, time, device));
         Self { start, positions: None, documents: None, rope }

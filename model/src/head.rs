@@ -2,26 +2,28 @@
 
 use burn::{module::Module, tensor::Tensor};
 
-use crate::{Norm, TokenMatrix, TransformerConfig, init::Initializer, loss::softcap};
+use crate::{Initializer, Norm, TokenMatrix, loss::softcap};
 
 /// The final norm and the output matrix.
 ///
 /// A tied model has no output matrix of its own: the head is then handed the embedding's, which stays one parameter.
 #[derive(Module, Debug)]
 pub struct Head {
-    /// Final normalisation.
+    /// The final normalisation.
     pub norm: Norm,
-    /// `[V, C]`, untied models only.
+    /// The output matrix, `[V, C]`; untied models only.
     pub output: Option<TokenMatrix>,
     #[module(skip)]
     logit_softcap: Option<f64>,
 }
 
 impl Head {
-    pub(crate) fn init(config: &TransformerConfig, init: &mut Initializer) -> Self {
+    /// A head with random weights.
+    pub fn init(init: &mut Initializer) -> Self {
+        let config = init.config();
         Self {
-            norm: Norm::init(config, init),
-            output: (!config.tied).then(|| TokenMatrix::init(config, init)),
+            norm: Norm::init(init),
+            output: (!config.tied).then(|| TokenMatrix::init(init)),
             logit_softcap: config.logit_softcap,
         }
     }

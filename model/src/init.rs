@@ -8,32 +8,62 @@ use burn::{
 use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
 use rand_distr::StandardNormal;
 
-/// Draws parameters one after the other; each has a random stream of its own.
-pub(crate) struct Initializer<'a> {
+use crate::{ModelError, TransformerConfig};
+
+/// Makes layers of one configuration, with weights drawn one parameter after the other, each from a random stream of its own.
+///
+/// A layer by itself, as [`TransformerConfig::init`] makes all of them:
+///
+/// ```
+/// use hearth_model::{Block, Frame, TransformerConfig, burn::tensor::{Device, Tensor}};
+///
+/// let device = Device::flex();
+/// let config = TransformerConfig::llama(64, 32, 2, 48, 4);
+/// let block = Block::init(0, &mut config.initializer(7, &device)?);
+/// let x_btc = Tensor::<3>::ones([1, 5, 48], &device);
+/// assert_eq!(block.forward(x_btc, &Frame::new(&config, 0, 5, &device), None).dims(), [1, 5, 48]);
+/// # Ok::<(), hearth_model::ModelError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Initializer<'a> {
+    config: &'a TransformerConfig,
     seed: u64,
     stream: u64,
     device: &'a Device,
 }
 
+impl TransformerConfig {
+    /// What makes layers of this configuration, one by one: the same `seed` and order give the same weights on every device.
+    ///
+    /// # Errors
+    /// What [`TransformerConfig::validate`] finds.
+    pub fn initializer<'a>(&'a self, seed: u64, device: &'a Device) -> Result<Initializer<'a>, ModelError> {
+        self.validate()?;
+        Ok(Initializer { config: self, seed, stream: 0, device })
+    }
+}
+
 impl<'a> Initializer<'a> {
-    pub fn new(seed: u64, device: &'a Device) -> Self {
-        Self { seed, stream: 0, device }
+    /// The configuration, which is valid.
+    pub fn config(&self) -> &'a TransformerConfig {
+        self.config
     }
 
     /// Independent normal values with mean 0.
-    pub fn normal<const D: usize>(&mut self, shape: [usize; D], std: f64) -> Param<Tensor<D>> {
+    pub(crate) fn normal<const D: usize>(&mut self, shape: [usize; D], std: f64) -> Param<Tensor<D>> {
         let mut random = self.random();
         self.draw(&mut random, shape, std)
     }
 
     /// As [`Initializer::normal`] for a matrix of `columns`, cut into shards of so many `rows`: the same values however
     /// it is cut.
-    pub fn normal_rows(&mut self, rows: &[usize], columns: usize, std: f64) -> Vec<Param<Tensor<2>>> {
+    pub(crate) fn normal_rows(&mut self, rows: &[usize], columns: usize, std: f64) -> Vec<Param<Tensor<2>>> {
         let mut random = self.random();
         rows.iter().map(|rows| self.draw(&mut random, [*rows, columns], std)).collect()
     }
 
-    pub fn constant(&self, width: usize, value: f32) -> Param<Tensor<1>> {
+    /// `width` times the same value.
+    pub(crate) fn constant(&self, width: usize, value: f32) -> Param<Tensor<1>> {
         Param::from_tensor(Tensor::full([width], value, self.device))
     }
 
@@ -52,7 +82,7 @@ impl<'a> Initializer<'a> {
     }
 
     /// A linear layer `[inputs, outputs]`; the bias, if any, starts at 0.
-    pub fn linear(&mut self, inputs: usize, outputs: usize, bias: bool, std: f64) -> Linear {
+    pub(crate) fn linear(&mut self, inputs: usize, outputs: usize, bias: bool, std: f64) -> Linear {
         Linear { weight: self.normal([inputs, outputs], std), bias: bias.then(|| self.constant(outputs, 0.0)) }
     }
 }

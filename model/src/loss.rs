@@ -8,18 +8,17 @@ use hearth_wgsl::{CrossEntropyOptions, cross_entropy};
 
 use crate::TransformerConfig;
 
-/// A target that does not count.
-pub const IGNORED: i32 = -1;
-
 /// Bytes of one chunk of f32 logits by default: well under WebGPU's 128 MiB binding limit.
 const CHUNK_BYTES: usize = 32 << 20;
 
-/// How the loss of a head is computed. All sums are over the positions that count.
+/// How the loss of a head is computed. All sums are over the positions that count: those whose target is not negative,
+/// which PyTorch's -100 is too.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CrossEntropy {
     /// Logits become `cap * tanh(logits / cap)` first.
     pub logit_softcap: Option<f64>,
-    /// Weight of the squared log-normaliser, `z_loss * logsumexp(logits)^2` (PaLM, arXiv 2204.02311, section 5).
+    /// Weight of the z-term, the squared log-normaliser, `z_loss * logsumexp(logits)^2` (PaLM, arXiv 2204.02311, section 5).
+    /// It steadies training and says nothing of the text: [`CrossEntropy::loss`] leaves it out.
     pub z_loss: f64,
     /// Positions whose logits exist at once.
     pub chunk: usize,
@@ -28,7 +27,7 @@ pub struct CrossEntropy {
 /// The loss and its gradients, unaveraged.
 #[derive(Clone, Debug)]
 pub struct LossGradients {
-    /// Sum of the losses, `[1]`; not scaled.
+    /// Sum of the losses, `[1]`, in nats, with the z-term; not scaled.
     pub loss: Tensor<1>,
     /// With respect to the head's input, `[N, C]`, scaled.
     pub hidden: Tensor<2>,
@@ -48,21 +47,31 @@ impl CrossEntropy {
         Self { logit_softcap: model.logit_softcap, ..Self::new(model.vocab_size) }
     }
 
-    /// The summed loss `[1]` in nats, without gradients.
+    /// The summed negative log-likelihood `[1]` in nats, for evaluation: without gradients, and without the z-term, so that
+    /// models trained with and without one compare.
     ///
-    /// `hidden_nc` is the normalised stream `[N, C]`, `output` the shards of the output matrix `[V, C]`, `targets_n` the
-    /// ids `[N]`, where a negative id ([`IGNORED`]) does not count. All on a device without autodiff.
+    /// `hidden_nc` is the normalised stream `[N, C]`, `output` the shards `[rows, C]` of the output matrix, `targets_n` the
+    /// ids `[N]`, where a negative one does not count. All on a device without autodiff.
+    ///
+    /// # Panics
+    /// If there are not as many targets as positions, if a shard has another `C`, or a tensor is with autodiff.
     pub fn loss(&self, hidden_nc: Tensor<2>, output: &[Tensor<2>], targets_n: Tensor<1, Int>) -> Tensor<1> {
+        check(&hidden_nc, output, &targets_n);
         let mut loss = Tensor::zeros([1], &hidden_nc.device());
         for (start, length) in self.chunks(hidden_nc.dims()[0]) {
             let hidden = hidden_nc.clone().narrow(0, start, length);
             let targets = targets_n.clone().narrow(0, start, length);
-            loss = loss + cross_entropy(logits(&hidden, output), targets, self.options()).loss;
+            let options = CrossEntropyOptions { z_loss: 0.0, ..self.options() };
+            loss = loss + cross_entropy(logits(&hidden, output), targets, options).loss;
         }
         loss
     }
 
-    /// The summed loss as [`CrossEntropy::loss`], and the gradients of `scale` times it.
+    /// The summed loss that training makes small, which is that of [`CrossEntropy::loss`] and the z-term, and the gradients of
+    /// `scale` times it.
+    ///
+    /// # Panics
+    /// As [`CrossEntropy::loss`].
     pub fn loss_and_gradients(
         &self,
         hidden_nc: Tensor<2>,
@@ -93,6 +102,7 @@ impl CrossEntropy {
         scale: f64,
         output_is_trained: bool,
     ) -> LossGradients {
+        check(&hidden_nc, output, &targets_n);
         let mut loss = Tensor::zeros([1], &hidden_nc.device());
         let mut hidden_gradients = Vec::new();
         let mut output_gradients: Vec<Option<Tensor<2>>> = vec![None; output.len()];
@@ -101,7 +111,7 @@ impl CrossEntropy {
             let targets = targets_n.clone().narrow(0, start, length);
             let found = cross_entropy(logits(&hidden, output), targets, self.options());
             loss = loss + found.loss.clone();
-            let logits_gradients = found.gradients(self.options(), scale).into_iter();
+            let logits_gradients = found.gradients(scale).into_iter();
             let mut of_hidden = None;
             for ((gradient, shard), sum) in logits_gradients.zip(output).zip(&mut output_gradients) {
                 accumulate(&mut of_hidden, gradient.clone().matmul(shard.clone()));
@@ -130,6 +140,17 @@ impl CrossEntropy {
     fn chunks(&self, positions: usize) -> impl Iterator<Item = (usize, usize)> {
         let chunk = self.chunk.max(1);
         (0..positions).step_by(chunk).map(move |start| (start, chunk.min(positions - start)))
+    }
+}
+
+/// Before any of it is cut into chunks, which would hide what is left over.
+#[track_caller]
+fn check(hidden_nc: &Tensor<2>, output: &[Tensor<2>], targets_n: &Tensor<1, Int>) {
+    let ([n, c], hidden, targets) = (hidden_nc.dims(), hidden_nc.dims(), targets_n.dims());
+    assert!(targets == [n], "loss: hidden {hidden:?}, targets {targets:?}: must have a target a position");
+    for shard in output {
+        let [rows, width] = shard.dims();
+        assert!(width == c, "loss: hidden {hidden:?}, output [{rows}, {width}]: must have the same C");
     }
 }
 

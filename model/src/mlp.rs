@@ -3,26 +3,28 @@
 use burn::{module::Module, nn::Linear, tensor::Tensor};
 use hearth_wgsl::{gelu, swiglu};
 
-use crate::{Activation, TransformerConfig, init::Initializer};
+use crate::{Activation, Initializer};
 
 /// SwiGLU where there is a gate, tanh-GELU where there is none.
 #[derive(Module, Debug)]
 pub struct Mlp {
-    /// `[C, F]`, SwiGLU only.
+    /// The projection whose activation scales that of `up`, `[C, F]`; SwiGLU only.
     pub gate: Option<Linear>,
-    /// `[C, F]`
+    /// The projection to the inner channels, `[C, F]`.
     pub up: Linear,
-    /// `[F, C]`
+    /// The projection back to the residual stream, `[F, C]`.
     pub down: Linear,
 }
 
 impl Mlp {
-    pub(crate) fn init(config: &TransformerConfig, residual_std: f64, init: &mut Initializer) -> Self {
+    /// A feed-forward network with random weights.
+    pub fn init(init: &mut Initializer) -> Self {
+        let config = init.config();
         let (c, f, std) = (config.width, config.ffn_width(), config.init_std);
         Self {
             gate: (config.mlp == Activation::Swiglu).then(|| init.linear(c, f, config.bias, std)),
             up: init.linear(c, f, config.bias, std),
-            down: init.linear(f, c, config.bias, residual_std),
+            down: init.linear(f, c, config.bias, config.residual_std()),
         }
     }
 

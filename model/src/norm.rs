@@ -6,7 +6,7 @@ use burn::{
 };
 use hearth_wgsl::{NormOptions, norm};
 
-use crate::{NormKind, TransformerConfig, init::Initializer};
+use crate::{Initializer, NormKind};
 
 /// RMS or layer normalisation: `x / sqrt(mean(x^2) + eps) * gamma + beta`, with `x` centred first for the latter.
 ///
@@ -24,8 +24,9 @@ pub struct Norm {
 }
 
 impl Norm {
-    /// The normalisation of the residual stream that `config` asks for.
-    pub(crate) fn init(config: &TransformerConfig, init: &Initializer) -> Self {
+    /// The normalisation of the residual stream: scale 1, shift 0.
+    pub fn init(init: &Initializer) -> Self {
+        let config = init.config();
         let centred = config.norm == NormKind::Layer;
         Self {
             gamma: init.constant(config.width, 1.0),
@@ -35,8 +36,9 @@ impl Norm {
         }
     }
 
-    /// RMS normalisation of a head's channels, for queries and keys.
-    pub(crate) fn of_head(config: &TransformerConfig, init: &Initializer) -> Self {
+    /// RMS normalisation of a head's channels, for queries and keys: scale 1.
+    pub fn init_head(init: &Initializer) -> Self {
+        let config = init.config();
         Self { gamma: init.constant(config.head_width(), 1.0), beta: None, centred: false, eps: config.norm_eps }
     }
 

@@ -1,9 +1,16 @@
 //! Published shapes by name.
 
-use crate::{Activation, ModelError, NormKind, Positions, RopeLayout, TransformerConfig};
+use crate::{ModelError, RopeLayout, TransformerConfig};
 
-/// The names that [`preset`] knows.
-pub const PRESETS: [&str; 11] = [
+/// The names that [`preset`] knows:
+///
+/// | name | what it is |
+/// | --- | --- |
+/// | `shakespeare-cpu`, `shakespeare-gpu` | nanoGPT's two configurations for tiny Shakespeare: 0.8 M and 10.7 M parameters |
+/// | `gpt2`, `gpt2-medium`, `gpt2-large`, `gpt2-xl` | OpenAI's four sizes: 124 M, 355 M, 774 M and 1558 M |
+/// | `smollm2-135m` | Hugging Face's small Llama: 135 M |
+/// | `stories260k`, `stories15m`, `stories42m`, `stories110m` | the Llama models of llama2.c |
+pub const PRESETS: &[&str] = &[
     "shakespeare-cpu",
     "shakespeare-gpu",
     "gpt2",
@@ -17,15 +24,15 @@ pub const PRESETS: [&str; 11] = [
     "stories110m",
 ];
 
-/// The configuration that `name` stands for.
+/// The configuration that `name` stands for, one of [`PRESETS`]; capitals make no difference.
 ///
-/// `shakespeare-*` are nanoGPT's two configurations for tiny Shakespeare, `gpt2*` OpenAI's four sizes, `stories*`
-/// the Llama models of llama2.c.
+/// A preset says all of its widths. To change the one, take [`TransformerConfig::with_width`], which lets the others follow.
 ///
 /// # Errors
 /// [`ModelError::UnknownPreset`] lists the names there are.
 pub fn preset(name: &str) -> Result<TransformerConfig, ModelError> {
-    Ok(match name {
+    let (gpt2, llama) = (TransformerConfig::gpt2, TransformerConfig::llama);
+    Ok(match name.to_ascii_lowercase().as_str() {
         "shakespeare-cpu" => TransformerConfig { bias: false, ..gpt2(65, 64, 4, 128, 4) },
         "shakespeare-gpu" => TransformerConfig { bias: false, dropout: 0.2, ..gpt2(65, 256, 6, 384, 6) },
         "gpt2" => gpt2(50_257, 1024, 12, 768, 12),
@@ -33,74 +40,39 @@ pub fn preset(name: &str) -> Result<TransformerConfig, ModelError> {
         "gpt2-large" => gpt2(50_257, 1024, 36, 1280, 20),
         "gpt2-xl" => gpt2(50_257, 1024, 48, 1600, 25),
         "smollm2-135m" => TransformerConfig {
-            vocab_size: 49_152,
-            context_length: 8192,
-            layers: 30,
-            width: 576,
-            heads: 9,
             kv_heads: 3,
             ffn_width: 1536,
             rope_base: 100_000.0,
-            rope_layout: RopeLayout::Half,
-            ..stories(0, 0, 0, 1, 1, 1, 0)
+            tied: true,
+            ..llama(49_152, 8192, 30, 576, 9)
         },
-        "stories260k" => stories(512, 512, 5, 64, 8, 4, 172),
-        "stories15m" => stories(32_000, 256, 6, 288, 6, 6, 768),
-        "stories42m" => stories(32_000, 1024, 8, 512, 8, 8, 1376),
-        "stories110m" => stories(32_000, 1024, 12, 768, 12, 12, 2048),
+        "stories260k" => TransformerConfig { kv_heads: 4, ffn_width: 172, ..stories(512, 512, 5, 64, 8) },
+        "stories15m" => TransformerConfig { kv_heads: 6, ffn_width: 768, ..stories(32_000, 256, 6, 288, 6) },
+        "stories42m" => TransformerConfig { kv_heads: 8, ffn_width: 1376, ..stories(32_000, 1024, 8, 512, 8) },
+        "stories110m" => TransformerConfig { kv_heads: 12, ffn_width: 2048, ..stories(32_000, 1024, 12, 768, 12) },
         _ => {
             return Err(ModelError::UnknownPreset { name: name.into(), known: PRESETS.join(", ") });
         }
     })
 }
 
-/// GPT-2's family (Radford et al. 2019).
-fn gpt2(vocab_size: usize, context_length: usize, layers: usize, width: usize, heads: usize) -> TransformerConfig {
+/// Llama as llama2.c has it: interleaved RoPE, the embedding's matrix for the head.
+fn stories(vocab_size: usize, context_length: usize, layers: usize, width: usize, heads: usize) -> TransformerConfig {
     TransformerConfig {
-        vocab_size,
-        context_length,
-        layers,
-        width,
-        heads,
-        kv_heads: 0,
-        head_width: 0,
-        ffn_width: 0,
-        norm: NormKind::Layer,
-        norm_eps: 1e-5,
-        positions: Positions::Learned,
-        rope_base: 10_000.0,
-        rope_layout: RopeLayout::Half,
-        mlp: Activation::Gelu,
-        bias: true,
+        rope_layout: RopeLayout::Interleaved,
         tied: true,
-        dropout: 0.0,
-        qk_norm: false,
-        sliding_window: Vec::new(),
-        logit_softcap: None,
-        init_std: 0.02,
-        scaled_residual_init: true,
-        vocab_shard_bytes: 128 << 20,
+        ..TransformerConfig::llama(vocab_size, context_length, layers, width, heads)
     }
 }
 
-/// Llama's family (Touvron et al. 2023) in the sizes of llama2.c: interleaved RoPE, tied head.
-fn stories(
-    vocab_size: usize,
-    context_length: usize,
-    layers: usize,
-    width: usize,
-    heads: usize,
-    kv_heads: usize,
-    ffn_width: usize,
-) -> TransformerConfig {
-    TransformerConfig {
-        kv_heads,
-        ffn_width,
-        norm: NormKind::Rms,
-        positions: Positions::Rope,
-        rope_layout: RopeLayout::Interleaved,
-        mlp: Activation::Swiglu,
-        bias: false,
-        ..gpt2(vocab_size, context_length, layers, width, heads)
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn capitals_make_no_difference_and_an_unknown_name_lists_the_others() {
+        assert_eq!(preset("stories260K").unwrap(), preset("stories260k").unwrap());
+        let error = preset("gpt3").unwrap_err().to_string();
+        assert!(error.contains("gpt3") && error.contains("stories110m"), "{error}");
     }
 }

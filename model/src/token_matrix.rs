@@ -6,7 +6,7 @@ use burn::{
 };
 use hearth_wgsl::embedding;
 
-use crate::{TransformerConfig, init::Initializer};
+use crate::{Initializer, TransformerConfig};
 
 /// `[V, C]` as shards of consecutive rows, none larger than `vocab_shard_bytes`.
 ///
@@ -14,21 +14,23 @@ use crate::{TransformerConfig, init::Initializer};
 /// so the same model has the same shards on every device; a file holds the whole matrix.
 #[derive(Module, Debug)]
 pub struct TokenMatrix {
-    /// `[rows, C]` each, in the order of the ids.
+    /// The shards, `[rows, C]` each, in the order of the ids.
     pub shards: Vec<Param<Tensor<2>>>,
 }
 
 impl TransformerConfig {
-    /// Rows of each shard of a matrix over the vocabulary.
+    /// Rows of each shard of a matrix over the vocabulary. The configuration must be valid.
     pub fn vocab_shards(&self) -> Vec<usize> {
-        let most_rows = (self.vocab_shard_bytes / (size_of::<f32>() * self.width)).max(1);
+        let most_rows = (self.vocab_shard_bytes / size_of::<f32>() / self.width).max(1);
         let rows = self.vocab_size.div_ceil(self.vocab_size.div_ceil(most_rows));
         (0..self.vocab_size).step_by(rows).map(|start| rows.min(self.vocab_size - start)).collect()
     }
 }
 
 impl TokenMatrix {
-    pub(crate) fn init(config: &TransformerConfig, init: &mut Initializer) -> Self {
+    /// A matrix with random rows.
+    pub fn init(init: &mut Initializer) -> Self {
+        let config = init.config();
         Self { shards: init.normal_rows(&config.vocab_shards(), config.width, config.init_std) }
     }
 

@@ -5,7 +5,7 @@ use burn::{
     tensor::{Device, Int, Tensor},
 };
 
-use crate::{Block, Embedding, Frame, Head, KeyValues, ModelError, TokenMatrix, TransformerConfig, init::Initializer};
+use crate::{Block, Embedding, Frame, Head, KeyValues, ModelError, TokenMatrix, TransformerConfig};
 
 /// A decoder-only transformer.
 ///
@@ -28,12 +28,11 @@ impl TransformerConfig {
     /// # Errors
     /// What [`TransformerConfig::validate`] finds.
     pub fn init(&self, seed: u64, device: &Device) -> Result<Transformer, ModelError> {
-        self.validate()?;
-        let mut init = Initializer::new(seed, device);
+        let mut init = self.initializer(seed, device)?;
         Ok(Transformer {
-            embedding: Embedding::init(self, &mut init),
-            blocks: (0..self.layers).map(|layer| Block::init(self, layer, &mut init)).collect(),
-            head: Head::init(self, &mut init),
+            embedding: Embedding::init(&mut init),
+            blocks: (0..self.layers).map(|layer| Block::init(layer, &mut init)).collect(),
+            head: Head::init(&mut init),
             config: self.clone(),
         })
     }

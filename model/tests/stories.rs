@@ -8,10 +8,7 @@ use std::{
 };
 
 use burn::tensor::Device;
-use hearth_model::{
-    generate::{Sampling, generate},
-    weights::llama2c,
-};
+use hearth_model::{Sampling, generate, weights::llama2c};
 use hearth_wgsl::each_device;
 
 /// Greedy text from the beginning-of-sequence token: `expected_stdout` in llama2.c's `test_all.py`.

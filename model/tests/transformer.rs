@@ -4,7 +4,7 @@ use burn::{
     module::Module,
     tensor::{Device, Int, Tensor},
 };
-use hearth_model::{Frame, Key, PRESETS, ParameterCount, TransformerConfig, preset, weights};
+use hearth_model::{Block, Embedding, Frame, Head, Key, PRESETS, ParameterCount, TransformerConfig, preset, weights};
 use hearth_wgsl::each_device;
 
 /// Small enough for a test, with every option on.
@@ -57,6 +57,46 @@ each_device! {
         let weights = |seed: u64, device: &Device| values(small().init(seed, device).unwrap().blocks[1].mlp.up.weight.val());
         assert_eq!(weights(4, &device), weights(4, &Device::flex()));
         assert_ne!(weights(4, &device), weights(5, &device));
+    }
+}
+
+#[test]
+fn a_model_without_heads_is_an_error_and_no_division() {
+    let error = TransformerConfig { heads: 0, ..small() }.init(0, &Device::flex()).unwrap_err();
+    assert_eq!(error.to_string(), "model.heads = 0: must be at least 1");
+}
+
+#[test]
+#[should_panic(expected = "frame: model.heads = 0 of width 16: a head must have channels")]
+fn a_frame_without_heads_is_refused() {
+    Frame::new(&TransformerConfig { heads: 0, ..small() }, 0, 8, &Device::flex());
+}
+
+/// Layers by themselves, in the model's order: the model's weights.
+#[test]
+fn layers_are_made_one_by_one() {
+    let (config, device) = (small(), Device::flex());
+    let model = config.init(4, &device).unwrap();
+    let mut init = config.initializer(4, &device).unwrap();
+    let embedding = Embedding::init(&mut init);
+    let blocks = [0, 1].map(|layer| Block::init(layer, &mut init));
+    let head = Head::init(&mut init);
+    assert_eq!(values(embedding.tokens.shards[0].val()), values(model.embedding.tokens.shards[0].val()));
+    assert_eq!(values(blocks[1].attention.output.weight.val()), values(model.blocks[1].attention.output.weight.val()));
+    assert_eq!(values(head.norm.gamma.val()), values(model.head.norm.gamma.val()));
+}
+
+each_device! {
+    /// A window beyond the context, up to the largest number that can be written, sees all before it.
+    fn a_large_window_is_none(device) {
+        let logits = |window: usize| {
+            let config = TransformerConfig { sliding_window: vec![window; 2], ..small() };
+            values(config.init(1, &device).unwrap().logits(ids(&device)))
+        };
+        let all = logits(0);
+        for window in [8, 12, u32::MAX as usize, u32::MAX as usize + 3, usize::MAX] {
+            assert_eq!(logits(window), all, "window {window}");
+        }
     }
 }
 

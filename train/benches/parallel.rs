@@ -27,10 +27,10 @@ use hearth_train::{
     guard::Ceiling,
     optim::{OptimizerConfig, Schedule, ScheduleKind},
     parallel::{
-        Exchange, Link, Local, RankFigures, Replica, Slow, Timeline,
+        Exchange, Link, Local, OuterState, Probe, Rank, Recorded, Slow, Timeline,
         timeline::{Kind, hidden, picture, seconds},
     },
-    step::{StepOptions, Trainer},
+    step::{RankFigures, StepOptions, Trainer},
     walk::Walk,
 };
 
@@ -125,11 +125,14 @@ fn overlap(arguments: &Arguments) -> anyhow::Result<()> {
     let timeline = Timeline::default();
     let devices = devices(arguments.device, 2)?;
     let link = Link::gigabits(10.0, Duration::from_micros(100));
-    let lines =
-        Local::group(2).into_iter().map(|rank| Exchange::recorded(Slow::new(rank, link), timeline.clone())).collect();
+    let lines = Local::group(2)
+        .into_iter()
+        .map(|rank| Exchange::new(Recorded::new(Slow::new(rank, link), timeline.clone())))
+        .collect();
     let spans = each(lines, |rank, line| {
         let settings = ParallelConfig::default();
-        let mut replica = Replica::new(trainer(&model, &devices[rank])?, line, &settings)?;
+        let replica = Rank::replica(trainer(&model, &devices[rank])?, line, &settings, OuterState::default())?;
+        let mut replica = replica.with_probe(Some(timeline.probe(rank)));
         for step in 0..3 {
             if step == 2 {
                 timeline.take();
@@ -194,7 +197,12 @@ fn links(arguments: &Arguments) -> anyhow::Result<()> {
             ranks.map(line).collect()
         };
         let together = each(lines(), |rank, line| {
-            let mut replica = Replica::new(trainer(&model, &devices[rank])?, line, &ParallelConfig::default())?;
+            let mut replica = Rank::replica(
+                trainer(&model, &devices[rank])?,
+                line,
+                &ParallelConfig::default(),
+                OuterState::default(),
+            )?;
             let mut start = Instant::now();
             for step in 0..=STEPS {
                 if step == 1 {
@@ -208,20 +216,27 @@ fn links(arguments: &Arguments) -> anyhow::Result<()> {
         })?;
         let alone = |quantize| {
             each(lines(), |rank, line| {
-                let settings = ParallelConfig { local_steps: STEPS, quantize, ..ParallelConfig::default() };
-                let mut replica = Replica::new(trainer(&model, &devices[rank])?, line, &settings)?;
+                // The last of so many steps ends with the average.
+                let settings = ParallelConfig { local_steps: STEPS + 2, quantize, ..ParallelConfig::default() };
+                let mut replica =
+                    Rank::replica(trainer(&model, &devices[rank])?, line, &settings, OuterState::default())?;
                 let mut start = Instant::now();
-                for step in 0..=STEPS {
-                    if step == 1 {
+                let mut step = |step| -> anyhow::Result<()> {
+                    let own = batches(&model, step, rank..rank + 1);
+                    let (outcome, _) = replica.step(step, rank, &own, &Ceiling::FINITE)?;
+                    outcome.loss.into_data();
+                    Ok(())
+                };
+                for number in 0..=STEPS {
+                    if number == 1 {
                         start = Instant::now();
                     }
-                    let outcome = replica.step_alone(step, &batches(&model, step, rank..rank + 1));
-                    outcome.loss.into_data();
+                    step(number)?;
                 }
-                let step = start.elapsed().as_secs_f64() / STEPS as f64;
+                let one = start.elapsed().as_secs_f64() / STEPS as f64;
                 let start = Instant::now();
-                replica.average()?;
-                Ok([step, start.elapsed().as_secs_f64()])
+                step(STEPS + 1)?;
+                Ok([one, start.elapsed().as_secs_f64() - one])
             })
         };
         let [whole, eighth] = [alone(false)?[0], alone(true)?[0]];
@@ -244,9 +259,15 @@ fn straggler(arguments: &Arguments) -> anyhow::Result<()> {
     let model = small(4, 128)?;
     let devices = devices(arguments.device, 2)?;
     let run = |rows: &[Range<usize>]| {
-        each(Local::group(2).into_iter().map(Exchange::new).collect(), |rank, mut line| {
-            line.slow_down(if rank == 1 { 4.0 } else { 1.0 });
-            let mut replica = Replica::new(trainer(&model, &devices[rank])?, line, &ParallelConfig::default())?;
+        each(Local::group(2).into_iter().map(Exchange::new).collect(), |rank, line| {
+            let slow = (rank == 1).then(|| Probe::slow(4.0));
+            let replica = Rank::replica(
+                trainer(&model, &devices[rank])?,
+                line,
+                &ParallelConfig::default(),
+                OuterState::default(),
+            )?;
+            let mut replica = replica.with_probe(slow);
             let (mut start, mut walks) = (Instant::now(), vec![0.0; 2]);
             for step in 0..=STEPS {
                 if step == 1 {

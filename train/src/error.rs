@@ -55,13 +55,17 @@ pub enum TrainError {
     /// One of several ranks failed.
     #[error("{device}: {reason}; checkpoints are whole: --resume auto goes on, also with other devices")]
     Rank {
-        /// Its number, from 0.
+        /// Number of the rank.
         rank: usize,
         /// Name of its device.
         device: String,
-        /// What went wrong there.
+        /// What it said, or what was seen of it.
         reason: String,
     },
+    /// Ranks could not go on together.
+    #[cfg(not(target_family = "wasm"))]
+    #[error(transparent)]
+    Collective(#[from] crate::parallel::CollectiveError),
     /// Too many steps in a row whose loss or gradient is no number.
     #[error("{reason}")]
     GoBack {

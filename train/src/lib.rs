@@ -16,7 +16,6 @@
 //! All but the native edge compiles for the web. Without the feature `cli` this is a library: it prints nothing, and
 //! installs no hook and no logger.
 
-#[cfg(not(target_family = "wasm"))]
 pub mod certify;
 pub mod checkpoint;
 pub mod config;

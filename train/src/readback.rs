@@ -1,8 +1,10 @@
 //! Reading a tensor back without making the device wait.
 
 use std::{
+    cell::RefCell,
     fmt,
     pin::Pin,
+    sync::Weak,
     task::{Context, Poll, Waker},
 };
 
@@ -10,6 +12,28 @@ use burn::{
     backend::ExecutionError,
     tensor::{Tensor, TensorData, Transaction},
 };
+
+thread_local! {
+    /// While it lives, copies that this thread asks for fail.
+    static LOSS: RefCell<Weak<()>> = const { RefCell::new(Weak::new()) };
+}
+
+/// From here on, while `life` has not ended, every copy that this thread asks for fails as those of a lost device do: for
+/// tests, for the CPU cannot be lost.
+#[cfg(not(target_family = "wasm"))]
+pub(crate) fn fail_copies(life: &std::sync::Arc<()>) {
+    LOSS.set(std::sync::Arc::downgrade(life));
+}
+
+/// Takes [`fail_copies`] back: this thread has another device.
+#[cfg(not(target_family = "wasm"))]
+pub(crate) fn restore_copies() {
+    LOSS.set(Weak::new());
+}
+
+fn copies_fail() -> bool {
+    LOSS.with_borrow(|life| life.strong_count() > 0)
+}
 
 type Copied = Result<Vec<TensorData>, ExecutionError>;
 
@@ -30,6 +54,10 @@ enum State {
 impl Readback {
     /// Queues the copy and lets go of the tensor. Nothing waits.
     pub fn new<const D: usize>(tensor: Tensor<D>) -> Self {
+        if copies_fail() {
+            let reason = "The device is poisoned. Caused by: a test lost it".into();
+            return Self(State::Settled(Err(ExecutionError::WithContext { reason })));
+        }
         let mut copy: Pin<Box<dyn Future<Output = Copied> + Send>> =
             Box::pin(Transaction::default().register(tensor).execute_async());
         // The first poll queues the copy.

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use burn::tensor::Device;
-use hearth_data::{Batch, Batches, Rows, TokenizerKind, Tokens};
-use hearth_model::{IGNORED, TransformerConfig, preset};
+use hearth_data::{Batch, Batches, IGNORED, Rows, TokenizerKind, Tokens};
+use hearth_model::{TransformerConfig, preset};
 use hearth_train::{
     guard::Ceiling,
     optim::{OptimizerConfig, Schedule, ScheduleKind},

@@ -69,20 +69,23 @@ impl Bench {
         let name = format!("cross-entropy {rows} x {vocabulary}");
         let loss = || cross_entropy(vec![logits.clone()], targets.clone(), options);
         self.compare(&name, "forward", || loss().loss);
-        self.compare(&name, "forward and back", || loss().gradients(options, 1.0));
+        self.compare(&name, "forward and back", || loss().gradients(1.0));
     }
 
+    /// Ids that differ, and one id for all positions, as padding is.
     fn embeddings(&self) {
-        let (rows, width, count) = (32_768, 768, 1024);
-        let (table, dy) = (self.random([rows, width]), self.random([1, count, width]));
-        let ids = self.ids(count, rows).reshape([1, count]);
-        let name = format!("embedding {rows} x {width}, {count} ids");
-        self.compare(&name, "forward", || embedding(table.clone(), ids.clone(), 0));
-        self.compare(&name, "forward and back", || {
-            let leaf = table.clone().autodiff().require_grad();
-            let mut gradients = hearth_wgsl::vjp(embedding(leaf.clone(), ids.clone(), 0), dy.clone());
-            leaf.grad_remove(&mut gradients)
-        });
+        let width = 768;
+        for (rows, count, same) in [(32_768, 1024, false), (32_768, 8192, false), (1024, 8192, true)] {
+            let (table, dy) = (self.random([rows, width]), self.random([1, count, width]));
+            let ids = self.ids(count, if same { 1 } else { rows }).reshape([1, count]);
+            let name = format!("embedding {rows} x {width}, {count} {}", if same { "times one id" } else { "ids" });
+            self.compare(&name, "forward", || embedding(table.clone(), ids.clone(), 0));
+            self.compare(&name, "forward and back", || {
+                let leaf = table.clone().autodiff().require_grad();
+                let mut gradients = hearth_wgsl::vjp(embedding(leaf.clone(), ids.clone(), 0), dy.clone());
+                leaf.grad_remove(&mut gradients)
+            });
+        }
     }
 
     fn updates(&self) {

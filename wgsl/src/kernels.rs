@@ -6,23 +6,23 @@ use std::sync::atomic::{AtomicU32, Ordering};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u32)]
 pub enum Kernel {
-    /// [`adamw`](crate::adamw())
+    /// That of [`adamw`](crate::adamw()).
     AdamW,
-    /// [`attention`](crate::attention())
+    /// Those of [`attention`](crate::attention()).
     Attention,
-    /// [`cross_entropy`](crate::cross_entropy())
+    /// Those of [`cross_entropy`](crate::cross_entropy()).
     CrossEntropy,
-    /// [`dropout`](crate::dropout())
+    /// That of [`dropout`](crate::dropout()).
     Dropout,
-    /// [`embedding`](crate::embedding())
+    /// Those of [`embedding`](crate::embedding()).
     Embedding,
-    /// [`gelu`](crate::gelu) and [`swiglu`](crate::swiglu)
+    /// Those of [`gelu`](crate::gelu) and [`swiglu`](crate::swiglu).
     Gate,
-    /// [`norm`](crate::norm())
+    /// Those of [`norm`](crate::norm()).
     Norm,
-    /// [`rotate`](crate::rotate)
+    /// That of [`rotate`](crate::rotate).
     Rope,
-    /// [`add_squares`](crate::add_squares)
+    /// That of [`add_squares`](crate::add_squares).
     Squares,
 }
 
@@ -30,7 +30,7 @@ pub enum Kernel {
 static OFF: AtomicU32 = AtomicU32::new(0);
 
 impl Kernel {
-    /// All of them.
+    /// All kernels.
     pub const ALL: [Self; 9] = [
         Self::AdamW,
         Self::Attention,
@@ -43,7 +43,7 @@ impl Kernel {
         Self::Squares,
     ];
 
-    /// Switches it on or off, for the whole process and what it asks for from now on. All are on at first.
+    /// Switches the kernel on or off for the whole process, from its next operation on. All are on at first.
     pub fn switch(self, on: bool) {
         let bit = 1 << self as u32;
         match on {
@@ -52,12 +52,12 @@ impl Kernel {
         };
     }
 
-    /// Whether it is on.
+    /// Whether the kernel is on.
     pub fn is_on(self) -> bool {
         OFF.load(Ordering::Relaxed) & 1 << self as u32 == 0
     }
 
-    /// The name that users read.
+    /// The kernel's name in configurations and messages.
     pub fn name(self) -> &'static str {
         match self {
             Self::AdamW => "adamw",

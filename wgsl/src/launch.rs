@@ -16,10 +16,10 @@ use cubecl::{
     server::{KernelArguments, MetadataBindingInfo},
 };
 
-use crate::Kernel;
+use crate::{Kernel, testing};
 
 /// WebGPU's default limit on workgroups in one dimension.
-const WORKGROUPS_PER_DIMENSION: u32 = 65_535;
+pub const WORKGROUPS_PER_DIMENSION: u32 = 65_535;
 
 /// A shader: its text, and the constants of it that have other values in this variant.
 ///
@@ -92,12 +92,12 @@ impl Shader {
 
 impl KernelSource for Shader {
     fn source(&self) -> SourceTemplate {
-        SourceTemplate::new(self.text())
+        SourceTemplate::new(testing::with_fault(self.text()))
     }
 
     fn id(&self) -> KernelId {
         // Everything that makes the text; bounds are the kernel's own affair.
-        KernelId::new::<Self>().info(self.clone()).mode(ExecutionMode::Unchecked)
+        KernelId::new::<Self>().info((self.clone(), testing::fault_in(|| self.text()))).mode(ExecutionMode::Unchecked)
     }
 
     fn lang(&self) -> &'static str {
@@ -137,9 +137,15 @@ pub fn empty_as(like: &CubeTensor, shape: Shape, dtype: DType) -> CubeTensor {
     empty_device_contiguous_dtype(like.client.clone(), like.device.clone(), shape, dtype)
 }
 
+/// A count as a word of a kernel's uniform. The largest binding of any adapter has fewer than `2^32` bytes, so only a
+/// tensor that no kernel can have is refused here.
+pub fn word(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or_else(|_| panic!("{count} elements: a kernel counts to 2^32"))
+}
+
 /// Enough workgroups for `invocations` invocations in groups of `workgroup`, over two dimensions.
 pub fn workgroups(invocations: usize, workgroup: u32) -> CubeCount {
-    let groups = invocations.div_ceil(workgroup as usize).max(1) as u32;
+    let groups = word(invocations.div_ceil(workgroup as usize).max(1));
     let rows = groups.div_ceil(WORKGROUPS_PER_DIMENSION);
     CubeCount::Static(groups.div_ceil(rows), rows, 1)
 }
@@ -150,7 +156,7 @@ mod tests {
 
     #[test]
     fn workgroups_cover_and_respect_the_limit() {
-        for invocations in [0, 1, 256, 257, 65_535 * 256, 65_535 * 256 + 1, 1 << 31] {
+        for invocations in [0, 1, 256, 257, 65_535 * 256, 65_535 * 256 + 1, i32::MAX as usize + 1] {
             let CubeCount::Static(x, y, z) = workgroups(invocations, 256) else { panic!("a static count") };
             assert!(x <= WORKGROUPS_PER_DIMENSION && y <= WORKGROUPS_PER_DIMENSION && z == 1);
             assert!(u64::from(x) * u64::from(y) * 256 >= invocations as u64);

@@ -1,36 +1,75 @@
-//! Operations with kernels written by hand in WGSL, each with its backward and a plain-Burn reference.
+//! Operations of language models with kernels written by hand in WGSL, each with its backward pass and a reference in plain
+//! Burn operations.
 //!
-//! An operation is a folder: the `.wgsl` file (a real shader, included as text), the host code that launches it, and a
-//! reference in plain Burn operations that every other backend uses and that tests compare with.
-//! [`dropout`] is the pattern for the rest.
+//! ```
+//! use hearth_wgsl::{NormOptions, burn::tensor::{Device, Tensor}, norm, vjp};
 //!
-//! Where the runtime does not take WGSL text (builds with Burn's `vulkan` or `metal` feature, the CPU backend),
-//! the reference runs instead; the results are the same.
+//! // The CPU; `Device::wgpu(..)` runs the kernels.
+//! let device = Device::flex();
+//! let x = Tensor::<2>::from_floats([[3.0, 4.0], [6.0, 8.0]], &device).autodiff().require_grad();
+//! let gamma = Tensor::<1>::ones([2], &device);
+//! let y = norm(x.clone(), gamma, None, NormOptions { centred: false, eps: 0.0 });
+//! let rows: Vec<f32> = y.clone().inner().into_data().iter().collect();
+//! assert!((rows[0] - 3.0 / 12.5f32.sqrt()).abs() < 1e-6);
+//!
+//! // Back from a gradient of the result. Longer rows give the same normalised rows, so along a row it is 0.
+//! let mut gradients = vjp(y, Tensor::from_floats([[3.0, 4.0], [3.0, 4.0]], &device));
+//! let of_x: Vec<f32> = x.grad_remove(&mut gradients).expect("x is a leaf").into_data().iter().collect();
+//! assert!(of_x.iter().all(|value| value.abs() < 1e-6));
+//! ```
+//!
+//! | operation | what it is |
+//! | --- | --- |
+//! | [`attention()`] | causal attention without its scores in memory |
+//! | [`norm()`] | RMS and layer normalisation, with scale and shift |
+//! | [`rotate`] | rotary position embedding of queries and keys |
+//! | [`gelu`], [`swiglu`] | activations of the feed-forward network |
+//! | [`embedding()`] | rows of a table by ids |
+//! | [`cross_entropy()`] | the loss over logits in shards, its gradient in closed form |
+//! | [`dropout()`], [`Key`] | dropout whose mask depends on a key alone |
+//! | [`softmax()`] | softmax, with the same bits on a tape and off it |
+//! | [`adamw()`], [`add_squares`] | the optimizer's update, and the sum of squares for the global norm |
+//! | [`vjp()`] | a tape run back from a given gradient |
+//!
+//! Shapes and dtypes are looked at in each front, on the host, so that every device refuses the same mistakes in the same
+//! words; what is in an id is not, for that would wait for the device.
+//!
+//! Where the runtime does not take WGSL text (the CPU backend, builds with Burn's `vulkan` or `metal` feature), or a
+//! [`Kernel`] is switched off, the reference runs instead; the results are the same within rounding. Tensors may be stored in
+//! f16 where the adapter has it.
+//!
+//! # A further operation
+//! An operation is a folder: the `.wgsl` files (real shaders, included as text), the host code that launches them, the tape's
+//! backward pass, and a reference that every other backend uses and that tests compare with. `gate` is the pattern for the
+//! rest: a backend trait whose default bodies are the reference.
 
+mod adamw;
+mod attention;
+mod check;
+mod cross_entropy;
+mod dropout;
+mod embedding;
+mod gate;
 mod kernels;
 mod launch;
+mod norm;
+mod rope;
 mod row;
 #[cfg(test)]
 mod shaders;
-
-pub mod adamw;
-pub mod attention;
-pub mod cross_entropy;
-pub mod dropout;
-pub mod embedding;
-pub mod gate;
-pub mod norm;
-pub mod rope;
-pub mod softmax;
-pub mod squares;
+mod softmax;
+mod squares;
 #[doc(hidden)]
 pub mod testing;
-pub mod threefry;
-pub mod vjp;
+mod threefry;
+mod vjp;
+
+/// The version of Burn whose tensors these operations take.
+pub use burn;
 
 pub use adamw::{AdamWNumbers, adamw};
-pub use attention::{AttentionOptions, attention};
-pub use cross_entropy::{CrossEntropyOptions, cross_entropy};
+pub use attention::{AttentionOptions, attention, has_attention_kernel};
+pub use cross_entropy::{CrossEntropyOptions, LogitLoss, cross_entropy};
 pub use dropout::dropout;
 pub use embedding::embedding;
 pub use gate::{gelu, swiglu};

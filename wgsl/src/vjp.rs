@@ -18,8 +18,19 @@ use burn::{
 };
 use burn_cubecl::CubeBackend;
 
-/// Runs the tape behind `y` back from `gradient`, which has the shape of `y` and is not on the tape.
+use crate::check;
+
+/// Runs the tape behind `y` back from `gradient`, the derivative of some loss by `y`: the derivatives of that loss by all
+/// leaves.
+///
+/// # Panics
+/// If `y` is on no tape, or if `gradient` is with autodiff or differs from `y` in shape or dtype.
+#[track_caller]
 pub fn vjp<const D: usize>(y: Tensor<D>, gradient: Tensor<D>) -> Gradients {
+    check::plain("vjp", "gradient", &gradient);
+    check::one_shape("vjp", [("y", &y), ("gradient", &gradient)]);
+    check::one_dtype("vjp", [("y", y.dtype()), ("gradient", gradient.dtype())]);
+    assert!(y.is_tracked(), "vjp: y {:?} is on no tape: none of what it was made of requires a gradient", y.dims());
     let gradient = Tensor::<D>::from_inner(gradient);
     Tensor::<1>::from_dispatch(Dispatch::end_of_tape(y.into_dispatch(), gradient.into_dispatch())).backward()
 }

@@ -49,9 +49,9 @@ pub(crate) struct Row<'a> {
 }
 
 impl Batch {
-    /// Number of targets that count in the loss.
+    /// Number of targets that count in the loss: those that are not negative, which PyTorch's -100 is as much as [`IGNORED`].
     pub fn counted(&self) -> usize {
-        self.targets.iter().filter(|&&target| target != IGNORED).count()
+        self.targets.iter().filter(|&&target| target >= 0).count()
     }
 
     /// The same rows in batches of at most `rows`, in order.
@@ -107,6 +107,14 @@ impl Row<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The rule of the loss: PyTorch's -100 does not count either.
+    #[test]
+    fn no_negative_target_counts() {
+        let targets = vec![0, IGNORED, -100, 7, i32::MIN, 3];
+        let batch = Batch { inputs: vec![0; 6], targets, rows: 2, time: 3, packing: None };
+        assert_eq!(batch.counted(), 3);
+    }
 
     #[test]
     fn split_keeps_every_row_in_order() {

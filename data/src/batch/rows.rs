@@ -8,7 +8,7 @@ use crate::order::Epochs;
 use crate::order::Sampler;
 use crate::{DataError, IGNORED, TokenStream};
 
-/// The rows of one stream, dealt out in a random order, epoch after epoch. A row is a pure function of its sample
+/// The rows of one stream, drawn in a random order, epoch after epoch. A row is a pure function of its sample
 /// number, which counts from the start of the run and never wraps.
 #[derive(Debug, Clone)]
 pub struct Rows {

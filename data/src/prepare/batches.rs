@@ -8,20 +8,20 @@ const BATCH_BYTES: usize = 1 << 17;
 /// Pieces in a batch, where they are short or already prepared.
 const BATCH_PIECES: u64 = 1 << 12;
 
-/// Numbers the pieces of a corpus, deals them out to training and validation and groups them into batches.
+/// Numbers the pieces of a corpus, splits them into training and validation and groups them into batches.
 pub(super) struct PieceBatches<'a, Pieces> {
     pub pieces: &'a mut Pieces,
     pub validation_fraction: f64,
-    /// By split: number of the first piece that is wanted.
+    /// Number of the first piece that is wanted, for each split.
     pub first_wanted: [u64; 2],
-    /// By split: whether it has a part of the document that has not ended yet.
+    /// Whether a split has a part of the document that has not ended yet.
     pub begun: [bool; 2],
     /// Pieces drawn so far.
     pub drawn: u64,
 }
 
 impl<Pieces> PieceBatches<'_, Pieces> {
-    /// What is wanted of a piece. Pieces of one document may have keys of their own and so be in both splits: the last
+    /// The parts of a piece that are wanted. Pieces of one document may have keys of their own and so be in both splits: the last
     /// one then ends it in the other split too, as a part without text.
     fn parts_of(&mut self, piece: Piece) -> impl Iterator<Item = Part<String>> + use<Pieces> {
         let Piece { text, ends_document, key, .. } = piece;

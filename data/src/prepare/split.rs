@@ -14,13 +14,13 @@ const MOST_DOCUMENTS: u64 = 1 << 21;
 /// The two parts of a prepared corpus.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Split {
-    /// What a model learns from.
+    /// The documents that a model learns from.
     Train,
-    /// What its loss is measured on.
+    /// The documents that its loss is measured on.
     Validation,
 }
 
-/// Both, in the order of their numbers (`split as usize`).
+/// Both splits, in the order of their numbers (`split as usize`).
 pub(super) const SPLITS: [Split; 2] = [Split::Train, Split::Validation];
 
 impl Split {
@@ -39,7 +39,7 @@ impl Split {
         }
     }
 
-    /// Where shard number `number` of the part stands.
+    /// Path of shard number `number` of the part.
     pub(super) fn shard_path(self, folder: &Path, number: u64) -> PathBuf {
         folder.join(format!("{}-{number:05}.shard", self.name()))
     }

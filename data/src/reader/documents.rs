@@ -9,15 +9,18 @@ use super::fault::{Fault, FaultKind, Faults};
 use super::form::{Content, Form};
 use super::json_lines::JsonLines;
 use super::lines::Lines;
+use super::options::{OnFault, ReadOptions};
 use super::parquet::Column;
 use super::part::{Part, Parts, Piece};
 use super::plain::Plain;
-use super::{Corpus, OnFault, ReadOptions};
 use crate::DataError;
 
-/// The documents of a [`Corpus`], in pieces. After an error there is nothing more.
+/// The documents of a [`Corpus`](super::Corpus), in pieces. After an error there is nothing more.
 pub struct Documents<'a> {
-    corpus: &'a Corpus,
+    files: &'a [PathBuf],
+    /// Size of each file on disk, in bytes.
+    sizes: &'a [u64],
+    options: &'a ReadOptions,
     next_file: usize,
     file: Option<OpenFile>,
     /// Sizes of the files before the open one.
@@ -29,23 +32,23 @@ struct OpenFile {
     parts: Parts,
     read: Arc<AtomicU64>,
     key_of_each_piece: bool,
-    /// Of the document that the last part did not end.
+    /// Key of the document that the last part did not end.
     key: Option<u64>,
 }
 
 impl<'a> Documents<'a> {
-    pub(super) fn of(corpus: &'a Corpus) -> Self {
-        Self { corpus, next_file: 0, file: None, bytes_before: 0, faults: Faults::default() }
+    pub(super) fn of(files: &'a [PathBuf], sizes: &'a [u64], options: &'a ReadOptions) -> Self {
+        Self { files, sizes, options, next_file: 0, file: None, bytes_before: 0, faults: Faults::default() }
     }
 
-    /// What was left out so far, where faults are skipped.
+    /// The faults that were left out so far, where faults are skipped.
     pub fn faults(&self) -> &Faults {
         &self.faults
     }
 
     fn fail(&mut self, fault: Fault) -> DataError {
         self.file = None;
-        self.next_file = self.corpus.files.len();
+        self.next_file = self.files.len();
         DataError::Faulty(fault)
     }
 }
@@ -56,18 +59,18 @@ impl Iterator for Documents<'_> {
     fn next(&mut self) -> Option<Self::Item> {
         loop {
             let Some(file) = &mut self.file else {
-                let path = self.corpus.files.get(self.next_file)?;
-                self.file = Some(OpenFile::of(path.clone(), &self.corpus.options));
+                let path = self.files.get(self.next_file)?;
+                self.file = Some(OpenFile::of(path.clone(), self.options));
                 continue;
             };
             match file.parts.next() {
                 Some(Ok(part)) => return Some(Ok(file.piece(part, self.bytes_before))),
-                Some(Err(fault)) => match self.corpus.options.faults {
+                Some(Err(fault)) => match self.options.faults {
                     OnFault::Skip => self.faults.add(fault),
                     OnFault::Fail => return Some(Err(self.fail(fault))),
                 },
                 None => {
-                    self.bytes_before += self.corpus.sizes[self.next_file];
+                    self.bytes_before += self.sizes[self.next_file];
                     self.next_file += 1;
                     self.file = None;
                 }

@@ -10,7 +10,7 @@ const KEPT: usize = 8;
 /// What is wrong at one place of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
-    /// Its kind, for counting.
+    /// Kind of the fault, for counting.
     pub kind: FaultKind,
     /// The file.
     pub path: PathBuf,

@@ -7,7 +7,7 @@ pub(super) struct Lines {
     source: Box<dyn BufRead + Send>,
     /// The part read last, its newline included.
     pub(super) bytes: Vec<u8>,
-    /// Of the line that the part belongs to, from 1.
+    /// Number of the line that the part belongs to, from 1.
     pub(super) number: u64,
     /// Whether the part begins its line.
     pub(super) begins: bool,

@@ -6,48 +6,21 @@ mod fault;
 mod form;
 mod json_lines;
 mod lines;
+mod options;
 mod parquet;
 mod part;
 mod plain;
 
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
 use walkdir::WalkDir;
 
 pub use self::documents::Documents;
 pub use self::fault::{Fault, FaultKind, Faults};
 use self::form::Form;
+pub use self::options::{OnFault, ReadOptions};
 pub use self::part::Piece;
 use crate::DataError;
-
-/// How files are read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ReadOptions {
-    /// The JSON field, or the Parquet column, that holds a document's text.
-    pub field: String,
-    /// A line that ends a document in a plain text file, as `<|endoftext|>`; without it such a file is one document.
-    pub separator: Option<String>,
-    /// What happens where a file is faulty.
-    pub faults: OnFault,
-}
-
-impl Default for ReadOptions {
-    fn default() -> Self {
-        Self { field: "text".to_owned(), separator: None, faults: OnFault::default() }
-    }
-}
-
-/// What happens where a file is faulty; in configuration files `"skip"` or `"fail"`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum OnFault {
-    /// The line, or what is left of the file, is left out and counted.
-    Skip,
-    /// Reading ends with an error that names the place.
-    #[default]
-    Fail,
-}
 
 /// Files of text in a fixed order.
 ///
@@ -56,7 +29,7 @@ pub enum OnFault {
 #[derive(Debug, Clone)]
 pub struct Corpus {
     files: Vec<PathBuf>,
-    /// Of each file on disk, in bytes.
+    /// Size of each file on disk, in bytes.
     sizes: Vec<u64>,
     options: ReadOptions,
 }
@@ -97,7 +70,7 @@ impl Corpus {
 
     /// The documents of all files, from the first.
     pub fn documents(&self) -> Documents<'_> {
-        Documents::of(self)
+        Documents::of(&self.files, &self.sizes, &self.options)
     }
 }
 

@@ -22,7 +22,7 @@ const ROWS: usize = 256;
 pub(super) struct Column {
     path: PathBuf,
     file: SerializedFileReader<File>,
-    /// Of the file, in bytes.
+    /// Size of the file, in bytes.
     size: u64,
     index: usize,
     /// Definition level of a row that has a value; 0 where every row must have one.
@@ -30,7 +30,7 @@ pub(super) struct Column {
     next_group: usize,
     group: Option<ColumnReaderImpl<ByteArrayType>>,
     rows: vec::IntoIter<Option<ByteArray>>,
-    /// Of the row given last, from 1.
+    /// Number of the row given last, from 1.
     row: u64,
     read: Arc<AtomicU64>,
 }

@@ -8,7 +8,7 @@ use super::part::Part;
 
 /// A piece is cut at the first good place from here on.
 const PIECE_BYTES: usize = 64 << 10;
-/// From here on any place is good. Also the most that is read of a line at once.
+/// A piece of this size is cut at any place. Also the most that is read of a line at once.
 const MAX_PIECE_BYTES: usize = 1 << 20;
 
 /// The parts of a plain text file. A line that is not UTF-8 is a fault and is left out.

@@ -14,7 +14,7 @@ use crate::DataError;
 /// Tokens that are looked at in one go when all of a file are.
 const BLOCK: usize = 1 << 14;
 
-/// Of a `.bin` file so many pieces of so many bytes stand for all: 16 MiB.
+/// Pieces of a `.bin` file, and their bytes, that stand for all of it: 16 MiB.
 const PIECES: usize = 256;
 const PIECE: usize = 1 << 16;
 

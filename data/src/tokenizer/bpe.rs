@@ -9,7 +9,8 @@ use serde_json::{Value, value::RawValue};
 use tokenizers::pipeline::{EncodeOptions, Override, PipelineTokenizer};
 
 use super::byte_level::END_OF_TEXT;
-use super::{broken, check};
+use super::check;
+use super::fault::broken;
 use crate::DataError;
 
 /// What families of models call the token between documents.
@@ -33,7 +34,7 @@ struct Saved {
 }
 
 impl BpeTokenizer {
-    /// From a `tokenizer.json` of any version.
+    /// The tokenizer of a `tokenizer.json` of any version.
     pub(super) fn from_json(mut json: Value) -> Result<Self, DataError> {
         tokenizers::canonicalize_value(&mut json).map_err(broken)?;
         let largest = check::largest_id(&json)?;

@@ -4,12 +4,12 @@ use std::collections::HashSet;
 
 use serde_json::{Map, Value};
 
-use super::broken;
+use super::fault::broken;
 use crate::DataError;
 
 /// No vocabulary in use has a tenth of this; ids are indices into tables, so a wild one would ask for gigabytes.
 pub(super) const MAX_VOCABULARY: usize = 1 << 22;
-/// Of a token's UTF-8, which the tables count in 16 bits.
+/// Most bytes of a token's UTF-8, which the tables count in 16 bits.
 const MAX_TOKEN_BYTES: usize = u16::MAX as usize;
 
 /// Checks the model of a canonical `tokenizer.json` and returns its largest id.

@@ -4,10 +4,10 @@ mod bpe;
 mod byte_level;
 mod char;
 mod check;
+mod fault;
 mod ranks;
 mod train;
 
-use std::fmt::Display;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -15,6 +15,7 @@ use serde_json::Value;
 
 pub use self::bpe::BpeTokenizer;
 pub use self::char::CharTokenizer;
+use self::fault::broken;
 use crate::{DataError, read_text};
 
 /// Which tokenizer a run builds from its text; in configuration files `"byte"` or `"char"`.
@@ -150,10 +151,6 @@ impl Tokenizer {
             Self::Bpe(tokenizer) => tokenizer.decode(ids),
         }
     }
-}
-
-fn broken(reason: impl Display) -> DataError {
-    DataError::BrokenBpe { reason: reason.to_string() }
 }
 
 fn decode_bytes(ids: &[u32]) -> Result<String, DataError> {

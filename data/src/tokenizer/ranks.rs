@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use base64::{Engine, prelude::BASE64_STANDARD};
 use serde_json::Value;
 
-use super::broken;
 use super::byte_level::{spell, tokenizer_json};
+use super::fault::broken;
 use crate::DataError;
 
 /// The `tokenizer.json` of a rank file's `text`, with GPT-2's word splitting and `<|endoftext|>` as the id after the

@@ -9,9 +9,9 @@ use tokenizers::{SplitDelimiterBehavior, Trainer};
 
 use serde_json::Value;
 
-use super::broken;
 use super::byte_level::{END_OF_TEXT, spell, tokenizer_json};
 use super::check::MAX_VOCABULARY;
+use super::fault::broken;
 use crate::DataError;
 
 /// The 256 bytes and the end of text.

@@ -12,10 +12,11 @@ pub use sampling::Sampling;
 
 /// Continues `prompt` by up to `max_tokens` tokens and returns them.
 ///
-/// `on_token` sees each as it is drawn and ends the text early by breaking. The model must be without autodiff
+/// `on_token` sees each token as it is drawn and ends the text early by breaking. The model must be without autodiff
 /// (`model.valid()`). When the context is full, the last half of it is read again as the new beginning.
 ///
-/// Asynchronous because a browser cannot wait for the device; elsewhere, block on it.
+/// This is asynchronous because a browser cannot wait for the device. Elsewhere, block on it, as the example on the crate's
+/// front page does.
 ///
 /// # Errors
 /// An empty prompt, an id outside the vocabulary, a bad [`Sampling`], or a failed read from the device.

@@ -24,11 +24,13 @@ pub fn load(path: &Path, device: &Device) -> Result<Transformer, ModelError> {
     file.read_exact(&mut header).map_err(|_| broken(path, "shorter than the header of 28 bytes"))?;
     let config = config(&header, path)?;
 
-    let tables = 2 * (config.context_length * config.head_width() / 2);
-    let expected = (ParameterCount::of(&config).total + tables) as u64 * 4 + HEADER_BYTES;
+    let tables = 2 * (config.context_length as u64 * config.head_width() as u64 / 2);
+    let expected = (ParameterCount::of(&config).total as u64 + tables) * 4 + HEADER_BYTES;
     if length != expected {
         return Err(broken(path, format!("{length} bytes long, but its header calls for {expected}")));
     }
+    let too_long = |_| broken(path, "longer than this machine can address");
+    let tables = usize::try_from(tables).map_err(too_long)?;
     let mut body = Vec::new();
     file.read_to_end(&mut body).map_err(io)?;
     let mut values = body.chunks_exact(4).map(|word| f32::from_le_bytes([word[0], word[1], word[2], word[3]]));

@@ -45,7 +45,7 @@ pub use manifest::{Description, FileEntry, Manifest};
 pub use memory::Memory;
 pub use read::Checkpoint;
 pub use retention::{Retention, clean, retain};
-pub use snapshot::{Elsewhere, Snapshot, outer_momentum, restore, restore_weights};
+pub use snapshot::{Elsewhere, Snapshot, moments_of_ranks, outer_momentum, restore, restore_weights};
 pub use store::{Mapped, NewFile, Store};
 pub use tensors::{TensorSpec, Tensors};
 pub use write::{NewCheckpoint, NewTensors};

@@ -49,6 +49,7 @@ pub struct MixturePart {
 /// The tokenizer of a run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
+#[non_exhaustive]
 pub enum TokenizerChoice {
     /// One that is built from the text.
     Kind(TokenizerKind),
@@ -59,6 +60,7 @@ pub enum TokenizerChoice {
 /// What a sequence of a batch is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum PackingKind {
     /// A window of the stream.
     #[default]

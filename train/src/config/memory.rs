@@ -28,6 +28,7 @@ pub struct MemoryConfig {
 /// What is held for the backward pass, or that the planner decides it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum PolicyKind {
     /// The planner: the fastest that fits. It may lower `batch.micro_batch`, and raises `batch.accumulation` for it.
     #[default]

@@ -37,6 +37,7 @@ pub struct ParallelConfig {
 /// What a run does that loses one of its devices.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum OnLoss {
     /// The run ends; `--resume` goes on, also with other devices.
     #[default]
@@ -71,11 +72,11 @@ impl ParallelConfig {
         if self.stages == 0 {
             return Err("parallel.stages = 0: a model is on one device at least".into());
         }
-        if self.stages > 1 && (self.shard_optimizer || self.local_steps > 0) {
+        if self.stages > 1 && self.local_steps > 0 {
             return Err(format!(
-                "parallel.stages = {}: stages have their own optimizers, and every step's gradients are added up; leave \
-                 out parallel.shard_optimizer and parallel.local_steps",
-                self.stages
+                "parallel.stages = {}: the gradients of pipelines are added up in every step; leave out \
+                 parallel.local_steps = {}",
+                self.stages, self.local_steps
             ));
         }
         if self.stages > 1 && self.on_loss == OnLoss::Continue {

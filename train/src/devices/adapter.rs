@@ -129,7 +129,7 @@ impl Adapter {
             .then(|| "this is a software adapter: right, but far slower than --device cpu".to_string());
         let choice = DeviceChoice::Wgpu(Some(self.index));
         let adapter = format!("{name}, {} {}", self.info.driver, self.info.driver_info);
-        Ok(OpenDevice { device, choice, name, adapter, limits, compiles_kernels: true, note, slowed: 1.0, handle })
+        Ok(OpenDevice { device, choice, name, adapter, limits, compiles_kernels: true, note, probe: None, handle })
     }
 }
 

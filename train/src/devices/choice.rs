@@ -4,13 +4,14 @@ use std::{fmt, str::FromStr};
 
 /// A device that `--device` asks for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum DeviceChoice {
     /// A discrete GPU, else an integrated or virtual one, else the CPU backend. Never a software adapter.
     #[default]
     Auto,
     /// The CPU backend (Burn's Flex).
     Cpu,
-    /// A wgpu adapter by its number in [`adapters`]; without one the best there is, software included.
+    /// A wgpu adapter by its number in [`adapters`](super::adapters); without one the best there is, software included.
     Wgpu(Option<usize>),
 }
 

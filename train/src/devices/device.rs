@@ -3,7 +3,7 @@
 use burn::tensor::Device;
 
 use super::DeviceChoice;
-use crate::plan::DeviceLimits;
+use crate::{parallel::Probe, plan::DeviceLimits};
 
 /// A device that is open.
 #[derive(Clone, Debug)]
@@ -22,8 +22,8 @@ pub struct OpenDevice {
     pub compiles_kernels: bool,
     /// A sentence for the user where it is not the device that he may have hoped for.
     pub note: Option<String>,
-    /// Factor by which its walks are made longer: 1 but for tests.
-    pub(crate) slowed: f64,
+    /// What looks into its steps where it is one of several: none but in tests.
+    pub(crate) probe: Option<Probe>,
     /// wgpu's device; `None` for the CPU.
     pub(super) handle: Option<wgpu::Device>,
 }
@@ -34,9 +34,10 @@ impl OpenDevice {
         self.choice == other.choice
     }
 
-    /// The same device, whose walks take `factor` times as long when it is one of several beside the first: for tests.
-    pub fn slowed(self, factor: f64) -> Self {
-        Self { slowed: factor, ..self }
+    /// The same device, whose steps call `probe` where it is one of several: for tests.
+    #[doc(hidden)]
+    pub fn with_probe(self, probe: Probe) -> Self {
+        Self { probe: Some(probe), ..self }
     }
 
     /// Loses the device, as a reset of its driver would; for tests. The CPU cannot be lost.

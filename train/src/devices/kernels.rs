@@ -13,7 +13,12 @@ use std::{
 use super::OpenDevice;
 use crate::checkpoint::{ByOperation, DeviceKernels, KernelChoice, KernelChoices};
 use burn::{backend::DispatchDevice, tensor::Bytes};
-use cubecl::{CubeTuneId, environment, tune::PersistentCacheValue};
+use cubecl::{
+    CubeTuneId,
+    benchmark::BenchmarkComputations,
+    environment,
+    tune::{AutotuneOutcome, AutotuneResult, PersistentCacheValue},
+};
 use cubecl_environment::persistence::{Access, Database, Namespace, Origin};
 
 fn read(database: &Database, owner: &str) -> ByOperation {
@@ -49,8 +54,11 @@ impl KernelChoice {
         Some(Self { index: fastest_index, kernel: winner.map_or(String::new(), |winner| winner.name.clone()) })
     }
 
+    /// As CubeCL keeps it, without what was measured: the name goes on with the choice.
     fn encode(&self) -> Vec<u8> {
-        let value = PersistentCacheValue { fastest_index: self.index, results: Vec::new(), bounds: None, limit: None };
+        let winner = AutotuneOutcome::new(self.kernel.clone(), self.index, BenchmarkComputations::default());
+        let results = vec![AutotuneResult { outcome: Ok(winner) }];
+        let value = PersistentCacheValue { fastest_index: self.index, results, bounds: None, limit: None };
         let mut bytes = Vec::new();
         ciborium::into_writer(&value, &mut bytes).expect("a vector takes all");
         bytes
@@ -170,4 +178,16 @@ fn to_hex(bytes: &[u8]) -> String {
 fn from_hex(text: &str) -> Option<Vec<u8>> {
     let pairs = text.as_bytes().chunks(2);
     pairs.map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A run that goes on writes them into its own checkpoints: with names, for people.
+    #[test]
+    fn a_choice_that_is_carried_over_keeps_its_name() {
+        let choice = KernelChoice { index: 3, kernel: "matmul_simple".into() };
+        assert_eq!(KernelChoice::decode(&choice.encode()), Some(choice));
+    }
 }

@@ -58,7 +58,7 @@ fn cpu(note: Option<String>) -> OpenDevice {
         note,
         choice: DeviceChoice::Cpu,
         adapter: format!("CPU, Burn Flex, {}", std::env::consts::ARCH),
-        slowed: 1.0,
+        probe: None,
         handle: None,
     }
 }

@@ -3,4 +3,34 @@
 mod alone;
 pub(crate) mod build;
 
+#[cfg(not(target_family = "wasm"))]
+mod blame;
+#[cfg(not(target_family = "wasm"))]
+mod figures;
+#[cfg(not(target_family = "wasm"))]
+mod follow;
+#[cfg(not(target_family = "wasm"))]
+mod members;
+#[cfg(not(target_family = "wasm"))]
+mod pipes;
+#[cfg(not(target_family = "wasm"))]
+mod protocol;
+#[cfg(not(target_family = "wasm"))]
+mod survive;
+#[cfg(not(target_family = "wasm"))]
+mod team;
+#[cfg(not(target_family = "wasm"))]
+mod work;
+#[cfg(not(target_family = "wasm"))]
+mod workers;
+
 pub use alone::{Alone, Data};
+
+#[cfg(not(target_family = "wasm"))]
+pub(crate) use follow::follow;
+#[cfg(not(target_family = "wasm"))]
+pub use members::Members;
+#[cfg(not(target_family = "wasm"))]
+pub(crate) use survive::surviving;
+#[cfg(not(target_family = "wasm"))]
+pub use team::Team;

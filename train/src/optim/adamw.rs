@@ -12,7 +12,8 @@ use hearth_wgsl::{AdamWNumbers, adamw};
 use super::OptimizerConfig;
 
 /// AdamW (Loshchilov and Hutter 2019, arXiv 1711.05101, algorithm 2). Matrices decay, embeddings included, as in
-/// nanoGPT; vectors do not. The moments of a parameter live where it lives.
+/// nanoGPT; vectors do not. The moments of a parameter live where it lives. A parameter without a gradient, as one that is
+/// frozen, stays as it is.
 ///
 /// Burn's own keeps its state where no one else can reach it one tensor at a time, and cannot leave out an update that
 /// the device finds to be bad.
@@ -27,20 +28,20 @@ pub struct AdamW {
 /// One of `world` ranks, each of which keeps the moments of its own part of every parameter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shard {
-    /// Its number, from 0.
+    /// Number of the rank, from 0.
     pub rank: usize,
-    /// How many there are.
+    /// Number of ranks.
     pub world: usize,
 }
 
 impl Shard {
-    /// The consecutive elements that are its own, of a tensor of `length`; parts differ by at most one element.
+    /// The consecutive elements of a tensor of `length` that are the rank's own; parts differ by at most one element.
     pub fn part(&self, length: usize) -> Range<usize> {
         let boundary = |rank: usize| (rank as u128 * length as u128 / self.world as u128) as usize;
         boundary(self.rank)..boundary(self.rank + 1)
     }
 
-    /// Its own part of a tensor, flat, in a buffer of its own: a view would hold on to the whole, and so would what an
+    /// The rank's part of a tensor, `[n]`, in a buffer of its own: a view would hold on to the whole, and so would what an
     /// operation puts in its place.
     pub fn of<const D: usize>(&self, tensor: Tensor<D>) -> Tensor<1> {
         let length = tensor.shape().num_elements();
@@ -56,30 +57,30 @@ impl Shard {
 /// What an update is besides its gradients.
 #[derive(Clone, Debug)]
 pub struct Update {
-    /// Of this update.
+    /// Learning rate of this update.
     pub learning_rate: f64,
-    /// Updates until now, those that were left out included (as in llm.c): the moments' bias is corrected by it.
+    /// Number of updates until now, those that were left out included (as in llm.c): the moments' bias is corrected by it.
     pub number: u64,
-    /// What all gradients are multiplied by, `[1]`, on any device; 1 without.
+    /// Factor of all gradients, `[1]`, on any device; 1 without.
     pub factor: Option<Tensor<1>>,
-    /// `[1]`, on any device: where false, every parameter and moment stays as it is.
+    /// Whether the update is made, `[1]`, on any device: where false, every parameter and moment stays as it is.
     pub wanted: Tensor<1, Bool>,
 }
 
 impl AdamW {
-    /// Without moments: they are 0 until the first update.
+    /// An optimizer without moments: they are 0 until the first update.
     pub fn new(config: OptimizerConfig) -> Self {
         Self { config, first: GradientsParams::new(), second: GradientsParams::new(), shard: None }
     }
 
-    /// From here on keeps the moments of `shard`'s parts of `model`'s parameters alone, flat; lets go of the others. Those
-    /// that are not there yet are made, as zeros: beside one another now, and not among what a step makes.
+    /// Keeps the moments of `shard`'s parts of `model`'s parameters alone from here on, `[n]` each, and drops the others.
+    /// Those that are not there yet are made, as zeros: beside one another now, and not among what a step makes.
     pub fn shard<M: Module>(&mut self, model: &M, shard: Shard) {
         self.shard = Some(shard);
         model.visit(&mut Cut { adamw: self, shard });
     }
 
-    /// Whose parts it keeps the moments of, if not all.
+    /// The shard whose moments it keeps, if not all.
     pub fn is_sharded(&self) -> Option<Shard> {
         self.shard
     }
@@ -226,24 +227,6 @@ mod tests {
 
     fn update(number: u64, wanted: bool, device: &Device) -> Update {
         Update { learning_rate: 0.01, number, factor: None, wanted: Tensor::from_data([wanted], device) }
-    }
-
-    each_device! {
-        /// Against `torch.optim.AdamW` (PyTorch 2.15, f64) over three updates with gradients times 1, -2 and 0.5.
-        fn equals_pytorch(device) {
-            let config = OptimizerConfig { beta1: 0.9, beta2: 0.95, eps: 1e-8, weight_decay: 0.1, ..Default::default() };
-            let mut adamw = AdamW::new(config);
-            let mut model = two(&device);
-            for (number, scale) in [1.0, -2.0, 0.5].into_iter().enumerate() {
-                let gradients = gradients(&model, scale);
-                model = adamw.step(model, gradients, update(number as u64, true, &device));
-            }
-            let found = [values(model.matrix.val()), values(model.vector.val())].concat();
-            let expected = [0.9920253268969218, -1.9890283255639136, 0.4935238269529109, 2.991008997, 0.25499402889603234, -0.7549940289850706];
-            for (found, expected) in found.iter().zip(expected) {
-                assert!((f64::from(*found) - expected).abs() < 2e-6, "{found} is not {expected}");
-            }
-        }
     }
 
     each_device! {

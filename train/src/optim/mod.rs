@@ -12,21 +12,22 @@ pub use adamw::{AdamW, Shard, Update};
 pub use clip::clip_factor;
 pub use schedule::{Schedule, ScheduleKind};
 
-/// AdamW (Loshchilov and Hutter 2019, arXiv 1711.05101). Every value is set here; no library default applies.
+/// The settings of AdamW (Loshchilov and Hutter 2019, arXiv 1711.05101). The defaults are Hearth's own; none of Burn's
+/// applies.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct OptimizerConfig {
-    /// The largest learning rate, reached after warm-up.
+    /// The largest learning rate, reached after warm-up. Default 1e-3.
     pub learning_rate: f64,
-    /// Decay of the first moment, per step.
+    /// Decay of the first moment, per step. Default 0.9.
     pub beta1: f64,
-    /// Decay of the second moment, per step.
+    /// Decay of the second moment, per step. Default 0.95.
     pub beta2: f64,
-    /// Added to the root of the second moment.
+    /// Number added to the root of the second moment. Default 1e-8.
     pub eps: f64,
-    /// Decoupled weight decay of matrices, in units of the learning rate; norms and biases never decay.
+    /// Decoupled weight decay of matrices, in units of the learning rate; norms and biases never decay. Default 0.1.
     pub weight_decay: f64,
-    /// Largest global L2 norm of the gradient; larger ones are scaled down to it. 0 turns clipping off.
+    /// Largest global L2 norm of the gradient; larger ones are scaled down to it. 0 turns clipping off. Default 1.
     pub clip_norm: f64,
 }
 

@@ -8,23 +8,28 @@ use serde::{Deserialize, Serialize};
 pub enum ScheduleKind {
     /// Stays at the peak.
     Constant,
-    /// Half a cosine from the peak to the final rate at the last step (Loshchilov and Hutter 2017, arXiv 1608.03983).
+    /// Half a cosine from the peak to the final rate (Loshchilov and Hutter 2017, arXiv 1608.03983), as in nanoGPT.
     Cosine,
-    /// Warm-up, stable, decay: the peak until `decay_steps` before the end, then linear (arXiv 2404.06395).
+    /// Warm-up, stable, decay: the peak until `decay_steps` before the end, then linear to the final rate (arXiv
+    /// 2404.06395).
     Wsd,
 }
 
-/// How the learning rate moves. Warm-up is linear from `peak / (warmup_steps + 1)`.
+/// How the learning rate moves. Steps count from 0.
+///
+/// Warm-up is linear: step `s` has `peak * (s + 1) / (warmup_steps + 1)`, and step `warmup_steps` the peak. A decline comes to
+/// the final rate at step `total`, one behind the run's last, `total - 1`, as in nanoGPT: the last update has a little more.
+/// Steps beyond `total` have the final rate.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Schedule {
-    /// The shape after warm-up.
+    /// The shape after warm-up. Default `cosine`.
     pub kind: ScheduleKind,
-    /// Steps until the peak.
+    /// Steps until the peak. Default 100.
     pub warmup_steps: u64,
-    /// Steps of the final decline; `wsd` only.
+    /// Steps of the final decline; `wsd` only. Default 0.
     pub decay_steps: u64,
-    /// The learning rate at the end; `cosine` and `wsd`.
+    /// The learning rate that a decline ends with; `cosine` and `wsd`. Default 1e-4.
     pub final_learning_rate: f64,
 }
 
@@ -84,6 +89,46 @@ mod tests {
     fn wsd_stays_then_falls_in_a_line() {
         let schedule = Schedule { kind: ScheduleKind::Wsd, decay_steps: 400, ..Schedule::default() };
         assert_close(&rates(&schedule, &[100, 1600, 1800, 2000]), &[1e-3, 1e-3, 5.5e-4, 1e-4]);
+    }
+
+    /// The last update is one step of the course above the final rate: 1 / 1900 of the way by the cosine, 1 / 400 in a line.
+    #[test]
+    fn the_final_rate_is_that_of_the_step_behind_the_last() {
+        let cosine = Schedule::default();
+        let last = 1e-4 + 0.5 * 9e-4 * (1.0 - (std::f64::consts::PI / 1900.0).cos());
+        assert_close(&rates(&cosine, &[1999, 2000]), &[last, 1e-4]);
+        let wsd = Schedule { kind: ScheduleKind::Wsd, decay_steps: 400, ..Schedule::default() };
+        assert_close(&rates(&wsd, &[1999, 2000]), &[1e-4 + 9e-4 / 400.0, 1e-4]);
+    }
+
+    /// Up to the peak, then never up again, and never outside of what the settings say; for 2000 schedules at random.
+    #[test]
+    fn every_schedule_rises_and_then_falls() {
+        let mut state = 1u64;
+        let mut below = |limit: u64| {
+            // splitmix64 (Steele et al. 2014).
+            state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+            let mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb) % limit
+        };
+        for _ in 0..2000 {
+            let schedule = Schedule {
+                kind: [ScheduleKind::Constant, ScheduleKind::Cosine, ScheduleKind::Wsd][below(3) as usize],
+                warmup_steps: below(20),
+                decay_steps: below(60),
+                final_learning_rate: below(1000) as f64 * 1e-6,
+            };
+            let total = below(50);
+            let rates: Vec<f64> = (0..70).map(|step| schedule.learning_rate(step, total, 1e-3)).collect();
+            let (rise, fall) = rates.split_at(schedule.warmup_steps as usize);
+            assert!(rise.is_sorted() && fall.is_sorted_by(|a, b| a >= b), "{schedule:?} of {total}: {rates:?}");
+            if schedule.warmup_steps < total.saturating_sub(schedule.decay_steps) {
+                assert!((fall[0] - 1e-3).abs() < 1e-15, "{schedule:?} of {total}: {rates:?}");
+            }
+            let low = if schedule.kind == ScheduleKind::Constant { 1e-3 } else { schedule.final_learning_rate };
+            assert!(rise.iter().all(|rate| (0.0..=1e-3).contains(rate)), "{schedule:?} of {total}: {rates:?}");
+            assert!(fall.iter().all(|rate| (low..=1e-3 + 1e-12).contains(rate)), "{schedule:?} of {total}: {rates:?}");
+        }
     }
 
     #[test]

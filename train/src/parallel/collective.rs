@@ -32,7 +32,7 @@ pub trait Collective {
     ///
     /// # Errors
     /// A rank that is gone.
-    fn collect(&self, bytes: Vec<u8>) -> Result<Vec<Vec<u8>>, CollectiveError>;
+    fn all_gather_bytes(&self, bytes: Vec<u8>) -> Result<Vec<Vec<u8>>, CollectiveError>;
 
     /// Adds the values of all ranks; each gets all sums.
     ///
@@ -55,17 +55,30 @@ pub trait Collective {
 /// Why ranks cannot go on together.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CollectiveError {
-    /// One of them ended, or its device failed.
+    /// A rank ended, so that others wait in vain.
     #[error("rank {rank} of {world} is gone: its device failed or its process ended; see what it printed")]
     Lost {
-        /// Its number.
+        /// Number of that rank.
         rank: usize,
-        /// How many there were.
+        /// Number of ranks there were.
         world: usize,
     },
-    /// This rank's own device failed.
-    #[error("{0}")]
-    Device(String),
+    /// A rank did not do what the others waited for.
+    #[error("rank {rank} did not do its part within {seconds} s: its device hangs, or is far too slow")]
+    Late {
+        /// Number of that rank.
+        rank: usize,
+        /// What the others waited.
+        seconds: u64,
+    },
+    /// A rank's device failed: its values did not come out of it, wherever they were waited for.
+    #[error("rank {rank}: {reason}")]
+    Device {
+        /// Number of the rank whose device it is.
+        rank: usize,
+        /// What the device said.
+        reason: String,
+    },
     /// Ranks cannot be had.
     #[error("{0}")]
     Start(String),
@@ -83,4 +96,18 @@ pub enum CollectiveError {
         /// That one's values.
         found: usize,
     },
+}
+
+impl CollectiveError {
+    /// The error as a wider group has it, in which there are `world` ranks, and a rank of this one has the number that `wide`
+    /// gives.
+    pub(super) fn widened(mut self, world: usize, wide: impl Fn(usize) -> usize) -> Self {
+        match &mut self {
+            Self::Lost { rank, world: of } => (*rank, *of) = (wide(*rank), world),
+            Self::Late { rank, .. } | Self::Device { rank, .. } => *rank = wide(*rank),
+            Self::Mismatch { rank, other, .. } => (*rank, *other) = (wide(*rank), wide(*other)),
+            Self::Start(_) => {}
+        }
+        self
+    }
 }

@@ -12,8 +12,8 @@ use std::{
 
 use burn::tensor::Tensor;
 
-use super::{Collective, CollectiveError, Kind, RankFigures, Span, Timeline};
-use crate::{TrainError, optim::Shard, readback::Readback, walk::Outlet};
+use super::{Collective, CollectiveError, host};
+use crate::{optim::Shard, readback::Readback, step::RankFigures, walk::Outlet};
 
 /// A rank's line to the others. What is asked for is done in turn by a thread that has the collective, and comes back in
 /// that order.
@@ -25,15 +25,21 @@ pub struct Exchange {
     replies: Receiver<Result<Reply, CollectiveError>>,
     thread: Option<JoinHandle<()>>,
     meter: Meter,
-    /// Between the update of the step before and now, blocked.
+    /// Time blocked since the last step began.
     waited: Duration,
-    timeline: Option<Timeline>,
-    slowed: f64,
 }
 
-/// Where values leave.
+/// The way out for values. It does not wait for other ranks, but until the copy before has left the device.
 #[derive(Clone, Debug)]
 pub(crate) struct Jobs(SyncSender<Job<Values>>);
+
+/// A step's start, by which it is measured.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Started {
+    at: Instant,
+    /// Time blocked in the step before.
+    waited: Duration,
+}
 
 /// What is asked for, with values that are [`Values`] or [`Arrived`].
 #[derive(Debug)]
@@ -43,18 +49,19 @@ enum Job<V> {
     /// Add up the loss, with this rank's figures since the start of its step.
     Finish {
         loss: V,
-        since: Instant,
+        started: Started,
+        /// Time in which the walk waited for other stages.
+        idle: Duration,
         /// Known when the loss has arrived.
         walk: Duration,
-        waited: Duration,
     },
     /// Put the parts of so many values together.
-    Gather {
+    AllGather {
         own: V,
         length: usize,
     },
     Broadcast(Vec<u8>, usize),
-    Collect(Vec<u8>),
+    AllGatherBytes(Vec<u8>),
 }
 
 #[derive(Debug)]
@@ -80,30 +87,27 @@ type Meter = Arc<Mutex<Duration>>;
 const FIGURES: usize = 3;
 
 impl Job<Values> {
-    /// Waits for its values.
-    fn arrived(self) -> Job<Arrived> {
+    /// Waits for its values, which are those of rank `rank`.
+    fn arrived(self, rank: usize) -> Job<Arrived> {
         match self {
-            Self::Reduce(values) => Job::Reduce(values.wait()),
-            Self::Finish { loss, since, waited, .. } => {
-                let loss = loss.wait();
+            Self::Reduce(values) => Job::Reduce(values.wait(rank)),
+            Self::Finish { loss, started, idle, .. } => {
+                let loss = loss.wait(rank);
                 // What came before it on the device is done now, so this rank's own work is.
-                Job::Finish { loss, since, walk: since.elapsed(), waited }
+                Job::Finish { loss, started, idle, walk: started.at.elapsed().saturating_sub(idle) }
             }
-            Self::Gather { own, length } => Job::Gather { own: own.wait(), length },
+            Self::AllGather { own, length } => Job::AllGather { own: own.wait(rank), length },
             Self::Broadcast(bytes, root) => Job::Broadcast(bytes, root),
-            Self::Collect(bytes) => Job::Collect(bytes),
+            Self::AllGatherBytes(bytes) => Job::AllGatherBytes(bytes),
         }
     }
 }
 
 impl Values {
-    fn wait(self) -> Arrived {
+    fn wait(self, rank: usize) -> Arrived {
         match self {
             Self::OnHost(values) => Ok(values),
-            Self::OnDevice(copy) => match copy.wait() {
-                Ok(data) => Ok(data.try_into_vec().expect("what is exchanged is f32")),
-                Err(error) => Err(CollectiveError::Device(TrainError::of_device(error).to_string())),
-            },
+            Self::OnDevice(copy) => host::values(copy, rank),
         }
     }
 }
@@ -111,7 +115,6 @@ impl Values {
 /// What the thread has.
 struct Talk<C: ?Sized> {
     meter: Meter,
-    timeline: Option<Timeline>,
     collective: Box<C>,
 }
 
@@ -120,9 +123,6 @@ impl Talk<dyn Collective> {
         let start = Instant::now();
         let result = work();
         *self.meter.lock().unwrap_or_else(PoisonError::into_inner) += start.elapsed();
-        if let Some(timeline) = &self.timeline {
-            timeline.note(Span { rank: self.collective.rank(), kind: Kind::Transfer, start, end: Instant::now() });
-        }
         result
     }
 
@@ -134,17 +134,17 @@ impl Talk<dyn Collective> {
                 self.timed(|| self.collective.all_reduce(&mut values))?;
                 Ok(Reply::Values(values))
             }
-            Job::Finish { loss, walk, waited, .. } => {
+            Job::Finish { loss, started, walk, .. } => {
                 let mut values = loss?;
                 let transfer = std::mem::take(&mut *self.meter.lock().unwrap_or_else(PoisonError::into_inner));
-                let own = [walk, transfer, waited].map(|time| time.as_secs_f32());
+                let own = [walk, transfer, started.waited].map(|time| time.as_secs_f32());
                 for of in 0..world {
                     values.extend(if of == rank { own } else { [0.0; FIGURES] });
                 }
                 self.collective.all_reduce(&mut values)?;
                 Ok(Reply::Values(values))
             }
-            Job::Gather { own, length } => {
+            Job::AllGather { own, length } => {
                 let part = Shard { rank, world }.part(length);
                 let mut values = vec![0.0; length];
                 values[part].copy_from_slice(&own?);
@@ -155,7 +155,7 @@ impl Talk<dyn Collective> {
                 self.collective.broadcast(&mut bytes, root)?;
                 Ok(Reply::Bytes(bytes))
             }
-            Job::Collect(bytes) => Ok(Reply::All(self.timed(|| self.collective.collect(bytes))?)),
+            Job::AllGatherBytes(bytes) => Ok(Reply::All(self.timed(|| self.collective.all_gather_bytes(bytes))?)),
         }
     }
 }
@@ -163,14 +163,7 @@ impl Talk<dyn Collective> {
 impl Exchange {
     /// The line of a rank that has `collective`.
     pub fn new(collective: impl Collective + Send + 'static) -> Self {
-        let start = Self::start(move || Ok(Box::new(collective)), None);
-        start.expect("it is there already")
-    }
-
-    /// As [`Exchange::new`], with a record of what takes how long.
-    pub fn recorded(collective: impl Collective + Send + 'static, timeline: Timeline) -> Self {
-        let start = Self::start(move || Ok(Box::new(collective)), Some(timeline));
-        start.expect("it is there already")
+        Self::start(move || Ok(Box::new(collective))).expect("it is there already")
     }
 
     /// The line of a rank whose collective is made by the thread that will use it, and dropped there.
@@ -179,22 +172,19 @@ impl Exchange {
     /// Those of `make`.
     pub fn start(
         make: impl FnOnce() -> Result<Box<dyn Collective>, CollectiveError> + Send + 'static,
-        timeline: Option<Timeline>,
     ) -> Result<Self, CollectiveError> {
-        // Whoever sends waits until the copy before has left: two buffers for transfers are filled at most.
-        let (jobs, to_do) = sync_channel::<Job<Values>>(0);
         let (arrived, ready) = channel();
         let (done, replies) = channel();
         let (tell, who) = channel();
         let meter = Meter::default();
-        let (of_thread, recorder) = (meter.clone(), timeline.clone());
+        let of_thread = meter.clone();
         let thread = std::thread::spawn(move || {
             let collective = match make() {
                 Ok(collective) => collective,
                 Err(error) => return drop(tell.send(Err(error))),
             };
             let _ = tell.send(Ok((collective.rank(), collective.world())));
-            let talk = Talk { meter: of_thread, timeline: recorder, collective };
+            let talk = Talk { meter: of_thread, collective };
             for job in ready {
                 let reply = talk.reply(job);
                 let failed = reply.is_err();
@@ -203,12 +193,16 @@ impl Exchange {
                 }
             }
         });
-        // Copies leave the device as they come, however long the other ranks take.
-        std::thread::spawn(move || to_do.into_iter().map(Job::arrived).try_for_each(|job| arrived.send(job)));
         let ended = || CollectiveError::Start("the thread that talks to the other ranks ended at its start".into());
         let (rank, world) = who.recv().map_err(|_| ended())??;
+        // Whoever sends waits until the copy before has left: two buffers for transfers are filled at most.
+        let (jobs, to_do) = sync_channel::<Job<Values>>(0);
+        // Copies leave the device as they come, however long the other ranks take.
+        std::thread::spawn(move || {
+            to_do.into_iter().map(|job| job.arrived(rank)).try_for_each(|job| arrived.send(job))
+        });
         let (thread, jobs) = (Some(thread), Some(Jobs(jobs)));
-        Ok(Self { rank, world, jobs, replies, thread, meter, waited: Duration::ZERO, timeline, slowed: 1.0 })
+        Ok(Self { rank, world, jobs, replies, thread, meter, waited: Duration::ZERO })
     }
 
     /// This rank's number, from 0.
@@ -216,26 +210,12 @@ impl Exchange {
         self.rank
     }
 
-    /// How many ranks there are.
+    /// Number of ranks.
     pub fn world(&self) -> usize {
         self.world
     }
 
-    /// Makes this rank's walks take so many times as long: for tests.
-    pub fn slow_down(&mut self, factor: f64) {
-        self.slowed = factor;
-    }
-
-    /// Sleeps for what a walk that began at `start` lacks.
-    pub(super) fn lag(&self, start: Instant) {
-        std::thread::sleep(start.elapsed().mul_f64(self.slowed - 1.0));
-    }
-
-    pub(super) fn timeline(&self) -> Option<&Timeline> {
-        self.timeline.as_ref()
-    }
-
-    /// Lets go of the others, all of which do the same, and waits until this rank is out.
+    /// Leaves the others, all of which do the same, and waits until this rank is out.
     pub fn finish(mut self) {
         self.jobs = None;
         if let Some(thread) = self.thread.take() {
@@ -260,51 +240,44 @@ impl Exchange {
         let gone = CollectiveError::Start("the line to the other ranks has ended".into());
         let reply = self.replies.recv().unwrap_or(Err(gone));
         self.waited += start.elapsed();
-        if let Some(timeline) = &self.timeline {
-            timeline.note(Span { rank: self.rank, kind: Kind::Wait, start, end: Instant::now() });
-        }
         reply
     }
 
     /// The bytes of `root`.
     pub(crate) fn broadcast(&mut self, bytes: Vec<u8>, root: usize) -> Result<Vec<u8>, CollectiveError> {
-        self.jobs().pass(Job::Broadcast(bytes, root));
+        self.jobs().queue(Job::Broadcast(bytes, root));
         match self.reply()? {
             Reply::Bytes(bytes) => Ok(bytes),
             _ => unreachable!("replies come in the order of the jobs"),
         }
     }
 
-    /// Each rank's bytes.
-    pub(crate) fn collect(&mut self, bytes: Vec<u8>) -> Result<Vec<Vec<u8>>, CollectiveError> {
-        self.jobs().pass(Job::Collect(bytes));
+    /// Each rank's bytes, by rank.
+    pub(crate) fn all_gather(&mut self, bytes: Vec<u8>) -> Result<Vec<Vec<u8>>, CollectiveError> {
+        self.jobs().queue(Job::AllGatherBytes(bytes));
         match self.reply()? {
             Reply::All(all) => Ok(all),
             _ => unreachable!("replies come in the order of the jobs"),
         }
     }
 
-    /// A number, over all ranks.
+    /// The sum of a number over all ranks.
     pub(crate) fn sum(&mut self, number: usize) -> Result<usize, CollectiveError> {
-        let all = self.collect((number as u64).to_le_bytes().to_vec())?;
+        let all = self.all_gather((number as u64).to_le_bytes().to_vec())?;
         let numbers = all.iter().map(|bytes| bytes.as_slice().try_into().map_or(0, u64::from_le_bytes) as usize);
         Ok(numbers.sum())
     }
 
     /// A step begins: nothing has been waited for, or transferred.
-    pub(super) fn begin(&mut self) -> (Instant, Duration) {
+    pub(super) fn begin(&mut self) -> Started {
         *self.meter.lock().unwrap_or_else(PoisonError::into_inner) = Duration::ZERO;
-        (Instant::now(), std::mem::take(&mut self.waited))
+        Started { at: Instant::now(), waited: std::mem::take(&mut self.waited) }
     }
 
-    /// Sends this rank's loss with its figures.
-    pub(super) fn send_loss(&self, loss: Tensor<1>, (since, waited): (Instant, Duration)) {
-        self.jobs().pass(Job::Finish {
-            loss: Values::OnDevice(Readback::new(loss)),
-            since,
-            walk: Duration::ZERO,
-            waited,
-        });
+    /// Sends this rank's loss, `[1]`, with its figures; it was idle for so long since the step began.
+    pub(super) fn send_loss(&self, loss: Tensor<1>, started: Started, idle: Duration) {
+        let loss = Values::OnDevice(Readback::new(loss));
+        self.jobs().queue(Job::Finish { loss, started, idle, walk: Duration::ZERO });
     }
 
     /// The sum of the losses, and every rank's figures.
@@ -319,34 +292,35 @@ impl Exchange {
     }
 }
 
-impl Outlet for Jobs {
-    fn send(&mut self, gradients: Tensor<1>) {
-        self.reduce(gradients);
-    }
-}
-
 impl Jobs {
-    /// Queues the copy of `values` to host memory, and their sum over all ranks. Waits until the copy before has left.
+    /// Queues the copy of `values` to host memory, and their sum over all ranks.
     pub fn reduce(&self, values: Tensor<1>) {
-        self.pass(Job::Reduce(Values::OnDevice(Readback::new(values))));
+        self.queue(Job::Reduce(Values::OnDevice(Readback::new(values))));
     }
 
     /// As [`Jobs::reduce`] of values in host memory.
     pub fn reduce_host(&self, values: Vec<f32>) {
-        self.pass(Job::Reduce(Values::OnHost(values)));
+        self.queue(Job::Reduce(Values::OnHost(values)));
     }
 
     /// Queues `own`, this rank's part of `length` values, and what the others have of them.
-    pub fn gather(&self, own: Tensor<1>, length: usize) {
+    pub fn all_gather(&self, own: Tensor<1>, length: usize) {
         let own = match own.shape().num_elements() {
             0 => Values::OnHost(Vec::new()),
             _ => Values::OnDevice(Readback::new(own)),
         };
-        self.pass(Job::Gather { own, length });
+        self.queue(Job::AllGather { own, length });
     }
 
-    fn pass(&self, job: Job<Values>) {
+    fn queue(&self, job: Job<Values>) {
         // A thread that has ended has said why, or will when its reply is asked for.
         let _ = self.0.send(job);
+    }
+}
+
+/// Gradients leave for the other ranks while the walk goes on.
+impl Outlet for Jobs {
+    fn send(&mut self, gradients: Tensor<1>) {
+        self.reduce(gradients);
     }
 }

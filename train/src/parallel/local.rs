@@ -3,10 +3,15 @@
 use std::{
     ops::Range,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
 };
 
 use super::{Collective, CollectiveError};
 use crate::optim::Shard;
+
+/// Longest wait for a rank that is at work: the default of `torch.distributed` for hosts. The first step of a slow device,
+/// which compiles every kernel, has to end before.
+const DEADLINE: Duration = Duration::from_secs(30 * 60);
 
 /// A rank among threads. One that is dropped is gone, and the others, where they wait for it, hear so.
 #[derive(Debug)]
@@ -18,6 +23,7 @@ pub struct Local {
 #[derive(Debug)]
 struct Meeting {
     world: usize,
+    deadline: Duration,
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -63,14 +69,20 @@ struct State {
 impl Local {
     /// `world` ranks, one for each thread.
     pub fn group(world: usize) -> Vec<Self> {
+        Self::group_within(world, DEADLINE)
+    }
+
+    /// As [`Local::group`], where a rank that does not do its part within `deadline` is given up.
+    pub fn group_within(world: usize, deadline: Duration) -> Vec<Self> {
         let state = State { round: 0, arrived: 0, arriving: nobody(world), brought: Arc::default(), gone: None };
-        let meeting = Arc::new(Meeting { world, state: Mutex::new(state), changed: Condvar::new() });
+        let meeting = Arc::new(Meeting { world, deadline, state: Mutex::new(state), changed: Condvar::new() });
         (0..world).map(|rank| Self { rank, meeting: meeting.clone() }).collect()
     }
 
-    /// Brings `goods`, waits for all, and returns what each brought.
-    fn meet(&self, goods: Goods) -> Result<Brought, CollectiveError> {
+    /// Brings `goods`, waits for all until the deadline, if there is one, and returns what each brought.
+    fn meet(&self, goods: Goods, deadline: Option<Duration>) -> Result<Brought, CollectiveError> {
         let Meeting { world, changed, .. } = &*self.meeting;
+        let start = Instant::now();
         let mut state = self.state();
         let round = state.round;
         state.arriving[self.rank] = Some(goods);
@@ -86,13 +98,22 @@ impl Local {
             if let Some(rank) = state.gone {
                 return Err(CollectiveError::Lost { rank, world: *world });
             }
-            state = changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            let left = deadline.map_or(Duration::MAX, |deadline| deadline.saturating_sub(start.elapsed()));
+            if left.is_zero() {
+                let rank = state.arriving.iter().position(Option::is_none).expect("not all have arrived");
+                return Err(CollectiveError::Late { rank, seconds: start.elapsed().as_secs() });
+            }
+            state = changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }
         Ok(state.brought.clone())
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.meeting.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn deadline(&self) -> Option<Duration> {
+        Some(self.meeting.deadline)
     }
 
     fn part(&self, rank: usize, values: &[f32]) -> Range<usize> {
@@ -119,7 +140,7 @@ impl Collective for Local {
     }
 
     fn reduce_scatter(&self, values: &mut [f32]) -> Result<(), CollectiveError> {
-        let brought = self.meet(Goods::Values(values.to_vec()))?;
+        let brought = self.meet(Goods::Values(values.to_vec()), self.deadline())?;
         for (rank, others) in brought.iter().enumerate() {
             self.same_length(values.len(), rank, others.values().len())?;
         }
@@ -136,7 +157,7 @@ impl Collective for Local {
 
     fn all_gather(&self, values: &mut [f32]) -> Result<(), CollectiveError> {
         let own = self.part(self.rank, values);
-        let brought = self.meet(Goods::Values(values[own].to_vec()))?;
+        let brought = self.meet(Goods::Values(values[own].to_vec()), self.deadline())?;
         for (rank, others) in brought.iter().enumerate() {
             let theirs = self.part(rank, values);
             self.same_length(theirs.len(), rank, others.values().len())?;
@@ -147,13 +168,14 @@ impl Collective for Local {
 
     fn broadcast(&self, bytes: &mut Vec<u8>, root: usize) -> Result<(), CollectiveError> {
         let mine = if self.rank == root { std::mem::take(bytes) } else { Vec::new() };
-        let brought = self.meet(Goods::Bytes(mine))?;
+        // The root has other work between two broadcasts, and the others wait for it however long that takes.
+        let brought = self.meet(Goods::Bytes(mine), self.deadline().filter(|_| self.rank == root))?;
         *bytes = brought[root].bytes().to_vec();
         Ok(())
     }
 
-    fn collect(&self, bytes: Vec<u8>) -> Result<Vec<Vec<u8>>, CollectiveError> {
-        let brought = self.meet(Goods::Bytes(bytes))?;
+    fn all_gather_bytes(&self, bytes: Vec<u8>) -> Result<Vec<Vec<u8>>, CollectiveError> {
+        let brought = self.meet(Goods::Bytes(bytes), self.deadline())?;
         Ok(brought.iter().map(|goods| goods.bytes().to_vec()).collect())
     }
 }
@@ -211,7 +233,7 @@ mod tests {
     fn bytes_of_any_number_reach_all() {
         let found = each(3, |rank| {
             let own = vec![rank.rank() as u8; rank.rank() * 5];
-            let all = rank.collect(own.clone()).unwrap();
+            let all = rank.all_gather_bytes(own.clone()).unwrap();
             let mut bytes = own;
             rank.broadcast(&mut bytes, 1).unwrap();
             rank.barrier().unwrap();
@@ -225,6 +247,24 @@ mod tests {
         let found = each(3, |rank| if rank.rank() == 1 { Ok(()) } else { rank.barrier() });
         let lost = Err(CollectiveError::Lost { rank: 1, world: 3 });
         assert_eq!(found, [lost.clone(), Ok(()), lost]);
+    }
+
+    /// But for one whose root has other work: an order may come late.
+    #[test]
+    fn who_does_not_do_its_part_in_time_is_told() {
+        let (tell, hear) = std::sync::mpsc::channel::<()>();
+        let mut ranks = Local::group_within(2, Duration::from_millis(50)).into_iter();
+        let [first, second] = [(); 2].map(|()| ranks.next().unwrap());
+        let late = thread::spawn(move || {
+            let waited = second.broadcast(&mut Vec::new(), 0);
+            let _ = hear.recv();
+            waited
+        });
+        thread::sleep(Duration::from_millis(120));
+        first.broadcast(&mut vec![1], 0).unwrap();
+        assert!(matches!(first.barrier(), Err(CollectiveError::Late { rank: 1, .. })));
+        drop(tell);
+        late.join().unwrap().unwrap();
     }
 
     #[test]

@@ -1,51 +1,39 @@
-//! Several devices train one model: what they say to one another, and the replica that each of them has.
+//! Several devices train one model: what they say to one another, and the [`Rank`] that each of them is.
 //!
 //! wgpu has no collectives, so tensors meet in host memory, where a [`Collective`] adds them in the order of the ranks: the
 //! same bits however fast each device is. Ranks are threads of one process ([`Local`]) or processes on one or many machines
-//! (`Mpi`, with the feature `mpi`). A [`Replica`] hands each segment's gradients over as the walk passes it, and a thread
-//! of its own, the [`Exchange`], adds them up with the others' while the walk goes on below.
+//! (`Mpi`, with the feature `mpi`). Each segment's gradients leave as the walk is done with it, and a thread of its own, the
+//! [`Exchange`], adds them up with the others' while the walk goes on below.
 //!
-//! Two settings change what is exchanged: `sharded` deals the optimizer out (ZeRO stage 1), `outer` lets each rank train
-//! alone for many steps (DiLoCo). A model that is too large for a device is cut into [`Stage`]s.
+//! A rank has the whole model, or a stage of a pipeline (its [`Pipe`]). `shard_optimizer` divides the optimizer's state
+//! among replicas (ZeRO stage 1), `local_steps` lets each train alone for many steps (DiLoCo).
 
+mod broadcast;
 mod collective;
 mod exchange;
+mod host;
+mod lines;
 mod local;
+mod moments;
 #[cfg(feature = "mpi")]
 mod mpi;
 mod outer;
 mod pipeline;
-mod replica;
+mod probe;
+mod rank;
 mod sharded;
 mod slow;
-mod state;
+mod stage;
 pub mod timeline;
-mod whole;
 
-pub use crate::step::RankFigures;
 pub use collective::{Collective, CollectiveError};
 pub use exchange::Exchange;
 pub use local::Local;
+pub use moments::OuterState;
 #[cfg(feature = "mpi")]
 pub use mpi::{Mpi, join_mpi};
-pub use pipeline::{Pipe, Stage};
-pub use replica::Replica;
+pub use pipeline::Pipe;
+pub use probe::{Point, Probe};
+pub use rank::{Links, Rank};
 pub use slow::{Link, Slow};
-pub use timeline::Timeline;
-
-pub(crate) use outer::Outer;
-pub(crate) use replica::{join, step_together};
-pub(crate) use sharded::whole_moments;
-pub(crate) use state::share;
-pub(crate) use whole::whole;
-
-use crate::TrainError;
-use timeline::{Kind, Span};
-
-/// Its own device's failure is told as any; another's is that rank's to tell.
-pub(crate) fn failure(error: CollectiveError) -> TrainError {
-    match error {
-        CollectiveError::Device(text) => TrainError::Device(text),
-        error => TrainError::Rank { rank: 0, device: "a rank".into(), reason: error.to_string() },
-    }
-}
+pub use timeline::{Recorded, Timeline};

@@ -35,7 +35,7 @@ pub fn join_mpi() -> Result<(Exchange, usize), CollectiveError> {
         let _ = tell.send(mpi.local_rank);
         Ok(Box::new(mpi) as Box<dyn Collective>)
     };
-    let exchange = Exchange::start(make, None)?;
+    let exchange = Exchange::start(make)?;
     Ok((exchange, local_rank.recv().expect("sent before the exchange was made")))
 }
 
@@ -122,7 +122,7 @@ impl Collective for Mpi {
         Ok(())
     }
 
-    fn collect(&self, bytes: Vec<u8>) -> Result<Vec<Vec<u8>>, CollectiveError> {
+    fn all_gather_bytes(&self, bytes: Vec<u8>) -> Result<Vec<Vec<u8>>, CollectiveError> {
         // One after the other: each may be as long as it likes.
         (0..self.world())
             .map(|rank| {

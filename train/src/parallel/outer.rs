@@ -3,70 +3,109 @@
 //!
 //! DiLoCo: Douillard et al. 2023, arXiv 2311.08105, algorithm 1; outer learning rate 0.7 and momentum 0.9 are its own.
 
-use burn::{
-    module::{Module, ModuleMapper, ModuleVisitor, Param},
-    tensor::{Device, Tensor},
-};
 use hearth_model::Transformer;
 
-use super::{CollectiveError, Exchange, sharded::with_values};
-use crate::{TrainError, config::ParallelConfig, readback::Readback, step::Trainer};
+use super::{
+    CollectiveError, Exchange,
+    host::{self, ParameterState},
+};
+use crate::{config::ParallelConfig, step::Trainer};
 
 /// Changes that share a scale where they are quantised.
 const BLOCK: usize = 256;
 
 /// The outer optimizer: the same state on every rank, in host memory, 8 bytes a parameter.
 #[derive(Debug)]
-pub(crate) struct Outer {
+pub(super) struct Outer {
     settings: ParallelConfig,
-    /// After the last exchange, parameter by parameter, end to end.
+    /// Steps of the whole run: after the last one there is an average.
+    total_steps: u64,
+    /// Parameters after the last average, end to end.
     parameters: Vec<f32>,
     momentum: Vec<f32>,
+    /// Targets that this rank has trained on since the last average.
+    counted: usize,
 }
 
 impl Outer {
-    /// Begins with the parameters of `model`, which all ranks have, and the momentum of an earlier run, if there is one.
+    /// Begins with the parameters of `model`, which all ranks have, copied from the device of rank `rank`, and the momentum of
+    /// an earlier run, if there is one.
     pub fn new(
         model: &Transformer,
+        rank: usize,
         settings: ParallelConfig,
+        total_steps: u64,
         momentum: Option<Vec<f32>>,
     ) -> Result<Self, CollectiveError> {
-        let parameters = flat(model)?;
+        let parameters = host::flat(model, rank)?;
         let momentum = momentum.unwrap_or_else(|| vec![0.0; parameters.len()]);
-        Ok(Self { settings, parameters, momentum })
+        Ok(Self { settings, total_steps, parameters, momentum, counted: 0 })
     }
 
+    /// Momentum of each parameter, end to end.
     pub fn momentum(&self) -> &[f32] {
         &self.momentum
     }
 
-    /// Averages what all ranks have come to; each then has the same parameters.
-    pub fn step(&mut self, trainer: &mut Trainer, exchange: &mut Exchange) -> Result<(), CollectiveError> {
-        let local = flat(trainer.model())?;
-        let mut change: Vec<f32> = self.parameters.iter().zip(local).map(|(before, now)| before - now).collect();
-        let world = exchange.world() as f32;
-        if self.settings.quantize {
-            let all = exchange.collect(quantized(&change))?;
-            change.fill(0.0);
-            for (rank, bytes) in all.iter().enumerate() {
-                add_quantized(&mut change, bytes).ok_or(CollectiveError::Mismatch {
-                    rank,
-                    expected: quantized_bytes(change.len()),
-                    other: exchange.rank(),
-                    found: bytes.len(),
-                })?;
-            }
-        } else {
-            exchange.jobs().reduce_host(change);
-            change = exchange.receive()?;
-        }
+    /// Steps from `step` on until an average.
+    pub fn steps_until_average(&self, step: u64) -> u64 {
+        let local_steps = self.settings.local_steps;
+        (local_steps - step % local_steps).min(self.total_steps.saturating_sub(step).max(1))
+    }
+
+    /// Takes note of a step on so many targets, after which all ranks average if it is time.
+    pub fn stepped(
+        &mut self,
+        step: u64,
+        counted: usize,
+        trainer: &mut Trainer,
+        line: &mut Exchange,
+    ) -> Result<(), CollectiveError> {
+        self.counted += counted;
+        if self.steps_until_average(step) == 1 { self.average(trainer, line) } else { Ok(()) }
+    }
+
+    /// Averages what all ranks have come to, each weighted by the targets that it has trained on; all then have the same
+    /// parameters.
+    fn average(&mut self, trainer: &mut Trainer, line: &mut Exchange) -> Result<(), CollectiveError> {
+        let local = host::flat(trainer.model(), line.rank())?;
+        let own = std::mem::take(&mut self.counted);
+        let all = line.sum(own)?;
+        let world = line.world() as f32;
+        // Exactly 1 where all have trained on as many.
+        let weight = if all == 0 { 1.0 } else { (own as f64 * f64::from(world) / all as f64) as f32 };
+        let before = self.parameters.iter();
+        let changes: Vec<f32> = before.zip(local).map(|(before, now)| weight * (before - now)).collect();
+        let mut change = self.sum(changes, line)?;
         change.iter_mut().for_each(|sum| *sum /= world);
         let ParallelConfig { outer_learning_rate, outer_momentum, .. } = self.settings;
         nesterov(&mut self.parameters, &mut self.momentum, &change, outer_learning_rate as f32, outer_momentum as f32);
         let device = trainer.walk().device.clone();
-        let rest = self.parameters.as_slice();
-        trainer.replace(|model, _| model.map(&mut Set { rest, device }));
-        Ok(())
+        let mut rest = self.parameters.as_slice();
+        host::load(trainer, &device, |_, count| {
+            let (own, others) = rest.split_at(count);
+            rest = others;
+            Ok(Some(ParameterState { values: Some(own.to_vec()), moments: None }))
+        })
+    }
+
+    /// The sum of all ranks' changes.
+    fn sum(&self, changes: Vec<f32>, line: &mut Exchange) -> Result<Vec<f32>, CollectiveError> {
+        if !self.settings.quantize {
+            line.jobs().reduce_host(changes);
+            return line.receive();
+        }
+        let all = line.all_gather(quantized(&changes))?;
+        let mut sums = vec![0.0; changes.len()];
+        for (rank, bytes) in all.iter().enumerate() {
+            add_quantized(&mut sums, bytes).ok_or(CollectiveError::Mismatch {
+                rank,
+                expected: quantized_bytes(sums.len()),
+                other: line.rank(),
+                found: bytes.len(),
+            })?;
+        }
+        Ok(sums)
     }
 }
 
@@ -75,39 +114,6 @@ fn nesterov(parameters: &mut [f32], velocities: &mut [f32], gradients: &[f32], r
     for ((parameter, velocity), gradient) in parameters.iter_mut().zip(velocities).zip(gradients) {
         *velocity = momentum * *velocity + gradient;
         *parameter -= rate * (gradient + momentum * *velocity);
-    }
-}
-
-/// Every parameter, end to end.
-fn flat(model: &Transformer) -> Result<Vec<f32>, CollectiveError> {
-    let mut copies = Copies(Vec::new());
-    model.visit(&mut copies);
-    let mut values = Vec::new();
-    for copy in copies.0 {
-        let data = copy.wait().map_err(|error| CollectiveError::Device(TrainError::of_device(error).to_string()))?;
-        values.extend(data.iter::<f32>());
-    }
-    Ok(values)
-}
-
-struct Copies(Vec<Readback>);
-
-impl ModuleVisitor for Copies {
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        self.0.push(Readback::new(param.val().without_autodiff()));
-    }
-}
-
-struct Set<'a> {
-    rest: &'a [f32],
-    device: Device,
-}
-
-impl ModuleMapper for Set<'_> {
-    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let (own, rest) = self.rest.split_at(param.shape().num_elements());
-        self.rest = rest;
-        with_values(param, own.to_vec(), &self.device)
     }
 }
 

@@ -6,12 +6,15 @@
 use std::collections::{HashMap, VecDeque};
 
 use burn::{
-    module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId},
+    module::{Module, ModuleVisitor, Param, ParamId},
     optim::GradientsParams,
-    tensor::{Device, Tensor, TensorData},
+    tensor::{Tensor, TensorData},
 };
 
-use super::{CollectiveError, Exchange};
+use super::{
+    CollectiveError, Exchange,
+    host::{self, ParameterState},
+};
 use crate::{
     guard::Ceiling,
     optim::{AdamW, Shard, Step},
@@ -19,60 +22,64 @@ use crate::{
     walk::Sink,
 };
 
-/// As [`Trainer::update`], with the work and the moments dealt out.
+/// As [`Trainer::update_by`], where each rank of `line` updates its own part of every parameter.
 pub(super) fn update(
     trainer: &mut Trainer,
-    exchange: &mut Exchange,
-    shard: Shard,
+    line: &mut Exchange,
     step: u64,
-    loss: Tensor<1>,
+    figures: [Tensor<1>; 2],
     gradients: Sink,
     ceiling: &Ceiling,
 ) -> Result<StepOutcome, CollectiveError> {
-    let (outcome, update, gradients) =
-        trainer.prepare(step, [loss, gradients.norm(trainer.model())], gradients, ceiling);
+    let (outcome, update, gradients) = trainer.prepare(step, figures, gradients, ceiling);
+    let shard = trainer.optimizer().is_sharded().expect("the optimizer is sharded");
     let device = trainer.walk().device.clone();
-    let mut failed = None;
+    let mut values = Ok(HashMap::new());
     trainer.replace(|model, optimizer| {
         let step = optimizer.begin(update);
-        let (sent, values) = (VecDeque::new(), HashMap::new());
-        let mut parts = Parts { step, gradients, shard, exchange, sent, values, failed: None };
+        let mut parts =
+            UpdateParts { step, gradients, shard, line, in_flight: VecDeque::new(), values: Ok(HashMap::new()) };
         model.visit(&mut parts);
-        parts.take(0);
-        failed = parts.failed;
-        model.map(&mut Gathered { values: parts.values, device })
+        parts.receive(0);
+        values = parts.values;
+        model
     });
-    failed.map_or(Ok(outcome), Err)
+    let mut values = values?;
+    host::load(trainer, &device, |id, _| {
+        Ok(values.remove(&id).map(|values| ParameterState { values: Some(values), moments: None }))
+    })?;
+    Ok(outcome)
 }
 
-/// Parts that may be on their way at once: until they have left, each is on the device beside the old values.
+/// Parts that may be in flight at once: until they have left, each is on the device beside the old values.
 const AHEAD: usize = 4;
 
-/// Updates parts, sends them on their way, and takes the whole values to host memory.
-struct Parts<'a> {
+/// Updates parts, sends them on their way, and receives the whole values in host memory.
+struct UpdateParts<'a> {
     step: Step<'a>,
     gradients: GradientsParams,
     shard: Shard,
-    exchange: &'a mut Exchange,
-    sent: VecDeque<ParamId>,
-    values: HashMap<ParamId, Vec<f32>>,
-    failed: Option<CollectiveError>,
+    line: &'a mut Exchange,
+    in_flight: VecDeque<ParamId>,
+    values: Result<HashMap<ParamId, Vec<f32>>, CollectiveError>,
 }
 
-impl Parts<'_> {
-    /// Waits until at most so many are on their way.
-    fn take(&mut self, left: usize) {
-        while self.failed.is_none() && self.sent.len() > left {
-            let id = self.sent.pop_front().expect("some are left");
-            match self.exchange.receive() {
-                Ok(values) => drop(self.values.insert(id, values)),
-                Err(error) => self.failed = Some(error),
+impl UpdateParts<'_> {
+    /// Waits until at most so many are in flight.
+    fn receive(&mut self, left: usize) {
+        while let Ok(values) = &mut self.values
+            && self.in_flight.len() > left
+        {
+            let id = self.in_flight.pop_front().expect("some are left");
+            match self.line.receive() {
+                Ok(new) => drop(values.insert(id, new)),
+                Err(error) => self.values = Err(error),
             }
         }
     }
 }
 
-impl ModuleVisitor for Parts<'_> {
+impl ModuleVisitor for UpdateParts<'_> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         let Some(gradient) = self.gradients.remove::<D>(param.id) else { return };
         let length = gradient.shape().num_elements();
@@ -81,78 +88,49 @@ impl ModuleVisitor for Parts<'_> {
             true => old,
             false => self.step.updated(param.id, old, self.shard.of(gradient), D > 1),
         };
-        self.exchange.jobs().gather(new, length);
-        self.sent.push_back(param.id);
-        self.take(AHEAD);
+        self.line.jobs().all_gather(new, length);
+        self.in_flight.push_back(param.id);
+        self.receive(AHEAD);
     }
 }
 
-/// Gives each parameter its new values.
-struct Gathered {
-    values: HashMap<ParamId, Vec<f32>>,
-    device: Device,
-}
-
-impl ModuleMapper for Gathered {
-    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        match self.values.remove(&param.id) {
-            Some(values) => with_values(param, values, &self.device),
-            None => param,
-        }
-    }
-}
-
-/// A parameter with other values, as tracked as it was.
-pub(super) fn with_values<const D: usize>(
-    param: Param<Tensor<D>>,
-    values: Vec<f32>,
-    device: &Device,
-) -> Param<Tensor<D>> {
-    let (id, old, mapper) = param.consume();
-    let (shape, tracked) = (old.dims(), old.is_require_grad());
-    drop(old);
-    // Else Burn's queue may hold on to it until all are made. What fails here fails again where it is looked at.
-    let _ = device.sync();
-    let value = Tensor::from_inner(Tensor::from_data(TensorData::new(values, shape), device));
-    Param::from_mapped_value(id, if tracked { value.require_grad() } else { value }, mapper)
-}
-
-/// The whole moments of each parameter, put together from all ranks, each of which gets them.
-pub(crate) fn whole_moments(
+/// The whole moments of each parameter, put together from all ranks of `line`, each of which gets them; none where the
+/// optimizer is not sharded.
+pub(super) fn all_gather_moments(
     trainer: &Trainer,
-    exchange: &mut Exchange,
+    line: &mut Exchange,
 ) -> Result<HashMap<ParamId, [TensorData; 2]>, CollectiveError> {
-    let Some(shard) = trainer.optimizer().is_sharded() else { return Ok(HashMap::new()) };
     let optimizer = trainer.optimizer();
-    let mut moments = Moments { optimizer, shard, exchange, whole: HashMap::new(), failed: None };
-    trainer.model().visit(&mut moments);
-    moments.failed.map_or(Ok(moments.whole), Err)
+    let Some(shard) = optimizer.is_sharded() else { return Ok(HashMap::new()) };
+    let mut gather = GatherMoments { optimizer, shard, line, whole: Ok(HashMap::new()) };
+    trainer.model().visit(&mut gather);
+    gather.whole
 }
 
-struct Moments<'a> {
+struct GatherMoments<'a> {
     optimizer: &'a AdamW,
     shard: Shard,
-    exchange: &'a mut Exchange,
-    whole: HashMap<ParamId, [TensorData; 2]>,
-    failed: Option<CollectiveError>,
+    line: &'a mut Exchange,
+    whole: Result<HashMap<ParamId, [TensorData; 2]>, CollectiveError>,
 }
 
-impl ModuleVisitor for Moments<'_> {
+impl ModuleVisitor for GatherMoments<'_> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         let shape = param.shape();
         let length = shape.num_elements();
         let own = self.optimizer.moments::<1>(param.id);
+        let Ok(whole) = &mut self.whole else { return };
         // Before the first update there are none anywhere; a part without elements never has any.
-        if self.failed.is_some() || (own.is_none() && !self.shard.part(length).is_empty()) {
+        if own.is_none() && !self.shard.part(length).is_empty() {
             return;
         }
         let device = param.val().without_autodiff().device();
         let own = own.unwrap_or_else(|| [(); 2].map(|()| Tensor::<1>::zeros([0], &device)));
-        own.into_iter().for_each(|moment| self.exchange.jobs().gather(moment, length));
-        let mut receive = || Ok(TensorData::new(self.exchange.receive()?, shape.clone()));
+        own.into_iter().for_each(|moment| self.line.jobs().all_gather(moment, length));
+        let mut receive = || Ok(TensorData::new(self.line.receive()?, shape.clone()));
         match receive().and_then(|first| Ok([first, receive()?])) {
-            Ok(both) => drop(self.whole.insert(param.id, both)),
-            Err(error) => self.failed = Some(error),
+            Ok(both) => drop(whole.insert(param.id, both)),
+            Err(error) => self.whole = Err(error),
         }
     }
 }

@@ -81,8 +81,8 @@ impl<C: Collective> Collective for Slow<C> {
         Ok(())
     }
 
-    fn collect(&self, bytes: Vec<u8>) -> Result<Vec<Vec<u8>>, CollectiveError> {
-        let all = self.inner.collect(bytes)?;
+    fn all_gather_bytes(&self, bytes: Vec<u8>) -> Result<Vec<Vec<u8>>, CollectiveError> {
+        let all = self.inner.all_gather_bytes(bytes)?;
         sleep(self.link.ring(all.iter().map(Vec::len).sum(), self.world(), 1));
         Ok(all)
     }

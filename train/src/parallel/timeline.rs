@@ -5,6 +5,8 @@ use std::{
     time::Instant,
 };
 
+use super::{Collective, CollectiveError, Point, Probe};
+
 /// What a rank is busy with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -12,7 +14,7 @@ pub enum Kind {
     Walk,
     /// Its values go to the others and theirs come in.
     Transfer,
-    /// It has nothing to do but wait for a transfer.
+    /// It has nothing to do but wait for transfers.
     Wait,
     /// Its parameters are updated.
     Update,
@@ -66,6 +68,75 @@ impl Timeline {
     /// All spans until now, which are forgotten.
     pub fn take(&self) -> Vec<Span> {
         std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Timeline {
+    /// Notes the steps of this rank.
+    pub fn probe(&self, rank: usize) -> Probe {
+        let (timeline, last) = (self.clone(), Mutex::new(Instant::now()));
+        Probe::new(move |_, point| {
+            let now = Instant::now();
+            let start = std::mem::replace(&mut *last.lock().unwrap_or_else(PoisonError::into_inner), now);
+            let kind = match point {
+                Point::Begin => return,
+                Point::Forward | Point::Walked => Kind::Walk,
+                Point::Reduced => Kind::Wait,
+                Point::Updated => Kind::Update,
+            };
+            timeline.note(Span { rank, kind, start, end: now });
+        })
+    }
+}
+
+/// A collective whose transfers are noted.
+#[derive(Debug)]
+pub struct Recorded<C> {
+    inner: C,
+    timeline: Timeline,
+}
+
+impl<C: Collective> Recorded<C> {
+    /// Notes the transfers of `inner`.
+    pub fn new(inner: C, timeline: Timeline) -> Self {
+        Self { inner, timeline }
+    }
+
+    fn noted<R>(&self, work: impl FnOnce(&C) -> R) -> R {
+        let start = Instant::now();
+        let result = work(&self.inner);
+        self.timeline.note(Span { rank: self.inner.rank(), kind: Kind::Transfer, start, end: Instant::now() });
+        result
+    }
+}
+
+impl<C: Collective> Collective for Recorded<C> {
+    fn rank(&self) -> usize {
+        self.inner.rank()
+    }
+
+    fn world(&self) -> usize {
+        self.inner.world()
+    }
+
+    fn reduce_scatter(&self, values: &mut [f32]) -> Result<(), CollectiveError> {
+        self.noted(|inner| inner.reduce_scatter(values))
+    }
+
+    fn all_gather(&self, values: &mut [f32]) -> Result<(), CollectiveError> {
+        self.noted(|inner| inner.all_gather(values))
+    }
+
+    fn broadcast(&self, bytes: &mut Vec<u8>, root: usize) -> Result<(), CollectiveError> {
+        self.inner.broadcast(bytes, root)
+    }
+
+    fn all_gather_bytes(&self, bytes: Vec<u8>) -> Result<Vec<Vec<u8>>, CollectiveError> {
+        self.noted(|inner| inner.all_gather_bytes(bytes))
+    }
+
+    fn all_reduce(&self, values: &mut [f32]) -> Result<(), CollectiveError> {
+        self.noted(|inner| inner.all_reduce(values))
     }
 }
 

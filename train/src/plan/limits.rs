@@ -1,7 +1,7 @@
 //! What a device can hold and bind.
 
 use hearth_model::{ParameterCount, Positions, TransformerConfig};
-use hearth_wgsl::{Kernel, attention::has_kernel};
+use hearth_wgsl::{Kernel, has_attention_kernel};
 
 use super::{
     Cut, Rates,
@@ -69,7 +69,7 @@ impl DeviceLimits {
 
     /// Whether a step of `model` has the scores of attention in memory, as it has without its kernels.
     pub(super) fn has_scores(&self, model: &TransformerConfig) -> bool {
-        !(self.kernels && Kernel::Attention.is_on() && has_kernel(model.head_width()))
+        !(self.kernels && Kernel::Attention.is_on() && has_attention_kernel(model.head_width()))
     }
 
     /// Floating-point operations of the largest dispatch of a step: a matrix product, or four of half the size in

@@ -44,7 +44,9 @@ pub fn stage_plan(
     let model = TransformerConfig { layers: blocks.len(), ..config.model.clone() };
     let (micro_batch, accumulation) = (part.batch.micro_batch, part.batch.accumulation);
     let stages = config.parallel.stages;
-    let extent = Extent::stage(rank % stages, stages, world / stages, accumulation);
+    let pipelines = world / stages;
+    let shards = if config.parallel.shard_optimizer { pipelines } else { 1 };
+    let extent = Extent { shards, ..Extent::stage(rank % stages, stages, pipelines, accumulation) };
     let time = model.context_length;
     let logits_chunk = CrossEntropy::of(&model).chunk.min(micro_batch * time);
     let set = config.memory.policy(config.model.layers).map_err(refuse)?;

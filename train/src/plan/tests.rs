@@ -1,4 +1,6 @@
-use super::{Choice, DeviceLimits, Rates, choose};
+use hearth_model::{TransformerConfig, preset};
+
+use super::{Choice, Cut, DeviceLimits, Rates, choose, plan};
 use crate::{
     TrainConfig,
     walk::{Activations, Policy},
@@ -102,4 +104,16 @@ fn a_watched_device_gets_no_kernel_that_takes_too_long() {
     assert!(cut.micro_batch < 8 && cut.micro_batch * cut.accumulation == 16, "{cut}");
     let fast = choose(&config(&[]), &DeviceLimits { watchdog: true, ..UNLIMITED }, &Rates::default()).unwrap();
     assert_eq!(fast.plan.cut.micro_batch, 8);
+}
+
+/// 2^20 sequences of 2^20 tokens have 12 * 2^60 scores: 64 bits count them, and not their bytes.
+#[test]
+fn sizes_beyond_64_bits_do_not_wrap() {
+    let model = TransformerConfig { context_length: 1 << 20, ..preset("gpt2").unwrap() };
+    let cut = Cut::new(1 << 20, 1, usize::MAX, Policy::keep(12));
+    let largest = UNLIMITED.largest_tensor(&model, 1 << 20, &cut);
+    assert_eq!(largest, ("the attention scores [B, H, T, T]", u64::MAX));
+    assert!(plan(&model, 1 << 20, cut, &UNLIMITED, &Rates::default()).peak_bytes() > 1 << 40);
+    // 2^44 MiB are 2^64 bytes.
+    assert!(chosen(&["memory.budget_mib=17592186044416"], &UNLIMITED).is_ok());
 }

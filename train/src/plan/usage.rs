@@ -50,6 +50,7 @@ impl Usage {
 
 /// A phase of a step, in the order of the walk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Phase {
     /// The forward pass of the blocks from the first number to before the second.
     Forward(usize, usize),

@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use hearth_data::Tokenizer;
 
-use super::{RunFolder, crew::Crew, home::NativeHome, saver::ThreadSaver, start::newest, survive::surviving};
+use super::{RunFolder, crew::Crew, home::NativeHome, saver::ThreadSaver, start::newest};
 use crate::{
     TrainConfig, TrainError,
     checkpoint::KernelChoices,
     config::OnLoss,
     devices::PinnedKernels,
+    engine::surviving,
     session::{Common, DirectSaver, Event, Home, Origin, Outcome, RunState, Saver, Session},
 };
 
@@ -88,7 +89,7 @@ impl Attempts {
     pub fn session(&mut self, tokenizer: Tokenizer, origin: &Origin) -> Result<Session, TrainError> {
         let saver = self.saver(&origin.kernels()?);
         let engine = self.crew.engine(origin)?;
-        Ok(Session::new(self.crew.config.clone(), tokenizer, engine, saver, Box::new(self.home.clone())))
+        Ok(Session::new(self.crew.members.config.clone(), tokenizer, engine, saver, Box::new(self.home.clone())))
     }
 
     /// A saver; from here on the devices of this process run the kernels of `choices`.
@@ -182,8 +183,8 @@ impl Attempts {
         let choices = self.kernels.take().map(|kernels| kernels.choices()).unwrap_or_default();
         // Its thread has the lost device's kernels, which have to go before others come.
         session.saver = Box::new(DirectSaver::new(self.folder.store(), self.common.clone()));
-        self.crew.device = self.crew.device.reopen()?;
-        self.home.set_device(self.crew.device.clone());
+        self.crew.members.device = self.crew.members.device.reopen()?;
+        self.home.set_device(self.crew.members.device.clone());
         session.saver = self.saver(&choices);
         session.engine = self.crew.engine(origin)?;
         Ok(())

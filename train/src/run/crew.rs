@@ -1,56 +1,60 @@
 //! The devices of a run, and the engine that they make together.
 
-use std::{path::PathBuf, sync::Arc};
+use std::path::PathBuf;
 
 use crate::{
-    TrainConfig, TrainError,
+    TrainError,
     checkpoint::KernelChoices,
-    devices::{OpenDevice, PinnedKernels, matmul_flops},
-    engine::{Alone, Data},
+    devices::{PinnedKernels, matmul_flops},
+    engine::{Alone, Members, Team},
     parallel::Exchange,
-    session::{Engine, Identity, Origin},
+    session::{Engine, Origin},
 };
 
-/// Who works on a run, and on what.
+/// Who works on a run.
 pub(super) struct Crew {
-    pub config: Arc<TrainConfig>,
-    pub identity: Identity,
-    pub data: Data,
-    /// The first rank's.
-    pub device: OpenDevice,
-    /// Those of the ranks that are threads beside it.
-    pub others: Vec<OpenDevice>,
-    /// Instead: the line to ranks that are processes.
-    pub line: Option<Exchange>,
+    pub members: Members,
+    /// The line to ranks that are processes, until an engine has it.
+    line: Option<Exchange>,
+    /// Whether the other ranks are processes.
+    processes: bool,
 }
 
 impl Crew {
+    pub fn new(members: Members, line: Option<Exchange>) -> Self {
+        let processes = line.is_some();
+        Self { members, line, processes }
+    }
+
     /// The engine of all devices that are left.
     ///
     /// # Errors
     /// Ranks that are not of one run, or that cannot do what is asked of them; no plan that fits.
     pub fn engine(&mut self, origin: &Origin) -> Result<Box<dyn Engine>, TrainError> {
-        let (config, data, device) = (self.config.clone(), self.data.clone(), &self.device);
+        let Members { config, data, device, others, .. } = &self.members;
+        if self.processes || !others.is_empty() {
+            return Ok(Box::new(Team::start(self.members.clone(), self.line.take(), origin)?));
+        }
         let flops = matmul_flops(&device.device);
-        let cut = origin.cut(&config, &device.adapter);
-        Ok(Box::new(Alone::new(config, data, &device.device, &device.limits, flops, cut)?))
+        let cut = origin.kept(config, &device.adapter, 1, 1).cut;
+        Ok(Box::new(Alone::new(config.clone(), data.clone(), &device.device, &device.limits, flops, cut)?))
     }
 
     /// Has the devices of this process run the kernels of `choices`: see [`PinnedKernels::new`].
     pub fn pin(&self, path: PathBuf, choices: &KernelChoices) -> PinnedKernels {
-        let devices = [&self.device].into_iter().chain(&self.others);
+        let devices = [&self.members.device].into_iter().chain(&self.members.others);
         PinnedKernels::new(devices, path, choices)
     }
 
-    /// Whether ranks can be started again.
+    /// Whether ranks can be started again: threads can, processes cannot.
     pub fn may_restart(&self) -> bool {
-        true
+        !self.processes
     }
 
     /// Lets go of the other devices of these numbers.
     pub fn remove(&mut self, failed: &[usize]) {
         let mut number = 0;
-        self.others.retain(|_| {
+        self.members.others.retain(|_| {
             number += 1;
             !failed.contains(&(number - 1))
         });
@@ -58,6 +62,6 @@ impl Crew {
 
     /// Number of devices.
     pub fn count(&self) -> usize {
-        1 + self.others.len()
+        1 + self.members.others.len()
     }
 }

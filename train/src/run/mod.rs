@@ -12,7 +12,6 @@ mod interrupt;
 mod saver;
 mod start;
 mod summary;
-mod survive;
 
 use std::{
     path::PathBuf,
@@ -34,6 +33,7 @@ pub use summary::Summary;
 use crate::{
     TrainConfig, TrainError,
     devices::OpenDevice,
+    engine::{self, Members},
     parallel::Exchange,
     report::{FrontKind, Report},
     session::{Common, DeviceSummary, End, Event, Home, Identity, Origin, Outcome, Session},
@@ -160,7 +160,7 @@ impl Run {
         let report = Report::open(folder.path(), config.total_steps(), front, stop.clone())?;
         let home = NativeHome::new(report, listener, stop, faults, device.clone());
         introduce(&home, &config, &device, notes)?;
-        let crew = Crew { config: config.clone(), identity, data, device, others, line };
+        let crew = Crew::new(Members { config: config.clone(), identity, data, device, others }, line);
         let mut attempts = Attempts::new(crew, folder.clone(), common, home.clone());
         let mut session = attempts.session(tokenizer, &origin)?;
         let title = format!("{} · {}", model_name(&config.model), device_name);
@@ -179,7 +179,16 @@ impl Run {
     /// # Errors
     /// No line to other ranks; ranks that are not of one run; a device that fails; a rank that is gone.
     pub fn follow(self) -> Result<(), TrainError> {
-        todo!()
+        let Self { mut config, source, device, line, .. } = self;
+        let reason = "this process has no line to others: start it as one of several ranks";
+        let none = || TrainError::Config { source_name: "several ranks".into(), reason: reason.into() };
+        let line = line.ok_or_else(none)?;
+        config.kernels.apply();
+        let RunData { tokenizer, data, hash } = RunData::open(&config, source)?;
+        fit_vocabulary(&mut config.model, &tokenizer)?;
+        let identity = Identity { tokenizer: hex(&tokenizer.hash()), data: hex(&hash) };
+        let members = Members { config: Arc::new(config), identity, data, device, others: Vec::new() };
+        engine::follow(members, line)
     }
 }
 

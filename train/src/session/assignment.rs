@@ -157,6 +157,23 @@ impl From<&Assignment> for SavedAssignment {
 }
 
 impl SavedAssignment {
+    /// What of it a run goes on with that has so many ranks and stages: all of it, but for the cut where steps are not cut by
+    /// the same settings on the same device (`is_cut_alike`); nothing where it had other ranks or stages, for rows, blocks and
+    /// cut are of its number.
+    pub fn kept(&self, world: usize, stages: usize, is_cut_alike: bool) -> Self {
+        let own_stages = self.blocks.len().max(1);
+        if (self.rows.len().max(1) * own_stages, own_stages) != (world, stages) {
+            return Self::default();
+        }
+        Self { cut: self.cut.clone().filter(|_| is_cut_alike), ..self.clone() }
+    }
+
+    /// The rows of every rank, by rank; `None` where there were not several.
+    pub fn rows_of_ranks(&self) -> Option<Vec<Range<usize>>> {
+        let rows = consecutive(&self.rows).ok().filter(|rows| !rows.is_empty())?;
+        Some(rows.into_iter().flat_map(|rows| vec![rows; self.blocks.len().max(1)]).collect())
+    }
+
     /// The assignment that was saved; `None` where an earlier Hearth saved too little of it.
     ///
     /// # Errors
@@ -164,12 +181,8 @@ impl SavedAssignment {
     pub fn read(&self) -> Result<Option<Assignment>, String> {
         let Some(cut) = self.cut.clone() else { return Ok(None) };
         let own = cut.micro_batch.checked_mul(cut.accumulation).ok_or("cut: too many sequences")?;
-        let stages = self.blocks.len().max(1);
-        let rows = match self.rows.is_empty() {
-            true => vec![0..own],
-            false => consecutive(&self.rows)?,
-        };
-        let rows = rows.into_iter().flat_map(|rows| vec![rows; stages]).collect();
+        consecutive(&self.rows)?;
+        let rows = self.rows_of_ranks().unwrap_or_else(|| vec![0..own; self.blocks.len().max(1)]);
         Assignment::new(rows, consecutive(&self.blocks)?, cut).map(Some)
     }
 }
@@ -183,4 +196,104 @@ fn consecutive(lengths: &[usize]) -> Result<Vec<Range<usize>>, String> {
         Ok(start..end)
     };
     lengths.iter().map(range).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::walk::Policy;
+
+    /// splitmix64 (Steele et al. 2014): numbers below `limit`, the same for every run of the tests.
+    struct Draw(u64);
+
+    impl Draw {
+        fn below(&mut self, limit: usize) -> usize {
+            self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+            let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            ((z ^ (z >> 31)) % limit as u64) as usize
+        }
+
+        /// `total` in `parts` numbers, none of them 0.
+        fn parts(&mut self, total: usize, parts: usize) -> Vec<usize> {
+            let mut left = total;
+            let numbers = (0..parts).map(|at| {
+                let most = left - (parts - at - 1);
+                let own = if at + 1 == parts { left } else { 1 + self.below(most) };
+                left -= own;
+                own
+            });
+            numbers.collect()
+        }
+    }
+
+    fn cut(micro_batch: usize, accumulation: usize, blocks: usize) -> Cut {
+        Cut { micro_batch, accumulation, logits_chunk: 1, policy: Policy::keep(blocks) }
+    }
+
+    /// The assignment of a run on so many pipelines of so many stages, 12 rows a step and 6 blocks.
+    fn drawn(draw: &mut Draw, pipelines: usize, stages: usize) -> Assignment {
+        let rows = consecutive(&draw.parts(12, pipelines)).unwrap();
+        let blocks = if stages > 1 { consecutive(&draw.parts(6, stages)).unwrap() } else { Vec::new() };
+        let own = rows[0].len();
+        let divisors: Vec<usize> = (1..=own).filter(|rows| own.is_multiple_of(*rows)).collect();
+        let micro = divisors[draw.below(divisors.len())];
+        let cut = cut(micro, own / micro, blocks.first().map_or(6, Range::len));
+        let rows = rows.into_iter().flat_map(|rows| vec![rows; stages]).collect();
+        Assignment::new(rows, blocks, cut).unwrap()
+    }
+
+    fn shape(draw: &mut Draw) -> [usize; 2] {
+        [[1, 1], [2, 1], [3, 1], [4, 1], [1, 2], [2, 2], [1, 3], [1, 4]][draw.below(8)]
+    }
+
+    #[test]
+    fn what_is_saved_is_read_again() {
+        let draw = &mut Draw(1);
+        for _ in 0..200 {
+            let [pipelines, stages] = shape(draw);
+            let assignment = drawn(draw, pipelines, stages);
+            let saved = SavedAssignment::from(&assignment);
+            assert_eq!(saved.read(), Ok(Some(assignment.clone())));
+            let kept = saved.kept(pipelines * stages, stages, true);
+            assert_eq!((kept == saved, kept.rows_of_ranks()), (true, Some(assignment.rows).filter(|it| it.len() > 1)));
+        }
+    }
+
+    /// A run that is resumed on other devices takes nothing of what it had on these: with a cut for 6 rows of 12 every
+    /// checkpoint of one device would be refused.
+    #[test]
+    fn other_ranks_or_stages_keep_nothing() {
+        let draw = &mut Draw(2);
+        for _ in 0..200 {
+            let ([pipelines, stages], [now, stages_now]) = (shape(draw), shape(draw));
+            let before = SavedAssignment::from(&drawn(draw, pipelines, stages));
+            let is_alike = draw.below(2) == 1;
+            let kept = before.kept(now * stages_now, stages_now, is_alike);
+            if (pipelines, stages) != (now, stages_now) {
+                assert_eq!(kept, SavedAssignment::default());
+                continue;
+            }
+            assert_eq!((kept.rows, kept.blocks, kept.cut.is_some()), (before.rows, before.blocks, is_alike));
+        }
+        let of_two = SavedAssignment { cut: Some(cut(1, 6, 6)), rows: vec![6, 6], blocks: Vec::new() };
+        assert_eq!(of_two.kept(1, 1, true).cut, None);
+        let of_one = SavedAssignment { cut: Some(cut(12, 1, 6)), ..SavedAssignment::default() };
+        assert_eq!(of_one.kept(2, 1, true).cut, None);
+        assert_eq!(of_one.kept(1, 1, true).cut, of_one.cut);
+    }
+
+    #[test]
+    fn what_does_not_fit_together_is_refused() {
+        let refused = |rows: &[Range<usize>], blocks: &[Range<usize>], cut: Cut, told: &str| {
+            let error = Assignment::new(rows.to_vec(), blocks.to_vec(), cut).unwrap_err();
+            assert!(error.contains(told), "{error}");
+        };
+        refused(&[0..6, 7..12], &[], cut(1, 6, 6), "do not follow one another");
+        refused(&[0..6, 0..6, 6..12], &[0..3, 3..6], cut(1, 6, 3), "3 ranks make no whole pipelines of 2 stages");
+        refused(&[0..6, 6..12], &[0..3, 3..6], cut(1, 6, 3), "do not follow one another");
+        refused(&[0..12, 0..12], &[0..3, 4..6], cut(1, 12, 3), "do not follow one another");
+        refused(&[0..6, 6..12], &[], cut(7, 1, 6), "cut: 1 x 7 sequences are not the 6 of a step");
+        refused(&[0..12, 0..12], &[0..3, 3..6], cut(1, 12, 2), "its segments are not those of 3 blocks");
+    }
 }

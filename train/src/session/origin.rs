@@ -4,12 +4,11 @@ use std::collections::BTreeMap;
 
 use hearth_model::Transformer;
 
-use super::{Identity, RunState, differences};
+use super::{Identity, RunState, SavedAssignment, differences};
 use crate::{
     TrainConfig, TrainError,
     checkpoint::{self, Checkpoint, KernelChoices},
     config::BatchConfig,
-    plan::Cut,
     step::Trainer,
 };
 
@@ -46,21 +45,14 @@ impl Origin {
         }
     }
 
-    /// The rows and blocks that the checkpoint's ranks had; empty where there is no checkpoint.
-    pub fn assignment(&self) -> super::SavedAssignment {
-        match self {
-            Self::Checkpoint(_, state) => state.assignment.clone(),
-            _ => Default::default(),
-        }
-    }
-
-    /// The cut of the checkpoint's steps, where nothing speaks against it: the same on the same `adapter`, unless `config`
-    /// says otherwise than the checkpoint's own.
-    pub fn cut(&self, config: &TrainConfig, adapter: &str) -> Option<Cut> {
-        let Self::Checkpoint(checkpoint, state) = self else { return None };
-        let earlier = read_config(checkpoint).ok()?;
-        let same = earlier.batch == config.batch && earlier.memory == config.memory;
-        state.assignment.cut.clone().filter(|_| same && checkpoint.manifest().adapter == adapter)
+    /// What a run of `config` on so many ranks and stages, the first on `adapter`, goes on with of the checkpoint's rows, blocks
+    /// and cut: see [`SavedAssignment::kept`].
+    pub fn kept(&self, config: &TrainConfig, adapter: &str, world: usize, stages: usize) -> SavedAssignment {
+        let Self::Checkpoint(checkpoint, state) = self else { return SavedAssignment::default() };
+        let is_cut_alike = read_config(checkpoint).is_ok_and(|earlier| {
+            earlier.batch == config.batch && earlier.memory == config.memory && checkpoint.manifest().adapter == adapter
+        });
+        state.assignment.kept(world, stages, is_cut_alike)
     }
 
     /// The kernels that the checkpoint's run chose.
@@ -75,6 +67,17 @@ impl Origin {
                 Ok(choices.map_err(|error| checkpoint.broken(FILE, error))?)
             }
             _ => Ok(KernelChoices::default()),
+        }
+    }
+
+    /// The moments of rank 1 and those after it, where each rank of the checkpoint's run had its own.
+    ///
+    /// # Errors
+    /// A tensor that is missing or has another shape.
+    pub fn moments_of_ranks(&self, trainer: &Trainer) -> Result<Vec<[Vec<f32>; 2]>, TrainError> {
+        match self {
+            Self::Checkpoint(checkpoint, _) => checkpoint::moments_of_ranks(trainer, checkpoint),
+            _ => Ok(Vec::new()),
         }
     }
 

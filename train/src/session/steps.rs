@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use burn::tensor::Tensor;
-use hearth_model::generate::{Sampling, generate};
+use hearth_model::{Sampling, generate};
 
 use super::{Best, DeviceFigures, End, Event, Metrics, Outcome, RunState, Session, StepOrder, Wish};
 use crate::{

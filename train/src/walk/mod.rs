@@ -42,7 +42,36 @@ pub use sink::Sink;
 #[cfg(not(target_family = "wasm"))]
 pub(crate) use sink::norm_of;
 
-/// What a walk needs besides the model and the batch.
+/// How a model is walked: what a walk needs besides the model and the batch.
+///
+/// A trainer has one. Alone, for a loop of one's own:
+///
+/// ```
+/// use burn::tensor::Device;
+/// use hearth_data::Batch;
+/// use hearth_model::preset;
+/// use hearth_train::walk::{MicroBatch, Sink, Walk};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let mut config = preset("stories260k")?;
+/// (config.layers, config.vocab_size, config.context_length) = (1, 32, 8);
+/// let device = Device::flex();
+/// let walk = Walk::new(&config, 8, &device);
+/// let model = walk.place(config.init(1, &device)?);
+///
+/// let ids = |first: i32| (first..first + 8).collect();
+/// let batch = Batch { inputs: ids(0), targets: ids(1), rows: 1, time: 8, packing: None };
+/// let mut sink = Sink::default();
+/// let scale = 1.0 / batch.counted() as f64;
+/// let loss = walk.train(&model, MicroBatch::new(&batch, &device), None, scale, &mut sink);
+/// // Without training about as much as a guess among 32.
+/// assert!((loss.into_scalar::<f32>() / 8.0 - 32f32.ln()).abs() < 0.5);
+/// let norms = sink.norms(&model);
+/// assert_eq!(norms[0].0, "embedding.tokens");
+/// let gradients = sink.into_gradients(&model); // for any of Burn's optimizers
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Walk {
     /// Where the segments run; without autodiff.

@@ -4,14 +4,14 @@ use std::{fmt, ops::Range};
 
 use serde::{Deserialize, Serialize};
 
-/// What is held of a segment between its forward and its backward pass.
+/// What a segment's forward pass saves for its backward pass.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Activations {
-    /// Its tape: the fastest.
+    /// The segment's tape: the fastest.
     #[default]
     Keep,
-    /// Its input alone; the backward pass runs the segment again first (Chen et al. 2016, arXiv 1604.06174).
+    /// The segment's input alone; the backward pass runs the segment again first (Chen et al. 2016, arXiv 1604.06174).
     Recompute,
     /// As [`Activations::Recompute`], with the input in host memory. Not in a browser, where nothing can wait for it.
     Offload,
@@ -21,7 +21,7 @@ pub enum Activations {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Placement {
-    /// Where the segment runs.
+    /// On the device that runs the segment.
     #[default]
     Device,
     /// In host memory: a copy is uploaded when the walk arrives and dropped when it moves on, and the update is done on
@@ -33,9 +33,9 @@ pub enum Placement {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Segment {
-    /// Their numbers.
+    /// Numbers of the blocks.
     pub blocks: Range<usize>,
-    /// What is held for the backward pass.
+    /// What is saved for the backward pass.
     pub activations: Activations,
     /// Where the parameters live.
     pub parameters: Placement,
@@ -43,20 +43,20 @@ pub struct Segment {
 
 /// The policies of a whole model. The segments cover all blocks, in order.
 ///
-/// The embedding and the head hold nothing for the backward pass beyond their input, so only their place can be chosen.
+/// The embedding and the head save nothing for the backward pass beyond their input, so only their place can be chosen.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Policy {
     /// Where the embedding lives, and a tied head's matrix with it.
     pub embedding: Placement,
-    /// The blocks.
+    /// Segments of the blocks.
     pub segments: Vec<Segment>,
     /// Where the final norm lives, and the head's matrix if it has one of its own.
     pub head: Placement,
 }
 
 impl Policy {
-    /// Segments of `group` blocks, all alike, with every parameter in one place.
+    /// A policy with segments of `group` blocks, all alike, and every parameter in one place.
     pub fn uniform(layers: usize, group: usize, activations: Activations, parameters: Placement) -> Self {
         let segments = (0..layers).step_by(group.max(1)).map(|start| Segment {
             blocks: start..layers.min(start + group.max(1)),
@@ -66,18 +66,18 @@ impl Policy {
         Self { embedding: parameters, segments: segments.collect(), head: parameters }
     }
 
-    /// Everything kept, everything on the device.
+    /// The policy that keeps every tape, and everything on the device.
     pub fn keep(layers: usize) -> Self {
         Self::uniform(layers, 1, Activations::Keep, Placement::Device)
     }
 
-    /// From the fastest to the smallest, those that keep every parameter on the device and the segments alike.
+    /// The policies with all segments alike that keep every parameter on the device, from the fastest to the smallest.
     pub fn on_device(layers: usize) -> Vec<Self> {
         let recompute = |group| Self::uniform(layers, group, Activations::Recompute, Placement::Device);
         vec![Self::keep(layers), recompute(layers.isqrt().max(1)), recompute(1)]
     }
 
-    /// That of a part of the model which has these blocks.
+    /// The policy of a part of the model that has these blocks: see `Transformer::part`.
     pub fn part(&self, blocks: &Range<usize>) -> Self {
         let of_part = |segment: &Segment| {
             let (start, end) = (segment.blocks.start.max(blocks.start), segment.blocks.end.min(blocks.end));
@@ -179,7 +179,7 @@ mod tests {
             // Four segments, of one block or two, each of any kind.
             let (mut segments, mut start) = (Vec::new(), 0);
             for at in 0..4 {
-                let length = 1 + (number / 81 >> at.min(2) & 1);
+                let length = 1 + (((number / 81) >> at.min(2)) & 1);
                 let activations = kinds[number / 3usize.pow(at as u32) % 3];
                 segments.push(Segment { blocks: start..start + length, activations, parameters: Placement::Device });
                 start += length;

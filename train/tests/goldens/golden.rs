@@ -59,27 +59,11 @@ pub struct Golden {
 
 impl Golden {
     pub fn read(file: &str) -> Self {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/goldens").join(file);
-        let bytes = std::fs::read(&path).unwrap();
-        let (_, header) = SafeTensors::read_metadata(&bytes).unwrap();
-        let metadata = header.metadata().as_ref().unwrap();
-        assert_eq!(metadata["format_version"], "1");
-        let tensors = SafeTensors::deserialize(&bytes).unwrap();
-        let tensors = tensors.iter().map(|(name, view)| {
-            let dtype = match view.dtype() {
-                safetensors::Dtype::F32 => DType::F32,
-                safetensors::Dtype::I32 => DType::I32,
-                other => panic!("{name} is {other:?}"),
-            };
-            (
-                name.to_string(),
-                TensorData::from_bytes(Bytes::from_bytes_vec(view.data().to_vec()), view.shape().to_vec(), dtype),
-            )
-        });
+        let (tensors, metadata) = read_tensors(file);
         Self {
             config: serde_json::from_str(&metadata["config"]).unwrap(),
             z_loss: metadata["z_loss"].parse().unwrap(),
-            tensors: tensors.collect(),
+            tensors,
         }
     }
 
@@ -172,6 +156,26 @@ impl Golden {
     }
 }
 
+/// The tensors of a golden file, and its metadata.
+pub fn read_tensors(file: &str) -> (HashMap<String, TensorData>, HashMap<String, String>) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/goldens").join(file);
+    let bytes = std::fs::read(&path).unwrap();
+    let (_, header) = SafeTensors::read_metadata(&bytes).unwrap();
+    let metadata = header.metadata().clone().unwrap();
+    assert_eq!(metadata["format_version"], "1");
+    let tensors = SafeTensors::deserialize(&bytes).unwrap();
+    let tensors = tensors.iter().map(|(name, view)| {
+        let dtype = match view.dtype() {
+            safetensors::Dtype::F32 => DType::F32,
+            safetensors::Dtype::I32 => DType::I32,
+            other => panic!("{name} is {other:?}"),
+        };
+        let values = Bytes::from_bytes_vec(view.data().to_vec());
+        (name.to_string(), TensorData::from_bytes(values, view.shape().to_vec(), dtype))
+    });
+    (tensors.collect(), metadata)
+}
+
 fn tolerance(device: &Device) -> Tolerance {
     if *device == Device::flex() {
         Tolerance { gradient: 1e-5, loss: 1e-6 }
@@ -191,7 +195,6 @@ pub fn options() -> StepOptions {
             clip_norm: 1.0,
         },
         schedule: Schedule { kind: ScheduleKind::Constant, warmup_steps: 0, ..Schedule::default() },
-        total_steps: 10,
-        seed: 0,
+        ..StepOptions::new(10)
     }
 }

@@ -1,7 +1,8 @@
-//! Whole models against PyTorch: logits, loss, every gradient, ten AdamW steps.
+//! Whole models against PyTorch: logits, loss, every gradient, ten AdamW steps; and AdamW alone.
 //!
 //! Each family is three files: `x.py` made `x.safetensors`, `x.rs` compares. Python does not run here.
 
+mod adamw;
 #[macro_use]
 mod golden;
 mod gpt2;

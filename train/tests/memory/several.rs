@@ -9,8 +9,9 @@ use hearth_train::{
     config::ParallelConfig,
     devices::{OpenDevice, PinnedKernels},
     guard::Ceiling,
-    parallel::{Exchange, Local, Pipe, Replica, Stage},
+    parallel::{Exchange, Links, Local, OuterState, Pipe, Rank},
     plan::{Cut, Extent, Ledger, Usage},
+    step::Trainer,
     walk::{Policy, Walk},
 };
 use hearth_wgsl::Kernel;
@@ -76,7 +77,7 @@ fn replicas(model: &TransformerConfig, devices: &[OpenDevice], settings: &Parall
                 // Of what was there before.
                 tidy(&device.device);
                 let trainer = trainer(model, &cut(model, model.layers), &device.device);
-                let mut replica = Replica::new(trainer, Exchange::new(line), settings).unwrap();
+                let mut replica = Rank::replica(trainer, Exchange::new(line), settings, OuterState::default()).unwrap();
                 for step in 0..STEPS {
                     tidy(&device.device);
                     let own = vec![batch(model, 1, rank); MICRO_BATCHES];
@@ -93,25 +94,28 @@ fn grid(model: &TransformerConfig, devices: &[OpenDevice]) {
     let pipelines = devices.len() / STAGES.len();
     devices.iter().for_each(|device| tidy(&device.device));
     let mut lines = STAGES.map(|_| Local::group(pipelines).into_iter());
+    let mut world = Local::group(devices.len()).into_iter();
     thread::scope(|scope| {
         for (pipeline, devices) in devices.chunks(STAGES.len()).enumerate() {
-            let places = Pipe::line(STAGES.len(), model.tied).into_iter().zip(&mut lines).zip(devices);
+            let places = Pipe::pipeline(STAGES.len(), model.tied).into_iter().zip(&mut lines).zip(devices);
             for (number, ((pipe, line), device)) in places.enumerate() {
-                let line = Exchange::new(line.next().unwrap());
+                let replicas = Exchange::new(line.next().unwrap());
+                let pipe = if pipelines > 1 { pipe.with_replicas(replicas) } else { pipe };
+                let links = Links { line: Exchange::new(world.next().unwrap()), pipe: Some(pipe) };
                 scope.spawn(move || {
                     let mut walk = Walk::over(model, STAGES[number].clone(), model.context_length, &device.device);
                     walk.loss.chunk = CrossEntropy::of(model).chunk;
-                    let whole = model.init(1, &Device::flex().autodiff()).unwrap();
-                    let stage = Stage::new(&whole, walk, &options(), pipe);
-                    let mut stage = if pipelines > 1 { stage.with_replicas(line) } else { stage };
+                    let on_host = Walk::new(model, model.context_length, &Device::flex());
+                    let whole = Trainer::new(model.init(1, &Device::flex()).unwrap(), on_host, options());
+                    let mut stage = Rank::stage(whole, walk, links, &ParallelConfig::default()).unwrap();
                     for step in 0..STEPS {
                         tidy(&device.device);
                         let own = vec![batch(model, 1, pipeline); MICRO_BATCHES];
                         let first = pipeline * MICRO_BATCHES;
-                        stage.step(step, first, &own, &Ceiling::FINITE).unwrap().loss.into_data();
+                        stage.step(step, first, &own, &Ceiling::FINITE).unwrap().0.loss.into_data();
                     }
-                    // 1F1B: the first holds two micro-batches, the last one.
-                    assert_eq!(stage.most_held(), STAGES.len() - number);
+                    // 1F1B: the first has two micro-batches in flight, the last one.
+                    assert_eq!(stage.pipe().unwrap().most_in_flight(), STAGES.len() - number);
                     let extent = Extent::stage(number, STAGES.len(), pipelines, MICRO_BATCHES);
                     let name = format!("stage {number} of pipeline {pipeline} of {pipelines}");
                     check(&name, number, device, model, STAGES[number].len(), &extent);

@@ -12,7 +12,8 @@ use burn::{
 use hearth_data::{Batch, Batches, Rows, TokenizerKind, Tokens};
 use hearth_model::{Transformer, TransformerConfig, preset};
 use hearth_train::{
-    devices::{DeviceChoice, KernelChoices, OpenDevice, PinnedKernels, open},
+    checkpoint::KernelChoices,
+    devices::{DeviceChoice, OpenDevice, PinnedKernels, open},
     guard::Ceiling,
     optim::{OptimizerConfig, Schedule, ScheduleKind},
     step::{StepOptions, Trainer},

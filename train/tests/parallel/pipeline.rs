@@ -5,57 +5,72 @@ use std::{ops::Range, thread};
 use burn::tensor::Device;
 use hearth_model::Transformer;
 use hearth_train::{
+    config::ParallelConfig,
     guard::Ceiling,
-    parallel::{CollectiveError, Exchange, Local, Pipe, Stage},
+    parallel::{CollectiveError, Exchange, Links, Local, Pipe, Rank},
     walk::Walk,
 };
 
-use super::{Outcome, STEPS, TIME, close, config, loss, micro_batches, model, on_one, options, outcome_of, same, wgpu};
+use super::{Outcome, STEPS, TIME, close, config, loss, micro_batches, on_one, outcome_of, same, trainer, wgpu};
 
 const CUTS: [Range<usize>; 2] = [0..2, 2..3];
 
+/// The links of `pipelines` pipelines of `stages` stages, by rank.
+fn links(pipelines: usize, stages: usize, tied: bool) -> Vec<Links> {
+    let mut replicas: Vec<_> = (0..stages).map(|_| Local::group(pipelines).into_iter()).collect();
+    let places = (0..pipelines).flat_map(|_| {
+        let places = Pipe::pipeline(stages, tied).into_iter().zip(&mut replicas);
+        places.map(|(pipe, line)| pipe.with_replicas(Exchange::new(line.next().unwrap()))).collect::<Vec<_>>()
+    });
+    let world = Local::group(pipelines * stages).into_iter();
+    world.zip(places).map(|(line, pipe)| Links { line: Exchange::new(line), pipe: Some(pipe) }).collect()
+}
+
+fn stage(tied: bool, cut: &Range<usize>, device: &Device, links: Links, settings: &ParallelConfig) -> Rank {
+    let walk = Walk::over(&config(tied), cut.clone(), TIME, device);
+    Rank::stage(trainer(tied, &Device::flex()), walk, links, settings).unwrap()
+}
+
 /// As many pipelines as there are rows in `devices`, with a stage on each of a row's devices and `micro` micro-batches
-/// each; what each came to, and how many micro-batches its stages held.
+/// each; what each came to, and how many micro-batches its stages had in flight.
 fn on_grid(tied: bool, micro: u64, devices: &[Vec<Device>], cuts: &[Range<usize>]) -> Vec<(Outcome, Vec<usize>)> {
-    let pipelines = devices.len();
-    let mut lines: Vec<Vec<Exchange>> = (0..pipelines).map(|_| Vec::new()).collect();
-    for _ in cuts {
-        for (line, rank) in lines.iter_mut().zip(Local::group(pipelines)) {
-            line.push(Exchange::new(rank));
-        }
-    }
-    let rows = devices.iter().zip(lines).enumerate();
-    let pipelines: Vec<_> = rows
-        .map(|(pipeline, (devices, lines))| {
-            let places = Pipe::line(cuts.len(), tied).into_iter().zip(lines);
-            let threads: Vec<_> = places
-                .zip(cuts.iter().cloned().zip(devices.clone()))
-                .map(|((pipe, line), (cut, device))| {
-                    thread::spawn(move || {
-                        let walk = Walk::over(&config(tied), cut, TIME, &device);
-                        let mut stage = Stage::new(&model(tied), walk, &options(), pipe).with_replicas(line);
-                        let first = pipeline * micro as usize;
-                        let losses: Vec<f32> = (0..STEPS)
-                            .map(|step| {
-                                let all = micro_batches(step, micro * pipelines as u64);
-                                let own = &all[first..first + micro as usize];
-                                loss(stage.step(step, first, own, &Ceiling::FINITE).unwrap().loss)
-                            })
-                            .collect();
-                        (stage, losses)
-                    })
+    on_grid_with(&ParallelConfig::default(), tied, micro, devices, cuts)
+}
+
+fn on_grid_with(
+    settings: &ParallelConfig,
+    tied: bool,
+    micro: u64,
+    devices: &[Vec<Device>],
+    cuts: &[Range<usize>],
+) -> Vec<(Outcome, Vec<usize>)> {
+    let (pipelines, stages) = (devices.len(), cuts.len());
+    let places = links(pipelines, stages, tied).into_iter().zip(devices.concat()).enumerate();
+    let threads = places.map(|(rank, (links, device))| {
+        let (cut, settings) = (cuts[rank % stages].clone(), settings.clone());
+        thread::spawn(move || {
+            let mut stage = stage(tied, &cut, &device, links, &settings);
+            let first = rank / stages * micro as usize;
+            let losses: Vec<f32> = (0..STEPS)
+                .map(|step| {
+                    let all = micro_batches(step, micro * pipelines as u64);
+                    let own = &all[first..first + micro as usize];
+                    let (outcome, figures) = stage.step(step, first, own, &Ceiling::FINITE).unwrap();
+                    assert!(figures.len() == pipelines * stages && figures.iter().all(|of| of.walk > 0.0));
+                    loss(outcome.loss)
                 })
                 .collect();
-            threads
+            (stage, losses)
         })
-        .collect();
-    let join = |threads: Vec<thread::JoinHandle<(Stage, Vec<f32>)>>| {
-        let stages: Vec<_> = threads.into_iter().map(|thread| thread.join().unwrap()).collect();
-        let parts = stages.iter().map(|(stage, _)| stage.trainer().model().clone());
-        let held = stages.iter().map(|(stage, _)| stage.most_held()).collect();
-        (outcome_of(&Transformer::join(parts.collect()), stages[0].1.clone()), held)
+    });
+    let threads: Vec<_> = threads.collect();
+    let ranks: Vec<_> = threads.into_iter().map(|thread| thread.join().unwrap()).collect();
+    let joined = |pipeline: &[(Rank, Vec<f32>)]| {
+        let parts = pipeline.iter().map(|(stage, _)| stage.trainer().model().clone());
+        let most = pipeline.iter().map(|(stage, _)| stage.pipe().unwrap().most_in_flight()).collect();
+        (outcome_of(&Transformer::join(parts.collect()), pipeline[0].1.clone()), most)
     };
-    pipelines.into_iter().map(join).collect()
+    ranks.chunks(stages).map(joined).collect()
 }
 
 #[test]
@@ -114,12 +129,26 @@ fn a_stage_on_the_cpu_and_one_on_a_gpu() {
     }
 }
 
+/// Each pipeline's stage updates a part of its parameters.
+#[test]
+fn a_grid_whose_optimizer_is_sharded() {
+    let sharded = ParallelConfig { shard_optimizer: true, ..ParallelConfig::default() };
+    for tied in [false, true] {
+        let one = on_one(tied, 2, &Device::flex());
+        let devices = [vec![Device::flex(); 2], vec![Device::flex(); 2]];
+        for (replica, _) in on_grid_with(&sharded, tied, 1, &devices, &CUTS) {
+            same(&replica, &one, &format!("tied {tied}"));
+        }
+    }
+}
+
 #[test]
 fn a_stage_that_ends_is_told_to_the_others() {
-    let [first, last] = Pipe::line(2, true).try_into().ok().unwrap();
-    let walk = Walk::over(&config(true), CUTS[0].clone(), TIME, &Device::flex());
-    let mut first = Stage::new(&model(true), walk, &options(), first);
-    drop(last);
+    let [first, last] = links(1, 2, true).try_into().ok().unwrap();
+    let settings = ParallelConfig::default();
+    let other = thread::spawn(|| drop(stage(true, &CUTS[1], &Device::flex(), last, &ParallelConfig::default())));
+    let mut first = stage(true, &CUTS[0], &Device::flex(), first, &settings);
+    other.join().unwrap();
     let error = first.step(0, 0, &micro_batches(0, 2), &Ceiling::FINITE).map(drop).unwrap_err();
     assert_eq!(error, CollectiveError::Lost { rank: 1, world: 2 });
 }

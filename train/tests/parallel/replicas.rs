@@ -6,10 +6,15 @@ use burn::tensor::Device;
 use hearth_train::{
     config::ParallelConfig,
     guard::Ceiling,
-    parallel::{CollectiveError, Exchange, Local, Replica},
+    parallel::{CollectiveError, Exchange, Local, OuterState, Point, Probe, Rank},
 };
 
 use super::{Outcome, STEPS, close, loss, micro_batches, on_one, outcome, same, trainer, wgpu};
+
+/// A rank with the whole model.
+fn replica(line: Local, device: &Device, tied: bool, settings: &ParallelConfig) -> Rank {
+    Rank::replica(trainer(tied, device), Exchange::new(line), settings, OuterState::default()).unwrap()
+}
 
 /// Replicas, each with one micro-batch.
 fn alike(tied: bool, devices: &[Device], settings: &ParallelConfig) -> Vec<Outcome> {
@@ -24,8 +29,7 @@ fn on_several(tied: bool, parts: u64, shares: &[usize], devices: &[Device], sett
             .enumerate()
             .map(|(rank, local)| {
                 scope.spawn(move || {
-                    let trainer = trainer(tied, &devices[rank]);
-                    let mut replica = Replica::new(trainer, Exchange::new(local), settings).unwrap();
+                    let mut replica = replica(local, &devices[rank], tied, settings);
                     let first = shares[..rank].iter().sum::<usize>();
                     let losses = (0..STEPS).map(|step| {
                         let all = micro_batches(step, parts);
@@ -98,7 +102,8 @@ fn the_first_ones_state_is_everyones() {
                         trainer.step(step, &micro_batches(step, 1), &Ceiling::FINITE);
                     }
                     let settings = ParallelConfig::default();
-                    let mut replica = Replica::new(trainer, Exchange::new(local), &settings).unwrap();
+                    let mut replica =
+                        Rank::replica(trainer, Exchange::new(local), &settings, OuterState::default()).unwrap();
                     replica.step(1, rank, &micro_batches(1, 2)[rank..=rank], &Ceiling::FINITE).unwrap();
                     outcome(replica.trainer(), Vec::new())
                 })
@@ -113,26 +118,24 @@ fn the_first_ones_state_is_everyones() {
     found.iter().for_each(|rank| same(rank, &one, "alone"));
 }
 
-/// Low-communication training of `world` ranks, each with its own part of every batch; what each came to.
-fn alone(world: usize, settings: &ParallelConfig) -> Vec<Outcome> {
+/// Low-communication training, where each rank has as many of the micro-batches of every batch as `shares` says; what each
+/// came to after `steps`.
+fn alone(shares: &[usize], steps: u64, settings: &ParallelConfig) -> Vec<Outcome> {
+    let parts = shares.iter().sum::<usize>() as u64;
     thread::scope(|scope| {
-        let ranks: Vec<_> = Local::group(world)
+        let ranks: Vec<_> = Local::group(shares.len())
             .into_iter()
             .enumerate()
             .map(|(rank, local)| {
                 scope.spawn(move || {
-                    let trainer = trainer(true, &Device::flex());
-                    let mut replica = Replica::new(trainer, Exchange::new(local), settings).unwrap();
-                    let losses = (0..STEPS).map(|step| {
-                        let own = &micro_batches(step, world as u64)[rank..=rank];
-                        let outcome = replica.step_alone(step, own);
-                        if (step + 1).is_multiple_of(settings.local_steps) {
-                            replica.average().unwrap();
-                        }
-                        loss(outcome.loss)
+                    let mut rank_of = replica(local, &Device::flex(), true, settings);
+                    let first = shares[..rank].iter().sum::<usize>();
+                    let losses = (0..steps).map(|step| {
+                        let own = &micro_batches(step, parts)[first..first + shares[rank]];
+                        loss(rank_of.step(step, first, own, &Ceiling::FINITE).unwrap().0.loss)
                     });
                     let losses = losses.collect();
-                    outcome(replica.trainer(), losses)
+                    outcome(rank_of.trainer(), losses)
                 })
             })
             .collect();
@@ -140,30 +143,98 @@ fn alone(world: usize, settings: &ParallelConfig) -> Vec<Outcome> {
     })
 }
 
+fn averaged(local_steps: u64) -> ParallelConfig {
+    ParallelConfig { local_steps, outer_learning_rate: 1.0, outer_momentum: 0.0, ..ParallelConfig::default() }
+}
+
 /// All come to the same model, and it learns; with one rank, an outer rate of 1 and no momentum nothing is changed.
 #[test]
 fn steps_alone_and_their_average() {
     let settings = |quantize| ParallelConfig { local_steps: 5, quantize, ..ParallelConfig::default() };
     for quantize in [false, true] {
-        let found = alone(3, &settings(quantize));
+        let found = alone(&[1; 3], STEPS, &settings(quantize));
         assert!(found.iter().all(|it| it.parameters == found[0].parameters), "one model");
         assert!(found.iter().all(|it| it.losses[9] < it.losses[0] - 0.2), "{:?}", found[0].losses);
     }
-    let plain = ParallelConfig { outer_learning_rate: 1.0, outer_momentum: 0.0, ..settings(false) };
-    let [found] = &alone(1, &plain)[..] else { panic!("one rank") };
+    let [found] = &alone(&[1], STEPS, &averaged(5))[..] else { panic!("one rank") };
     close(&on_one(true, 1, &Device::flex()), found, 1e-6);
+}
+
+/// What one trainer comes to that takes micro-batches `first` to `last` of four, in a step by itself.
+fn by_itself(first: usize, last: usize) -> Vec<f32> {
+    let mut ranks = Local::group(1).into_iter();
+    let mut rank = replica(ranks.next().unwrap(), &Device::flex(), true, &averaged(1));
+    rank.step(0, first, &micro_batches(0, 4)[first..last], &Ceiling::FINITE).unwrap();
+    outcome(rank.trainer(), Vec::new()).parameters
+}
+
+/// A rank with three of four micro-batches weighs three times as much. Each has dropout masks of its own, those of its
+/// micro-batches' places in the global batch: with the first ones' the other's change would be another.
+#[test]
+fn an_average_weighs_ranks_by_what_they_trained_on() {
+    let [large, small] = [by_itself(0, 3), by_itself(3, 4)];
+    let found = alone(&[3, 1], 1, &averaged(1));
+    for ((large, small), found) in large.iter().zip(&small).zip(&found[0].parameters) {
+        let expected = 0.75 * large + 0.25 * small;
+        assert!((found - expected).abs() <= 1e-6, "{found} is not {expected} of {large} and {small}");
+    }
+    let mut masks = Local::group(1).into_iter();
+    let mut of_the_first = replica(masks.next().unwrap(), &Device::flex(), true, &averaged(1));
+    of_the_first.step(0, 0, &micro_batches(0, 4)[3..], &Ceiling::FINITE).unwrap();
+    assert_ne!(outcome(of_the_first.trainer(), Vec::new()).parameters, small, "masks by the micro-batch's number");
+}
+
+/// With steps alone a rank's update is guarded as everywhere.
+#[test]
+fn a_ceiling_holds_in_steps_alone() {
+    let low = Ceiling { loss: 1e-3, grad_norm: 1e-3 };
+    let mut ranks = Local::group(1).into_iter();
+    let mut rank = replica(ranks.next().unwrap(), &Device::flex(), true, &averaged(5));
+    let before = outcome(rank.trainer(), Vec::new());
+    rank.step(0, 0, &micro_batches(0, 1), &low).unwrap();
+    same(&outcome(rank.trainer(), Vec::new()), &before, "after a spike");
 }
 
 #[test]
 fn a_rank_that_ends_is_told_to_the_others_and_nothing_is_updated() {
     let mut ranks = Local::group(2).into_iter();
-    let [first, second] = [(); 2].map(|()| Exchange::new(ranks.next().unwrap()));
-    let other =
-        thread::spawn(|| drop(Replica::new(trainer(true, &Device::flex()), second, &ParallelConfig::default())));
-    let mut replica = Replica::new(trainer(true, &Device::flex()), first, &ParallelConfig::default()).unwrap();
-    let before = outcome(replica.trainer(), Vec::new());
+    let [first, second] = [(); 2].map(|()| ranks.next().unwrap());
+    let settings = ParallelConfig::default();
+    let other = thread::spawn(|| drop(replica(second, &Device::flex(), true, &ParallelConfig::default())));
+    let mut first = replica(first, &Device::flex(), true, &settings);
+    let before = outcome(first.trainer(), Vec::new());
     other.join().unwrap();
-    let error = replica.step(0, 0, &micro_batches(0, 2)[..1], &Ceiling::FINITE).map(drop).unwrap_err();
+    let error = first.step(0, 0, &micro_batches(0, 2)[..1], &Ceiling::FINITE).map(drop).unwrap_err();
     assert_eq!(error, CollectiveError::Lost { rank: 1, world: 2 });
-    same(&outcome(replica.trainer(), Vec::new()), &before, "after the loss");
+    same(&outcome(first.trainer(), Vec::new()), &before, "after the loss");
+}
+
+/// Rank 1's device is lost in step 1: it names itself, and the other misses it.
+#[test]
+fn a_device_that_is_lost_is_named_by_its_rank() {
+    let errors: Vec<CollectiveError> = thread::scope(|scope| {
+        let ranks: Vec<_> = Local::group(2)
+            .into_iter()
+            .enumerate()
+            .map(|(rank, local)| {
+                scope.spawn(move || {
+                    let probe = (rank == 1).then(|| Probe::lose_device(1, Point::Begin));
+                    let replica = replica(local, &Device::flex(), true, &ParallelConfig::default());
+                    let mut replica = replica.with_probe(probe);
+                    let mut step = |step| {
+                        let own = &micro_batches(step, 2)[rank..=rank];
+                        replica.step(step, rank, own, &Ceiling::FINITE).map(drop)
+                    };
+                    step(0).unwrap();
+                    step(1).unwrap_err()
+                })
+            })
+            .collect();
+        ranks.into_iter().map(|rank| rank.join().unwrap()).collect()
+    });
+    assert_eq!(errors[0], CollectiveError::Lost { rank: 1, world: 2 });
+    assert!(
+        matches!(&errors[1], CollectiveError::Device { rank: 1, reason } if reason.contains("poisoned")),
+        "{errors:?}"
+    );
 }

@@ -1,10 +1,15 @@
 //! Runs on several devices, and what comes of it when one of them is lost.
 
-use std::path::Path;
+use std::{
+    path::Path,
+    thread,
+    time::{Duration, Instant},
+};
 
 use hearth_train::{
     TrainConfig, TrainError,
     devices::{DeviceChoice, OpenDevice, open},
+    parallel::{Point, Probe},
     run::{Faults, Run, Start, Summary},
     session::DeviceSummary,
 };
@@ -177,12 +182,28 @@ fn a_model_in_stages_leaves_what_a_whole_one_leaves() {
     let model = |name: &str| std::fs::read(folder.path().join(name).join("model.safetensors")).unwrap();
     assert!(model("two") == model("one") && summary.val_loss == alone.val_loss);
     let told: Vec<String> = summary.devices.iter().map(ToString::to_string).collect();
-    assert!(told.len() == 2 && told.iter().all(|device| device.ends_with(": 8 sequences a step")), "{told:?}");
+    assert!(told.len() == 2 && told.iter().all(|device| device.contains(": 8 sequences a step, ")), "{told:?}");
+    let speeds = summary.devices.iter().map(|device| device.figures.map_or(f64::NAN, |of| of.tokens_per_second));
+    assert!(speeds.into_iter().all(|speed| speed.is_finite() && speed > 0.0), "{told:?}");
     run_with(folder.path(), "cut", cpus(1), Start::New, None, &[stages, "limits.steps=10"]).unwrap();
     run_with(folder.path(), "cut", cpus(1), Start::Auto, None, &[stages]).unwrap();
     same("cut", "one");
     run_with(folder.path(), "grid", cpus(3), Start::New, None, &[stages]).unwrap();
     close(&folder.path().join("grid"), &folder.path().join("one"));
+}
+
+/// Two pipelines whose stages share the optimizer's state: the bits of two that do not, and whole in checkpoints.
+#[test]
+fn an_optimizer_that_is_sharded_over_pipelines_is_whole_in_checkpoints() {
+    let folder = folder();
+    let (stages, sharded) = ("parallel.stages=2", "parallel.shard_optimizer=true");
+    let at = |name: &str| checkpoint(&folder.path().join(name), 20);
+    run_with(folder.path(), "whole", cpus(3), Start::New, None, &[stages]).unwrap();
+    run_with(folder.path(), "sharded", cpus(3), Start::New, None, &[stages, sharded]).unwrap();
+    assert!(state_of(&at("sharded")) == state_of(&at("whole")));
+    run_with(folder.path(), "cut", cpus(3), Start::New, None, &[stages, sharded, "limits.steps=10"]).unwrap();
+    run_with(folder.path(), "cut", cpus(3), Start::Auto, None, &[stages, sharded]).unwrap();
+    assert!(state_of(&at("cut")) == state_of(&at("whole")));
 }
 
 /// Where they were, though their devices are as fast as one another.
@@ -223,7 +244,7 @@ fn a_model_too_large_for_one_device_trains_on_two() {
 fn a_straggler_gets_a_smaller_share() {
     let folder = folder();
     run(folder.path(), "alike", vec![], Start::New, None).unwrap();
-    let slow = open(DeviceChoice::Cpu).unwrap().slowed(4.0);
+    let slow = open(DeviceChoice::Cpu).unwrap().with_probe(Probe::slow(4.0));
     let settings = ["parallel.rebalance=4"];
     let summary = run_with(folder.path(), "slow", vec![slow], Start::New, None, &settings).unwrap();
     close(&folder.path().join("slow"), &folder.path().join("alike"));
@@ -247,6 +268,24 @@ fn low_communication_training_goes_on_from_its_checkpoint() {
     assert!(summary.steps == 20 && summary.train_loss < losses[&0].abs() - 0.3, "{losses:?}");
 }
 
+/// Each rank goes on with its own moments: to the bits of the run that was never ended. On other devices all take the first
+/// one's.
+#[test]
+fn ranks_that_train_alone_resume_to_the_bit() {
+    let folder = folder();
+    let settings = ["parallel.local_steps=5", "model.dropout=0.1"];
+    let half = [settings[0], settings[1], "limits.steps=10", "schedule.warmup_steps=0"];
+    let at = |name: &str, step| checkpoint(&folder.path().join(name), step);
+    let whole = [settings[0], settings[1], "schedule.warmup_steps=0"];
+    run_with(folder.path(), "whole", cpus(2), Start::New, None, &whole).unwrap();
+    run_with(folder.path(), "cut", cpus(2), Start::New, None, &half).unwrap();
+    assert!(state_of(&at("cut", 10)) == state_of(&at("whole", 10)));
+    run_with(folder.path(), "cut", cpus(2), Start::Auto, None, &whole).unwrap();
+    assert!(state_of(&at("cut", 20)) == state_of(&at("whole", 20)));
+    run_with(folder.path(), "other", cpus(2), Start::New, None, &half).unwrap();
+    assert_eq!(run_with(folder.path(), "other", cpus(1), Start::Auto, None, &whole).unwrap().steps, 20);
+}
+
 /// One sentence each, before a step is taken.
 #[test]
 fn devices_that_cannot_share_the_work_are_told() {
@@ -259,7 +298,7 @@ fn devices_that_cannot_share_the_work_are_told() {
         (2, &["parallel.stages=2"], "parallel.stages = 2: 3 devices make no whole pipelines"),
         (2, &["parallel.stages=3"], "3 stages for a model of 2 blocks"),
         (1, &["parallel.stages=2", "parallel.blocks=[2, 1]"], "they are 3 blocks, and the model has 2"),
-        (1, &["parallel.stages=2", "parallel.shard_optimizer=true"], "stages have their own optimizers"),
+        (1, &["parallel.stages=2", "parallel.local_steps=5"], "leave out parallel.local_steps = 5"),
         (1, &["parallel.stages=2", "parallel.on_loss=continue"], "no device that is left has the whole model"),
         (1, &["parallel.local_steps=3"], "checkpoint.every = 5: must be a multiple of parallel.local_steps = 3"),
         (1, &["parallel.outer_momentum=1.0"], "parallel.outer_momentum = 1: must be at least 0 and under 1"),
@@ -267,4 +306,116 @@ fn devices_that_cannot_share_the_work_are_told() {
         let error = said(others, settings);
         assert!(error.contains(expected) && !error.contains('\n'), "{error}");
     }
+}
+
+/// What each of several devices has of a step is of that many; a run goes on with as many as there are, again and again.
+#[test]
+fn a_run_goes_on_over_changed_numbers_of_devices() {
+    let folder = folder();
+    run(folder.path(), "whole", vec![], Start::New, None).unwrap();
+    // Devices, stages and steps until which they work.
+    for (name, parts) in [
+        ("two, one, one", &[(2, 1, 5), (1, 1, 10), (1, 1, 20)][..]),
+        ("one, two, two", &[(1, 1, 5), (2, 1, 10), (2, 1, 20)]),
+        ("two, three, two", &[(2, 1, 5), (3, 1, 10), (2, 1, 15), (2, 1, 20)]),
+        ("stages, replicas, stages", &[(2, 2, 5), (2, 1, 10), (4, 2, 15), (2, 2, 20)]),
+        ("one, stages, one", &[(1, 1, 5), (2, 2, 10), (1, 1, 20)]),
+    ] {
+        for (devices, stages, steps) in parts {
+            let settings = [format!("parallel.stages={stages}"), format!("limits.steps={steps}")];
+            let settings: Vec<&str> = settings.iter().map(String::as_str).collect();
+            let run = run_with(folder.path(), name, cpus(devices - 1), Start::Auto, None, &settings);
+            assert_eq!(run.unwrap_or_else(|error| panic!("{name}, {steps}: {error}")).steps, *steps, "{name}");
+        }
+        close(&folder.path().join(name), &folder.path().join("whole"));
+    }
+}
+
+/// Trains on so many CPUs, of which these are lost at a point of step 12, and fails if that takes over 30 s.
+fn lose(
+    folder: &Path,
+    name: &str,
+    count: usize,
+    lost: &[(usize, Point)],
+    settings: &[&str],
+) -> Result<Summary, String> {
+    let mut devices = cpus(count);
+    for (rank, point) in lost {
+        devices[*rank] = devices[*rank].clone().with_probe(Probe::lose_device(12, *point));
+    }
+    for (rank, device) in devices.iter_mut().enumerate() {
+        device.name = format!("device {rank}");
+    }
+    let settings: Vec<String> = ["model.dropout=0.0", "batch.accumulation=4", "checkpoint.every=5"]
+        .iter()
+        .chain(settings)
+        .map(ToString::to_string)
+        .collect();
+    let config = TrainConfig::read(&folder.join("config.toml"), &settings).unwrap();
+    let run = folder.join(name);
+    let work = thread::spawn(move || {
+        let mut devices = devices.into_iter();
+        let first = devices.next().unwrap();
+        Run::new(config, first, run).others(devices.collect()).go()
+    });
+    let start = Instant::now();
+    while !work.is_finished() {
+        assert!(start.elapsed() < Duration::from_secs(30), "{name} hangs");
+        thread::sleep(Duration::from_millis(5));
+    }
+    work.join().unwrap().map_err(|error| error.to_string())
+}
+
+/// Whoever is lost, and wherever in a step: the run ends, and names the device.
+#[test]
+fn a_lost_member_of_any_team_ends_the_run_by_its_name() {
+    let folder = folder();
+    let stages = ["parallel.stages=2"];
+    for (name, count, rank, point, settings) in [
+        ("last stage", 2, 1, Point::Forward, &stages[..]),
+        ("last stage, at the end of its walk", 2, 1, Point::Walked, &stages),
+        ("grid, last stage", 4, 1, Point::Forward, &stages),
+        ("grid, first stage of the other", 4, 2, Point::Begin, &stages),
+        ("grid, last stage of the other", 4, 3, Point::Walked, &stages),
+        ("replica", 3, 2, Point::Begin, &[]),
+        ("replica, reduced", 2, 1, Point::Reduced, &[]),
+        ("sharded", 2, 1, Point::Reduced, &["parallel.shard_optimizer=true"]),
+        ("local steps", 2, 1, Point::Begin, &["parallel.local_steps=5"]),
+    ] {
+        let error = lose(folder.path(), name, count, &[(rank, point)], settings).map(|run| run.steps).unwrap_err();
+        assert!(error.starts_with(&format!("device {rank}: ")), "{name}: {error}");
+        assert!(error.ends_with("--resume auto goes on, also with other devices"), "{name}: {error}");
+        assert!(checkpoint(&folder.path().join(name), 10).exists(), "{name}");
+    }
+}
+
+/// Rank 0's own device is opened again, as without others, wherever in a step it was lost: the curve is that of a run without.
+#[test]
+fn the_first_device_is_lost_between_forward_and_backward_and_opened_again() {
+    let folder = folder();
+    run(folder.path(), "whole", vec![], Start::New, None).unwrap();
+    for (name, count, point, settings) in [
+        ("stages", 2, Point::Forward, &["parallel.stages=2"][..]),
+        ("grid", 4, Point::Forward, &["parallel.stages=2"]),
+        ("grid, walked", 4, Point::Walked, &["parallel.stages=2"]),
+        ("replicas", 2, Point::Begin, &[]),
+        ("sharded", 2, Point::Begin, &["parallel.shard_optimizer=true"]),
+    ] {
+        assert_eq!(lose(folder.path(), name, count, &[(0, point)], settings).unwrap().steps, 20, "{name}");
+        close(&folder.path().join(name), &folder.path().join("whole"));
+        let never = [settings, &["guard.device_losses=0"]].concat();
+        let error = lose(folder.path(), &format!("{name}, never again"), count, &[(0, point)], &never).unwrap_err();
+        assert!(error.starts_with("the device was lost: ") && error.contains("lost 0 times before"), "{name}: {error}");
+    }
+}
+
+/// As asked: on with those that are left, of which one more is lost.
+#[test]
+fn a_run_goes_on_without_what_it_loses() {
+    let folder = folder();
+    run(folder.path(), "whole", vec![], Start::New, None).unwrap();
+    let lost = [(1, Point::Begin), (2, Point::Walked)];
+    let summary = lose(folder.path(), "left", 4, &lost, &["parallel.on_loss=continue"]).unwrap();
+    assert_eq!(summary.steps, 20);
+    close(&folder.path().join("left"), &folder.path().join("whole"));
 }

@@ -3,6 +3,7 @@
 mod devices;
 mod disk;
 mod faults;
+mod histories;
 mod kills;
 #[cfg(feature = "mpi")]
 mod mpi;

@@ -55,7 +55,7 @@ pub fn kernels(checkpoint: &Path, rank: usize) -> BTreeMap<(String, String), Str
     let operations: BTreeMap<String, BTreeMap<String, serde_json::Value>> =
         serde_json::from_value(devices[rank]["kernels"].take()).unwrap();
     let of = |(operation, shapes): (String, BTreeMap<String, serde_json::Value>)| {
-        shapes.into_iter().map(move |(shape, choice)| ((operation.clone(), shape), choice["index"].to_string()))
+        shapes.into_iter().map(move |(shape, choice)| ((operation.clone(), shape), choice.to_string()))
     };
     operations.into_iter().flat_map(of).collect()
 }

@@ -4,7 +4,7 @@ use burn::backend::{TensorMetadata, tensor::FloatTensor};
 use burn_cubecl::{CubeBackend, kernel::into_contiguous, tensor::CubeTensor};
 
 use super::{AdamWNumbers, AdamWOps};
-use crate::launch::{Shader, workgroups};
+use crate::launch::{Shader, word, workgroups};
 
 pub fn shader() -> Shader {
     Shader::new(include_str!("adamw.wgsl"), 256)
@@ -39,7 +39,7 @@ impl AdamWOps for CubeBackend {
             corrections[1],
         ];
         let words: Vec<u32> =
-            std::iter::once(count as u32).chain(numbers.map(|number| (number as f32).to_bits())).collect();
+            std::iter::once(word(count)).chain(numbers.map(|number| (number as f32).to_bits())).collect();
         let buffers = [&parameter, &first, &second, &gradient, &scalars];
         shader().run(workgroups(count, 256), &buffers, &words);
         (parameter, first, second)

@@ -12,20 +12,20 @@ use burn::{
 #[cfg(test)]
 pub(crate) use kernel::shader;
 
-use crate::{Kernel, launch::runs};
+use crate::{Kernel, check, launch::runs};
 
 /// The numbers of one update.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct AdamWNumbers {
-    /// Of this update.
+    /// The learning rate of this update.
     pub learning_rate: f64,
-    /// Decay of the first moment.
+    /// Share of the first moment that an update keeps.
     pub beta1: f64,
-    /// Decay of the second moment.
+    /// Share of the second moment that an update keeps.
     pub beta2: f64,
     /// Added to the root of the second moment.
     pub eps: f64,
-    /// Times the learning rate and the parameter, taken off.
+    /// The update subtracts this times the learning rate times the parameter.
     pub weight_decay: f64,
     /// `1 - beta^t` for both moments, `t` counting updates from 1.
     pub corrections: [f64; 2],
@@ -34,7 +34,11 @@ pub struct AdamWNumbers {
 /// A parameter and its moments after an update; moments that are not there yet are zeros.
 ///
 /// The gradient is multiplied by the first of `scalars` `[2]`; where the second is 0, everything stays as it is, whatever
-/// the gradient holds. All tensors are of one shape and device, without autodiff.
+/// the gradient holds. All tensors but `scalars` are of one shape, all of one dtype and device. Not differentiable.
+///
+/// # Panics
+/// If a tensor is with autodiff, or differs from the parameter in shape or dtype.
+#[track_caller]
 pub fn adamw<const D: usize>(
     parameter: Tensor<D>,
     moments: Option<[Tensor<D>; 2]>,
@@ -42,6 +46,18 @@ pub fn adamw<const D: usize>(
     scalars: Tensor<1>,
     numbers: AdamWNumbers,
 ) -> (Tensor<D>, [Tensor<D>; 2]) {
+    check::plain("adamw", "parameter", &parameter);
+    let [first, second] = moments.as_ref().map_or([None, None], |[first, second]| [Some(first), Some(second)]);
+    for (name, tensor) in [("gradient", Some(&gradient)), ("first moment", first), ("second moment", second)] {
+        let Some(tensor) = tensor else { continue };
+        check::plain("adamw", name, tensor);
+        check::one_shape("adamw", [("parameter", &parameter), (name, tensor)]);
+        check::one_dtype("adamw", [("parameter", parameter.dtype()), (name, tensor.dtype())]);
+    }
+    check::plain("adamw", "scalars", &scalars);
+    let shapes = [("parameter", &parameter.dims()[..]), ("scalars", &scalars.dims())];
+    check::shapes("adamw", scalars.dims() == [2], shapes, "scalars must be two");
+    check::one_dtype("adamw", [("parameter", parameter.dtype()), ("scalars", scalars.dtype())]);
     if parameter.dtype() != DType::F32 || !runs(Kernel::AdamW, &parameter.device()) {
         return reference::adamw(parameter, moments, gradient, scalars, numbers);
     }
@@ -52,7 +68,7 @@ pub fn adamw<const D: usize>(
     (Tensor::from_dispatch(parameter), [first, second].map(Tensor::from_dispatch))
 }
 
-/// Backends with the kernel.
+/// Backends that have the kernel.
 #[backend_extension(Cube, Fusion)]
 pub trait AdamWOps: Backend {
     /// See [`adamw`](adamw()): parameter, first and second moment.

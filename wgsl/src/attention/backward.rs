@@ -7,33 +7,40 @@ use burn::backend::{
         grads::Gradients,
         ops::{Backward, Ops, OpsKind},
     },
-    tensor::{FloatTensor, IntTensor},
+    tensor::FloatTensor,
 };
 
-use super::{AttentionOps, AttentionOptions};
+use super::{AttentionKernels, AttentionOps, Inputs};
 
 #[derive(Debug)]
 struct AttentionBackward;
 
-#[derive(Clone, Debug)]
+/// The inputs, the result and the log-sum-exp of its scores.
 struct Saved<B: Backend> {
-    q: FloatTensor<B>,
-    k: FloatTensor<B>,
-    v: FloatTensor<B>,
-    documents: IntTensor<B>,
+    inputs: Inputs<B>,
     y: FloatTensor<B>,
     lse: FloatTensor<B>,
-    masked: bool,
-    options: AttentionOptions,
 }
 
-impl<B: Backend + AttentionOps> Backward<B, 3> for AttentionBackward {
+impl<B: Backend> Clone for Saved<B> {
+    fn clone(&self) -> Self {
+        Self { inputs: self.inputs.clone(), y: self.y.clone(), lse: self.lse.clone() }
+    }
+}
+
+impl<B: Backend> std::fmt::Debug for Saved<B> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Saved").field("y", &self.y).field("lse", &self.lse).finish_non_exhaustive()
+    }
+}
+
+impl<B: Backend + AttentionKernels> Backward<B, 3> for AttentionBackward {
     type State = Saved<B>;
 
     fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _checkpointer: &mut Checkpointer) {
         let dy = grads.consume::<B>(&ops.node);
-        let Saved { q, k, v, documents, y, lse, masked, options } = ops.state;
-        let (dq, dk, dv) = B::attend_backward(q, k, v, documents, y, lse, dy, masked, options);
+        let Saved { inputs, y, lse } = ops.state;
+        let (dq, dk, dv) = B::attend_backward(inputs, y, lse, dy);
         for (node, grad) in ops.parents.into_iter().zip([dq, dk, dv]) {
             if let Some(node) = node {
                 grads.register::<B>(node.id, grad);
@@ -42,49 +49,18 @@ impl<B: Backend + AttentionOps> Backward<B, 3> for AttentionBackward {
     }
 }
 
-impl<B: Backend + AttentionOps, C: CheckpointStrategy> AttentionOps for Autodiff<B, C> {
-    fn attend(
-        q: FloatTensor<Self>,
-        k: FloatTensor<Self>,
-        v: FloatTensor<Self>,
-        documents: IntTensor<Self>,
-        masked: bool,
-        options: AttentionOptions,
-    ) -> FloatTensor<Self> {
+impl<B: Backend + AttentionKernels, C: CheckpointStrategy> AttentionOps for Autodiff<B, C> {
+    fn attend(inputs: Inputs<Self>) -> FloatTensor<Self> {
+        let Inputs { q, k, v, documents, masked, options } = inputs;
         let prepared = AttentionBackward.prepare::<C>([q.node(), k.node(), v.node()]).compute_bound().stateful();
         let (q, k, v) = (q.into_primitive(), k.into_primitive(), v.into_primitive());
-        let (y, lse) = B::attend_forward(q.clone(), k.clone(), v.clone(), documents.clone(), masked, options);
-        let stored = B::float_cast(y.clone(), q.dtype().into());
+        let dtype = q.dtype();
+        let inputs = Inputs { q, k, v, documents, masked, options };
+        let (y, lse) = B::attend_forward(inputs.clone());
+        let stored = B::float_cast(y.clone(), dtype.into());
         match prepared {
-            OpsKind::Tracked(prepared) => {
-                prepared.finish(Saved { q, k, v, documents, y, lse, masked, options }, stored)
-            }
+            OpsKind::Tracked(prepared) => prepared.finish(Saved { inputs, y, lse }, stored),
             OpsKind::UnTracked(prepared) => prepared.finish(stored),
         }
-    }
-
-    fn attend_forward(
-        _q: FloatTensor<Self>,
-        _k: FloatTensor<Self>,
-        _v: FloatTensor<Self>,
-        _documents: IntTensor<Self>,
-        _masked: bool,
-        _options: AttentionOptions,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
-        unreachable!("only `attend` is called on a tape")
-    }
-
-    fn attend_backward(
-        _q: FloatTensor<Self>,
-        _k: FloatTensor<Self>,
-        _v: FloatTensor<Self>,
-        _documents: IntTensor<Self>,
-        _y: FloatTensor<Self>,
-        _lse: FloatTensor<Self>,
-        _dy: FloatTensor<Self>,
-        _masked: bool,
-        _options: AttentionOptions,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
-        unreachable!("only `attend` is called on a tape")
     }
 }

@@ -1,20 +1,17 @@
 //! The WGSL kernels' host side.
 
 use burn::{
-    backend::{
-        TensorMetadata,
-        tensor::{FloatTensor, IntTensor},
-    },
+    backend::{TensorMetadata, ops::FloatTensorOps, tensor::FloatTensor},
     tensor::{DType, Shape},
 };
 use burn_cubecl::{CubeBackend, kernel::into_contiguous, tensor::CubeTensor};
 use cubecl::CubeCount;
 
-use super::{AttentionOps, AttentionOptions};
-use crate::launch::{Shader, empty, empty_as, workgroups};
+use super::{AttentionKernels, AttentionOps, AttentionOptions, Inputs};
+use crate::launch::{Shader, empty, empty_as, word, workgroups};
 
 /// Rows of a workgroup; stands in `tile.wgsl` too.
-const ROWS: usize = 32;
+pub(super) const ROWS: usize = 32;
 
 macro_rules! tiled {
     ($($file:literal),+) => {
@@ -63,26 +60,32 @@ fn info(q: &CubeTensor, k: &CubeTensor, options: AttentionOptions) -> [u32; 8] {
     let ([_, t, h, d], [_, s, kv_heads, _]) = (q.shape().dims(), k.shape().dims());
     let scale = (d as f64).sqrt().recip() as f32;
     let softcap = options.softcap.unwrap_or(0.0) as f32;
-    let [h, kv_heads, t, s, start, window] =
-        [h, kv_heads, t, s, options.start, options.window.unwrap_or(0)].map(|count| count as u32);
+    let [h, kv_heads, t, s, start, window] = [h, kv_heads, t, s, options.start, options.window.unwrap_or(0)].map(word);
     [h, kv_heads, t, s, start, window, scale.to_bits(), softcap.to_bits()]
 }
 
 /// A workgroup for each tile of rows of each head.
 fn tiles(rows: usize, heads: usize) -> CubeCount {
-    CubeCount::Static(rows.div_ceil(ROWS) as u32, heads as u32, 1)
+    CubeCount::Static(word(rows.div_ceil(ROWS)), word(heads), 1)
+}
+
+/// The inputs in rows that follow one another.
+fn contiguous(inputs: Inputs<CubeBackend>) -> Inputs<CubeBackend> {
+    let Inputs { q, k, v, documents, masked, options } = inputs;
+    let [q, k, v, documents] = [q, k, v, documents].map(into_contiguous);
+    Inputs { q, k, v, documents, masked, options }
 }
 
 impl AttentionOps for CubeBackend {
-    fn attend_forward(
-        q: FloatTensor<Self>,
-        k: FloatTensor<Self>,
-        v: FloatTensor<Self>,
-        documents: IntTensor<Self>,
-        masked: bool,
-        options: AttentionOptions,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
-        let [q, k, v, documents] = [q, k, v, documents].map(into_contiguous);
+    fn attend(inputs: Inputs<Self>) -> FloatTensor<Self> {
+        let dtype = inputs.q.dtype();
+        Self::float_cast(Self::attend_forward(inputs).0, dtype.into())
+    }
+}
+
+impl AttentionKernels for CubeBackend {
+    fn attend_forward(inputs: Inputs<Self>) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        let Inputs { q, k, v, documents, masked, options } = contiguous(inputs);
         let [b, t, h, d] = q.shape().dims();
         let y = empty_as(&q, q.shape(), DType::F32);
         let lse = empty_as(&q, Shape::new([b, t, h]), DType::F32);
@@ -92,24 +95,20 @@ impl AttentionOps for CubeBackend {
     }
 
     fn attend_backward(
-        q: FloatTensor<Self>,
-        k: FloatTensor<Self>,
-        v: FloatTensor<Self>,
-        documents: IntTensor<Self>,
+        inputs: Inputs<Self>,
         y: FloatTensor<Self>,
         lse: FloatTensor<Self>,
         dy: FloatTensor<Self>,
-        masked: bool,
-        options: AttentionOptions,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
-        let [q, k, v, documents, y, lse, dy] = [q, k, v, documents, y, lse, dy].map(into_contiguous);
+        let Inputs { q, k, v, documents, masked, options } = contiguous(inputs);
+        let [y, lse, dy] = [y, lse, dy].map(into_contiguous);
         let ([b, t, h, d], [_, s, kv_heads, _]) = (q.shape().dims(), k.shape().dims());
         let shaders = Shaders::new(d, q.dtype(), masked, options.softcap.is_some());
         let info = info(&q, &k, options);
 
         let rows = b * t * h;
         let stats = empty_as(&q, Shape::new([b, t, h, 2]), DType::F32);
-        shaders.delta.run(workgroups(rows, 256), &[&y, &dy, &lse, &stats], &[rows as u32, 0]);
+        shaders.delta.run(workgroups(rows, 256), &[&y, &dy, &lse, &stats], &[word(rows), 0]);
         let dq = empty(&q, q.shape());
         shaders.queries.run(tiles(t, b * h), &[&q, &k, &v, &documents, &dy, &stats, &dq], &info);
         let (dk, dv) = (empty(&k, k.shape()), empty(&v, v.shape()));

@@ -12,26 +12,29 @@ mod tests;
 
 use burn::{
     backend::{
-        Backend, Dispatch, TensorMetadata, backend_extension,
+        Backend, Dispatch, ExtensionType, backend_extension,
         fusion::custom::TensorSpec,
         tensor::{FloatTensor, IntTensor},
     },
-    tensor::{DType, Int, Shape, Tensor},
+    tensor::{DType, Int, IntDType, Shape, Tensor},
 };
 
 #[cfg(test)]
 pub(crate) use kernel::shaders;
 use reference::reference;
 
-use crate::{Kernel, launch::takes};
+use crate::{
+    Kernel, check,
+    launch::{WORKGROUPS_PER_DIMENSION, takes},
+};
 
 /// Which keys a query sees, and what becomes of its scores.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct AttentionOptions {
     /// Position of the first query; that of the first key is 0.
     pub start: usize,
-    /// A query sees so many of the last keys, its own included; all where there is none (Beltagy et al. 2020, arXiv
-    /// 2004.05150).
+    /// A query sees so many of the last keys, its own included; all of them where there is none, or more than there are keys
+    /// (Beltagy et al. 2020, arXiv 2004.05150).
     pub window: Option<usize>,
     /// Scores become `cap tanh(score / cap)` (Gemma 2, arXiv 2408.00118).
     pub softcap: Option<f64>,
@@ -39,12 +42,16 @@ pub struct AttentionOptions {
 
 /// `softmax(mask(q k^T / sqrt(D))) v` (Vaswani et al. 2017, arXiv 1706.03762), `[B, T, H, D]` as the queries.
 ///
-/// `q` `[B, T, H, D]`; `k` and `v` `[B, S, K, D]`, where `H / K` heads share a key (Ainslie et al. 2023, arXiv
-/// 2305.13245). The query at `t` has the position `start + t` and sees the keys up to it; with `documents` `[B, S]` only
-/// those of its own number. Differentiable in `q`, `k` and `v`.
+/// `q` is `[B, T, H, D]`; `k` and `v` are `[B, S, K, D]`, where `H / K` heads share a key (Ainslie et al. 2023, arXiv
+/// 2305.13245). Time stands before the heads, as projections give it, and not after them as in PyTorch's
+/// `scaled_dot_product_attention`: where the sizes happen to fit, nobody can notice that the two were exchanged. The query at
+/// `t` has the position `start + t` and sees the keys up to it; with `documents` `[B, S]` only those of its own number.
+/// Differentiable in `q`, `k` and `v`; the dtype is theirs.
 ///
 /// # Panics
-/// If a query's position has no key.
+/// If the shapes do not fit one another, a query's position has no key, `K` does not divide `H`, the dtypes differ, the window
+/// is 0 or the soft-cap not positive.
+#[track_caller]
 pub fn attention(
     q: Tensor<4>,
     k: Tensor<4>,
@@ -52,70 +59,111 @@ pub fn attention(
     documents: Option<Tensor<2, Int>>,
     options: AttentionOptions,
 ) -> Tensor<4> {
-    let ([_, t, ..], [_, s, ..]) = (q.dims(), k.dims());
-    assert!(options.start + t <= s, "queries {} .. {} have {s} keys", options.start, options.start + t);
-    if !runs_kernel(&q) {
+    check_arguments(&q, &k, &v, documents.as_ref(), options);
+    let documents = documents.map(Tensor::without_autodiff);
+    // A window over all keys is none: whatever its size, nothing is added to it that could wrap.
+    let options = AttentionOptions { window: options.window.filter(|window| *window < k.dims()[1]), ..options };
+    if !runs_kernel(&q, &k) {
         return reference(q, k, v, documents, options);
     }
     let masked = documents.is_some();
     // A binding cannot be empty, nor the same buffer as another.
     let documents = documents.unwrap_or_else(|| Tensor::zeros([1, 1], &q.device().without_autodiff()));
-    let documents = documents.into_dispatch();
-    let y = Dispatch::attend(q.into_dispatch(), k.into_dispatch(), v.into_dispatch(), documents, masked, options);
-    Tensor::from_dispatch(y)
+    let documents = documents.cast(IntDType::I32).into_dispatch();
+    let (q, k, v) = (q.into_dispatch(), k.into_dispatch(), v.into_dispatch());
+    Tensor::from_dispatch(Dispatch::attend(Inputs { q, k, v, documents, masked, options }))
+}
+
+#[track_caller]
+fn check_arguments(
+    q: &Tensor<4>,
+    k: &Tensor<4>,
+    v: &Tensor<4>,
+    documents: Option<&Tensor<2, Int>>,
+    options: AttentionOptions,
+) {
+    let ([b, t, h, d], [k_b, s, kv_heads, k_d]) = (q.dims(), k.dims());
+    let shapes = [("q", &q.dims()[..]), ("k", &k.dims())];
+    check::shapes(
+        "attention",
+        [b, d] == [k_b, k_d],
+        shapes,
+        "must have the same B and D, as [B, T, H, D] and [B, S, K, D]",
+    );
+    let heads = kv_heads > 0 && h.is_multiple_of(kv_heads);
+    check::shapes("attention", heads, shapes, "the heads of k must divide those of q");
+    check::one_shape("attention", [("k", k), ("v", v)]);
+    check::one_dtype("attention", [("q", q.dtype()), ("k", k.dtype())]);
+    check::one_dtype("attention", [("q", q.dtype()), ("v", v.dtype())]);
+    let end = options.start.saturating_add(t);
+    assert!(t > 0 && end <= s, "attention: queries {} .. {end} have {s} keys", options.start);
+    if let Some(documents) = documents {
+        let shapes = [("documents", &documents.dims()[..]), ("k", &k.dims())];
+        check::shapes("attention", documents.dims() == [b, s], shapes, "must have a number for each key, [B, S]");
+    }
+    assert!(options.window != Some(0), "attention: window 0: a query sees its own key at least; none is None");
+    check::softcap("attention", options.softcap);
 }
 
 /// Whether there are kernels for heads of `d` channels: whole vectors of four, and no more than an invocation can hold.
-pub fn has_kernel(d: usize) -> bool {
-    d.is_multiple_of(4) && d <= 256
+pub fn has_attention_kernel(d: usize) -> bool {
+    d.is_multiple_of(4) && (4..=256).contains(&d)
 }
 
-fn runs_kernel(q: &Tensor<4>) -> bool {
-    let [b, _, h, d] = q.dims();
-    has_kernel(d) && b * h <= 65_535 && takes(Kernel::Attention, q)
+fn runs_kernel(q: &Tensor<4>, k: &Tensor<4>) -> bool {
+    let ([b, _, h, d], [_, s, ..]) = (q.dims(), k.dims());
+    let most = WORKGROUPS_PER_DIMENSION as usize;
+    has_attention_kernel(d) && b * h <= most && s.div_ceil(kernel::ROWS) <= most && takes(Kernel::Attention, q)
 }
 
-/// Backends with the kernels.
+/// What goes in, [`attention`]'s arguments.
+#[derive(ExtensionType)]
+#[extension_type(fusion)]
+pub struct Inputs<B: Backend> {
+    /// `[B, T, H, D]`
+    pub q: FloatTensor<B>,
+    /// `[B, S, K, D]`
+    pub k: FloatTensor<B>,
+    /// `[B, S, K, D]`
+    pub v: FloatTensor<B>,
+    /// `[B, S]`, or anything where they are not masked.
+    pub documents: IntTensor<B>,
+    /// Whether documents count.
+    pub masked: bool,
+    /// See there.
+    pub options: AttentionOptions,
+}
+
+impl<B: Backend> Clone for Inputs<B> {
+    fn clone(&self) -> Self {
+        let Self { q, k, v, documents, masked, options } = self;
+        let (q, k, v, documents) = (q.clone(), k.clone(), v.clone(), documents.clone());
+        Self { q, k, v, documents, masked: *masked, options: *options }
+    }
+}
+
+/// Backends that can apply [`attention`] by the kernels.
 #[backend_extension(Cube, Autodiff, Fusion)]
 pub trait AttentionOps: Backend {
-    /// See [`attention`]; `masked` says whether `documents` count.
-    #[fusion(default)]
-    fn attend(
-        q: FloatTensor<Self>,
-        k: FloatTensor<Self>,
-        v: FloatTensor<Self>,
-        documents: IntTensor<Self>,
-        masked: bool,
-        options: AttentionOptions,
-    ) -> FloatTensor<Self> {
-        let dtype = q.dtype();
-        Self::float_cast(Self::attend_forward(q, k, v, documents, masked, options).0, dtype.into())
-    }
+    /// See [`attention`].
+    #[fusion(meta = |inputs| inputs.q.clone())]
+    fn attend(#[extension_type] inputs: Inputs<Self>) -> FloatTensor<Self>;
+}
 
+/// Backends that have the kernels; what a tape calls.
+#[backend_extension(Cube, Fusion)]
+pub trait AttentionKernels: Backend {
     /// The result, and the log-sum-exp of each row of scores, `[B, T, H]`; both f32, for backward takes differences of them.
-    #[fusion(meta = |q, _k, _v, _documents, _masked, _options| (in_f32(&q.shape), in_f32(&q.shape.as_slice()[..3].into())))]
-    fn attend_forward(
-        q: FloatTensor<Self>,
-        k: FloatTensor<Self>,
-        v: FloatTensor<Self>,
-        documents: IntTensor<Self>,
-        masked: bool,
-        options: AttentionOptions,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>);
+    #[fusion(meta = |inputs| (in_f32(&inputs.q.shape), in_f32(&inputs.q.shape.as_slice()[..3].into())))]
+    fn attend_forward(#[extension_type] inputs: Inputs<Self>) -> (FloatTensor<Self>, FloatTensor<Self>);
 
     /// The gradients of `q`, `k` and `v`, given what the forward pass gave and the gradient of its result.
-    #[allow(clippy::too_many_arguments)]
-    #[fusion(meta = |q, k, v, _documents, _y, _lse, _dy, _masked, _options| (q.clone(), k.clone(), v.clone()))]
+    #[fusion(meta = |inputs, _y, _lse, _dy| (inputs.q.clone(), inputs.k.clone(), inputs.v.clone()))]
     fn attend_backward(
-        q: FloatTensor<Self>,
-        k: FloatTensor<Self>,
-        v: FloatTensor<Self>,
-        documents: IntTensor<Self>,
+        #[extension_type] inputs: Inputs<Self>,
         y: FloatTensor<Self>,
         lse: FloatTensor<Self>,
         dy: FloatTensor<Self>,
-        masked: bool,
-        options: AttentionOptions,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
 }
 

@@ -53,5 +53,5 @@ fn mask(q: &Tensor<4>, keys: usize, documents: Option<Tensor<2, Int>>, options: 
             hidden + others.float().reshape([b, 1, t, keys])
         }
     };
-    hidden * MASKED
+    (hidden * MASKED).cast(q.dtype())
 }

@@ -1,7 +1,10 @@
-use burn::tensor::{Device, Distribution, Int, Tensor, TensorData};
+use burn::tensor::{Device, FloatDType, Int, Tensor, TensorData};
 
 use super::{AttentionOptions, attention, reference};
-use crate::{each_device, testing::gradient_by_differences};
+use crate::{
+    each_device,
+    testing::{gradient_by_differences, skipped, uniform, wgpu_device},
+};
 
 fn values<const D: usize>(x: Tensor<D>) -> Vec<f32> {
     x.into_data().iter().collect()
@@ -63,6 +66,13 @@ each_device! {
             case(1, 65, [6, 2], 80),
             case(2, 33, [2, 2], 128),
             case(1, 40, [1, 1], 4),
+            // The widths of real heads, each a variant of its own; T is no multiple of a tile, keys are shared.
+            case(1, 5, [2, 1], 64),
+            case(1, 5, [2, 1], 96),
+            case(2, 3, [2, 1], 112),
+            case(1, 35, [2, 1], 112),
+            case(1, 5, [2, 1], 128),
+            case(1, 3, [1, 1], 256),
             Case { documents: true, ..case(2, 100, [4, 2], 32) },
             Case { options: AttentionOptions { window: Some(5), ..plain }, ..case(1, 150, [2, 1], 32) },
             Case { options: AttentionOptions { window: Some(100), ..plain }, ..case(1, 257, [1, 1], 8) },
@@ -92,13 +102,69 @@ each_device! {
     /// In the middle of a graph: the rows of a matrix as queries, keys and values of one head.
     fn gradient_by_finite_differences(device) {
         let options = AttentionOptions { softcap: Some(3.0), window: Some(3), ..AttentionOptions::default() };
-        let other = Tensor::<4>::random([1, 5, 1, 4], Distribution::Uniform(-1.0, 1.0), &device);
+        let other = uniform([1, 5, 1, 4], -1.0..1.0, 3, &device);
         let rows = |x: Tensor<2>| x.reshape([1, 5, 1, 4]);
         let all = |q, k, v| attention(q, k, v, None, options).reshape([5, 4]);
         gradient_by_differences([5, 4], &device, |x| all(rows(x), other.clone(), other.clone()));
         gradient_by_differences([5, 4], &device, |x| all(other.clone(), rows(x), other.clone()));
         gradient_by_differences([5, 4], &device, |x| all(other.clone(), other.clone(), rows(x)));
         gradient_by_differences([5, 4], &device, |x| all(rows(x.clone()), rows(x.clone()), rows(x)));
+    }
+}
+
+/// Stored in f16, the result and the gradients, for widths of real heads: against the plain operations in f32 on the CPU,
+/// from the same values, which f16 holds exactly.
+#[test]
+fn equals_the_reference_stored_in_f16() {
+    let Some(device) = wgpu_device() else { return };
+    if !(device.supports_dtype(FloatDType::F16)
+        && super::runs_kernel(&Tensor::zeros([1, 1, 1, 64], &device), &Tensor::zeros([1, 1, 1, 64], &device)))
+    {
+        skipped("the adapter does not store f16, or the kernels are off");
+        return;
+    }
+    let options = AttentionOptions::default();
+    for d in [64, 96, 112, 128] {
+        let case = Case { b: 1, t: 5, s: 5, heads: [2, 1], d, documents: false, options };
+        let half = |[q, k, v]: [Tensor<4>; 3], documents| {
+            let [q, k, v] = [q, k, v].map(|x| x.cast(FloatDType::F16));
+            attention(q, k, v, documents, options).cast(FloatDType::F32)
+        };
+        let found = run(&case, &device, half);
+        let expected = run(&case, &Device::flex(), |[q, k, v], documents| reference(q, k, v, documents, options));
+        for ((found, expected), name) in found.iter().zip(&expected).zip(["y", "dq", "dk", "dv"]) {
+            close(found, expected, 2e-3, &format!("D {d}: {name}"));
+        }
+    }
+}
+
+each_device! {
+    /// Where the device has f16 the plain operations take it too, as the kernels do.
+    fn half_is_taken_without_the_kernels(device) {
+        if device.supports_dtype(FloatDType::F16) {
+            let x = || uniform([1, 5, 1, 6], -1.0..1.0, 4, &device);
+            let half = || x().cast(FloatDType::F16);
+            let found = attention(half(), half(), half(), None, AttentionOptions::default());
+            assert_eq!(found.dtype(), half().dtype());
+            let expected = attention(x(), x(), x(), None, AttentionOptions::default());
+            close(&values(found.cast(FloatDType::F32)), &values(expected), 5e-3, "f16");
+        }
+    }
+}
+
+each_device! {
+    /// As many keys as there are, and more than any kernel can count.
+    fn a_window_over_all_keys_is_none(device) {
+        let case = Case { b: 1, t: 40, s: 40, heads: [1, 1], d: 8, documents: false, options: AttentionOptions::default() };
+        let with = |window: Option<usize>| {
+            let options = AttentionOptions { window, ..case.options };
+            run(&case, &device, |[q, k, v], documents| attention(q, k, v, documents, options))
+        };
+        let all = with(None);
+        for window in [40, 41, u32::MAX as usize - 3, u32::MAX as usize, u32::MAX as usize + 2, usize::MAX] {
+            assert_eq!(with(Some(window)), all, "window {window}");
+        }
+        assert_ne!(with(Some(39)), all);
     }
 }
 

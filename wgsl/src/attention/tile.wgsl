@@ -15,7 +15,7 @@ struct Info {
     queries: u32,   // T
     keys: u32,      // S
     start: u32,     // position of the first query; that of the first key is 0
-    window: u32,    // keys that a query sees, its own included; 0: all
+    window: u32,    // keys that a query sees, its own included, fewer than S; 0: all
     scale: f32,
     softcap: f32,
 }
@@ -34,9 +34,10 @@ fn capped(score: vec4<f32>, cap: f32) -> vec4<f32> {
     return cap * tanh(clamp(score / cap, vec4<f32>(-15.0), vec4<f32>(15.0)));
 }
 
-// Of four pairs of positions: whether the query sees the key.
+// Of four pairs of positions: whether the query sees the key. The difference wraps where the key is later, and then does not
+// count; a sum of key and window would wrap where the window is large.
 fn sees(query: vec4<u32>, key: vec4<u32>, window: u32) -> vec4<bool> {
-    return (key <= query) & ((key + window > query) | vec4<bool>(window == 0u));
+    return (key <= query) & ((query - key < vec4<u32>(window)) | vec4<bool>(window == 0u));
 }
 
 // Row i is value * weights[i].

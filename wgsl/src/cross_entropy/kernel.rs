@@ -9,9 +9,9 @@ use burn::{
 };
 use burn_cubecl::{CubeBackend, kernel::into_contiguous};
 
-use super::CrossEntropyOps;
+use super::{CrossEntropyOps, LogitRows};
 use crate::{
-    launch::{Shader, empty, empty_as, workgroups},
+    launch::{Shader, empty, empty_as, word, workgroups},
     row::{self, by_row, has_subgroups},
 };
 
@@ -39,13 +39,14 @@ impl CrossEntropyOps for CubeBackend {
         targets: IntTensor<Self>,
         first: usize,
         softcap: Option<f64>,
+        subgroups: bool,
     ) -> FloatTensor<Self> {
         let [logits, targets] = [logits, targets].map(into_contiguous);
         let [rows, columns] = logits.shape().dims();
         let found = empty_as(&logits, Shape::new([rows, 3]), DType::F32);
         let cap = (softcap.unwrap_or(0.0) as f32).to_bits();
-        let words = [rows as u32, columns as u32, first as u32, cap];
-        let shader = stats(columns, has_subgroups(&logits), softcap.is_some()).storing(logits.dtype());
+        let words = [word(rows), word(columns), word(first), cap];
+        let shader = stats(columns, subgroups || has_subgroups(&logits), softcap.is_some()).storing(logits.dtype());
         shader.run(workgroups(rows, 1), &[&logits, &targets, &found], &words);
         found
     }
@@ -53,17 +54,16 @@ impl CrossEntropyOps for CubeBackend {
     fn logit_gradients(
         logits: FloatTensor<Self>,
         targets: IntTensor<Self>,
-        lse: FloatTensor<Self>,
-        weights: FloatTensor<Self>,
+        rows: LogitRows<Self>,
         first: usize,
         softcap: Option<f64>,
         scale: f64,
     ) -> FloatTensor<Self> {
-        let [logits, targets, lse, weights] = [logits, targets, lse, weights].map(into_contiguous);
+        let [logits, targets, lse, weights] = [logits, targets, rows.lse, rows.weights].map(into_contiguous);
         let [rows, columns] = logits.shape().dims();
         let gradients = empty(&logits, logits.shape());
         let bits = |value: f64| (value as f32).to_bits();
-        let words = [rows as u32, columns as u32, first as u32, bits(softcap.unwrap_or(0.0)), bits(scale), 0];
+        let words = [word(rows), word(columns), word(first), bits(softcap.unwrap_or(0.0)), bits(scale), 0];
         let buffers = [&logits, &targets, &lse, &weights, &gradients];
         let shader = gradient(softcap.is_some()).storing(logits.dtype());
         shader.run(workgroups(rows * columns, 256), &buffers, &words);

@@ -6,37 +6,41 @@
 mod kernel;
 mod reference;
 #[cfg(test)]
-pub(crate) mod tests;
+mod tests;
 
 use burn::{
     backend::{
-        Backend, Dispatch, backend_extension,
+        Backend, Dispatch, ExtensionType, backend_extension,
         fusion::custom::TensorSpec,
         tensor::{FloatTensor, IntTensor},
     },
-    tensor::{DType, Int, Tensor},
+    tensor::{DType, Int, IntDType, Tensor},
 };
 
 #[cfg(test)]
 pub(crate) use kernel::shaders;
 
-use crate::{Kernel, launch::runs};
+use crate::{
+    Kernel, check,
+    launch::{runs, stored},
+};
 
 /// Extras of the loss.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct CrossEntropyOptions {
     /// Logits become `cap tanh(logit / cap)` first.
     pub softcap: Option<f64>,
-    /// Weight of the squared log-normaliser, `z_loss logsumexp(logits)^2` (PaLM, arXiv 2204.02311, section 5).
+    /// Weight of the z-term, the squared log-normaliser, `z_loss logsumexp(logits)^2` (PaLM, arXiv 2204.02311, section 5).
     pub z_loss: f64,
 }
 
 /// The loss of some positions, and what its gradient needs.
 #[derive(Debug)]
 pub struct LogitLoss {
-    /// Sum over the positions, `[1]`, in nats.
+    /// Sum over the positions that count, `[1]`, in nats; the z-term is in it.
     pub loss: Tensor<1>,
     saved: Saved,
+    options: CrossEntropyOptions,
 }
 
 // One a chunk, moved once.
@@ -47,46 +51,84 @@ enum Saved {
     Kernel { logits: Vec<Tensor<2>>, targets: Tensor<1, Int>, lse: Tensor<1>, weights: Tensor<1> },
 }
 
-/// The summed loss of `logits`, shards `[n, rows]` of consecutive ids, against the ids `targets` `[n]`, where a negative one
-/// does not count. Without autodiff.
+/// The summed loss of `logits`, shards `[n, rows]` of consecutive ids, against the ids `targets` `[n]`.
+///
+/// A negative target does not count. One beyond the vocabulary cannot be looked for without waiting for the device: it
+/// counts as an id with the logit 0 that takes no part in the normaliser, so ids are to be checked where they are made, on
+/// the host. Not differentiable by a tape: [`LogitLoss::gradients`] has the gradient in closed form.
+///
+/// # Panics
+/// If there are no logits, if a shard has another `n` than the targets, another dtype than the first or is with autodiff,
+/// or if the soft-cap is not positive.
+#[track_caller]
 pub fn cross_entropy(logits: Vec<Tensor<2>>, targets: Tensor<1, Int>, options: CrossEntropyOptions) -> LogitLoss {
-    if !runs(Kernel::CrossEntropy, &targets.device()) {
+    check_arguments(&logits, &targets, options);
+    run(logits, targets.without_autodiff(), options, false)
+}
+
+#[track_caller]
+fn check_arguments(logits: &[Tensor<2>], targets: &Tensor<1, Int>, options: CrossEntropyOptions) {
+    assert!(!logits.is_empty(), "cross_entropy: logits of no ids: there must be a shard of them");
+    let [n] = targets.dims();
+    for shard in logits {
+        let ([rows, columns], shapes) = (shard.dims(), [("logits", &shard.dims()[..]), ("targets", &targets.dims())]);
+        check::shapes("cross_entropy", rows == n && columns > 0, shapes, "must have a row of logits a target");
+        check::one_dtype("cross_entropy", [("logits", logits[0].dtype()), ("logits", shard.dtype())]);
+        check::plain("cross_entropy", "logits", shard);
+    }
+    check::softcap("cross_entropy", options.softcap);
+}
+
+/// See [`cross_entropy`]; with `subgroups` rows are summed by them even where the adapter does not say that it has them.
+fn run(logits: Vec<Tensor<2>>, targets: Tensor<1, Int>, options: CrossEntropyOptions, subgroups: bool) -> LogitLoss {
+    if !stored(logits[0].dtype()) || !runs(Kernel::CrossEntropy, &targets.device()) {
         let chunk = reference::Chunk::new(logits, targets, options);
-        return LogitLoss { loss: chunk.loss.clone(), saved: Saved::Plain(chunk) };
+        return LogitLoss { loss: chunk.loss.clone(), saved: Saved::Plain(chunk), options };
     }
-    let mut first = 0;
-    let mut stats = Vec::with_capacity(logits.len());
-    for shard in &logits {
-        let of_shard = Dispatch::logit_stats(
-            shard.clone().into_dispatch(),
-            targets.clone().into_dispatch(),
-            first,
-            options.softcap,
-        );
-        stats.push(Tensor::<2>::from_dispatch(of_shard));
-        first += shard.dims()[1];
-    }
-    let column = |stats: &Tensor<2>, at: usize| stats.clone().narrow(1, at, 1).squeeze_dim::<1>(1);
-    let largest = fold(stats.iter().map(|stats| column(stats, 0)), Tensor::max_pair);
-    let total =
-        fold(stats.iter().map(|stats| column(stats, 1) * (column(stats, 0) - largest.clone()).exp()), |a, b| a + b);
-    let of_target = fold(stats.iter().map(|stats| column(stats, 2)), |a, b| a + b);
+    let targets = targets.cast(IntDType::I32);
+    let Rows { lse, of_target } = Rows::of(&logits, &targets, options.softcap, subgroups);
     let counted = targets.clone().greater_equal_scalar(0).float();
-    let lse = total.log() + largest;
     let z_loss = lse.clone().square() * options.z_loss;
     let losses = (lse.clone() - of_target + z_loss) * counted.clone();
     let weights = counted * (lse.clone() * (2.0 * options.z_loss) + 1.0);
     // A reduction of a matrix to one row: over all of a vector it may use float atomics, whose order varies.
     let [n] = losses.dims();
     let loss = losses.reshape([n, 1]).sum_dim(0).reshape([1]);
-    LogitLoss { loss, saved: Saved::Kernel { logits, targets, lse, weights } }
+    LogitLoss { loss, saved: Saved::Kernel { logits, targets, lse, weights }, options }
+}
+
+/// What the loss needs of each row of logits, `[n]`.
+struct Rows {
+    /// `logsumexp(logits)`.
+    lse: Tensor<1>,
+    /// The target's logit, or 0 where no shard has it.
+    of_target: Tensor<1>,
+}
+
+impl Rows {
+    fn of(logits: &[Tensor<2>], targets: &Tensor<1, Int>, softcap: Option<f64>, subgroups: bool) -> Self {
+        let mut first = 0;
+        let mut stats = Vec::with_capacity(logits.len());
+        for shard in logits {
+            let (shard_logits, targets) = (shard.clone().into_dispatch(), targets.clone().into_dispatch());
+            let of_shard = Dispatch::logit_stats(shard_logits, targets, first, softcap, subgroups);
+            stats.push(Tensor::<2>::from_dispatch(of_shard));
+            first += shard.dims()[1];
+        }
+        let column = |stats: &Tensor<2>, at: usize| stats.clone().narrow(1, at, 1).squeeze_dim::<1>(1);
+        let largest = fold(stats.iter().map(|stats| column(stats, 0)), Tensor::max_pair);
+        let total =
+            fold(stats.iter().map(|stats| column(stats, 1) * (column(stats, 0) - largest.clone()).exp()), |a, b| a + b);
+        let of_target = fold(stats.iter().map(|stats| column(stats, 2)), |a, b| a + b);
+        Self { lse: total.log() + largest, of_target }
+    }
 }
 
 impl LogitLoss {
-    /// The gradients of `scale` times the loss by the logits, shard by shard. `options` are those of the loss.
-    pub fn gradients(self, options: CrossEntropyOptions, scale: f64) -> Vec<Tensor<2>> {
+    /// The gradients of `scale` times the loss by the logits, shard by shard, of their shapes and dtype.
+    pub fn gradients(self, scale: f64) -> Vec<Tensor<2>> {
         let (logits, targets, lse, weights) = match self.saved {
-            Saved::Plain(chunk) => return chunk.gradients(options, scale),
+            Saved::Plain(chunk) => return chunk.gradients(self.options, scale),
             Saved::Kernel { logits, targets, lse, weights } => (logits, targets, lse, weights * scale),
         };
         let mut first = 0;
@@ -94,7 +136,8 @@ impl LogitLoss {
             let [_, rows] = shard.dims();
             let [lse, weights] = [&lse, &weights].map(|row| row.clone().into_dispatch());
             let (shard, targets) = (shard.into_dispatch(), targets.clone().into_dispatch());
-            let gradient = Dispatch::logit_gradients(shard, targets, lse, weights, first, options.softcap, scale);
+            let softcap = self.options.softcap;
+            let gradient = Dispatch::logit_gradients(shard, targets, LogitRows { lse, weights }, first, softcap, scale);
             first += rows;
             Tensor::from_dispatch(gradient)
         };
@@ -106,26 +149,36 @@ fn fold(parts: impl Iterator<Item = Tensor<1>>, join: impl Fn(Tensor<1>, Tensor<
     parts.reduce(join).expect("a vocabulary has at least one id")
 }
 
-/// Backends with the kernels.
+/// What the gradient needs of each row of logits.
+#[derive(ExtensionType)]
+#[extension_type(fusion)]
+pub struct LogitRows<B: Backend> {
+    /// `logsumexp(logits)`, `[n]`.
+    pub lse: FloatTensor<B>,
+    /// What each row's softmax is multiplied by, `[n]`; 0 where the target does not count.
+    pub weights: FloatTensor<B>,
+}
+
+/// Backends that have the kernels.
 #[backend_extension(Cube, Fusion)]
 pub trait CrossEntropyOps: Backend {
     /// Of each row of logits `[n, rows]` the largest, the sum of `exp(logit - largest)`, and that of the target or 0,
     /// `[n, 3]`; the ids of the columns begin at `first`.
-    #[fusion(meta = |logits, _targets, _first, _softcap| stats(logits))]
+    #[fusion(meta = |logits, _targets, _first, _softcap, _subgroups| stats(logits))]
     fn logit_stats(
         logits: FloatTensor<Self>,
         targets: IntTensor<Self>,
         first: usize,
         softcap: Option<f64>,
+        subgroups: bool,
     ) -> FloatTensor<Self>;
 
-    /// `weight exp(logit - lse) - scale [target]`, times the soft-cap's slope; `lse` and `weights` `[n]`.
-    #[fusion(meta = |logits, _targets, _lse, _weights, _first, _softcap, _scale| logits.clone())]
+    /// `weight exp(logit - lse) - scale [target]`, times the soft-cap's slope.
+    #[fusion(meta = |logits, _targets, _rows, _first, _softcap, _scale| logits.clone())]
     fn logit_gradients(
         logits: FloatTensor<Self>,
         targets: IntTensor<Self>,
-        lse: FloatTensor<Self>,
-        weights: FloatTensor<Self>,
+        #[extension_type] rows: LogitRows<Self>,
         first: usize,
         softcap: Option<f64>,
         scale: f64,

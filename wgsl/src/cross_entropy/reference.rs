@@ -1,6 +1,6 @@
 //! The same in plain Burn operations: right everywhere, in about ten passes over the logits.
 
-use burn::tensor::{Int, Tensor};
+use burn::tensor::{DType, Int, Tensor};
 
 use super::CrossEntropyOptions;
 
@@ -16,6 +16,8 @@ pub struct Chunk {
     log_normaliser: Tensor<2>,
     /// 1 where the target counts, else 0, `[n, 1]`.
     counted: Tensor<2>,
+    /// What the logits are stored in; everything here is in f32, or f64 where they are.
+    stored: DType,
 }
 
 /// A chunk's columns that belong to one shard of the output matrix.
@@ -32,14 +34,16 @@ struct Shard {
 impl Chunk {
     pub fn new(logits: Vec<Tensor<2>>, targets: Tensor<1, Int>, options: CrossEntropyOptions) -> Self {
         let [positions] = targets.dims();
+        let stored = logits[0].dtype();
+        let computed = if stored == DType::F64 { DType::F64 } else { DType::F32 };
         let capped = |logits: Tensor<2>| match options.softcap {
             Some(cap) => (logits / cap).tanh() * cap,
             None => logits,
         };
-        let logits: Vec<Tensor<2>> = logits.into_iter().map(capped).collect();
+        let logits: Vec<Tensor<2>> = logits.into_iter().map(|logits| capped(logits.cast(computed))).collect();
         let max = reduce(&logits, |logits| logits.clone().max_dim(1), Tensor::max_pair);
         let targets = targets.reshape([positions, 1]);
-        let counted = targets.clone().greater_equal_scalar(0).float();
+        let counted = targets.clone().greater_equal_scalar(0).float().cast(computed);
         let mut start = 0;
         let shards: Vec<Shard> = logits
             .into_iter()
@@ -49,7 +53,7 @@ impl Chunk {
                 start += rows as i64;
                 let shape = [positions, rows];
                 Shard {
-                    one_hot: targets.clone().expand(shape).equal(ids.expand(shape)).float(),
+                    one_hot: targets.clone().expand(shape).equal(ids.expand(shape)).float().cast(computed),
                     exponentials: (logits.clone() - max.clone()).exp(),
                     logits,
                 }
@@ -61,7 +65,7 @@ impl Chunk {
         let log_normaliser = normaliser.clone().log() + max;
         let z_loss = log_normaliser.clone().square() * options.z_loss;
         let losses = (log_normaliser.clone() - target_logit + z_loss) * counted.clone();
-        Self { loss: losses.sum_dim(0).reshape([1]), shards, normaliser, log_normaliser, counted }
+        Self { loss: losses.sum_dim(0).reshape([1]), shards, normaliser, log_normaliser, counted, stored }
     }
 
     /// The gradients of `scale` times the chunk's loss with respect to the logits before the soft-cap, `[n, rows]`
@@ -74,10 +78,11 @@ impl Chunk {
         let row_scale = self.counted * of_normaliser * scale / self.normaliser;
         let gradient = |Shard { logits, exponentials, one_hot }: Shard| {
             let gradient = exponentials * row_scale.clone() - one_hot * scale;
-            match options.softcap {
+            let gradient = match options.softcap {
                 Some(cap) => gradient * (-(logits / cap).square() + 1.0),
                 None => gradient,
-            }
+            };
+            gradient.cast(self.stored)
         };
         self.shards.into_iter().map(gradient).collect()
     }

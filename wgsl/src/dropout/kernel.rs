@@ -6,7 +6,7 @@ use burn_cubecl::{CubeBackend, kernel::into_contiguous};
 use super::{DropoutOps, Mask, reference};
 use crate::{
     Kernel,
-    launch::{Shader, empty, stored, takes_wgsl, workgroups},
+    launch::{Shader, empty, stored, takes_wgsl, word, workgroups},
 };
 
 pub fn shader() -> Shader {
@@ -24,7 +24,7 @@ impl DropoutOps for CubeBackend {
         let mask = Mask::new(key_0, key_1, rate);
         let shader = shader().storing(x.dtype());
         let groups = workgroups(count.div_ceil(2), shader.workgroup());
-        let words = [count as u32, key_0, key_1, mask.keep_below, mask.scale.to_bits(), 0];
+        let words = [word(count), key_0, key_1, mask.keep_below, mask.scale.to_bits(), 0];
         shader.run(groups, &[&x, &y], &words);
         y
     }

@@ -23,8 +23,9 @@ pub(crate) use kernel::shader;
 ///
 /// # Panics
 /// If `rate` is not in `[0, 1)`.
+#[track_caller]
 pub fn dropout<const D: usize>(x: Tensor<D>, key: Key, rate: f64) -> Tensor<D> {
-    assert!((0.0..1.0).contains(&rate), "dropout rate {rate} is not in [0, 1)");
+    assert!((0.0..1.0).contains(&rate), "dropout: rate {rate} is not in [0, 1)");
     if rate == 0.0 {
         return x;
     }

@@ -1,7 +1,10 @@
-use burn::tensor::{Device, Distribution, Tensor};
+use burn::tensor::{Device, Tensor};
 
 use super::{Mask, dropout};
-use crate::{Key, each_device};
+use crate::{
+    Key, each_device,
+    testing::{gradient_by_differences, uniform},
+};
 
 fn values<const D: usize>(x: Tensor<D>) -> Vec<f32> {
     x.into_data().iter().collect()
@@ -14,7 +17,7 @@ each_device! {
             let key = Key::new(11).fold_in(5);
             let [key_0, key_1] = key.words();
             let mask = Mask::new(key_0, key_1, rate).values(shape[0] * shape[1]);
-            let x = Tensor::<2>::random(shape, Distribution::Default, &device);
+            let x = uniform(shape, 0.0..1.0, 1, &device);
             let expected: Vec<f32> = values(x.clone()).iter().zip(&mask).map(|(x, mask)| x * mask).collect();
             assert_eq!(values(dropout(x, key, rate)), expected);
         }
@@ -25,7 +28,7 @@ each_device! {
     /// The input may be a view with other strides: the mask follows the logical order.
     fn follows_logical_order(device) {
         let key = Key::new(3);
-        let x = Tensor::<2>::random([6, 10], Distribution::Default, &device);
+        let x = uniform([6, 10], 0.0..1.0, 2, &device);
         let expected = values(dropout(x.clone().transpose().mul_scalar(1.0), key, 0.3));
         assert_eq!(values(dropout(x.transpose(), key, 0.3)), expected);
     }
@@ -43,29 +46,8 @@ each_device! {
 }
 
 each_device! {
-    /// Central differences in the middle of a graph: of `sum(w * dropout(x^2))`.
     fn gradient_by_finite_differences(device) {
-        let (shape, key, rate) = ([3, 7], Key::new(9), 0.4);
-        let x = Tensor::<2>::random(shape, Distribution::Uniform(0.5, 1.5), &device);
-        let weight = Tensor::<2>::random(shape, Distribution::Uniform(-1.0, 1.0), &device);
-        let loss = |x: Tensor<2>| (weight.clone() * dropout(x.square(), key, rate)).sum();
-
-        let leaf = x.clone().autodiff().require_grad();
-        let gradients = loss(leaf.clone()).backward();
-        let gradient = values(leaf.grad(&gradients).expect("x has a gradient"));
-
-        let host = values(x);
-        let step = 1e-2;
-        for index in 0..host.len() {
-            let shifted = |by: f32| {
-                let mut moved = host.clone();
-                moved[index] += by;
-                let moved = Tensor::<1>::from_floats(moved.as_slice(), &device).reshape(shape);
-                values(loss(moved))[0]
-            };
-            let difference = (shifted(step) - shifted(-step)) / (2.0 * step);
-            assert!((difference - gradient[index]).abs() < 2e-3, "{index}: {difference} against {}", gradient[index]);
-        }
+        gradient_by_differences([3, 7], &device, |x| dropout(x, Key::new(9), 0.4));
     }
 }
 

@@ -10,12 +10,12 @@ use burn::backend::{
     tensor::{FloatTensor, IntTensor},
 };
 
-use super::EmbeddingOps;
+use super::{EmbeddingKernels, EmbeddingOps};
 
 #[derive(Debug)]
 struct EmbeddingBackward;
 
-impl<B: Backend + EmbeddingOps> Backward<B, 1> for EmbeddingBackward {
+impl<B: Backend + EmbeddingKernels> Backward<B, 1> for EmbeddingBackward {
     /// The ids, the rows of the table, and the first row's id.
     type State = (IntTensor<B>, usize, usize);
 
@@ -29,7 +29,7 @@ impl<B: Backend + EmbeddingOps> Backward<B, 1> for EmbeddingBackward {
     }
 }
 
-impl<B: Backend + EmbeddingOps, C: CheckpointStrategy> EmbeddingOps for Autodiff<B, C> {
+impl<B: Backend + EmbeddingOps + EmbeddingKernels, C: CheckpointStrategy> EmbeddingOps for Autodiff<B, C> {
     fn embed(table: FloatTensor<Self>, ids: IntTensor<Self>, first: usize) -> FloatTensor<Self> {
         let prepared = EmbeddingBackward.prepare::<C>([table.node()]).compute_bound().stateful();
         let table = table.into_primitive();
@@ -39,14 +39,5 @@ impl<B: Backend + EmbeddingOps, C: CheckpointStrategy> EmbeddingOps for Autodiff
             OpsKind::Tracked(prepared) => prepared.finish((ids, rows, first), y),
             OpsKind::UnTracked(prepared) => prepared.finish(y),
         }
-    }
-
-    fn embed_backward(
-        _ids: IntTensor<Self>,
-        _dy: FloatTensor<Self>,
-        _rows_of_table: usize,
-        _first: usize,
-    ) -> FloatTensor<Self> {
-        unreachable!("only `embed` is called on a tape")
     }
 }

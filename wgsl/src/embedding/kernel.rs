@@ -8,27 +8,63 @@ use burn::{
     },
     tensor::{DType, FloatDType, Shape},
 };
-use burn_cubecl::{CubeBackend, kernel::into_contiguous};
+use burn_cubecl::{CubeBackend, kernel::into_contiguous, tensor::CubeTensor};
 
-use super::EmbeddingOps;
-use crate::launch::{Shader, empty, empty_as, workgroups};
+use super::{EmbeddingKernels, EmbeddingOps};
+use crate::launch::{Shader, empty, empty_as, word, workgroups};
+
+/// Pairs that a workgroup sorts in its memory; stands in `sort.wgsl` too.
+const TILE: usize = 1024;
 
 fn forward() -> Shader {
     Shader::new(include_str!("forward.wgsl"), 256)
 }
 
-fn backward() -> Shader {
-    Shader::new(include_str!("backward.wgsl"), 64)
+fn sort(begin: bool) -> Shader {
+    Shader::new(include_str!("sort.wgsl"), 256).with("BEGIN", begin)
 }
 
-fn links() -> Shader {
-    Shader::new(include_str!("links.wgsl"), 64)
+fn exchange() -> Shader {
+    Shader::new(include_str!("exchange.wgsl"), 256)
+}
+
+fn sums() -> Shader {
+    Shader::new(include_str!("sums.wgsl"), 64)
+}
+
+fn join() -> Shader {
+    Shader::new(include_str!("join.wgsl"), 64)
 }
 
 /// All that are launched.
 #[cfg(test)]
-pub fn shaders() -> [Shader; 3] {
-    [forward(), links(), backward()]
+pub fn shaders() -> [Shader; 6] {
+    [forward(), sort(true), sort(false), exchange(), sums(), join()]
+}
+
+/// Pairs (row of the table, position) sorted by row and then by position, `[padded, 2]`; those of ids that the table does
+/// not have come last.
+fn sorted(ids: &CubeTensor, rows_of_table: usize, first: usize) -> CubeTensor {
+    let [count] = ids.shape().dims();
+    let padded = count.next_power_of_two().max(TILE);
+    let pairs = empty_as(ids, Shape::new([padded, 2]), DType::I32);
+    let in_tiles = |begin: bool, size: usize| {
+        let words = [count, padded, first, rows_of_table, size, 0].map(word);
+        sort(begin).run(workgroups(padded / TILE, 1), &[ids, &pairs], &words);
+    };
+    in_tiles(true, TILE);
+    let mut size = 2 * TILE;
+    while size <= padded {
+        let mut stride = size / 2;
+        while stride >= TILE {
+            let words = [padded / 2, size, stride, 0].map(word);
+            exchange().run(workgroups(padded / 2, 256), &[&pairs], &words);
+            stride /= 2;
+        }
+        in_tiles(false, size);
+        size *= 2;
+    }
+    pairs
 }
 
 impl EmbeddingOps for CubeBackend {
@@ -36,11 +72,13 @@ impl EmbeddingOps for CubeBackend {
         let [table, ids] = [table, ids].map(into_contiguous);
         let ([count], [rows, width]) = (ids.shape().dims(), table.shape().dims());
         let y = empty(&table, Shape::new([count, width]));
-        let words = [count, width, first, rows].map(|word| word as u32);
+        let words = [count, width, first, rows].map(word);
         forward().storing(table.dtype()).run(workgroups(count * width, 256), &[&table, &ids, &y], &words);
         y
     }
+}
 
+impl EmbeddingKernels for CubeBackend {
     fn embed_backward(
         ids: IntTensor<Self>,
         dy: FloatTensor<Self>,
@@ -49,12 +87,18 @@ impl EmbeddingOps for CubeBackend {
     ) -> FloatTensor<Self> {
         let [ids, dy] = [ids, dy].map(into_contiguous);
         let [count, width] = dy.shape().dims();
-        let of_positions = empty_as(&ids, Shape::new([count, 2]), DType::I32);
-        links().run(workgroups(count, 64), &[&ids, &of_positions], &[count as u32, 0]);
         let dtable = Self::float_zeros(Shape::new([rows_of_table, width]), &dy.device, FloatDType::F32);
-        let words = [count, width, first, rows_of_table].map(|word| word as u32);
-        let buffers = [&ids, &of_positions, &dy, &dtable];
-        backward().storing(dy.dtype()).run(workgroups(count * width, 64), &buffers, &words);
+        if count * width > 0 {
+            let pairs = sorted(&ids, rows_of_table, first);
+            // As many pieces as a piece has pairs, so that neither sums nor joins are long.
+            let piece = count.isqrt().next_power_of_two();
+            let pieces = count.div_ceil(piece);
+            let ends = empty_as(&dy, Shape::new([pieces, 2, width]), DType::F32);
+            let words = [count, width, rows_of_table, piece, pieces, 0].map(word);
+            let groups = || workgroups(pieces * width, 64);
+            sums().storing(dy.dtype()).run(groups(), &[&pairs, &dy, &dtable, &ends], &words);
+            join().run(groups(), &[&pairs, &ends, &dtable], &words);
+        }
         Self::float_cast(dtable, dy.dtype().into())
     }
 }

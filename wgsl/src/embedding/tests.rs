@@ -1,7 +1,8 @@
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use super::embedding;
-use crate::each_device;
+use crate::vjp;
+use crate::{each_device, testing::wgpu_device};
 
 fn values<const D: usize>(x: Tensor<D>) -> Vec<f32> {
     x.into_data().iter().collect()
@@ -14,9 +15,10 @@ fn wave<const D: usize>(shape: [usize; D], device: &Device) -> Tensor<D> {
 }
 
 each_device! {
-    /// Against the host: ids that repeat across blocks of positions, ids of other tables, one id for all.
+    /// Against the host: ids that repeat across pieces and tiles of positions, ids of other tables, one id for all.
     fn rows_and_their_gradient(device) {
-        for (t, rows, width, first, spread) in [(1, 1, 1, 0, 1), (150, 7, 5, 0, 7), (200, 11, 70, 4, 19), (130, 3, 64, 2, 1)] {
+        let cases = [(1, 1, 1, 0, 1), (150, 7, 5, 0, 7), (200, 11, 70, 4, 19), (130, 3, 64, 2, 1), (600, 5, 2, 0, 5), (2200, 900, 3, 9, 921)];
+        for (t, rows, width, first, spread) in cases {
             let ids: Vec<i32> = (0..2 * t).map(|at| (at * at * 31 + at / 3) as i32 % spread + first as i32 / 2).collect();
             let table = wave([rows, width], &device).autodiff().require_grad();
             let weight = wave([2, t, width], &device);
@@ -42,4 +44,23 @@ each_device! {
             }
         }
     }
+}
+
+/// One id for all 8192 positions, as of padding: no sum is so long that its digits are lost, which one invocation's would be
+/// (by 6e-5), and two runs give the same bits.
+#[test]
+fn a_common_id_is_summed_in_pieces() {
+    let Some(device) = wgpu_device() else { return };
+    let run = || {
+        let table = Tensor::<2>::ones([3, 5], &device).autodiff().require_grad();
+        let ids = Tensor::<2, Int>::ones([8, 1024], &device);
+        let mut gradients = vjp(embedding(table.clone(), ids, 0), Tensor::full([8, 1024, 5], 0.1, &device));
+        values(table.grad_remove(&mut gradients).unwrap())
+    };
+    let (gradient, expected) = (run(), 8192.0 * f64::from(0.1f32));
+    for (at, found) in gradient.iter().enumerate() {
+        let expected = if at / 5 == 1 { expected } else { 0.0 };
+        assert!((f64::from(*found) - expected).abs() <= 2e-6 * expected, "{found} is not {expected}");
+    }
+    assert_eq!(run(), gradient);
 }

@@ -1,30 +1,14 @@
-// dx = dy (s + x s (1 - s) (3 CUBIC x^2 + LINEAR)) with s = sigmoid(2u): see gelu.wgsl. One invocation an element.
-
-alias Real = f32;  // that tensors are stored in
+// dx = dy (s + x s (1 - s) (3 CUBIC x^2 + LINEAR)) with s = sigmoid(2u): see gelu.wgsl.
 
 @group(0) @binding(0) var<storage, read_write> x: array<Real>;
 @group(0) @binding(1) var<storage, read_write> dy: array<Real>;
 @group(0) @binding(2) var<storage, read_write> dx: array<Real>;
 @group(0) @binding(3) var<uniform> info: vec2<u32>;  // elements, unused
 
-const WORKGROUP: u32 = 256u;
 const LINEAR: f32 = 1.5957692;
 const CUBIC: f32 = 0.071354814;
 
-fn sigmoid(z: f32) -> f32 {
-    return 1.0 / (1.0 + exp(min(-z, 80.0)));
-}
-
-@compute @workgroup_size(256, 1, 1)
-fn main(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let i = (group.y * groups.x + group.x) * WORKGROUP + local;
-    if i >= info.x {
-        return;
-    }
+fn process(i: u32) {
     let value = f32(x[i]);
     let square = value * value;
     let s = sigmoid(value * (CUBIC * square + LINEAR));

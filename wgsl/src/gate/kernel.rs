@@ -6,8 +6,15 @@ use burn_cubecl::{CubeBackend, kernel::into_contiguous};
 use super::{GateOps, reference};
 use crate::{
     Kernel,
-    launch::{Shader, empty, stored, takes_wgsl, workgroups},
+    launch::{Shader, empty, stored, takes_wgsl, word, workgroups},
 };
+
+/// A shader's text, after what all four share.
+macro_rules! elementwise {
+    ($file:literal) => {
+        concat!(include_str!("elementwise.wgsl"), "\n", include_str!($file))
+    };
+}
 
 /// One of the four shaders.
 #[derive(Clone, Copy, Debug)]
@@ -21,10 +28,10 @@ pub(crate) enum GateKernel {
 impl GateKernel {
     pub fn shader(self) -> Shader {
         let text = match self {
-            Self::Gelu => include_str!("gelu.wgsl"),
-            Self::GeluBackward => include_str!("gelu_backward.wgsl"),
-            Self::Swiglu => include_str!("swiglu.wgsl"),
-            Self::SwigluBackward => include_str!("swiglu_backward.wgsl"),
+            Self::Gelu => elementwise!("gelu.wgsl"),
+            Self::GeluBackward => elementwise!("gelu_backward.wgsl"),
+            Self::Swiglu => elementwise!("swiglu.wgsl"),
+            Self::SwigluBackward => elementwise!("swiglu_backward.wgsl"),
         };
         Shader::new(text, 256)
     }
@@ -46,7 +53,7 @@ impl GateKernel {
         let buffers: Vec<_> = inputs.iter().chain(&outputs).collect();
         let shader = self.shader().storing(x.dtype());
         let groups = workgroups(count, shader.workgroup());
-        shader.run(groups, &buffers, &[count as u32, 0]);
+        shader.run(groups, &buffers, &[word(count), 0]);
         outputs
     }
 }

@@ -16,6 +16,8 @@ use burn::{
     tensor::Tensor,
 };
 
+use crate::check;
+
 /// GELU in its tanh form (Hendrycks and Gimpel 2016, arXiv 1606.08415), `x/2 (1 + tanh u)` with
 /// `u = sqrt(2/pi) (x + 0.044715 x^3)`; shape and dtype are those of `x`.
 ///
@@ -24,8 +26,14 @@ pub fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     Tensor::from_dispatch(Dispatch::tanh_gelu(x.into_dispatch()))
 }
 
-/// SwiGLU (Shazeer 2020, arXiv 2002.05202): `gate sigmoid(gate) up`, both of one shape and dtype.
+/// SwiGLU (Shazeer 2020, arXiv 2002.05202): `gate sigmoid(gate) up`; shape and dtype are those of both.
+///
+/// # Panics
+/// If `gate` and `up` differ in shape or dtype.
+#[track_caller]
 pub fn swiglu<const D: usize>(gate: Tensor<D>, up: Tensor<D>) -> Tensor<D> {
+    check::one_shape("swiglu", [("gate", &gate), ("up", &up)]);
+    check::one_dtype("swiglu", [("gate", gate.dtype()), ("up", up.dtype())]);
     Tensor::from_dispatch(Dispatch::swiglu(gate.into_dispatch(), up.into_dispatch()))
 }
 

@@ -1,30 +1,11 @@
-// y[i] = gate[i] * sigmoid(gate[i]) * up[i]. One invocation an element.
-
-alias Real = f32;  // that tensors are stored in
+// y[i] = gate[i] * sigmoid(gate[i]) * up[i].
 
 @group(0) @binding(0) var<storage, read_write> gate: array<Real>;
 @group(0) @binding(1) var<storage, read_write> up: array<Real>;
 @group(0) @binding(2) var<storage, read_write> y: array<Real>;
 @group(0) @binding(3) var<uniform> info: vec2<u32>;  // elements, unused
 
-const WORKGROUP: u32 = 256u;
-
-// The exponent is bounded, for WGSL does not promise infinities.
-fn sigmoid(z: f32) -> f32 {
-    return 1.0 / (1.0 + exp(min(-z, 80.0)));
-}
-
-@compute @workgroup_size(256, 1, 1)
-fn main(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    // Workgroups are laid out in two dimensions, for one holds at most 65,535.
-    let i = (group.y * groups.x + group.x) * WORKGROUP + local;
-    if i >= info.x {
-        return;
-    }
+fn process(i: u32) {
     let g = f32(gate[i]);
     y[i] = Real(g * sigmoid(g) * f32(up[i]));
 }

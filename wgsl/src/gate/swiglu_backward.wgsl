@@ -1,6 +1,4 @@
-// With s = sigmoid(gate): dgate = dy up s (1 + (1 - s) gate), dup = dy gate s. One invocation an element.
-
-alias Real = f32;  // that tensors are stored in
+// With s = sigmoid(gate): dgate = dy up s (1 + (1 - s) gate), dup = dy gate s.
 
 @group(0) @binding(0) var<storage, read_write> gate: array<Real>;
 @group(0) @binding(1) var<storage, read_write> up: array<Real>;
@@ -9,22 +7,7 @@ alias Real = f32;  // that tensors are stored in
 @group(0) @binding(4) var<storage, read_write> dup: array<Real>;
 @group(0) @binding(5) var<uniform> info: vec2<u32>;  // elements, unused
 
-const WORKGROUP: u32 = 256u;
-
-fn sigmoid(z: f32) -> f32 {
-    return 1.0 / (1.0 + exp(min(-z, 80.0)));
-}
-
-@compute @workgroup_size(256, 1, 1)
-fn main(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let i = (group.y * groups.x + group.x) * WORKGROUP + local;
-    if i >= info.x {
-        return;
-    }
+fn process(i: u32) {
     let g = f32(gate[i]);
     let s = sigmoid(g);
     let grad = f32(dy[i]);

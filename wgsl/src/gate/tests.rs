@@ -1,4 +1,4 @@
-use burn::tensor::{Distribution, Tensor};
+use burn::tensor::Tensor;
 
 use super::{
     gelu,
@@ -6,7 +6,10 @@ use super::{
     reference::{CUBIC, LINEAR},
     swiglu,
 };
-use crate::{each_device, testing::gradient_by_differences};
+use crate::{
+    each_device,
+    testing::{gradient_by_differences, uniform},
+};
 
 fn values<const D: usize>(x: Tensor<D>) -> Vec<f32> {
     x.into_data().iter().collect()
@@ -15,8 +18,8 @@ fn values<const D: usize>(x: Tensor<D>) -> Vec<f32> {
 each_device! {
     /// Against f64 on the host, far into both tails.
     fn equal_their_definitions(device) {
-        let x = Tensor::<2>::random([3, 257], Distribution::Uniform(-12.0, 12.0), &device);
-        let up = Tensor::<2>::random([3, 257], Distribution::Uniform(-2.0, 2.0), &device);
+        let x = uniform([3, 257], -12.0..12.0, 1, &device);
+        let up = uniform([3, 257], -2.0..2.0, 2, &device);
         let close = |found: f32, expected: f64| {
             assert!((f64::from(found) - expected).abs() < 4e-6 * expected.abs().max(1.0), "{found} is not {expected}");
         };
@@ -33,7 +36,7 @@ each_device! {
 
 each_device! {
     fn gradients_by_finite_differences(device) {
-        let other = Tensor::<2>::random([3, 7], Distribution::Uniform(-1.5, 1.5), &device);
+        let other = uniform([3, 7], -1.5..1.5, 3, &device);
         gradient_by_differences([3, 7], &device, gelu);
         gradient_by_differences([3, 7], &device, |x| swiglu(x, other.clone()));
         gradient_by_differences([3, 7], &device, |x| swiglu(other.clone(), x));

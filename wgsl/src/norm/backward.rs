@@ -11,7 +11,7 @@ use burn::backend::{
 };
 use burn::tensor::Shape;
 
-use super::{NormOps, NormOptions};
+use super::{NormKernels, NormOps, Variant};
 
 /// With `N` = 2 of input and scale, with 3 of the shift too.
 #[derive(Debug)]
@@ -22,17 +22,17 @@ struct Saved<T> {
     x: T,
     gamma: T,
     stats: T,
-    centred: bool,
+    variant: Variant,
 }
 
-impl<B: Backend + NormOps, const N: usize> Backward<B, N> for NormBackward {
+impl<B: Backend + NormKernels, const N: usize> Backward<B, N> for NormBackward {
     type State = Saved<FloatTensor<B>>;
 
     fn backward(self, ops: Ops<Self::State, N>, grads: &mut Gradients, _checkpointer: &mut Checkpointer) {
         let dy = grads.consume::<B>(&ops.node);
-        let Saved { x, gamma, stats, centred } = ops.state;
+        let Saved { x, gamma, stats, variant } = ops.state;
         let width = gamma.shape()[0];
-        let (dx, parameters) = B::norm_backward(x, gamma, stats, dy, centred);
+        let (dx, parameters) = B::norm_backward(x, gamma, stats, dy, variant);
         let row = |at: usize| {
             let row = B::float_slice(parameters.clone(), &[(0..1).into(), (at..at + 1).into(), (0..width).into()]);
             B::float_reshape(row, Shape::new([width]))
@@ -46,13 +46,13 @@ impl<B: Backend + NormOps, const N: usize> Backward<B, N> for NormBackward {
     }
 }
 
-impl<B: Backend + NormOps, C: CheckpointStrategy> NormOps for Autodiff<B, C> {
-    fn norm_scaled(x: FloatTensor<Self>, gamma: FloatTensor<Self>, options: NormOptions) -> FloatTensor<Self> {
+impl<B: Backend + NormKernels, C: CheckpointStrategy> NormOps for Autodiff<B, C> {
+    fn norm_scaled(x: FloatTensor<Self>, gamma: FloatTensor<Self>, variant: Variant) -> FloatTensor<Self> {
         let prepared = NormBackward.prepare::<C>([x.node(), gamma.node()]).compute_bound().stateful();
         let (x, gamma) = (x.into_primitive(), gamma.into_primitive());
-        let (y, stats) = B::norm_forward(x.clone(), gamma.clone(), gamma.clone(), false, options);
+        let (y, stats) = B::norm_forward(x.clone(), gamma.clone(), gamma.clone(), variant);
         match prepared {
-            OpsKind::Tracked(prepared) => prepared.finish(Saved { x, gamma, stats, centred: options.centred }, y),
+            OpsKind::Tracked(prepared) => prepared.finish(Saved { x, gamma, stats, variant }, y),
             OpsKind::UnTracked(prepared) => prepared.finish(y),
         }
     }
@@ -61,34 +61,14 @@ impl<B: Backend + NormOps, C: CheckpointStrategy> NormOps for Autodiff<B, C> {
         x: FloatTensor<Self>,
         gamma: FloatTensor<Self>,
         beta: FloatTensor<Self>,
-        options: NormOptions,
+        variant: Variant,
     ) -> FloatTensor<Self> {
         let prepared = NormBackward.prepare::<C>([x.node(), gamma.node(), beta.node()]).compute_bound().stateful();
         let (x, gamma) = (x.into_primitive(), gamma.into_primitive());
-        let (y, stats) = B::norm_forward(x.clone(), gamma.clone(), beta.into_primitive(), true, options);
+        let (y, stats) = B::norm_forward(x.clone(), gamma.clone(), beta.into_primitive(), variant);
         match prepared {
-            OpsKind::Tracked(prepared) => prepared.finish(Saved { x, gamma, stats, centred: options.centred }, y),
+            OpsKind::Tracked(prepared) => prepared.finish(Saved { x, gamma, stats, variant }, y),
             OpsKind::UnTracked(prepared) => prepared.finish(y),
         }
-    }
-
-    fn norm_forward(
-        _x: FloatTensor<Self>,
-        _gamma: FloatTensor<Self>,
-        _beta: FloatTensor<Self>,
-        _shifted: bool,
-        _options: NormOptions,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
-        unreachable!("only `norm_scaled` and `norm_shifted` are called on a tape")
-    }
-
-    fn norm_backward(
-        _x: FloatTensor<Self>,
-        _gamma: FloatTensor<Self>,
-        _stats: FloatTensor<Self>,
-        _dy: FloatTensor<Self>,
-        _centred: bool,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
-        unreachable!("only `norm_scaled` and `norm_shifted` are called on a tape")
     }
 }

@@ -16,9 +16,10 @@ use burn::{
 
 #[cfg(test)]
 pub(crate) use kernel::shaders;
-pub use reference::{NormalizeOps, normalize};
+#[cfg(test)]
+use reference::normalize;
 
-use crate::{Kernel, launch::takes};
+use crate::{Kernel, check, launch::takes};
 
 /// How rows are normalised.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -29,68 +30,96 @@ pub struct NormOptions {
     pub eps: f64,
 }
 
+/// Which of the kernels' variants runs.
+#[derive(Clone, Copy, Debug)]
+pub struct Variant {
+    options: NormOptions,
+    /// Whether there is a shift.
+    shifted: bool,
+    /// Whether rows are summed by subgroups even where the adapter does not say that it has them.
+    subgroups: bool,
+}
+
 /// `x / sqrt(mean(x^2) + eps) * gamma + beta` over the last axis; where `centred`, of `x - mean(x)` instead of `x`.
 ///
-/// Shape and dtype are those of `x` `[.., C]`; `gamma` and `beta` are `[C]`. Layer normalisation is RMS normalisation of
-/// the centred input (Zhang and Sennrich 2019, arXiv 1910.07467, section 3), so one body does both. Differentiable in all.
+/// Shape and dtype are those of `x` `[.., C]`; `gamma` and `beta` are `[C]` and of its dtype. Layer normalisation is RMS
+/// normalisation of the centred input (Zhang and Sennrich 2019, arXiv 1910.07467, section 3), so one body does both.
+/// Differentiable in all.
+///
+/// # Panics
+/// If `gamma` or `beta` has another length than the rows of `x`, or another dtype than `x`, or `C` is 0.
+#[track_caller]
 pub fn norm<const D: usize>(
     x: Tensor<D>,
     gamma: Tensor<1>,
     beta: Option<Tensor<1>>,
     options: NormOptions,
 ) -> Tensor<D> {
-    if takes(Kernel::Norm, &x) && gamma.dtype() == x.dtype() {
-        let (x, gamma) = (x.into_dispatch(), gamma.into_dispatch());
-        return Tensor::from_dispatch(match beta {
-            Some(beta) => Dispatch::norm_shifted(x, gamma, beta.into_dispatch(), options),
-            None => Dispatch::norm_scaled(x, gamma, options),
-        });
+    let (shape, width) = (x.dims(), x.dims()[D - 1]);
+    for (name, vector) in [("gamma", &gamma)].into_iter().chain(beta.as_ref().map(|beta| ("beta", beta))) {
+        let one_each = width > 0 && vector.dims() == [width];
+        check::shapes("norm", one_each, [("x", &shape), (name, &vector.dims())], "must have one value a channel");
+        check::one_dtype("norm", [("x", x.dtype()), (name, vector.dtype())]);
     }
-    let y = normalize(x, options.centred, options.eps) * gamma.unsqueeze();
-    match beta {
-        Some(beta) => y + beta.unsqueeze(),
-        None => y,
-    }
+    run(x, gamma, beta, options, false)
 }
 
-/// Backends with the kernels.
+/// See [`norm`]; with `subgroups` rows are summed by them even where the adapter does not say that it has them.
+fn run<const D: usize>(
+    x: Tensor<D>,
+    gamma: Tensor<1>,
+    beta: Option<Tensor<1>>,
+    options: NormOptions,
+    subgroups: bool,
+) -> Tensor<D> {
+    if !takes(Kernel::Norm, &x) {
+        return reference::norm(x, gamma, beta, options);
+    }
+    let variant = Variant { options, shifted: beta.is_some(), subgroups };
+    let (x, gamma) = (x.into_dispatch(), gamma.into_dispatch());
+    Tensor::from_dispatch(match beta {
+        Some(beta) => Dispatch::norm_shifted(x, gamma, beta.into_dispatch(), variant),
+        None => Dispatch::norm_scaled(x, gamma, variant),
+    })
+}
+
+/// Backends that can apply [`norm`] by the kernels.
 #[backend_extension(Cube, Autodiff, Fusion)]
 pub trait NormOps: Backend {
     /// See [`norm`]; without shift.
-    #[fusion(default)]
-    fn norm_scaled(x: FloatTensor<Self>, gamma: FloatTensor<Self>, options: NormOptions) -> FloatTensor<Self> {
-        Self::norm_forward(x, gamma.clone(), gamma, false, options).0
-    }
+    #[fusion(meta = |x, _gamma, _variant| x.clone())]
+    fn norm_scaled(x: FloatTensor<Self>, gamma: FloatTensor<Self>, variant: Variant) -> FloatTensor<Self>;
 
     /// See [`norm`]; with shift.
-    #[fusion(default)]
+    #[fusion(meta = |x, _gamma, _beta, _variant| x.clone())]
     fn norm_shifted(
         x: FloatTensor<Self>,
         gamma: FloatTensor<Self>,
         beta: FloatTensor<Self>,
-        options: NormOptions,
-    ) -> FloatTensor<Self> {
-        Self::norm_forward(x, gamma, beta, true, options).0
-    }
+        variant: Variant,
+    ) -> FloatTensor<Self>;
+}
 
-    /// The result, and mean and scale of each row, `[rows, 2]`. `beta` is not looked at unless `shifted`.
-    #[fusion(meta = |x, _gamma, _beta, _shifted, _options| (x.clone(), stats(x)))]
+/// Backends that have the kernels; what a tape calls.
+#[backend_extension(Cube, Fusion)]
+pub trait NormKernels: Backend {
+    /// The result, and mean and scale of each row, `[rows, 2]`. `beta` is not looked at unless the variant is shifted.
+    #[fusion(meta = |x, _gamma, _beta, _variant| (x.clone(), stats(x)))]
     fn norm_forward(
         x: FloatTensor<Self>,
         gamma: FloatTensor<Self>,
         beta: FloatTensor<Self>,
-        shifted: bool,
-        options: NormOptions,
+        variant: Variant,
     ) -> (FloatTensor<Self>, FloatTensor<Self>);
 
     /// The gradient of `x`, and those of scale and shift, `[1, 2, C]`, given that of the result.
-    #[fusion(meta = |x, gamma, _stats, _dy, _centred| (x.clone(), parameters(gamma)))]
+    #[fusion(meta = |x, gamma, _stats, _dy, _variant| (x.clone(), parameters(gamma)))]
     fn norm_backward(
         x: FloatTensor<Self>,
         gamma: FloatTensor<Self>,
         stats: FloatTensor<Self>,
         dy: FloatTensor<Self>,
-        centred: bool,
+        variant: Variant,
     ) -> (FloatTensor<Self>, FloatTensor<Self>);
 }
 

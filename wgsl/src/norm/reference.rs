@@ -19,11 +19,27 @@ use burn::{
 };
 use burn_cubecl::CubeBackend;
 
+use super::NormOptions;
+
+/// See [`norm`](super::norm()).
+pub(super) fn norm<const D: usize>(
+    x: Tensor<D>,
+    gamma: Tensor<1>,
+    beta: Option<Tensor<1>>,
+    options: NormOptions,
+) -> Tensor<D> {
+    let y = normalize(x, options.centred, options.eps) * gamma.unsqueeze();
+    match beta {
+        Some(beta) => y + beta.unsqueeze(),
+        None => y,
+    }
+}
+
 /// `x / sqrt(mean(x^2) + eps)` over the last axis; where `centred`, of `x - mean(x)` instead of `x`.
 ///
 /// Shape and dtype are those of `x`. Layer normalisation is RMS normalisation of the centred input (arXiv 1910.07467,
 /// section 3), so one body does both; scale and shift are the caller's.
-pub fn normalize<const D: usize>(x: Tensor<D>, centred: bool, eps: f64) -> Tensor<D> {
+pub(super) fn normalize<const D: usize>(x: Tensor<D>, centred: bool, eps: f64) -> Tensor<D> {
     Tensor::from_dispatch(Dispatch::normalize_rows(x.into_dispatch(), centred, eps))
 }
 

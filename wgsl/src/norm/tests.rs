@@ -1,7 +1,10 @@
-use burn::tensor::{Device, Distribution, Tensor};
+use burn::tensor::{Device, Tensor};
 
-use super::{NormOptions, norm, normalize};
-use crate::{each_device, testing::gradient_by_differences};
+use super::{NormOptions, norm, normalize, run};
+use crate::{
+    each_device,
+    testing::{gradient_by_differences, uniform, wgpu_device},
+};
 
 fn values<const D: usize>(x: Tensor<D>) -> Vec<f32> {
     x.into_data().iter().collect()
@@ -12,7 +15,7 @@ each_device! {
     fn equals_its_definition(device) {
         for columns in [1, 7, 257] {
             for centred in [false, true] {
-                let x = Tensor::<2>::random([3, columns], Distribution::Uniform(-3.0, 4.0), &device);
+                let x = uniform([3, columns], -3.0..4.0, 1, &device);
                 let x = Tensor::cat(vec![x, Tensor::zeros([1, columns], &device)], 0);
                 let found = values(normalize(x.clone(), centred, 1e-5));
                 for (x, found) in values(x).chunks(columns).zip(found.chunks(columns)) {
@@ -39,19 +42,19 @@ each_device! {
 }
 
 /// The kernels against the plain operations: result, and the gradients of input, scale and shift.
-pub(crate) fn scales_and_shifts(device: &Device) {
+fn scales_and_shifts(device: &Device, subgroups: bool) {
     for (rows, width) in [(1, 1), (3, 7), (130, 257), (5, 1030)] {
         for (centred, shifted) in [(false, false), (true, true), (true, false)] {
             let options = NormOptions { centred, eps: 1e-5 };
-            let x = Tensor::<2>::random([rows, width], Distribution::Uniform(-3.0, 4.0), device);
-            let [gamma, beta] = [(); 2].map(|()| Tensor::<1>::random([width], Distribution::Default, device));
-            let weight = Tensor::<2>::random([rows, width], Distribution::Default, device);
-            let run = |plain: bool| {
+            let x = uniform([rows, width], -3.0..4.0, 1, device);
+            let [gamma, beta] = [2, 3].map(|seed| uniform::<1>([width], 0.0..1.0, seed, device));
+            let weight = uniform([rows, width], 0.0..1.0, 4, device);
+            let result = |plain: bool| {
                 let x = x.clone().autodiff().require_grad();
                 let [gamma, beta] = [&gamma, &beta].map(|it| it.clone().autodiff().require_grad());
                 let shift = shifted.then(|| beta.clone());
                 let y = match plain {
-                    false => norm(x.clone(), gamma.clone(), shift, options),
+                    false => run(x.clone(), gamma.clone(), shift, options, subgroups),
                     true => {
                         let y = normalize(x.clone(), centred, 1e-5) * gamma.clone().unsqueeze();
                         shift.map_or(y.clone(), |shift| y + shift.unsqueeze())
@@ -62,7 +65,7 @@ pub(crate) fn scales_and_shifts(device: &Device) {
                 let parameters = [values(gamma.grad(&gradients).unwrap()), of_beta.unwrap_or_default()];
                 [values(y.inner()), values(x.grad(&gradients).unwrap())].into_iter().chain(parameters)
             };
-            for (found, expected) in run(false).zip(run(true)) {
+            for (found, expected) in result(false).zip(result(true)) {
                 let largest = expected.iter().fold(1f32, |largest, value| largest.max(value.abs()));
                 for (found, expected) in found.iter().zip(&expected) {
                     assert!((found - expected).abs() <= 1e-5 * largest, "{rows} {width}: {found} is not {expected}");
@@ -74,13 +77,21 @@ pub(crate) fn scales_and_shifts(device: &Device) {
 
 each_device! {
     fn scale_and_shift(device) {
-        scales_and_shifts(&device);
+        scales_and_shifts(&device, false);
+    }
+}
+
+/// Also where CubeCL does not count on them, as with lavapipe.
+#[test]
+fn scale_and_shift_by_subgroups() {
+    if let Some(device) = wgpu_device() {
+        scales_and_shifts(&device, true);
     }
 }
 
 each_device! {
     fn gradient_of_the_whole_by_finite_differences(device) {
-        let [gamma, beta] = [(); 2].map(|()| Tensor::<1>::random([7], Distribution::Default, &device));
+        let [gamma, beta] = [3, 4].map(|seed| uniform::<1>([7], 0.0..1.0, seed, &device));
         for centred in [false, true] {
             let options = NormOptions { centred, eps: 1e-5 };
             gradient_by_differences([3, 7], &device, |x| norm(x, gamma.clone(), Some(beta.clone()), options));

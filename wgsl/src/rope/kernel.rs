@@ -4,7 +4,7 @@ use burn::backend::{TensorMetadata, tensor::FloatTensor};
 use burn_cubecl::{CubeBackend, kernel::into_contiguous};
 
 use super::RopeOps;
-use crate::launch::{Shader, empty, workgroups};
+use crate::launch::{Shader, empty, word, workgroups};
 
 fn shader(interleaved: bool, back: bool) -> Shader {
     let shader = Shader::new(include_str!("rope.wgsl"), 256).with("INTERLEAVED", interleaved);
@@ -31,7 +31,7 @@ impl RopeOps for CubeBackend {
         let [q_pairs, k_pairs] = [&q, &k].map(|x| x.shape().num_elements() / 2);
         let [rows, t, _] = cosines.shape().dims();
         let (turned_q, turned_k) = (empty(&q, q.shape()), empty(&k, k.shape()));
-        let words = [q_pairs, k_pairs, q_heads, k_heads, d / 2, rows * t].map(|word| word as u32);
+        let words = [q_pairs, k_pairs, q_heads, k_heads, d / 2, rows * t].map(word);
         let buffers = [&q, &k, &cosines, &sines, &turned_q, &turned_k];
         let shader = shader(interleaved, back).storing(q.dtype());
         shader.run(workgroups(q_pairs + k_pairs, 256), &buffers, &words);

@@ -26,33 +26,8 @@ pub(crate) fn shader(texts: [&'static str; 2], width: usize, subgroups: bool) ->
     if subgroups { shader } else { shader.with("WIDE", format!("{wide}u")) }
 }
 
-/// Subgroups, also where CubeCL does not count on them: on adapters in software.
-#[cfg(test)]
-pub(crate) static FORCED: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(false);
-
 /// Whether the adapter that has `x` adds and compares over subgroups. Browsers want the text to begin with
 /// `enable subgroups;`, which naga does not take yet.
 pub(crate) fn has_subgroups(x: &CubeTensor) -> bool {
-    #[cfg(test)]
-    if FORCED.load(std::sync::atomic::Ordering::Relaxed) {
-        return true;
-    }
     !cfg!(target_family = "wasm") && x.client.properties().features.plane.contains(Plane::Ops)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::FORCED;
-    use crate::{cross_entropy, norm, testing::wgpu_device};
-    use std::sync::atomic::Ordering::Relaxed;
-
-    /// What uses them, by subgroups where the tests' adapter has them but CubeCL does not count on them.
-    #[test]
-    fn by_subgroups() {
-        let Some(device) = wgpu_device() else { return };
-        FORCED.store(true, Relaxed);
-        norm::tests::scales_and_shifts(&device);
-        cross_entropy::tests::losses_and_gradients(&device);
-        FORCED.store(false, Relaxed);
-    }
 }

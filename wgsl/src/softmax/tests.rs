@@ -1,7 +1,10 @@
-use burn::tensor::{Distribution, Tensor};
+use burn::tensor::Tensor;
 
 use super::softmax;
-use crate::{each_device, testing::gradient_by_differences};
+use crate::{
+    each_device,
+    testing::{gradient_by_differences, uniform},
+};
 
 fn values<const D: usize>(x: Tensor<D>) -> Vec<f32> {
     x.into_data().iter().collect()
@@ -11,7 +14,7 @@ each_device! {
     /// Against f64 on the host; a masked score has no weight, a large one does not overflow.
     fn equals_its_definition(device) {
         for columns in [1, 7, 257] {
-            let x = Tensor::<2>::random([3, columns], Distribution::Uniform(-60.0, 60.0), &device);
+            let x = uniform([3, columns], -60.0..60.0, 1, &device);
             let found = values(softmax(x.clone()));
             for (x, found) in values(x).chunks(columns).zip(found.chunks(columns)) {
                 let max = x.iter().copied().fold(f32::MIN, f32::max);
@@ -31,7 +34,7 @@ each_device! {
 each_device! {
     /// The same bits on a tape and off it: recomputation depends on it.
     fn a_tape_changes_no_bit(device) {
-        let x = Tensor::<3>::random([2, 5, 37], Distribution::Uniform(-4.0, 4.0), &device);
+        let x = uniform([2, 5, 37], -4.0..4.0, 2, &device);
         let taped = softmax(x.clone().autodiff().require_grad());
         assert_eq!(values(taped.inner()), values(softmax(x)));
     }

@@ -5,7 +5,7 @@ use burn_cubecl::{CubeBackend, kernel::into_contiguous};
 
 use super::{PARTIAL, SquaresOps};
 use crate::{
-    launch::{Shader, empty, workgroups},
+    launch::{Shader, empty, word, workgroups},
     row::{self, by_row, has_subgroups},
 };
 
@@ -23,7 +23,7 @@ impl SquaresOps for CubeBackend {
     fn add_squares(before: FloatTensor<Self>, x: FloatTensor<Self>) -> FloatTensor<Self> {
         let [before, x] = [before, x].map(into_contiguous);
         let sums = empty(&before, before.shape());
-        let words = [PARTIAL as u32, x.shape().num_elements() as u32];
+        let words = [word(PARTIAL), word(x.shape().num_elements())];
         shader(has_subgroups(&x)).storing(x.dtype()).run(workgroups(PARTIAL, 1), &[&x, &before, &sums], &words);
         sums
     }

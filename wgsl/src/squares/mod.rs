@@ -13,7 +13,7 @@ use burn::{
 pub(crate) use kernel::shaders;
 
 use crate::{
-    Kernel,
+    Kernel, check,
     launch::{runs, takes},
 };
 
@@ -22,10 +22,22 @@ pub(crate) const PARTIAL: usize = 256;
 
 /// Partial sums `[n]` in f32, `before` if there are any, and the squares of `x` added to them; their sum is that of all squares.
 ///
-/// How many there are, `n`, is the backend's affair; sums go on from sums of the same device. The bits depend on the values
-/// and their order in `x` alone, not on its shape. Without autodiff.
+/// How many there are, `n`, is the backend's affair; sums go on from sums of the same device and dtype. The bits depend on
+/// the values and their order in `x` alone, not on its shape. Not differentiable.
+///
+/// # Panics
+/// If `before` or `x` is with autodiff, or `before` is not what this function or [`squares_from`] gave on this device.
+#[track_caller]
 pub fn add_squares<const D: usize>(before: Option<Tensor<1>>, x: Tensor<D>) -> Tensor<1> {
-    if takes(Kernel::Squares, &x) {
+    check::plain("add_squares", "x", &x);
+    let by_kernel = takes(Kernel::Squares, &x);
+    if let Some(before) = &before {
+        check::plain("add_squares", "before", before);
+        let own = before.dims() == [if by_kernel { PARTIAL } else { 1 }] && before.dtype() == DType::F32;
+        let shapes = [("before", &before.dims()[..]), ("x", &x.dims())];
+        check::shapes("add_squares", own, shapes, "must go on from partial sums of this device, in f32");
+    }
+    if by_kernel {
         let before = before.unwrap_or_else(|| Tensor::zeros([PARTIAL], (&x.device(), DType::F32)));
         return Tensor::from_dispatch(Dispatch::add_squares(before.into_dispatch(), x.into_dispatch()));
     }
@@ -38,6 +50,7 @@ pub fn add_squares<const D: usize>(before: Option<Tensor<1>>, x: Tensor<D>) -> T
 
 /// Partial sums that were read back, for [`add_squares`] on `device`, which may keep another number of them.
 pub fn squares_from(sums: &[f32], device: &Device) -> Tensor<1> {
+    let device = &device.clone().without_autodiff();
     let count = if runs(Kernel::Squares, device) { PARTIAL } else { 1 };
     if sums.len() == count {
         return Tensor::from_floats(sums, device);
@@ -61,7 +74,7 @@ fn plain(x: Tensor<1>) -> Tensor<1> {
     }
 }
 
-/// Backends with the kernel.
+/// Backends that have the kernel.
 #[backend_extension(Cube, Fusion)]
 pub trait SquaresOps: Backend {
     /// See [`add_squares`].

@@ -13,7 +13,7 @@ use hearth_train::{
 };
 use hearth_wgsl::Kernel;
 
-/// Check that a device computes the right numbers: ten steps of small models against the CPU.
+/// Check that a device computes the right numbers: training steps of small models against the CPU.
 #[derive(Args)]
 pub struct CertifyCommand {
     /// auto, cpu, wgpu or wgpu:N (see `hearth devices`).
@@ -43,11 +43,11 @@ impl CertifyCommand {
         let mut out = io::stdout().lock();
         self.without.iter().for_each(|kernel| kernel.switch(false));
         let device = open(self.device)?;
-        writeln!(out, "{}: ten steps of two small models against the CPU backend", device.name)?;
+        writeln!(out, "{}: training steps of three small models against the CPU backend", device.name)?;
         if device.compiles_kernels {
             writeln!(out, "compiling kernels, which takes longer the first time")?;
         }
-        let certificates = certify(&device.device)?;
+        let certificates = pollster::block_on(certify(&device.device))?;
         for certificate in &certificates {
             show(certificate, &mut out)?;
         }

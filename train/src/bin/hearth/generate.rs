@@ -8,7 +8,7 @@ use std::{
 };
 
 use clap::Args;
-use hearth_model::generate::{Sampling, generate};
+use hearth_model::{Sampling, generate};
 use hearth_train::{
     devices::{DeviceChoice, open},
     run::RunFolder,

@@ -8,7 +8,7 @@ use burn::{
 };
 
 use super::{
-    layout::{MOMENTS, ModulePath, OUTER},
+    layout::{MOMENTS, ModulePath, OUTER, of_rank},
     pending::{PendingPart, PendingTensor, push},
 };
 use crate::{optim::AdamW, readback::Readback, step::Trainer};
@@ -20,6 +20,8 @@ pub struct Elsewhere {
     pub moments: HashMap<ParamId, [TensorData; 2]>,
     /// The momentum of outer steps, parameter by parameter, end to end.
     pub momentum: Option<Vec<f32>>,
+    /// The first and second moments of rank 1 and those after it, where each has its own, in the same order.
+    pub ranks: Vec<[Vec<f32>; 2]>,
 }
 
 /// The tensors of both files, in the order that they are written in.
@@ -92,12 +94,15 @@ impl ModuleVisitor for Capture<'_> {
                 self.push_moment(prefix, &moment.dims(), PendingPart::of(moment));
             }
         }
-        if let Some(momentum) = &self.elsewhere.momentum {
-            let next = self.passed + param.shape().num_elements();
-            let own = TensorData::new(momentum[self.passed..next].to_vec(), param.shape());
-            self.push_data(OUTER, own);
-            self.passed = next;
+        let own = self.passed..self.passed + param.shape().num_elements();
+        self.passed = own.end;
+        let part = |values: &Vec<f32>| TensorData::new(values[own.clone()].to_vec(), param.shape());
+        let mut flat = Vec::new();
+        flat.extend(self.elsewhere.momentum.iter().map(|momentum| (OUTER.to_string(), part(momentum))));
+        for (at, both) in self.elsewhere.ranks.iter().enumerate() {
+            flat.extend(MOMENTS.into_iter().zip(both).map(|(name, values)| (of_rank(at + 1, name), part(values))));
         }
+        flat.into_iter().for_each(|(prefix, data)| self.push_data(&prefix, data));
         let value = param.val().without_autodiff();
         push(&mut self.captured.parameters, self.path.file_name(), &value.dims(), PendingPart::of(value));
     }

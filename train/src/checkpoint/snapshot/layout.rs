@@ -18,6 +18,11 @@ pub(super) const MOMENTS: [&str; 2] = ["first.", "second."];
 /// The momentum of outer steps, as its names begin.
 pub(super) const OUTER: &str = "outer.";
 
+/// How the names of a moment of a rank after the first begin, where each has its own.
+pub(super) fn of_rank(rank: usize, moment: &str) -> String {
+    format!("rank{rank}.{moment}")
+}
+
 /// Where in a module a visitor is.
 #[derive(Default)]
 pub(super) struct ModulePath(Vec<String>);

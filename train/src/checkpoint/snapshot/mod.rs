@@ -6,7 +6,7 @@ mod pending;
 mod restore;
 
 pub use capture::Elsewhere;
-pub use restore::{outer_momentum, restore, restore_weights};
+pub use restore::{moments_of_ranks, outer_momentum, restore, restore_weights};
 
 use self::{
     capture::{Captured, capture},

@@ -8,7 +8,7 @@ use burn::{
 };
 use hearth_model::Transformer;
 
-use super::layout::{FileShapes, MODEL, MOMENTS, ModulePath, OPTIMIZER, OUTER};
+use super::layout::{FileShapes, MODEL, MOMENTS, ModulePath, OPTIMIZER, OUTER, of_rank};
 use crate::{
     TrainError,
     checkpoint::{error::CheckpointError, read::Checkpoint, tensors::Tensors},
@@ -39,18 +39,36 @@ pub fn restore_weights(trainer: &mut Trainer, checkpoint: &Checkpoint) -> Result
 /// As [`restore`].
 pub fn outer_momentum(trainer: &Trainer, checkpoint: &Checkpoint) -> Result<Option<Vec<f32>>, TrainError> {
     let tensors = checkpoint.tensors(OPTIMIZER)?;
-    if !tensors.names().any(|name| name.starts_with(OUTER)) {
-        return Ok(None);
+    match tensors.names().any(|name| name.starts_with(OUTER)) {
+        true => Ok(Some(flat(trainer, &tensors, OUTER)?)),
+        false => Ok(None),
     }
+}
+
+/// The first and second moments of rank 1 and those after it that a checkpoint has of ranks with moments of their own, each
+/// parameter by parameter, end to end.
+///
+/// # Errors
+/// As [`restore`].
+pub fn moments_of_ranks(trainer: &Trainer, checkpoint: &Checkpoint) -> Result<Vec<[Vec<f32>; 2]>, TrainError> {
+    let tensors = checkpoint.tensors(OPTIMIZER)?;
+    let [first, second] = MOMENTS;
+    let is_there = |rank: usize| tensors.names().any(|name| name.starts_with(&of_rank(rank, first)));
+    let both =
+        |rank| Ok([flat(trainer, &tensors, &of_rank(rank, first))?, flat(trainer, &tensors, &of_rank(rank, second))?]);
+    (1..).take_while(|rank| is_there(*rank)).map(both).collect()
+}
+
+/// The tensors whose names begin so, one for each parameter, end to end.
+fn flat(trainer: &Trainer, tensors: &Tensors, prefix: &str) -> Result<Vec<f32>, CheckpointError> {
     let mut shapes = FileShapes::default();
     trainer.model().visit(&mut shapes);
-    let mut momentum = Vec::new();
+    let mut values = Vec::new();
     for name in &shapes.order {
-        momentum.extend(bytemuck::pod_collect_to_vec::<u8, f32>(
-            tensors.get(&format!("{OUTER}{name}"), &shapes.whole[name])?,
-        ));
+        let bytes = tensors.get(&format!("{prefix}{name}"), &shapes.whole[name])?;
+        values.extend(bytemuck::pod_collect_to_vec::<u8, f32>(bytes));
     }
-    Ok(Some(momentum))
+    Ok(values)
 }
 
 fn set(trainer: &mut Trainer, parameters: &Tensors, moments: Option<&Tensors>) -> Result<(), TrainError> {

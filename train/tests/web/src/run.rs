@@ -8,7 +8,7 @@ use hearth_train::{
     Event, Home, Origin, Session, TrainConfig, TrainError,
     checkpoint::{Store, clean, newest},
     engine::{Alone, Data},
-    plan::Limits,
+    plan::DeviceLimits,
     session::{Common, DirectSaver, Identity, Wish, same_run},
 };
 
@@ -75,8 +75,9 @@ pub async fn train(store: &Arc<dyn Store>, steps: u64) -> Result<(Vec<f64>, f64)
         }
     };
     const ADAPTER: &str = "CPU";
-    let limits = Limits { memory: None, apart: false, tensor: None, watched: false, kernels: false };
-    let engine = Alone::new(config.clone(), data, &Device::flex(), &limits, 0.0, origin.cut(&config, ADAPTER))?;
+    let limits = DeviceLimits::of_host();
+    let cut = origin.kept(&config, ADAPTER, 1, 1).cut;
+    let engine = Alone::new(config.clone(), data, &Device::flex(), &limits, 0.0, cut)?;
     let saver = DirectSaver::new(
         store.clone(),
         Common {

@@ -13,7 +13,7 @@ use crate::TrainError;
 /// # Errors
 /// Those of `work`; [`TrainError::OutOfMemory`] if an allocation was refused, where `planned` is what the work was
 /// thought to take, in bytes; [`TrainError::DeviceLost`]; [`TrainError::Internal`] for any other panic.
-pub(super) fn surviving<R>(planned: u64, work: impl FnOnce() -> Result<R, TrainError>) -> Result<R, TrainError> {
+pub(crate) fn surviving<R>(planned: u64, work: impl FnOnce() -> Result<R, TrainError>) -> Result<R, TrainError> {
     let text = match quietly(work) {
         Ok(Err(TrainError::Device(text))) => text,
         Ok(result) => return result,

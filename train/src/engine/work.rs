@@ -1,0 +1,204 @@
+//! A rank at work: its part of the model, its rows of each global batch, and its plan. The first rank and the others are
+//! the same here.
+
+use std::sync::Arc;
+
+use burn::tensor::Device;
+use hearth_data::{Batch, Batches, Loader, Share};
+
+use super::{
+    build,
+    protocol::{Division, Duty, from_bytes, to_bytes},
+};
+use crate::{
+    TrainConfig, TrainError,
+    devices::OpenDevice,
+    parallel::{Exchange, Links, OuterState, Rank},
+    plan::{Choice, Cut, Plan, Rates, replica_plan, stage_plan},
+    session::{Origin, StepOrder},
+    step::{RankFigures, StepOutcome, Trainer},
+    walk::Policy,
+};
+
+/// What a rank has as long as a run lasts.
+pub(super) struct Site {
+    pub config: Arc<TrainConfig>,
+    pub train: Batches,
+    pub device: OpenDevice,
+    /// Matrix rate of the device, FLOP/s.
+    pub speed: f64,
+}
+
+impl Site {
+    pub fn rates(&self) -> Rates {
+        Rates { flops: self.speed, ..Rates::default() }
+    }
+
+    /// How rank number `rank` takes its steps on this device.
+    ///
+    /// # Errors
+    /// No plan that fits; one that keeps parameters in host memory, whose gradients would not leave.
+    pub fn plan(&self, rank: usize, Division { rows, blocks }: &Division) -> Result<Choice, TrainError> {
+        let (limits, rates, world) = (&self.device.limits, self.rates(), rows.len());
+        let choice = match blocks.len() {
+            0 => replica_plan(&self.config, &rows[rank], world, limits, &rates)?,
+            stages => stage_plan(&self.config, (rank, world), &blocks[rank % stages], &rows[rank], limits, &rates)?,
+        };
+        if choice.plan.cut.policy.uses_host() {
+            let reason = format!(
+                "{} would keep parameters in host memory, which several devices cannot do yet: set \
+                 memory.parameters = \"device\", lower batch.micro_batch, or train on one device",
+                self.device.name
+            );
+            return Err(TrainError::Config { source_name: "memory".into(), reason });
+        }
+        Ok(choice)
+    }
+}
+
+/// The whole model in host memory, as it is at the origin.
+///
+/// # Errors
+/// A checkpoint that does not fit.
+pub(super) fn host_trainer(config: &TrainConfig, origin: &Origin) -> Result<Trainer, TrainError> {
+    let policy = Policy::keep(config.model.layers);
+    let cut = Cut { micro_batch: 1, accumulation: 1, logits_chunk: 1, policy };
+    build::trainer(config, &cut, &Device::flex(), origin)
+}
+
+/// A rank with its data.
+pub(super) struct Work {
+    pub rank: Rank,
+    loader: Loader,
+    /// Micro-batches of this rank in each global batch.
+    micro_batches: u64,
+    /// Micro-batches of a global batch before its own.
+    first: usize,
+}
+
+impl Work {
+    /// Makes the model as it is at rank 0's `origin`. All ranks do so; what each makes of its rows comes with it.
+    ///
+    /// # Errors
+    /// A checkpoint that does not fit; a rank that fails.
+    pub fn begin(
+        site: &Site,
+        links: Links,
+        division: &Division,
+        plan: &Plan,
+        origin: &Origin,
+    ) -> Result<(Self, Vec<Duty>), TrainError> {
+        let (config, number) = (&*site.config, links.line.rank());
+        let rank = match division.blocks.get(number % division.blocks.len().max(1)) {
+            None => {
+                let trainer = build::trainer(config, &plan.cut, &site.device.device, origin)?;
+                let earlier =
+                    OuterState { momentum: origin.momentum(&trainer)?, moments: origin.moments_of_ranks(&trainer)? };
+                Rank::replica(trainer, links.line, &config.parallel, earlier)?
+            }
+            Some(own) => {
+                let whole = host_trainer(config, origin)?;
+                let walk = build::walk(config, Some(own.clone()), &plan.cut, &site.device.device);
+                Rank::stage(whole, walk, links, &config.parallel)?
+            }
+        };
+        let mut rank = rank.with_probe(site.device.probe.clone());
+        let (share, first, duties) = agree(rank.line(), division, plan)?;
+        let (micro_batches, loader) = (share.micro_batches(), Loader::new(site.train.clone(), share, Loader::DEPTH));
+        Ok((Self { rank, loader, micro_batches, first }, duties))
+    }
+
+    /// Takes other rows from the next step on. All ranks do so; what each makes of its rows comes of it.
+    ///
+    /// # Errors
+    /// A rank that fails.
+    pub fn rebalance(&mut self, site: &Site, division: &Division, plan: &Plan) -> Result<Vec<Duty>, TrainError> {
+        self.rank.trainer_mut().recut(&plan.cut);
+        let (share, first, duties) = agree(self.rank.line(), division, plan)?;
+        (self.micro_batches, self.first) = (share.micro_batches(), first);
+        self.loader = Loader::new(site.train.clone(), share, Loader::DEPTH);
+        Ok(duties)
+    }
+
+    /// Does a step with this rank's micro-batches.
+    ///
+    /// # Errors
+    /// Data that cannot be read; a rank that fails.
+    pub fn step(&mut self, order: &StepOrder) -> Result<(StepOutcome, Vec<RankFigures>), TrainError> {
+        let numbers = order.data * self.micro_batches..(order.data + 1) * self.micro_batches;
+        let batches = numbers.map(|number| self.loader.batch(number)).collect::<Result<Vec<Batch>, _>>()?;
+        self.rank.trainer_mut().loss_factor = order.loss_factor;
+        let done = self.rank.step(order.step, self.first, &batches, &order.ceiling)?;
+        batches.into_iter().for_each(|batch| self.loader.give_back(batch));
+        Ok(done)
+    }
+}
+
+/// Tells all ranks what this one makes of its rows by its plan, and hears what they do. Returns its share, the number of
+/// micro-batches before it, and what each does.
+fn agree(line: &mut Exchange, division: &Division, plan: &Plan) -> Result<(Share, usize, Vec<Duty>), TrainError> {
+    let (rows, number) = (&division.rows, line.rank());
+    let global_rows = rows.last().map_or(0, |rows| rows.end);
+    let share = Share::of_rows(global_rows, rows[number].clone(), plan.cut.micro_batch);
+    let duty = Duty { micro_batches: share.micro_batches(), plan: build::plan_note(plan) };
+    let all = line.all_gather(to_bytes(&duty))?;
+    let duties =
+        all.iter().map(|duty| from_bytes(duty)).collect::<Result<Vec<Duty>, _>>().map_err(TrainError::Internal)?;
+    // The stages of a pipeline have the same.
+    let stages = division.blocks.len().max(1);
+    let before = duties[..number / stages * stages].iter().step_by(stages);
+    Ok((share, before.map(|duty| duty.micro_batches as usize).sum(), duties))
+}
+
+/// A rank between its start and its end.
+pub(super) enum Seat {
+    /// It has no model yet.
+    Idle(Links),
+    Working(Box<Work>),
+    /// It has left the others.
+    Left,
+}
+
+impl Seat {
+    /// The line to all ranks.
+    ///
+    /// # Errors
+    /// The rank has left.
+    pub fn line(&mut self) -> Result<&mut Exchange, TrainError> {
+        match self {
+            Self::Idle(links) => Ok(&mut links.line),
+            Self::Working(work) => Ok(work.rank.line()),
+            Self::Left => Err(TrainError::Internal("a rank that has left is asked for something".into())),
+        }
+    }
+
+    /// The work.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn work(&mut self) -> Result<&mut Work, TrainError> {
+        match self {
+            Self::Working(work) => Ok(work),
+            _ => Err(TrainError::Internal("a rank is asked for a step before it has a model".into())),
+        }
+    }
+
+    /// Lets go of the model, if there is one; the seat is left until there is another.
+    ///
+    /// # Errors
+    /// The rank has left.
+    pub fn take_links(&mut self) -> Result<Links, TrainError> {
+        match std::mem::replace(self, Self::Left) {
+            Self::Idle(links) => Ok(links),
+            Self::Working(work) => Ok(work.rank.into_links()),
+            Self::Left => Err(TrainError::Internal("a rank that has left is asked to begin".into())),
+        }
+    }
+
+    /// Leaves the others, which do the same.
+    pub fn finish(&mut self) {
+        if let Ok(links) = self.take_links() {
+            links.line.finish();
+        }
+    }
+}

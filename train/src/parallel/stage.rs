@@ -1,0 +1,145 @@
+//! A stage's part of a model: taken from the whole, and put together again for checkpoints, samples and the end of a run.
+
+use std::collections::{HashMap, VecDeque};
+
+use burn::{
+    module::{Module, ModuleVisitor, Param, ParamId},
+    tensor::{Device, Tensor, TensorData},
+};
+use hearth_model::Transformer;
+
+use super::{
+    CollectiveError, Exchange, Pipe,
+    host::{self, ParameterState},
+    sharded,
+};
+use crate::{
+    TrainError,
+    optim::{AdamW, Shard},
+    readback::Readback,
+    step::Trainer,
+    walk::Walk,
+};
+
+/// The stage that `walk` is over, of a trainer that has the whole model in host memory: its parameters with their moments,
+/// on the walk's device. Where its optimizer is `sharded`, the same stages of all pipelines have a part of the moments each.
+pub(super) fn part(whole: &Trainer, walk: Walk, pipe: &mut Pipe, sharded: bool) -> Trainer {
+    let blocks = walk.first_layer..walk.first_layer + walk.policy.segments.last().map_or(0, |it| it.blocks.end);
+    let mut stage = Trainer::new(whole.model().part(blocks), walk, whole.options().clone());
+    let shard = pipe.replicas().filter(|_| sharded).map(|line| Shard { rank: line.rank(), world: line.world() });
+    stage.replace(|model, optimizer| {
+        for_own(&model, pipe, &mut CopyMoments { from: whole.optimizer(), to: optimizer });
+        if let Some(shard) = shard {
+            shard_own(&model, pipe, optimizer, shard);
+        }
+        model
+    });
+    stage
+}
+
+/// Visits the parameters that a stage updates: those that no other has.
+fn for_own(model: &Transformer, pipe: &Pipe, visitor: &mut impl ModuleVisitor) {
+    if pipe.is_first() {
+        model.embedding.visit(visitor);
+    }
+    model.blocks.visit(visitor);
+    if pipe.is_last() {
+        model.head.visit(visitor);
+    }
+}
+
+/// From here on `optimizer` keeps the moments of this shard's parts of those parameters alone.
+fn shard_own(model: &Transformer, pipe: &Pipe, optimizer: &mut AdamW, shard: Shard) {
+    if pipe.is_first() {
+        optimizer.shard(&model.embedding, shard);
+    }
+    optimizer.shard(&model.blocks, shard);
+    if pipe.is_last() {
+        optimizer.shard(&model.head, shard);
+    }
+}
+
+/// Copies the moments of a stage's parameters, or makes zeros where there are none yet: beside one another now, and not
+/// among what a step makes.
+struct CopyMoments<'a> {
+    from: &'a AdamW,
+    to: &'a mut AdamW,
+}
+
+impl ModuleVisitor for CopyMoments<'_> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let value = param.val().without_autodiff();
+        let moments = match self.from.moments::<D>(param.id) {
+            Some(moments) => moments.map(|moment| moment.to_device(&value.device())),
+            None => [value.zeros_like(), value.zeros_like()],
+        };
+        self.to.set_moments(param.id, moments);
+    }
+}
+
+/// The parameters and moments of a stage, as the ranks of a pipeline send them to rank 0.
+struct Own {
+    copies: VecDeque<(ParamId, Vec<Readback>)>,
+    /// Moments that were put together from several ranks.
+    moments: HashMap<ParamId, [TensorData; 2]>,
+}
+
+impl Own {
+    fn new(trainer: &Trainer, pipe: &Pipe, moments: HashMap<ParamId, [TensorData; 2]>) -> Self {
+        let mut copies = VecDeque::new();
+        let optimizer = Some(trainer.optimizer()).filter(|it| it.is_sharded().is_none());
+        let mut visitor = host::CopyEach::new(optimizer, |id, copy| copies.push_back((id, copy)));
+        for_own(trainer.model(), pipe, &mut visitor);
+        Self { copies, moments }
+    }
+
+    /// The next parameter's values, then those of its moments, if it has any, end to end.
+    fn next(&mut self, rank: usize) -> Result<Vec<f32>, CollectiveError> {
+        let (id, copies) = self.copies.pop_front().expect("so many were counted");
+        let mut values = Vec::new();
+        for copy in copies {
+            values.extend(host::wait(copy, rank)?.iter::<f32>());
+        }
+        let moments = self.moments.remove(&id).into_iter().flatten();
+        moments.for_each(|moment| values.extend(moment.iter::<f32>()));
+        Ok(values)
+    }
+}
+
+/// Puts the stages of the first pipeline together, in host memory: into what `make` gives, on rank 0. All ranks call it.
+pub(super) fn gather(
+    trainer: &Trainer,
+    pipe: &mut Pipe,
+    line: &mut Exchange,
+    make: impl FnOnce() -> Result<Trainer, TrainError>,
+) -> Result<Option<Trainer>, TrainError> {
+    let moments = match pipe.replicas() {
+        Some(replicas) => sharded::all_gather_moments(trainer, replicas).map_err(|error| pipe.among_replicas(error))?,
+        None => HashMap::new(),
+    };
+    let rank = line.rank();
+    let mut own = Own::new(trainer, pipe, moments);
+    let mut found = VecDeque::new();
+    for stage in 0..pipe.stages() {
+        let count = line.broadcast((own.copies.len() as u64).to_le_bytes().to_vec(), stage)?;
+        for _ in 0..count.as_slice().try_into().map_or(0, u64::from_le_bytes) {
+            let values = if rank == stage { own.next(rank)? } else { Vec::new() };
+            let bytes = line.broadcast(bytemuck::cast_slice(&values).to_vec(), stage)?;
+            if rank == 0 {
+                found.push_back(bytemuck::pod_collect_to_vec::<u8, f32>(&bytes));
+            }
+        }
+    }
+    if rank > 0 {
+        return Ok(None);
+    }
+    let mut whole = make()?;
+    host::load(&mut whole, &Device::flex(), |_, count| {
+        let mut values = found.pop_front().expect("the stages have all parameters");
+        let mut first = values.split_off(count.min(values.len()));
+        let second = first.split_off(count.min(first.len()));
+        let moments = (second.len() == count).then_some([first, second]);
+        Ok::<_, TrainError>(Some(ParameterState { values: Some(values), moments }))
+    })?;
+    Ok(Some(whole))
+}
