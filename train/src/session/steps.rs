@@ -80,8 +80,9 @@ impl Session {
             self.settle(in_flight.take()).await?;
             self.sample().await?;
         }
-        let is_kept = is_best && self.config.checkpoint.keep_best && step > 0;
-        if synchronized && (self.is_due(self.config.checkpoint.every) || is_kept) {
+        let is_kept = is_best && self.config.checkpoint.keep_best;
+        // At step 0 there is nothing yet that the seed does not give again.
+        if synchronized && step > 0 && (self.is_due(self.config.checkpoint.every) || is_kept) {
             if self.attempt.unwritten.is_some() {
                 // It is of the step before, whose loss it waits for.
                 self.settle(in_flight.take()).await?;
