@@ -15,6 +15,7 @@ mod events;
 mod identity;
 mod metrics;
 mod origin;
+mod saver;
 mod state;
 mod steps;
 mod throughput;
@@ -25,12 +26,12 @@ use hearth_data::Tokenizer;
 use hearth_model::{Flops, Transformer};
 
 pub use assignment::{Assignment, SavedAssignment};
-pub use checkpoints::{Common, DirectSaver, Saver, Unwritten, Written};
 pub use engine::{Answer, DeviceSummary, Engine, Queued, StepOrder};
 pub use events::{Event, Home, Wish};
 pub use identity::{Identity, differences};
 pub use metrics::{DeviceFigures, Metrics};
 pub use origin::{Origin, same_model, same_run};
+pub use saver::{Common, DirectSaver, Saver, Unwritten, Written};
 pub use state::{Best, RunState};
 
 use crate::{TrainConfig, TrainError};
