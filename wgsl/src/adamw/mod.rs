@@ -2,6 +2,7 @@
 //! algorithm 2).
 
 mod kernel;
+mod options;
 mod reference;
 
 use burn::{
@@ -12,24 +13,9 @@ use burn::{
 #[cfg(test)]
 pub(crate) use kernel::shader;
 
-use crate::{Kernel, check, launch::runs};
+pub use options::AdamWNumbers;
 
-/// The numbers of one update.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct AdamWNumbers {
-    /// The learning rate of this update.
-    pub learning_rate: f64,
-    /// Share of the first moment that an update keeps.
-    pub beta1: f64,
-    /// Share of the second moment that an update keeps.
-    pub beta2: f64,
-    /// Added to the root of the second moment.
-    pub eps: f64,
-    /// The update subtracts this times the learning rate times the parameter.
-    pub weight_decay: f64,
-    /// `1 - beta^t` for both moments, `t` counting updates from 1.
-    pub corrections: [f64; 2],
-}
+use crate::{Kernel, check, launch::runs};
 
 /// A parameter and its moments after an update; moments that are not there yet are zeros.
 ///

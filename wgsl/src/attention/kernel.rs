@@ -7,11 +7,8 @@ use burn::{
 use burn_cubecl::{CubeBackend, kernel::into_contiguous, tensor::CubeTensor};
 use cubecl::CubeCount;
 
-use super::{AttentionKernels, AttentionOps, AttentionOptions, Inputs};
+use super::{AttentionKernels, AttentionOps, AttentionOptions, Inputs, tile::ROWS};
 use crate::launch::{Shader, empty, empty_as, word, workgroups};
-
-/// Rows of a workgroup; stands in `tile.wgsl` too.
-pub(super) const ROWS: usize = 32;
 
 macro_rules! tiled {
     ($($file:literal),+) => {

@@ -6,9 +6,11 @@
 
 mod backward;
 mod kernel;
+mod options;
 mod reference;
 #[cfg(test)]
 mod tests;
+mod tile;
 
 use burn::{
     backend::{
@@ -23,22 +25,12 @@ use burn::{
 pub(crate) use kernel::shaders;
 use reference::reference;
 
+pub use options::AttentionOptions;
+
 use crate::{
     Kernel, check,
     launch::{WORKGROUPS_PER_DIMENSION, takes},
 };
-
-/// Which keys a query sees, and what becomes of its scores.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct AttentionOptions {
-    /// Position of the first query; that of the first key is 0.
-    pub start: usize,
-    /// A query sees so many of the last keys, its own included; all of them where there is none, or more than there are keys
-    /// (Beltagy et al. 2020, arXiv 2004.05150).
-    pub window: Option<usize>,
-    /// Scores become `cap tanh(score / cap)` (Gemma 2, arXiv 2408.00118).
-    pub softcap: Option<f64>,
-}
 
 /// `softmax(mask(q k^T / sqrt(D))) v` (Vaswani et al. 2017, arXiv 1706.03762), `[B, T, H, D]` as the queries.
 ///
@@ -113,7 +105,7 @@ pub fn has_attention_kernel(d: usize) -> bool {
 fn runs_kernel(q: &Tensor<4>, k: &Tensor<4>) -> bool {
     let ([b, _, h, d], [_, s, ..]) = (q.dims(), k.dims());
     let most = WORKGROUPS_PER_DIMENSION as usize;
-    has_attention_kernel(d) && b * h <= most && s.div_ceil(kernel::ROWS) <= most && takes(Kernel::Attention, q)
+    has_attention_kernel(d) && b * h <= most && s.div_ceil(tile::ROWS) <= most && takes(Kernel::Attention, q)
 }
 
 /// What goes in, [`attention`]'s arguments.

@@ -4,6 +4,7 @@
 //! row's log-sum-exp, once to make the gradient. The plain operations pass over them about ten times.
 
 mod kernel;
+mod options;
 mod reference;
 #[cfg(test)]
 mod tests;
@@ -20,19 +21,12 @@ use burn::{
 #[cfg(test)]
 pub(crate) use kernel::shaders;
 
+pub use options::CrossEntropyOptions;
+
 use crate::{
     Kernel, check,
     launch::{runs, stored},
 };
-
-/// Extras of the loss.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct CrossEntropyOptions {
-    /// Logits become `cap tanh(logit / cap)` first.
-    pub softcap: Option<f64>,
-    /// Weight of the z-term, the squared log-normaliser, `z_loss logsumexp(logits)^2` (PaLM, arXiv 2204.02311, section 5).
-    pub z_loss: f64,
-}
 
 /// The loss of some positions, and what its gradient needs.
 #[derive(Debug)]

@@ -5,6 +5,7 @@
 
 mod backward;
 mod kernel;
+mod options;
 mod reference;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -19,16 +20,9 @@ pub(crate) use kernel::shaders;
 #[cfg(test)]
 use reference::normalize;
 
-use crate::{Kernel, check, launch::takes};
+pub use options::NormOptions;
 
-/// How rows are normalised.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct NormOptions {
-    /// Whether the mean is taken off first: layer normalisation, else RMS normalisation.
-    pub centred: bool,
-    /// Added to the mean square.
-    pub eps: f64,
-}
+use crate::{Kernel, check, launch::takes};
 
 /// Which of the kernels' variants runs.
 #[derive(Clone, Copy, Debug)]
