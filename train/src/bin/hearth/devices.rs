@@ -27,8 +27,9 @@ impl DevicesCommand {
             writeln!(out, "no wgpu adapter: a GPU needs its Vulkan, Metal or DirectX 12 driver installed")?;
         }
         writeln!(out, "--device auto takes {}", open(DeviceChoice::Auto)?.name)?;
-        if !adapters.is_empty() {
-            share_of_each(&adapters, &mut out)?;
+        let (gpus, _): (Vec<_>, Vec<_>) = adapters.into_iter().partition(Adapter::is_hardware);
+        if !gpus.is_empty() {
+            share_of_each(&gpus, &mut out)?;
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -61,7 +62,8 @@ fn describe(adapter: &Adapter, out: &mut impl Write) -> io::Result<()> {
     writeln!(out, "        f16 {}, subgroups {}", yes(adapter.has_f16()), yes(adapter.has_subgroups()))
 }
 
-/// The sequences that each device would have of a batch that all of them share.
+/// The sequences that each device would have of a batch that all of them share. A software adapter would only take the CPU's time
+/// twice, and a minute to measure.
 fn share_of_each(adapters: &[Adapter], out: &mut impl Write) -> anyhow::Result<()> {
     let choices: Vec<DeviceChoice> = std::iter::once(DeviceChoice::Cpu)
         .chain(adapters.iter().map(|adapter| DeviceChoice::Wgpu(Some(adapter.index))))
