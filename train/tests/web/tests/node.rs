@@ -111,3 +111,21 @@ fn a_run_moves_between_its_homes() {
     let store: Arc<dyn Store> = Arc::new(Folder::new(back.path()));
     assert_eq!(newest(&store, |_, error| panic!("{error}")).unwrap().unwrap().step(), 10);
 }
+
+/// In wasm, too, what goes on from a checkpoint comes to the same bits as if nothing had been.
+#[test]
+fn a_run_in_wasm_is_resumed_to_the_same_bits() {
+    let Some(module) = module() else { return };
+    let [whole, resumed] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let expected = in_node(&module, whole.path(), 10);
+    let (from, to) = (checkpoint(whole.path(), 5), resumed.path().join("step-00000005"));
+    fs::create_dir(&to).unwrap();
+    for file in fs::read_dir(from).unwrap().map(|file| file.unwrap()) {
+        fs::copy(file.path(), to.join(file.file_name())).unwrap();
+    }
+    assert_eq!(in_node(&module, resumed.path(), 10), (expected.0[5..].to_vec(), expected.1));
+    for file in ["model.safetensors", "optimizer.safetensors"] {
+        let [whole, resumed] = [&whole, &resumed].map(|run| fs::read(checkpoint(run.path(), 10).join(file)).unwrap());
+        assert!(whole == resumed, "{file}");
+    }
+}
