@@ -48,7 +48,7 @@ pub(super) struct Follower {
 impl Follower {
     /// A rank with these links to the others.
     pub(super) fn new(site: Site, identity: Identity, validation: Vec<Batch>, links: Links) -> Self {
-        let (number, seat) = (links.line.rank(), Seat::Idle(links));
+        let (number, seat) = (links.line.rank(), Seat::Idle(Box::new(links)));
         Self { number, site, identity, validation, seat, plan: None, kernels: None }
     }
 

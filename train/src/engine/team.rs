@@ -64,7 +64,7 @@ impl Team {
         }
         // Dropped last, after the links.
         let mut workers = Workers::default();
-        let mut seat = Seat::Idle(connect(&members, line, &mut workers)?);
+        let mut seat = Seat::Idle(Box::new(connect(&members, line, &mut workers)?));
         let mut ranks = greet(&members, &mut seat).map_err(|met| {
             seat = Seat::Left;
             verdict(met, workers.join(), |rank| members.device_of(rank)).0
@@ -128,7 +128,7 @@ impl Team {
         if self.processes {
             return Err(TrainError::Internal("ranks that are processes cannot be started again".into()));
         }
-        self.seat = Seat::Idle(connect(&self.members, None, &mut self.workers)?);
+        self.seat = Seat::Idle(Box::new(connect(&self.members, None, &mut self.workers)?));
         self.together(|team| greet(&team.members, &mut team.seat)).map(drop)
     }
 

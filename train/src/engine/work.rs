@@ -144,7 +144,7 @@ fn agree(line: &mut Exchange, division: &Division, plan: &Plan) -> Result<(Share
 /// A rank between its start and its end.
 pub(super) enum Seat {
     /// It has no model yet.
-    Idle(Links),
+    Idle(Box<Links>),
     Working(Box<Work>),
     /// It has left the others.
     Left,
@@ -180,7 +180,7 @@ impl Seat {
     /// The rank has left.
     pub fn take_links(&mut self) -> Result<Links, TrainError> {
         match std::mem::replace(self, Self::Left) {
-            Self::Idle(links) => Ok(links),
+            Self::Idle(links) => Ok(*links),
             Self::Working(work) => Ok(work.rank.into_links()),
             Self::Left => Err(TrainError::Internal("a rank that has left is asked to begin".into())),
         }

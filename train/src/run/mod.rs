@@ -140,6 +140,7 @@ impl Run {
         let Self { mut config, source, device, others, line, folder, begin, model, front, listener, stop, faults } =
             self;
         first_rank(line.as_ref())?;
+        config.validate()?;
         config.kernels.apply();
         let RunData { tokenizer, data, hash } = RunData::open(&config, source)?;
         fit_vocabulary(&mut config.model, &tokenizer)?;
