@@ -4,7 +4,7 @@ use burn::{
     module::{Module, ParamId},
     tensor::{Int, Tensor},
 };
-use hearth_model::{CrossEntropy, Transformer};
+use hearth_model::Transformer;
 
 use super::{
     Walk,
@@ -65,7 +65,6 @@ impl Walk {
         let [b, t, c] = x_btc.dims();
         let hidden_nc = model.head.norm.clone().to_device(&self.device).forward(x_btc).reshape([b * t, c]);
         let output = model.output().clone().to_device(&self.device).values();
-        // The z-loss steadies training; it is no part of how well the model predicts.
-        CrossEntropy { z_loss: 0.0, ..self.loss.clone() }.loss(hidden_nc, &output, targets)
+        self.loss.loss(hidden_nc, &output, targets)
     }
 }

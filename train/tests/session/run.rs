@@ -1,0 +1,44 @@
+use std::{ops::ControlFlow, sync::Arc};
+
+use hearth_data::Tokenizer;
+use hearth_train::{DeviceChoice, Event, Run, TrainError, devices::open, run::RunTokens};
+
+use super::{config, tokens};
+
+fn run(settings: &[&str], folder: &std::path::Path) -> Run {
+    let (train, validation) = tokens().split(0.1).unwrap();
+    let tokens = RunTokens { train: Arc::new(train), validation: Arc::new(validation), tokenizer: Tokenizer::byte() };
+    Run::new(config(settings), open(DeviceChoice::Cpu).unwrap(), folder).tokens(tokens)
+}
+
+/// Tokens, a listener and a model go in as values, and the model comes out.
+#[test]
+fn a_program_feeds_hears_and_ends_a_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let hear = |event: &Event| match event {
+        Event::Step(metrics) if metrics.step == 1 => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    };
+    let summary = run(&["limits.steps=50"], &folder.path().join("first")).on_event(hear).go().unwrap();
+    assert!(summary.interrupted && (2..=3).contains(&summary.steps), "{}", summary.steps);
+
+    let (tell, told) = std::sync::mpsc::channel();
+    let hear = move |event: &Event| {
+        if let Event::Evaluation(metrics) = event {
+            tell.send((metrics.step, metrics.val_loss.unwrap())).unwrap();
+        }
+        ControlFlow::Continue(())
+    };
+    let second = run(&["limits.steps=1", "evaluation.every=1"], &folder.path().join("second"));
+    second.model(summary.model).on_event(hear).go().unwrap();
+    assert_eq!(told.iter().next().unwrap(), (0, summary.val_loss));
+}
+
+#[test]
+fn a_model_of_another_configuration_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = run(&["limits.steps=1"], &folder.path().join("first")).go().unwrap();
+    let other = run(&["limits.steps=1", "model.layers=2"], &folder.path().join("other")).model(first.model);
+    let error = other.go().unwrap_err();
+    assert!(matches!(error, TrainError::Config { .. }) && !error.to_string().contains('\n'), "{error}");
+}
