@@ -68,3 +68,34 @@ impl Throughput {
         Some(self.recent()? * self.mfu_per_token?)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn utilisation_is_of_the_devices_that_are_left() {
+        let mut throughput = Throughput::new(100);
+        let seconds = Duration::from_secs;
+        let mut mfu = |flops, now| {
+            throughput.set_devices(flops, 3.0);
+            assert_eq!(throughput.mfu(), None);
+            throughput.start(seconds(now));
+            throughput.step_done(seconds(now + 1));
+            throughput.mfu()
+        };
+        // 100 tokens a second of 3 FLOP each.
+        assert_eq!(mfu(600.0, 0), Some(0.5));
+        assert_eq!(mfu(300.0, 9), Some(1.0));
+        assert_eq!(mfu(0.0, 20), None);
+        assert_eq!(throughput.mean(), Some(100.0));
+    }
+
+    #[test]
+    fn a_clock_that_stands_still_says_nothing_of_a_speed() {
+        let mut throughput = Throughput::new(100);
+        throughput.start(Duration::ZERO);
+        throughput.step_done(Duration::ZERO);
+        assert_eq!((throughput.recent(), throughput.mean()), (None, None));
+    }
+}

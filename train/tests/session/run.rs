@@ -1,7 +1,7 @@
 use std::{ops::ControlFlow, sync::Arc};
 
 use hearth_data::Tokenizer;
-use hearth_train::{DeviceChoice, Event, Run, TrainError, devices::open, run::RunTokens};
+use hearth_train::{DeviceChoice, Event, Run, Start, TrainError, devices::open, run::RunTokens};
 
 use super::{config, tokens};
 
@@ -32,6 +32,21 @@ fn a_program_feeds_hears_and_ends_a_run() {
     let second = run(&["limits.steps=1", "evaluation.every=1"], &folder.path().join("second"));
     second.model(summary.model).on_event(hear).go().unwrap();
     assert_eq!(told.iter().next().unwrap(), (0, summary.val_loss));
+}
+
+/// A folder is claimed before anything in it is looked at: another process may be about to write a newer checkpoint.
+#[test]
+fn a_folder_is_claimed_before_its_checkpoints_are_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run");
+    run(&["limits.steps=1"], &path).go().unwrap();
+    std::fs::write(path.join("step-00000001/state.json"), "broken").unwrap();
+    let other = std::fs::File::create(path.join(".lock")).unwrap();
+    other.lock().unwrap();
+    let again = || run(&["limits.steps=2"], &path).begin(Start::Auto).go().unwrap_err();
+    assert!(matches!(again(), TrainError::RunBusy { .. }));
+    drop(other);
+    assert!(matches!(again(), TrainError::Resume { .. }));
 }
 
 #[test]
