@@ -1,5 +1,7 @@
 //! The wgpu adapters of this machine.
 
+use std::sync::Arc;
+
 use burn::tensor::{Device, wgpu::WgpuSetup};
 use wgpu::{AdapterInfo, Backends, DeviceType, DownlevelFlags, Features, Instance, InstanceDescriptor, Limits};
 
@@ -129,7 +131,19 @@ impl Adapter {
             .then(|| "this is a software adapter: right, but far slower than --device cpu".to_string());
         let choice = DeviceChoice::Wgpu(Some(self.index));
         let adapter = format!("{name}, {} {}", self.info.driver, self.info.driver_info);
-        Ok(OpenDevice { device, choice, name, adapter, limits, compiles_kernels: true, note, probe: None, handle })
+        let rate = Arc::default();
+        Ok(OpenDevice {
+            device,
+            choice,
+            name,
+            adapter,
+            limits,
+            compiles_kernels: true,
+            note,
+            probe: None,
+            rate,
+            handle,
+        })
     }
 }
 

@@ -1,8 +1,10 @@
 //! A device that is open.
 
+use std::sync::{Arc, OnceLock};
+
 use burn::tensor::Device;
 
-use super::DeviceChoice;
+use super::{DeviceChoice, matmul_flops};
 use crate::{parallel::Probe, plan::DeviceLimits};
 
 /// A device that is open.
@@ -24,6 +26,8 @@ pub struct OpenDevice {
     pub note: Option<String>,
     /// What looks into its steps where it is one of several: none but in tests.
     pub(crate) probe: Option<Probe>,
+    /// Its matrix rate in FLOP/s, once that was measured.
+    pub(super) rate: Arc<OnceLock<f64>>,
     /// wgpu's device; `None` for the CPU.
     pub(super) handle: Option<wgpu::Device>,
 }
@@ -32,6 +36,11 @@ impl OpenDevice {
     /// Whether both are logical devices of one adapter, or both the CPU.
     pub fn is_same(&self, other: &Self) -> bool {
         self.choice == other.choice
+    }
+
+    /// Its matrix rate in FLOP/s: see [`matmul_flops`]. The first call measures it, and takes a quarter of a second.
+    pub fn flops(&self) -> f64 {
+        *self.rate.get_or_init(|| matmul_flops(&self.device))
     }
 
     /// The same device, whose steps call `probe` where it is one of several: for tests.

@@ -1,5 +1,7 @@
 //! Opening devices.
 
+use std::sync::Arc;
+
 use burn::tensor::Device;
 
 use super::{Adapter, DeviceChoice, OpenDevice, adapters, memory};
@@ -59,6 +61,7 @@ fn cpu(note: Option<String>) -> OpenDevice {
         choice: DeviceChoice::Cpu,
         adapter: format!("CPU, Burn Flex, {}", std::env::consts::ARCH),
         probe: None,
+        rate: Arc::default(),
         handle: None,
     }
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use crate::{
     TrainConfig, TrainError,
     checkpoint::KernelChoices,
-    devices::{OpenDevice, matmul_flops},
+    devices::OpenDevice,
     plan::DeviceLimits,
     session::{Identity, StepOrder, differences},
 };
@@ -88,7 +88,7 @@ impl Greeting {
             data: identity.data.clone(),
             device: device.name.clone(),
             adapter: device.adapter.clone(),
-            speed: matmul_flops(&device.device),
+            speed: device.flops(),
             limits: device.limits.clone(),
         }
     }

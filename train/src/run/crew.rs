@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use crate::{
     TrainError,
     checkpoint::KernelChoices,
-    devices::{PinnedKernels, matmul_flops},
+    devices::PinnedKernels,
     engine::{Alone, Members, Team},
     parallel::Exchange,
     session::{Engine, Origin},
@@ -35,7 +35,7 @@ impl Crew {
         if self.processes || !others.is_empty() {
             return Ok(Box::new(Team::start(self.members.clone(), self.line.take(), origin)?));
         }
-        let flops = matmul_flops(&device.device);
+        let flops = device.flops();
         let cut = origin.kept(config, &device.adapter, 1, 1).cut;
         Ok(Box::new(Alone::new(config.clone(), data.clone(), &device.device, &device.limits, flops, cut)?))
     }

@@ -3,6 +3,7 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    sync::OnceLock,
 };
 
 use hearth_train::{
@@ -122,11 +123,17 @@ fn newest(run: &Path) -> u64 {
     checkpoints(run).into_iter().max().unwrap_or(0)
 }
 
+/// One device for all, whose speed is measured once.
+fn cpu() -> OpenDevice {
+    static CPU: OnceLock<OpenDevice> = OnceLock::new();
+    CPU.get_or_init(|| open(DeviceChoice::Cpu).unwrap()).clone()
+}
+
 /// Does a part; where the next begins.
 fn run_part(folder: &Path, run: &Path, part: &Part) -> u64 {
     let settings = [format!("parallel.stages={}", part.stages), format!("limits.steps={}", part.until)];
     let config = TrainConfig::read(&folder.join("config.toml"), &settings).unwrap();
-    let mut devices: Vec<OpenDevice> = (0..part.devices).map(|_| open(DeviceChoice::Cpu).unwrap()).collect();
+    let mut devices = vec![cpu(); part.devices];
     devices.iter_mut().enumerate().for_each(|(rank, device)| device.name = format!("device {rank}"));
     if let End::Lost { rank, step, point } = part.end {
         devices[rank] = devices[rank].clone().with_probe(Probe::lose_device(step, point));
