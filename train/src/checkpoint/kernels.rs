@@ -62,6 +62,7 @@ impl KernelChoices {
     }
 
     /// The choices of the device of this rank or, where it was another adapter or had none, of any device like it.
+    #[cfg(not(target_family = "wasm"))]
     pub(crate) fn of(&self, rank: usize, adapter: &str) -> Option<&ByOperation> {
         let alike = |it: &&DeviceKernels| it.adapter == adapter && !it.kernels.is_empty();
         self.0.get(rank).into_iter().chain(&self.0).find(alike).map(|it| &it.kernels)

@@ -33,7 +33,9 @@ use burn::{
 };
 use hearth_model::{CrossEntropy, Frame, Key, Transformer, TransformerConfig};
 
+#[cfg(not(target_family = "wasm"))]
 pub(crate) use blocks::Passage;
+#[cfg(not(target_family = "wasm"))]
 pub(crate) use head::Top;
 pub use micro_batch::MicroBatch;
 pub use outlet::Outlet;
