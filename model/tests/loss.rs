@@ -101,7 +101,9 @@ each_device! {
         let whole = with_chunk(POSITIONS);
         for chunk in [1, 2, 3, 6, 100] {
             for (found, expected) in with_chunk(chunk).iter().zip(&whole) {
-                assert_close(found, expected, 2e-6);
+                // The loss is over 20, where one step of f32 is 1.9e-6 already: chunks are summed in another order.
+                let largest = expected.iter().fold(0f32, |largest, value| largest.max(value.abs()));
+                assert_close(found, expected, 2e-6 + 2.0 * f32::EPSILON * largest);
             }
         }
     }
