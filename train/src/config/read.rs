@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use hearth_model::ModelError;
 use toml::{Table, Value};
 
 use super::TrainConfig;
@@ -52,7 +53,7 @@ impl TrainConfig {
             replace_source(&mut table, setting);
             expand_memory(&mut table);
         }
-        expand_preset(&mut table)?;
+        expand_preset(&mut table).map_err(|error| fail(format!("model.preset: {error}")))?;
         let config: Self = serde_path_to_error::deserialize(Value::Table(table)).map_err(|error| {
             let path = error.path().to_string();
             let message = error.inner().message().trim().replace('\n', " ");
@@ -121,7 +122,7 @@ fn expand_memory(table: &mut Table) {
 }
 
 /// Replaces `model.preset` by the fields that it stands for; fields written beside it win.
-fn expand_preset(table: &mut Table) -> Result<(), TrainError> {
+fn expand_preset(table: &mut Table) -> Result<(), ModelError> {
     let Some(Value::Table(model)) = table.get_mut("model") else { return Ok(()) };
     let Some(Value::String(name)) = model.remove("preset") else { return Ok(()) };
     let mut preset = Table::try_from(hearth_model::preset(&name)?).expect("a preset is a table of plain values");
@@ -193,7 +194,10 @@ mod tests {
         let syntax = error("[data]\ntext = \n", &[]);
         assert!(syntax.starts_with("run.toml: line 2: "), "{syntax}");
         let preset = error(MINIMAL, &["model.preset=gpt5"]);
-        assert!(preset.starts_with("unknown preset \"gpt5\"; the presets are shakespeare-cpu"), "{preset}");
+        assert!(
+            preset.starts_with("run.toml: model.preset: unknown preset \"gpt5\"; the presets are shakespeare-cpu"),
+            "{preset}"
+        );
         let missing = error(MINIMAL, &["memory=keep", "memory.segments=[{segment = \"blocks.4\"}]"]);
         assert!(
             missing.contains("memory.segments: \"blocks.4\" is not there: this model has blocks.0 to"),
