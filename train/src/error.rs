@@ -7,6 +7,7 @@ use hearth_model::ModelError;
 
 /// An error of this crate.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum TrainError {
     /// A configuration does not parse, has an unknown field, or a value of the wrong kind.
     #[error("{source_name}: {reason}")]

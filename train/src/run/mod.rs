@@ -146,7 +146,10 @@ impl Run {
         fit_vocabulary(&mut config.model, &tokenizer)?;
         let identity = Identity { tokenizer: hex(&tokenizer.hash()), data: hex(&hash) };
         let Opened { folder, origin, notes, claim: _claim } = begin.open(folder, &config, &identity)?;
-        let origin = model.map_or(Ok(origin), |model| with_model(model, &config))?;
+        let origin = match model {
+            None => origin,
+            Some(model) => with_model(model, &config, &origin)?,
+        };
         folder.write_config(&config)?;
         folder.write_tokenizer(&tokenizer)?;
         let config = Arc::new(config);
@@ -205,12 +208,15 @@ fn first_rank(line: Option<&Exchange>) -> Result<(), TrainError> {
     }
 }
 
-/// The origin with a model that is given.
-fn with_model(model: Transformer, config: &TrainConfig) -> Result<Origin, TrainError> {
-    if model.config() == &config.model {
-        return Ok(Origin::Model(Box::new(model)));
-    }
-    let reason = "the model that is given is of another configuration than [model]: take `model.config().clone()`";
+/// The origin with a model that is given, for a run that starts anew.
+fn with_model(model: Transformer, config: &TrainConfig, origin: &Origin) -> Result<Origin, TrainError> {
+    let reason = match origin {
+        Origin::Seed if model.config() == &config.model => return Ok(Origin::Model(Box::new(model))),
+        Origin::Seed => {
+            "the model that is given is of another configuration than [model]: take `model.config().clone()`"
+        }
+        _ => "a run that goes on from a checkpoint has its model there: give none, or start anew",
+    };
     Err(TrainError::Config { source_name: "model".into(), reason: reason.into() })
 }
 

@@ -53,7 +53,12 @@ fn a_folder_is_claimed_before_its_checkpoints_are_read() {
 fn a_model_of_another_configuration_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let first = run(&["limits.steps=1"], &folder.path().join("first")).go().unwrap();
-    let other = run(&["limits.steps=1", "model.layers=2"], &folder.path().join("other")).model(first.model);
-    let error = other.go().unwrap_err();
-    assert!(matches!(error, TrainError::Config { .. }) && !error.to_string().contains('\n'), "{error}");
+    let refused = |run: Run, said: &str| {
+        let error = run.go().unwrap_err();
+        assert!(matches!(error, TrainError::Config { .. }) && error.to_string().contains(said), "{error}");
+    };
+    let other = run(&["limits.steps=1", "model.layers=2"], &folder.path().join("other"));
+    refused(other.model(first.model.clone()), "of another configuration than [model]");
+    let resumed = run(&["limits.steps=2"], &folder.path().join("first")).begin(Start::Auto);
+    refused(resumed.model(first.model), "has its model there");
 }
