@@ -190,8 +190,10 @@ fn a_model_larger_than_its_budget_trains() {
 fn gpt2_takes_a_step_within_webgpus_default_limits() {
     let Some(_turn) = beside() else { return };
     let model = TransformerConfig { context_length: 8, ..preset("gpt2").unwrap() };
-    let device = adapter().open_within(wgpu::Limits::default()).unwrap();
+    let mut device = adapter().open_within(wgpu::Limits::default()).unwrap();
     assert_eq!(device.limits.tensor, Some(128 << 20));
+    // Mesa's software adapter reports 2 GiB, whatever the machine has: too little with every parameter there.
+    device.limits.apart = true;
     let choice = choose(&config(&model, &["batch.micro_batch=1"]), &device.limits, &Rates::default()).unwrap();
     let mut trainer = trainer(&model, &choice.plan.cut, &device.device);
     let before = first_values(&trainer);
