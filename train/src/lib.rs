@@ -1,6 +1,48 @@
 //! The engine: a training step is a walk over a model's segments, forward and then back, and everything else is a policy on
 //! that walk. Around it stand the session, which is what a run is wherever it runs, and the program `hearth`.
 //!
+//! Ten steps on the CPU from a list of token ids:
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use burn::tensor::Device;
+//! use hearth_data::{Batches, Rows, Tokens};
+//! use hearth_model::preset;
+//! use hearth_train::{
+//!     guard::Ceiling,
+//!     step::{StepOptions, Trainer},
+//!     walk::Walk,
+//! };
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! // A text that repeats itself, so that there is something to learn.
+//! let ids: Vec<u32> = (0..2000).map(|at| at * at % 17).collect();
+//! let rows = Rows::windows(Arc::new(Tokens::new(ids)?.for_vocabulary(32)?), 16, 0, 1)?;
+//! let batches = Batches::new(rows);
+//!
+//! let mut config = preset("stories260k")?;
+//! (config.vocab_size, config.context_length) = (32, 16);
+//! (config.layers, config.width, config.ffn_width) = (2, 32, 64);
+//! (config.heads, config.kv_heads) = (4, 2);
+//!
+//! let device = Device::flex();
+//! let walk = Walk::new(&config, 16, &device);
+//! let mut options = StepOptions::new(10);
+//! options.schedule.warmup_steps = 2;
+//! let mut trainer = Trainer::new(config.init(1, &device)?, walk, options);
+//!
+//! let mut losses = Vec::new();
+//! for step in 0..10 {
+//!     let batch = batches.batch(8 * step..8 * (step + 1))?;
+//!     let outcome = trainer.step(step, &[batch], &Ceiling::FINITE);
+//!     losses.push(outcome.loss.into_scalar::<f32>());
+//! }
+//! assert!(losses[9] < losses[0] - 0.1, "{losses:?}");
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! The layers, each above what it uses:
 //!
 //! - [`walk`]: segments forward and back under a memory policy; gradients leave through an outlet. [`optim`]: AdamW,

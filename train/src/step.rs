@@ -21,47 +21,7 @@ use crate::{optim::Shard, plan::Cut};
 
 /// A model with its optimizer: takes training steps on one device.
 ///
-/// Ten steps on the CPU from a list of token ids:
-///
-/// ```
-/// use std::sync::Arc;
-///
-/// use burn::tensor::Device;
-/// use hearth_data::{Batches, Rows, Tokens};
-/// use hearth_model::preset;
-/// use hearth_train::{
-///     guard::Ceiling,
-///     step::{StepOptions, Trainer},
-///     walk::Walk,
-/// };
-///
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// // A text that repeats itself, so that there is something to learn.
-/// let ids: Vec<u32> = (0..2000).map(|at| at * at % 17).collect();
-/// let rows = Rows::windows(Arc::new(Tokens::new(ids)?.for_vocabulary(32)?), 16, 0, 1)?;
-/// let batches = Batches::new(rows);
-///
-/// let mut config = preset("stories260k")?;
-/// (config.vocab_size, config.context_length) = (32, 16);
-/// (config.layers, config.width, config.ffn_width) = (2, 32, 64);
-/// (config.heads, config.kv_heads) = (4, 2);
-///
-/// let device = Device::flex();
-/// let walk = Walk::new(&config, 16, &device);
-/// let mut options = StepOptions::new(10);
-/// options.schedule.warmup_steps = 2;
-/// let mut trainer = Trainer::new(config.init(1, &device)?, walk, options);
-///
-/// let mut losses = Vec::new();
-/// for step in 0..10 {
-///     let batch = batches.batch(8 * step..8 * (step + 1))?;
-///     let outcome = trainer.step(step, &[batch], &Ceiling::FINITE);
-///     losses.push(outcome.loss.into_scalar::<f32>());
-/// }
-/// assert!(losses[9] < losses[0] - 0.1, "{losses:?}");
-/// # Ok(())
-/// # }
-/// ```
+/// The crate's front page has an example.
 ///
 /// [`Trainer::step`] has AdamW and a [`Schedule`]. For another optimizer take [`Trainer::gradients`],
 /// [`Sink::into_gradients`](crate::walk::Sink::into_gradients) and [`Trainer::replace`].
