@@ -18,12 +18,12 @@ pub enum DataError {
         path: PathBuf,
     },
     /// The operating system refused to read the file.
-    #[error("{} cannot be read, check its permissions: {source}", path.display())]
+    #[error("{} cannot be read, check its permissions: {cause}", path.display())]
     Unreadable {
         /// The path as it was given.
         path: PathBuf,
         /// What the operating system said.
-        source: std::io::Error,
+        cause: std::io::Error,
     },
     /// The file holds bytes that are not UTF-8.
     #[error("{} is not UTF-8 from byte {offset} on: convert it to UTF-8", path.display())]
@@ -127,7 +127,7 @@ pub enum DataError {
     /// A file is faulty, and faults were not to be skipped.
     #[cfg(not(target_family = "wasm"))]
     #[error("{0}: correct the file, or have faults skipped")]
-    Faulty(crate::Fault),
+    Faulty(crate::FileFault),
 
     /// A token id does not fit the signed 32-bit integers of a batch.
     #[error(
@@ -233,12 +233,12 @@ pub enum DataError {
     #[error("`micro_batch` is 0: give at least 1")]
     ZeroMicroBatch,
     /// The operating system refused to write the file.
-    #[error("{} cannot be written, check the space left on the disk and the permissions: {source}", path.display())]
+    #[error("{} cannot be written, check the space left on the disk and the permissions: {cause}", path.display())]
     Unwritable {
         /// The file that was to be written.
         path: PathBuf,
         /// What the operating system said.
-        source: std::io::Error,
+        cause: std::io::Error,
     },
 
     /// Token files were asked for without naming any.
@@ -431,12 +431,12 @@ pub enum DataError {
         now: String,
     },
     /// The file that says how far a folder is prepared is damaged.
-    #[error("{} cannot be understood, delete its folder and prepare it again: {source}", path.display())]
+    #[error("{} cannot be understood, delete its folder and prepare it again: {cause}", path.display())]
     Manifest {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
-        source: serde_json::Error,
+        cause: serde_json::Error,
     },
     /// The shards of a prepared folder are not those that were counted.
     #[error(

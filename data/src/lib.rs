@@ -57,9 +57,9 @@ pub use batch::{Batch, Batches, IGNORED, Loader, Packed, Rows};
 pub use error::DataError;
 pub use order::{Share, rows_by_speed};
 #[cfg(not(target_family = "wasm"))]
-pub use prepare::{Counts, Encode, Outcome, Preparation, PrepareSettings, Progress, Split, Summary};
+pub use prepare::{Counts, Encode, Outcome, Preparation, PrepareProgress, PrepareSettings, PrepareSummary, Split};
 #[cfg(not(target_family = "wasm"))]
-pub use reader::{Corpus, Documents, Fault, FaultKind, Faults, OnFault, Piece, ReadOptions};
+pub use reader::{Corpus, Documents, FaultKind, FileFault, FileFaults, OnFault, Piece, ReadOptions};
 #[cfg(not(target_family = "wasm"))]
 pub use shard::TokenFiles;
 pub use stream::TokenStream;

@@ -78,7 +78,7 @@ impl Drop for NewFile {
 
 /// What a failure to write `path` is.
 pub(crate) fn unwritable(path: &Path) -> impl FnOnce(io::Error) -> DataError {
-    move |source| DataError::Unwritable { path: path.into(), source }
+    move |cause| DataError::Unwritable { path: path.into(), cause }
 }
 
 /// A new name lasts only once its folder is on the disk too; elsewhere than on Unix a folder cannot be synchronised.

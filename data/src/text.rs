@@ -17,9 +17,9 @@ pub fn read_text(path: impl AsRef<Path>) -> Result<String, DataError> {
     if path.is_dir() {
         return Err(DataError::Directory { path: path.into() });
     }
-    let bytes = fs::read(path).map_err(|source| match source.kind() {
+    let bytes = fs::read(path).map_err(|cause| match cause.kind() {
         ErrorKind::NotFound => DataError::Missing { path: path.into() },
-        _ => DataError::Unreadable { path: path.into(), source },
+        _ => DataError::Unreadable { path: path.into(), cause },
     })?;
     if bytes.is_empty() {
         return Err(DataError::EmptyFile { path: path.into() });

@@ -14,7 +14,7 @@ use hearth_train::{
     TrainError,
     devices::{DeviceChoice, keep_freed_host_memory, open},
     report,
-    run::Summary,
+    run::RunSummary,
 };
 
 /// One model on two devices, explained.
@@ -38,7 +38,7 @@ fn main() -> ExitCode {
 }
 
 /// Both runs, and the largest relative difference between their losses.
-pub fn compare(arguments: &Arguments) -> Result<(Summary, f64), TrainError> {
+pub fn compare(arguments: &Arguments) -> Result<(RunSummary, f64), TrainError> {
     let folder = std::env::temp_dir().join(format!("hearth-multi-device-{}", std::process::id()));
     let [first, second, third] = [(); 3].map(|()| open(arguments.device));
     println!("one device: it takes the 4 micro-batches of a step in turn, and adds up their gradients");

@@ -9,7 +9,7 @@ use hearth_train::{
     TrainConfig,
     devices::{DeviceChoice, open},
     report::FrontKind,
-    run::{Run, RunFolder, Summary, stop_on_ctrl_c},
+    run::{Run, RunFolder, RunSummary, stop_on_ctrl_c},
 };
 
 const TEXT: &str = include_str!("input.txt");
@@ -71,7 +71,7 @@ fn main() -> ExitCode {
 }
 
 /// Trains on the embedded text.
-pub fn train(arguments: Arguments) -> anyhow::Result<Summary> {
+pub fn train(arguments: Arguments) -> anyhow::Result<RunSummary> {
     let quick = QUICK.iter().filter(|_| arguments.quick).map(ToString::to_string);
     let settings: Vec<String> = quick.chain(arguments.set).collect();
     let config = TrainConfig::parse(CONFIG, "examples/shakespeare/config.toml", &settings)?;

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use hearth_train::{
     TrainConfig, TrainError,
     devices::OpenDevice,
-    run::{Run, Summary},
+    run::{Run, RunSummary},
 };
 
 const TEXT: &str = include_str!("../shakespeare/input.txt");
@@ -38,7 +38,7 @@ pub fn small_run(
     device: OpenDevice,
     others: Vec<OpenDevice>,
     settings: &[&str],
-) -> Result<Summary, TrainError> {
+) -> Result<RunSummary, TrainError> {
     let settings: Vec<String> = SMALL.iter().chain(settings).map(ToString::to_string).collect();
     let config = TrainConfig::parse(CONFIG, "the example's config.toml", &settings)?;
     Run::new(config, device, folder).text(TEXT).others(others).go()

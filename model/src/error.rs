@@ -25,12 +25,12 @@ pub enum ModelError {
         known: String,
     },
     /// A weight file could not be read or written.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {cause}", path.display())]
     Io {
         /// The file.
         path: PathBuf,
         /// What the system said.
-        source: std::io::Error,
+        cause: std::io::Error,
     },
     /// A weight file's contents do not fit the model or the format.
     #[error("{}: {reason}", path.display())]

@@ -1,41 +1,41 @@
-//! A model in parts, each for a device of its own.
+//! A model in stages, each for a device of its own.
 
 use std::ops::Range;
 
 use crate::{TokenMatrix, Transformer};
 
 impl Transformer {
-    /// The part with these blocks; the first has the embedding as well and the last the head. The last part of a tied model
+    /// The stage with these blocks; the first has the embedding as well and the last the head. The last stage of a tied model
     /// has the matrix too, as its output. It shares its tensors with this model, and has its parameters' ids.
     ///
-    /// A part is no whole model: its segments are run by a walk that knows what it lacks. What it lacks has no tensors, but
+    /// A stage is no whole model: its segments are run by a walk that knows what it lacks. What it lacks has no tensors, but
     /// for the final norm.
-    pub fn part(&self, blocks: Range<usize>) -> Self {
-        let mut part = self.clone();
+    pub fn stage(&self, blocks: Range<usize>) -> Self {
+        let mut stage = self.clone();
         let [first, last] = [blocks.start == 0, blocks.end == self.blocks.len()];
-        part.blocks = self.blocks[blocks].to_vec();
+        stage.blocks = self.blocks[blocks].to_vec();
         if !first {
-            part.embedding.positions = None;
+            stage.embedding.positions = None;
             if !last || self.head.output.is_some() {
-                part.embedding.tokens = TokenMatrix { shards: Vec::new() };
+                stage.embedding.tokens = TokenMatrix { shards: Vec::new() };
             }
         }
         if !last {
-            part.head.output = None;
+            stage.head.output = None;
         }
-        part
+        stage
     }
 
-    /// The model that was cut into these parts, which are in their order and on one device.
+    /// The model that was cut into these stages, which are in their order and on one device.
     ///
     /// # Panics
-    /// Without parts.
-    pub fn join(parts: Vec<Self>) -> Self {
-        let mut parts = parts.into_iter();
-        let mut whole = parts.next().expect("a model has a part");
-        for part in parts {
-            whole.blocks.extend(part.blocks);
-            whole.head = part.head;
+    /// Without stages.
+    pub fn from_stages(stages: Vec<Self>) -> Self {
+        let mut stages = stages.into_iter();
+        let mut whole = stages.next().expect("a model has a stage");
+        for stage in stages {
+            whole.blocks.extend(stage.blocks);
+            whole.head = stage.head;
         }
         whole
     }
@@ -53,11 +53,11 @@ mod tests {
             let config = TransformerConfig { tied, ..preset("stories260k").unwrap() };
             let model = config.init(0, &Device::flex()).unwrap();
             let layers = model.blocks.len();
-            let parts = [0..2, 2..layers].map(|blocks| model.part(blocks));
+            let parts = [0..2, 2..layers].map(|blocks| model.stage(blocks));
             // Twice there: the final norm, and a tied matrix.
             let twice = config.width + if tied { config.vocab_size * config.width } else { 0 };
             assert_eq!(parts.iter().map(Module::num_params).sum::<usize>(), model.num_params() + twice);
-            let joined = crate::Transformer::join(parts.into());
+            let joined = crate::Transformer::from_stages(parts.into());
             assert_eq!((joined.num_params(), joined.blocks.len()), (model.num_params(), layers));
         }
     }

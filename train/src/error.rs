@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use hearth_data::DataError;
 use hearth_model::ModelError;
 
+use crate::guard::{BadSteps, Divergence};
+
 /// An error of this crate.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -18,14 +20,14 @@ pub enum TrainError {
         reason: String,
     },
     /// A file or folder cannot be read or written.
-    #[error("{}: {action} failed: {source}", path.display())]
+    #[error("{}: {action} failed: {cause}", path.display())]
     Io {
         /// What was tried.
         action: &'static str,
         /// The file or folder.
         path: PathBuf,
         /// What the system said.
-        source: std::io::Error,
+        cause: std::io::Error,
     },
     /// A folder already holds a run.
     #[error("{} already holds a run: go on with it by --resume auto, or give another folder with --out", path.display())]
@@ -47,12 +49,17 @@ pub enum TrainError {
         /// What the device said.
         reason: String,
     },
-    /// The device cannot be had.
-    #[error("{0}")]
-    Device(String),
+    /// A device cannot be had, or failed.
+    #[error(transparent)]
+    Device(#[from] DeviceError),
     /// The device is gone, as after a reset of its driver.
-    #[error("the device was lost: {0}; checkpoints are whole, and --resume auto goes on")]
-    DeviceLost(String),
+    #[error("the device was lost: {reason}{}; checkpoints are whole, and --resume auto goes on", times(*before))]
+    DeviceLost {
+        /// What its driver said.
+        reason: String,
+        /// How often the run had opened it again before.
+        before: u64,
+    },
     /// One of several ranks failed.
     #[error("{device}: {reason}; checkpoints are whole: --resume auto goes on, also with other devices")]
     Rank {
@@ -68,21 +75,21 @@ pub enum TrainError {
     #[error(transparent)]
     Collective(#[from] crate::parallel::CollectiveError),
     /// Too many steps in a row whose loss or gradient is no number.
-    #[error("{reason}")]
+    #[error("{bad}")]
     GoBack {
-        /// Which step, and what it came to.
-        reason: String,
+        /// The steps.
+        bad: BadSteps,
         /// Global batches that were drawn until after that step.
         data: u64,
     },
     /// The run has become unstable for good.
     #[error(
-        "{report}: the run has diverged, and its checkpoints are from before; lower optimizer.learning_rate, lengthen \
+        "{reason}: the run has diverged, and its checkpoints are from before; lower optimizer.learning_rate, lengthen \
          schedule.warmup_steps, or rule out the device with `hearth certify`"
     )]
     Diverged {
         /// Which step, and what it came to.
-        report: String,
+        reason: Divergence,
     },
     /// A checkpoint is not one of this run.
     #[error("{path}: {reason}")]
@@ -113,6 +120,72 @@ pub enum TrainError {
 impl TrainError {
     /// For `map_err`: what a device said where its work was read.
     pub fn of_device(error: burn::backend::ExecutionError) -> Self {
-        Self::Device(format!("the device failed: {error:?}"))
+        Self::Device(DeviceError::failed(format!("the device failed: {error:?}")))
+    }
+}
+
+/// Why there is no working device.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DeviceError {
+    /// There is no adapter at all.
+    #[error("this machine has no wgpu adapter: install a Vulkan driver, or use --device cpu")]
+    NoAdapter,
+    /// There is none of this number.
+    #[error("there is no device wgpu:{index}: this machine has wgpu:0 to wgpu:{last}; see `hearth devices`")]
+    NoSuchAdapter {
+        /// Number that was asked for.
+        index: usize,
+        /// Highest number there is.
+        last: usize,
+    },
+    /// The adapter lacks what is needed, or its driver opens no device on it.
+    #[error("wgpu:{index} {adapter}: {reason}")]
+    Refused {
+        /// Number of the adapter.
+        index: usize,
+        /// Its name, the backend and its kind.
+        adapter: String,
+        /// What it lacks, or what its driver said.
+        reason: String,
+    },
+    /// It failed where its work was done or read.
+    #[error("{reason}")]
+    Failed {
+        /// What it said, or what was seen of it.
+        reason: String,
+    },
+}
+
+impl DeviceError {
+    pub(crate) fn failed(reason: String) -> Self {
+        Self::Failed { reason }
+    }
+}
+
+fn times(before: u64) -> String {
+    match before {
+        0 => String::new(),
+        before => format!("; it was lost {before} times before"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{error::Error, io};
+
+    use super::*;
+
+    /// Programs print an error with its sources: what stands in the sentence must not come again.
+    #[test]
+    fn a_cause_is_said_once() {
+        let cause = || io::Error::other("no such place");
+        let io = TrainError::Io { action: "reading", path: "a".into(), cause: cause() };
+        let data = TrainError::from(DataError::Unreadable { path: "a".into(), cause: cause() });
+        let model = TrainError::from(ModelError::Io { path: "a".into(), cause: cause() });
+        for error in [io, data, model] {
+            assert!(error.to_string().contains("no such place"));
+            assert!(error.source().is_none_or(|source| !source.to_string().contains("no such place")), "{error}");
+        }
     }
 }

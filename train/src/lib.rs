@@ -95,4 +95,4 @@ pub use walk::{MicroBatch, Policy, Sink, Walk};
 #[cfg(not(target_family = "wasm"))]
 pub use devices::{DeviceChoice, OpenDevice};
 #[cfg(not(target_family = "wasm"))]
-pub use run::{Run, RunFolder, Start, Summary};
+pub use run::{Run, RunFolder, RunSummary, Start};

@@ -17,7 +17,7 @@ use crate::{
     walk::{MicroBatch, Sink, Walk},
 };
 #[cfg(not(target_family = "wasm"))]
-use crate::{optim::Shard, plan::Cut};
+use crate::{optim::OptimizerShard, plan::Cut};
 
 /// A model with its optimizer: takes training steps on one device.
 ///
@@ -226,7 +226,7 @@ impl Trainer {
 
     /// From here on the optimizer keeps the moments of `shard`'s parts alone.
     #[cfg(not(target_family = "wasm"))]
-    pub(crate) fn shard(&mut self, shard: Shard) {
+    pub(crate) fn shard(&mut self, shard: OptimizerShard) {
         self.replace(|model, optimizer| {
             optimizer.shard(&model, shard);
             model

@@ -6,7 +6,7 @@ use burn::tensor::Device;
 use hearth_train::certify::{Certificate, Model, certify, certify_model, faulty_kernels};
 use hearth_wgsl::{
     Kernel, each_device,
-    testing::{Fault, inject, wgpu_device},
+    testing::{ShaderFault, inject, wgpu_device},
 };
 
 /// Kernels are switched for the whole process.
@@ -40,7 +40,7 @@ fn passes(model: Model, device: &Device, off: &[Kernel]) -> bool {
 fn a_wrong_kernel_is_found_and_named() {
     let Some(device) = wgpu_device() else { return };
     let _kernels = KERNELS.lock().unwrap_or_else(PoisonError::into_inner);
-    let scores = Fault {
+    let scores = ShaderFault {
         only_in: "const CHANNELS: u32 = 4u;",
         text: "scores[j] * info.scale;",
         becomes: "scores[j] * info.scale * 1.01;",

@@ -64,7 +64,7 @@ fn open() -> Option<Device> {
 
 /// A wrong kernel: other text in some shaders.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Fault {
+pub struct ShaderFault {
     /// Text that tells the shaders that are faulty, a constant's value for one.
     pub only_in: &'static str,
     /// Text of theirs that is replaced.
@@ -73,18 +73,18 @@ pub struct Fault {
     pub becomes: &'static str,
 }
 
-static FAULT: Mutex<Option<Fault>> = Mutex::new(None);
+static FAULT: Mutex<Option<ShaderFault>> = Mutex::new(None);
 static IS_FAULTY: AtomicBool = AtomicBool::new(false);
 
 /// Makes kernels wrong, for the whole process and what it asks for from now on, so that a test may see who finds it; `None`
 /// makes them right again.
-pub fn inject(fault: Option<Fault>) {
+pub fn inject(fault: Option<ShaderFault>) {
     *FAULT.lock().unwrap_or_else(PoisonError::into_inner) = fault;
     IS_FAULTY.store(fault.is_some(), Ordering::Relaxed);
 }
 
 /// The fault that a shader has, as a part of its kernel's id.
-pub(crate) fn fault_in(text: impl FnOnce() -> String) -> Option<Fault> {
+pub(crate) fn fault_in(text: impl FnOnce() -> String) -> Option<ShaderFault> {
     if !IS_FAULTY.load(Ordering::Relaxed) {
         return None;
     }

@@ -15,11 +15,11 @@ pub struct Rows {
     stream: Arc<dyn TokenStream>,
     /// `T`.
     context_length: usize,
-    order: Order,
+    order: RowOrder,
 }
 
 #[derive(Debug, Clone)]
-enum Order {
+enum RowOrder {
     /// Places are tokens of the stream.
     Windows(Sampler),
     /// Places are rows of the packing.
@@ -41,7 +41,7 @@ impl Rows {
     ) -> Result<Self, DataError> {
         let stride = if stride == 0 { context_length } else { stride };
         let sampler = Sampler::new(stream.token_count(), context_length as u64, stride as u64, seed)?;
-        Ok(Self { stream, context_length, order: Order::Windows(sampler) })
+        Ok(Self { stream, context_length, order: RowOrder::Windows(sampler) })
     }
 
     /// Whole documents side by side in rows of `context_length` (`T`) inputs. Every token but the first of each document
@@ -54,22 +54,22 @@ impl Rows {
     pub fn packed(stream: Arc<dyn TokenStream>, context_length: usize, seed: u64) -> Result<Self, DataError> {
         let packing = Packing::new(&*stream, context_length)?;
         let epochs = Epochs::new(packing.row_count(), seed);
-        Ok(Self { stream, context_length, order: Order::Packed(Arc::new(packing), epochs) })
+        Ok(Self { stream, context_length, order: RowOrder::Packed(Arc::new(packing), epochs) })
     }
 
     /// Rows in an epoch: sample `s` belongs to epoch `s / per_epoch`.
     pub fn per_epoch(&self) -> u64 {
         match &self.order {
-            Order::Windows(sampler) => sampler.windows_per_epoch(),
-            Order::Packed(_, epochs) => epochs.length(),
+            RowOrder::Windows(sampler) => sampler.windows_per_epoch(),
+            RowOrder::Packed(_, epochs) => epochs.length(),
         }
     }
 
     /// The share of an epoch's positions that hold no token, from 0 to 1.
     pub fn padding(&self) -> f64 {
         match &self.order {
-            Order::Windows(_) => 0.0,
-            Order::Packed(packing, _) => packing.padding(),
+            RowOrder::Windows(_) => 0.0,
+            RowOrder::Packed(packing, _) => packing.padding(),
         }
     }
 
@@ -78,22 +78,22 @@ impl Rows {
     }
 
     pub(crate) fn are_packed(&self) -> bool {
-        matches!(self.order, Order::Packed(..))
+        matches!(self.order, RowOrder::Packed(..))
     }
 
     /// How many rows cover the stream once, without overlap.
     pub(crate) fn count(&self) -> u64 {
         match &self.order {
-            Order::Windows(_) => self.targets() / self.context_length as u64,
-            Order::Packed(packing, _) => packing.row_count(),
+            RowOrder::Windows(_) => self.targets() / self.context_length as u64,
+            RowOrder::Packed(packing, _) => packing.row_count(),
         }
     }
 
     /// Fills `row` with sample number `sample`.
     pub(crate) fn sample(&self, sample: u64, row: Row) -> Result<(), DataError> {
         let place = match &self.order {
-            Order::Windows(sampler) => sampler.start_of(sample),
-            Order::Packed(_, epochs) => epochs.at(sample).1,
+            RowOrder::Windows(sampler) => sampler.start_of(sample),
+            RowOrder::Packed(_, epochs) => epochs.at(sample).1,
         };
         self.fill(place, row)
     }
@@ -102,8 +102,8 @@ impl Rows {
     /// stream and do not overlap.
     pub(crate) fn spaced(&self, index: u64, of: u64, row: Row) -> Result<(), DataError> {
         let places = match &self.order {
-            Order::Windows(_) => self.targets(),
-            Order::Packed(packing, _) => packing.row_count(),
+            RowOrder::Windows(_) => self.targets(),
+            RowOrder::Packed(packing, _) => packing.row_count(),
         };
         self.fill((u128::from(index) * u128::from(places) / u128::from(of)) as u64, row)
     }
@@ -120,7 +120,7 @@ impl Rows {
     }
 
     fn fill(&self, place: u64, mut row: Row) -> Result<(), DataError> {
-        let Order::Packed(packing, _) = &self.order else {
+        let RowOrder::Packed(packing, _) = &self.order else {
             row.mark(0, self.context_length, 0);
             return self.copy(place, row.inputs, row.targets);
         };

@@ -41,7 +41,7 @@ impl Encode for Tokenizer {
 }
 
 /// A piece on its way: as text, then as ids.
-pub(super) struct Part<Content> {
+pub(super) struct TextPart<Content> {
     /// Number of its piece in the corpus.
     pub number: u64,
     pub split: Split,
@@ -51,7 +51,7 @@ pub(super) struct Part<Content> {
 
 /// Pieces that are handed to a thread in one go.
 pub(super) struct Batch<Content> {
-    pub parts: Vec<Part<Content>>,
+    pub parts: Vec<TextPart<Content>>,
     /// Bytes of the corpus' files that have been read up to here.
     pub bytes_read: u64,
 }
@@ -60,7 +60,7 @@ pub(super) struct Batch<Content> {
 /// is held alone.
 const MOST_HELD_BYTES: usize = 1 << 25;
 
-struct Job {
+struct EncodeJob {
     batch: Batch<String>,
     reply: SyncSender<Result<Batch<Vec<u32>>, DataError>>,
 }
@@ -75,7 +75,7 @@ pub(super) fn encode_in_order(
     mut write: impl FnMut(Batch<Vec<u32>>) -> Result<(), DataError>,
 ) -> Result<(), DataError> {
     let most_held = 2 * threads;
-    let (jobs, queue) = sync_channel::<Job>(most_held);
+    let (jobs, queue) = sync_channel::<EncodeJob>(most_held);
     let queue = &Mutex::new(queue);
     // `jobs` is moved in and dropped on every way out, which ends the threads.
     thread::scope(move |scope| {
@@ -95,7 +95,7 @@ pub(super) fn encode_in_order(
                 write_oldest(reply)?;
             }
             let (reply, receiver) = sync_channel(1);
-            jobs.send(Job { batch, reply }).expect("the queue outlives its senders");
+            jobs.send(EncodeJob { batch, reply }).expect("the queue outlives its senders");
             held.push_back((bytes, receiver));
             held_bytes += bytes;
         }
@@ -103,21 +103,21 @@ pub(super) fn encode_in_order(
     })
 }
 
-fn encode_jobs(tokenizer: &impl Encode, queue: &Mutex<Receiver<Job>>) {
+fn encode_jobs(tokenizer: &impl Encode, queue: &Mutex<Receiver<EncodeJob>>) {
     loop {
         // The lock is held while waiting: the others would wait for the same.
         let job = queue.lock().expect("nothing panics while it waits").recv();
-        let Ok(Job { batch, reply }) = job else { return };
+        let Ok(EncodeJob { batch, reply }) = job else { return };
         // Nobody waits any more where something else has failed.
         let _ = reply.send(encode_batch(tokenizer, batch));
     }
 }
 
 fn encode_batch(tokenizer: &impl Encode, batch: Batch<String>) -> Result<Batch<Vec<u32>>, DataError> {
-    let encode = |part: Part<String>| {
+    let encode = |part: TextPart<String>| {
         let mut content = tokenizer.encode(&part.content)?;
         content.extend(tokenizer.end_of_text().filter(|_| part.ends_document));
-        Ok(Part { number: part.number, split: part.split, ends_document: part.ends_document, content })
+        Ok(TextPart { number: part.number, split: part.split, ends_document: part.ends_document, content })
     };
     let parts = batch.parts.into_iter().map(encode).collect::<Result<_, _>>()?;
     Ok(Batch { parts, bytes_read: batch.bytes_read })
@@ -163,7 +163,7 @@ mod tests {
             drawn.fetch_add(1, Ordering::SeqCst);
             let content = format!("{number}{}", " ".repeat(bytes));
             Ok(Batch {
-                parts: vec![Part { number, split: Split::Train, ends_document: false, content }],
+                parts: vec![TextPart { number, split: Split::Train, ends_document: false, content }],
                 bytes_read: 0,
             })
         });

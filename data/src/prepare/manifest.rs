@@ -20,14 +20,14 @@ pub(super) type Settings = BTreeMap<String, String>;
 /// folder but not counted here was renamed by a process that ended before it could say so, and is written again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Manifest {
+pub(super) struct PreparedManifest {
     settings: Settings,
     pub finished: bool,
     pub train: Done,
     pub validation: Done,
 }
 
-impl Manifest {
+impl PreparedManifest {
     /// The state of `folder`, which is made where there is none. A folder without a finished shard is begun anew, with
     /// whatever settings.
     pub(super) fn begin(folder: &Path, settings: Settings) -> Result<Self, DataError> {
@@ -60,9 +60,9 @@ impl Manifest {
     pub(super) fn read(folder: &Path) -> Result<Self, DataError> {
         let path = folder.join(NAME);
         match fs::read(&path) {
-            Ok(json) => serde_json::from_slice(&json).map_err(|source| DataError::Manifest { path, source }),
+            Ok(json) => serde_json::from_slice(&json).map_err(|cause| DataError::Manifest { path, cause }),
             Err(error) if error.kind() == ErrorKind::NotFound => Err(DataError::Missing { path }),
-            Err(source) => Err(DataError::Unreadable { path, source }),
+            Err(cause) => Err(DataError::Unreadable { path, cause }),
         }
     }
 
@@ -70,7 +70,7 @@ impl Manifest {
         let path = folder.join(NAME);
         let mut json = serde_json::to_vec_pretty(self)
             .map_err(io::Error::from)
-            .map_err(|source| DataError::Unwritable { path: path.clone(), source })?;
+            .map_err(|cause| DataError::Unwritable { path: path.clone(), cause })?;
         json.push(b'\n');
         NewFile::write_whole(&path, &json)
     }

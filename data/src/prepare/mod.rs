@@ -57,7 +57,7 @@ pub struct Preparation<'a, T> {
 
 /// How far a preparation is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Progress {
+pub struct PrepareProgress {
     /// Bytes of the files, as they are on the disk.
     pub bytes_read: u64,
     /// Documents in shards, those of an earlier run among them.
@@ -79,7 +79,7 @@ pub enum Outcome {
 
 /// What stands in the folder when a preparation ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Summary {
+pub struct PrepareSummary {
     /// How it ended.
     pub outcome: Outcome,
     /// The finished training shards.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::manifest::Manifest;
+use super::manifest::PreparedManifest;
 use super::split::Split;
 use crate::{DataError, TokenFiles};
 
@@ -12,7 +12,7 @@ impl TokenFiles {
     /// # Errors
     /// When the folder was not prepared, or not to the end, the part has no shards, or as [`TokenFiles::open`].
     pub fn open_prepared(folder: &Path, split: Split, tokenizer_hash: Option<[u8; 32]>) -> Result<Self, DataError> {
-        let manifest = Manifest::read(folder)?;
+        let manifest = PreparedManifest::read(folder)?;
         if !manifest.finished {
             return Err(DataError::Unfinished { path: folder.into() });
         }

@@ -11,11 +11,11 @@ use serde::Serialize;
 
 use super::batches::PieceBatches;
 use super::encode::encode_in_order;
-use super::manifest::{Manifest, Settings};
+use super::manifest::{PreparedManifest, Settings};
 use super::split::{SPLITS, SplitWriter};
-use super::{Encode, Outcome, Preparation, PrepareSettings, Progress, Split, Summary};
+use super::{Encode, Outcome, Preparation, PrepareProgress, PrepareSettings, PrepareSummary, Split};
 use crate::new_file::NewFile;
-use crate::shard::Origin;
+use crate::shard::ShardOrigin;
 use crate::{DataError, Piece};
 
 impl<T: Encode + Serialize> Preparation<'_, T> {
@@ -30,9 +30,9 @@ impl<T: Encode + Serialize> Preparation<'_, T> {
         &self,
         pieces: &mut impl Iterator<Item = Result<Piece, DataError>>,
         stop: &AtomicBool,
-        mut on_progress: impl FnMut(Progress),
-    ) -> Result<Summary, DataError> {
-        let mut manifest = Manifest::begin(self.folder, self.record()?)?;
+        mut on_progress: impl FnMut(PrepareProgress),
+    ) -> Result<PrepareSummary, DataError> {
+        let mut manifest = PreparedManifest::begin(self.folder, self.record()?)?;
         for split in SPLITS {
             manifest.open_shards(self.folder, split, Some(self.tokenizer.hash()))?;
         }
@@ -68,7 +68,7 @@ impl<T: Encode + Serialize> Preparation<'_, T> {
             }
             let documents = train.documents() + validation.documents();
             let tokens = train.tokens() + validation.tokens();
-            on_progress(Progress { bytes_read: batch.bytes_read, documents, tokens });
+            on_progress(PrepareProgress { bytes_read: batch.bytes_read, documents, tokens });
             Ok(())
         })?;
         if stopped {
@@ -103,13 +103,14 @@ impl<T: Encode + Serialize> Preparation<'_, T> {
         Ok(fields.map(|(field, value)| (field.to_owned(), value)).into())
     }
 
-    fn writer(&self, split: Split, manifest: &Manifest) -> SplitWriter<'_> {
-        let origin = Origin { tokenizer_hash: self.tokenizer.hash(), vocab_size: self.tokenizer.vocab_size() as u64 };
+    fn writer(&self, split: Split, manifest: &PreparedManifest) -> SplitWriter<'_> {
+        let origin =
+            ShardOrigin { tokenizer_hash: self.tokenizer.hash(), vocab_size: self.tokenizer.vocab_size() as u64 };
         SplitWriter::new(split, self.folder, origin, self.settings.shard_tokens, manifest.done(split))
     }
 
     fn tokenizer_json(&self) -> Result<Vec<u8>, DataError> {
-        let unwritable = |error| DataError::Unwritable { path: self.folder.into(), source: io::Error::from(error) };
+        let unwritable = |error| DataError::Unwritable { path: self.folder.into(), cause: io::Error::from(error) };
         serde_json::to_vec(self.tokenizer).map_err(unwritable)
     }
 
@@ -121,17 +122,17 @@ impl<T: Encode + Serialize> Preparation<'_, T> {
     }
 }
 
-fn summary(outcome: Outcome, manifest: &Manifest) -> Summary {
-    Summary { outcome, train: manifest.train.counts, validation: manifest.validation.counts }
+fn summary(outcome: Outcome, manifest: &PreparedManifest) -> PrepareSummary {
+    PrepareSummary { outcome, train: manifest.train.counts, validation: manifest.validation.counts }
 }
 
 /// Names, sizes and order of the files; their folder may move.
 fn files_in_words(files: &[PathBuf]) -> Result<String, DataError> {
     let (mut hasher, mut bytes) = (blake3::Hasher::new(), 0);
     for path in files {
-        let about = fs::metadata(path).map_err(|source| match source.kind() {
+        let about = fs::metadata(path).map_err(|cause| match cause.kind() {
             ErrorKind::NotFound => DataError::Missing { path: path.clone() },
-            _ => DataError::Unreadable { path: path.clone(), source },
+            _ => DataError::Unreadable { path: path.clone(), cause },
         })?;
         let name = path.file_name().unwrap_or_default().as_encoded_bytes();
         hasher.update(&(name.len() as u64).to_le_bytes()).update(name).update(&about.len().to_le_bytes());

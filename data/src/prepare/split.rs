@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::DataError;
 use crate::order::splitmix::mix;
-use crate::shard::{Origin, ShardWriter};
+use crate::shard::{ShardOrigin, ShardWriter};
 
 /// Document ends in a shard, which are held in memory until it is finished: 16 MiB of them.
 const MOST_DOCUMENTS: u64 = 1 << 21;
@@ -79,7 +79,7 @@ pub(super) struct Done {
 pub(super) struct SplitWriter<'a> {
     split: Split,
     folder: &'a Path,
-    origin: Origin,
+    origin: ShardOrigin,
     shard_tokens: u64,
     done: Done,
     open: Option<ShardWriter>,
@@ -87,7 +87,7 @@ pub(super) struct SplitWriter<'a> {
 
 impl<'a> SplitWriter<'a> {
     /// Goes on after the shards that are done.
-    pub(super) fn new(split: Split, folder: &'a Path, origin: Origin, shard_tokens: u64, done: Done) -> Self {
+    pub(super) fn new(split: Split, folder: &'a Path, origin: ShardOrigin, shard_tokens: u64, done: Done) -> Self {
         Self { split, folder, origin, shard_tokens, done, open: None }
     }
 

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use serde::Serialize;
 use tempfile::TempDir;
 
-use super::manifest::Manifest;
+use super::manifest::PreparedManifest;
 use super::*;
 use crate::order::splitmix::splitmix64;
 use crate::{DataError, Piece, TokenFiles};
@@ -95,21 +95,21 @@ fn run(
     settings: PrepareSettings,
     tokenizer: &Numbers,
     pieces: impl IntoIterator<Item = Option<Result<Piece, DataError>>>,
-) -> Result<Summary, DataError> {
+) -> Result<PrepareSummary, DataError> {
     let stop = AtomicBool::new(false);
     let mut pieces = pieces.into_iter().filter_map(|piece| {
         stop.fetch_or(piece.is_none(), Ordering::Relaxed);
         piece
     });
     let preparation = Preparation { tokenizer, files: &[], reading: "as told".into(), folder, settings };
-    let mut last = Progress { bytes_read: 0, documents: 0, tokens: 0 };
+    let mut last = PrepareProgress { bytes_read: 0, documents: 0, tokens: 0 };
     preparation.run(&mut pieces, &stop, |progress| {
         assert!(progress.tokens >= last.tokens && progress.bytes_read >= last.bytes_read);
         last = progress;
     })
 }
 
-fn run_all(folder: &Path, settings: PrepareSettings) -> Result<Summary, DataError> {
+fn run_all(folder: &Path, settings: PrepareSettings) -> Result<PrepareSummary, DataError> {
     run(folder, settings, &numbers(), corpus().into_iter().map(Ok).map(Some))
 }
 
@@ -171,7 +171,7 @@ fn goes_on_after_a_stop_or_a_fault_to_the_same_bytes() {
             assert!(contents(folder.path()).keys().all(|name| name.extension().unwrap() != "part"));
 
             // What a kill leaves: half a shard, and one whose name came before its count.
-            let next = Manifest::read(folder.path()).unwrap().train.counts.shards;
+            let next = PreparedManifest::read(folder.path()).unwrap().train.counts.shards;
             let next = Split::Train.shard_path(folder.path(), next);
             fs::write(next.with_extension("shard.part"), "half").unwrap();
             fs::write(next, "uncounted").unwrap();
@@ -193,7 +193,7 @@ fn a_finished_folder_is_left_as_it_is() {
     let before = contents(folder.path());
     let nothing_drawn = std::iter::from_fn(|| panic!("a piece was drawn"));
     let again = run(folder.path(), SETTINGS, &numbers(), nothing_drawn).unwrap();
-    assert_eq!(again, Summary { outcome: Outcome::AlreadyFinished, ..first });
+    assert_eq!(again, PrepareSummary { outcome: Outcome::AlreadyFinished, ..first });
     assert!(contents(folder.path()) == before);
 
     let manifest = String::from_utf8(before[Path::new("prepare.json")].clone()).unwrap();

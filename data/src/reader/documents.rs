@@ -5,13 +5,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::fault::{Fault, FaultKind, Faults};
+use super::fault::{FaultKind, FileFault, FileFaults};
 use super::form::{Content, Form};
 use super::json_lines::JsonLines;
 use super::lines::Lines;
 use super::options::{OnFault, ReadOptions};
 use super::parquet::Column;
-use super::part::{Part, Parts, Piece};
+use super::part::{FilePart, Parts, Piece};
 use super::plain::Plain;
 use crate::DataError;
 
@@ -25,7 +25,7 @@ pub struct Documents<'a> {
     file: Option<OpenFile>,
     /// Sizes of the files before the open one.
     bytes_before: u64,
-    faults: Faults,
+    faults: FileFaults,
 }
 
 struct OpenFile {
@@ -38,15 +38,15 @@ struct OpenFile {
 
 impl<'a> Documents<'a> {
     pub(super) fn of(files: &'a [PathBuf], sizes: &'a [u64], options: &'a ReadOptions) -> Self {
-        Self { files, sizes, options, next_file: 0, file: None, bytes_before: 0, faults: Faults::default() }
+        Self { files, sizes, options, next_file: 0, file: None, bytes_before: 0, faults: FileFaults::default() }
     }
 
     /// The faults that were left out so far, where faults are skipped.
-    pub fn faults(&self) -> &Faults {
+    pub fn faults(&self) -> &FileFaults {
         &self.faults
     }
 
-    fn fail(&mut self, fault: Fault) -> DataError {
+    fn fail(&mut self, fault: FileFault) -> DataError {
         self.file = None;
         self.next_file = self.files.len();
         DataError::Faulty(fault)
@@ -88,21 +88,23 @@ impl OpenFile {
         Self { parts, read, key_of_each_piece, key: None }
     }
 
-    fn piece(&mut self, part: Part, bytes_before: u64) -> Piece {
-        let Part { text, ends_document } = part;
+    fn piece(&mut self, part: FilePart, bytes_before: u64) -> Piece {
+        let FilePart { text, ends_document } = part;
         let key = self.key.unwrap_or_else(|| key_of(&text));
         self.key = (!ends_document && !self.key_of_each_piece).then_some(key);
         Piece { text, ends_document, key, bytes_read: bytes_before + self.read.load(Ordering::Relaxed) }
     }
 }
 
-fn parts(path: PathBuf, form: Form, options: &ReadOptions, read: Arc<AtomicU64>) -> Result<Parts, Fault> {
+fn parts(path: PathBuf, form: Form, options: &ReadOptions, read: Arc<AtomicU64>) -> Result<Parts, FileFault> {
     if form.content == Content::Parquet {
         return Ok(Box::new(Column::open(path, &options.field, read)?));
     }
     let lines = match form.open(&path, read) {
         Ok(source) => Lines::of(source),
-        Err(error) => return Err(Fault { kind: FaultKind::Unreadable, path, line: None, reason: error.to_string() }),
+        Err(error) => {
+            return Err(FileFault { kind: FaultKind::Unreadable, path, line: None, reason: error.to_string() });
+        }
     };
     Ok(match form.content {
         Content::JsonLines => Box::new(JsonLines::of(path, lines, options.field.clone())),

@@ -9,7 +9,7 @@ const KEPT: usize = 8;
 
 /// What is wrong at one place of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fault {
+pub struct FileFault {
     /// Kind of the fault, for counting.
     pub kind: FaultKind,
     /// The file.
@@ -20,7 +20,7 @@ pub struct Fault {
     pub reason: String,
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for FileFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.path.display())?;
         match self.line {
@@ -62,13 +62,13 @@ impl fmt::Display for FaultKind {
 
 /// What was left out: counts by kind, and the first few faults.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Faults {
+pub struct FileFaults {
     counts: BTreeMap<FaultKind, u64>,
-    first: Vec<Fault>,
+    first: Vec<FileFault>,
 }
 
-impl Faults {
-    pub(super) fn add(&mut self, fault: Fault) {
+impl FileFaults {
+    pub(super) fn add(&mut self, fault: FileFault) {
         *self.counts.entry(fault.kind).or_default() += 1;
         if self.first.len() < KEPT {
             self.first.push(fault);
@@ -86,7 +86,7 @@ impl Faults {
     }
 
     /// The first few, in the order of the files.
-    pub fn first(&self) -> &[Fault] {
+    pub fn first(&self) -> &[FileFault] {
         &self.first
     }
 }

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 
 use serde_json::value::RawValue;
 
-use super::fault::{Fault, FaultKind};
+use super::fault::{FaultKind, FileFault};
 use super::lines::Lines;
-use super::part::Part;
+use super::part::FilePart;
 
 /// A longer line is a fault, and is never held whole.
 const MAX_LINE_BYTES: usize = 64 << 20;
@@ -43,17 +43,17 @@ impl JsonLines {
 }
 
 impl Iterator for JsonLines {
-    type Item = Result<Part, Fault>;
+    type Item = Result<FilePart, FileFault>;
 
     fn next(&mut self) -> Option<Self::Item> {
         while !self.done {
             match self.read_document() {
                 Ok(None) => break,
                 Ok(Some(text)) if text.is_empty() => {}
-                Ok(Some(text)) => return Some(Ok(Part { text, ends_document: true })),
+                Ok(Some(text)) => return Some(Ok(FilePart { text, ends_document: true })),
                 Err((kind, reason)) => {
                     let (path, line) = (self.path.clone(), Some(self.lines.number));
-                    return Some(Err(Fault { kind, path, line, reason }));
+                    return Some(Err(FileFault { kind, path, line, reason }));
                 }
             }
         }

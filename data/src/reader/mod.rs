@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use walkdir::WalkDir;
 
 pub use self::documents::Documents;
-pub use self::fault::{Fault, FaultKind, Faults};
+pub use self::fault::{FaultKind, FileFault, FileFaults};
 use self::form::Form;
 pub use self::options::{OnFault, ReadOptions};
 pub use self::part::Piece;
@@ -88,7 +88,7 @@ fn files_under(path: &Path) -> Result<Vec<(PathBuf, u64)>, DataError> {
             Ok(_) => {}
             Err(error) => {
                 let path = error.path().unwrap_or(path).to_owned();
-                return Err(DataError::Unreadable { path, source: error.into() });
+                return Err(DataError::Unreadable { path, cause: error.into() });
             }
         }
     }

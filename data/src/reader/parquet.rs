@@ -12,8 +12,8 @@ use parquet::data_type::{ByteArray, ByteArrayType};
 use parquet::errors::ParquetError;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 
-use super::fault::{Fault, FaultKind};
-use super::part::Part;
+use super::fault::{FaultKind, FileFault};
+use super::part::FilePart;
 
 /// Rows decoded at once.
 const ROWS: usize = 256;
@@ -37,8 +37,8 @@ pub(super) struct Column {
 
 impl Column {
     /// The column `name` of the file at `path`; `read` follows how much of the file the rows given so far amount to.
-    pub(super) fn open(path: PathBuf, name: &str, read: Arc<AtomicU64>) -> Result<Self, Fault> {
-        let whole = |kind, reason| Fault { kind, path: path.clone(), line: None, reason };
+    pub(super) fn open(path: PathBuf, name: &str, read: Arc<AtomicU64>) -> Result<Self, FileFault> {
+        let whole = |kind, reason| FileFault { kind, path: path.clone(), line: None, reason };
         let opened = File::open(&path).map_err(ParquetError::from).and_then(|file| {
             let size = file.metadata()?.len();
             Ok((SerializedFileReader::new(file)?, size))
@@ -86,8 +86,8 @@ impl Column {
         self.read.store((self.size as f64 * share) as u64, Ordering::Relaxed);
     }
 
-    fn fault(&self, kind: FaultKind, reason: String) -> Fault {
-        Fault { kind, path: self.path.clone(), line: Some(self.row), reason }
+    fn fault(&self, kind: FaultKind, reason: String) -> FileFault {
+        FileFault { kind, path: self.path.clone(), line: Some(self.row), reason }
     }
 }
 
@@ -101,7 +101,7 @@ fn align(values: Vec<ByteArray>, levels: &[i16], present: i16) -> Vec<Option<Byt
 }
 
 impl Iterator for Column {
-    type Item = Result<Part, Fault>;
+    type Item = Result<FilePart, FileFault>;
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
@@ -124,7 +124,7 @@ impl Iterator for Column {
             };
             match bytes.as_utf8() {
                 Ok("") => {}
-                Ok(text) => return Some(Ok(Part { text: text.to_owned(), ends_document: true })),
+                Ok(text) => return Some(Ok(FilePart { text: text.to_owned(), ends_document: true })),
                 Err(error) => return Some(Err(self.fault(FaultKind::NotUtf8, error.to_string()))),
             }
         }

@@ -1,6 +1,6 @@
 //! What a file gives, and what a corpus does.
 
-use super::fault::Fault;
+use super::fault::FileFault;
 
 /// A document, or a part of a long one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,10 +17,10 @@ pub struct Piece {
 }
 
 /// A document of a file, or a part of one.
-pub(super) struct Part {
+pub(super) struct FilePart {
     pub(super) text: String,
     pub(super) ends_document: bool,
 }
 
 /// The documents of a file.
-pub(super) type Parts = Box<dyn Iterator<Item = Result<Part, Fault>> + Send>;
+pub(super) type Parts = Box<dyn Iterator<Item = Result<FilePart, FileFault>> + Send>;

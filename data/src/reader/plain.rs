@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use super::fault::{Fault, FaultKind};
+use super::fault::{FaultKind, FileFault};
 use super::lines::Lines;
-use super::part::Part;
+use super::part::FilePart;
 
 /// A piece is cut at the first good place from here on.
 const PIECE_BYTES: usize = 64 << 10;
@@ -28,7 +28,7 @@ impl Plain {
     }
 
     /// Adds the line just read; the part that this completes, if any.
-    fn take_line(&mut self) -> Result<Option<Part>, Fault> {
+    fn take_line(&mut self) -> Result<Option<FilePart>, FileFault> {
         let (text, carried) = match std::str::from_utf8(&self.lines.bytes) {
             Ok(text) => (text, 0),
             Err(error) if error.error_len().is_none() && !self.lines.ends => {
@@ -44,7 +44,7 @@ impl Plain {
         }
         let full = self.piece.len() >= MAX_PIECE_BYTES;
         let part = if full || self.piece.len() >= PIECE_BYTES && may_cut(&self.piece, text) {
-            Some(Part { text: std::mem::take(&mut self.piece), ends_document: false })
+            Some(FilePart { text: std::mem::take(&mut self.piece), ends_document: false })
         } else {
             None
         };
@@ -56,13 +56,13 @@ impl Plain {
         self.lines.advance(MAX_PIECE_BYTES, self.carried)
     }
 
-    fn fault(&self, kind: FaultKind, reason: String) -> Fault {
-        Fault { kind, path: self.path.clone(), line: Some(self.lines.number), reason }
+    fn fault(&self, kind: FaultKind, reason: String) -> FileFault {
+        FileFault { kind, path: self.path.clone(), line: Some(self.lines.number), reason }
     }
 }
 
 impl Iterator for Plain {
-    type Item = Result<Part, Fault>;
+    type Item = Result<FilePart, FileFault>;
 
     fn next(&mut self) -> Option<Self::Item> {
         while !self.done {
@@ -89,9 +89,9 @@ impl Iterator for Plain {
 }
 
 /// The last part of a document, unless it is empty.
-fn end_of(piece: &mut String) -> Option<Part> {
+fn end_of(piece: &mut String) -> Option<FilePart> {
     let text = std::mem::take(piece);
-    (!text.is_empty()).then_some(Part { text, ends_document: true })
+    (!text.is_empty()).then_some(FilePart { text, ends_document: true })
 }
 
 /// Whether the tokens of `before` and of `after` are those of both together: between them stands one newline, which

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use memmap2::Mmap;
 
 use super::bin;
-use super::header::{Header, MAGIC};
+use super::header::{MAGIC, ShardHeader};
 use super::layout::Layout;
 use crate::DataError;
 
@@ -40,7 +40,7 @@ impl TokenFile {
         let map = map(path)?;
         let is_named = |extension: &str| path.extension().is_some_and(|found| found.eq_ignore_ascii_case(extension));
         let (layout, hashes) = if map.starts_with(&MAGIC) || is_named("shard") {
-            let header = Header::parse(&map, path)?;
+            let header = ShardHeader::parse(&map, path)?;
             (header.layout(), Some(Hashes { tokenizer: header.tokenizer_hash, content: header.content_hash }))
         } else if is_named("bin") {
             (bin::layout_of(&map, path)?, None)
@@ -161,9 +161,9 @@ fn widen<const N: usize>(tokens: &[[u8; N]], out: &mut [i32], read: impl Fn([u8;
 }
 
 fn map(path: &Path) -> Result<Mmap, DataError> {
-    let unreadable = |source: std::io::Error| match source.kind() {
+    let unreadable = |cause: std::io::Error| match cause.kind() {
         ErrorKind::NotFound => DataError::Missing { path: path.into() },
-        _ => DataError::Unreadable { path: path.into(), source },
+        _ => DataError::Unreadable { path: path.into(), cause },
     };
     let about = fs::metadata(path).map_err(unreadable)?;
     if about.is_dir() {

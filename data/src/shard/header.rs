@@ -15,7 +15,7 @@ const CHECKED_BYTES: usize = 104;
 
 /// A shard's header; the table in the module above says where each field stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Header {
+pub(super) struct ShardHeader {
     /// Bytes of a token, 2 or 4.
     pub width: u32,
     pub tokens: u64,
@@ -27,7 +27,7 @@ pub(super) struct Header {
     pub content_hash: [u8; 32],
 }
 
-impl Header {
+impl ShardHeader {
     pub(super) fn to_bytes(self) -> [u8; HEADER_BYTES] {
         let mut bytes = [0; HEADER_BYTES];
         bytes[..8].copy_from_slice(&MAGIC);

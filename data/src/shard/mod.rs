@@ -29,4 +29,4 @@ mod writer;
 mod tests;
 
 pub use files::TokenFiles;
-pub(crate) use writer::{Origin, ShardWriter};
+pub(crate) use writer::{ShardOrigin, ShardWriter};

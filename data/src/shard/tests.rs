@@ -7,15 +7,15 @@ use std::sync::LazyLock;
 use proptest::prelude::*;
 use tempfile::TempDir;
 
-use super::header::{HEADER_BYTES, Header};
-use super::{Origin, ShardWriter, TokenFiles};
+use super::header::{HEADER_BYTES, ShardHeader};
+use super::{ShardOrigin, ShardWriter, TokenFiles};
 use crate::DataError;
 
 const HASH: [u8; 32] = [7; 32];
 
 /// A shard at `path` of documents that each end, but for the last where `open_end`.
 fn write_shard(path: &Path, vocab_size: u64, documents: &[&[u32]], open_end: bool) {
-    let mut shard = ShardWriter::create(path, Origin { tokenizer_hash: HASH, vocab_size }).unwrap();
+    let mut shard = ShardWriter::create(path, ShardOrigin { tokenizer_hash: HASH, vocab_size }).unwrap();
     for (index, document) in documents.iter().enumerate() {
         shard.append(document).unwrap();
         if !open_end || index + 1 < documents.len() {
@@ -145,7 +145,7 @@ fn a_vocabulary_of_nothing_and_a_shard_of_nothing_are_refused() {
     let path = folder.path().join("a.shard");
     let header = |tokens: u64, vocab_size: u64| {
         let (tokenizer_hash, content_hash) = (HASH, *blake3::hash(&[]).as_bytes());
-        Header { width: 2, tokens, documents: 0, vocab_size, tokenizer_hash, content_hash }.to_bytes()
+        ShardHeader { width: 2, tokens, documents: 0, vocab_size, tokenizer_hash, content_hash }.to_bytes()
     };
     fs::write(&path, header(0, 5)).unwrap();
     assert!(matches!(open(&path), Err(DataError::NoTokens { .. })));
@@ -188,7 +188,7 @@ fn a_shard_of_another_tokenizer_is_refused() {
     );
 
     let other = folder.path().join("other.shard");
-    let mut shard = ShardWriter::create(&other, Origin { tokenizer_hash: [9; 32], vocab_size: 300 }).unwrap();
+    let mut shard = ShardWriter::create(&other, ShardOrigin { tokenizer_hash: [9; 32], vocab_size: 300 }).unwrap();
     shard.append(&[1]).unwrap();
     shard.finish().unwrap();
     let error = TokenFiles::open(&[path, other.clone()], None).unwrap_err();
@@ -217,7 +217,7 @@ fn ids_outside_the_vocabulary_never_leave_the_file() {
     );
     assert!(matches!(files.verify(), Err(DataError::ContentChanged { .. })));
 
-    let mut shard = ShardWriter::create(&path, Origin { tokenizer_hash: HASH, vocab_size: 300 }).unwrap();
+    let mut shard = ShardWriter::create(&path, ShardOrigin { tokenizer_hash: HASH, vocab_size: 300 }).unwrap();
     shard.append(&[0, 1]).unwrap();
     assert!(matches!(shard.append(&[2, 300]), Err(DataError::IdOutsideVocabulary { position: 3, id: 300, .. })));
     drop(shard);

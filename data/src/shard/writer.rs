@@ -2,14 +2,14 @@
 
 use std::path::Path;
 
-use super::header::{HEADER_BYTES, Header};
+use super::header::{HEADER_BYTES, ShardHeader};
 use super::layout::width_for;
 use crate::DataError;
 use crate::new_file::NewFile;
 
 /// Where the ids of a shard come from.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Origin {
+pub(crate) struct ShardOrigin {
     pub tokenizer_hash: [u8; 32],
     /// Ids run from 0 to one below this.
     pub vocab_size: u64,
@@ -19,7 +19,7 @@ pub(crate) struct Origin {
 /// straight to the disk, document ends (8 bytes each) are held until the end.
 pub(crate) struct ShardWriter {
     file: NewFile,
-    origin: Origin,
+    origin: ShardOrigin,
     width: u32,
     tokens: u64,
     ends: Vec<u64>,
@@ -29,7 +29,7 @@ pub(crate) struct ShardWriter {
 }
 
 impl ShardWriter {
-    pub(crate) fn create(path: &Path, origin: Origin) -> Result<Self, DataError> {
+    pub(crate) fn create(path: &Path, origin: ShardOrigin) -> Result<Self, DataError> {
         let mut file = NewFile::create(path)?;
         // No magic: nothing that is left behind is taken for a shard.
         file.write(&[0; HEADER_BYTES])?;
@@ -77,7 +77,7 @@ impl ShardWriter {
             self.content.update(&self.bytes);
             self.file.write(&self.bytes)?;
         }
-        let header = Header {
+        let header = ShardHeader {
             width: self.width,
             tokens: self.tokens,
             documents: self.documents(),

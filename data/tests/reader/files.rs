@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use flate2::write::GzEncoder;
-use hearth_data::{Corpus, DataError, Faults, OnFault, Piece, ReadOptions};
+use hearth_data::{Corpus, DataError, FileFaults, OnFault, Piece, ReadOptions};
 use parquet::basic::Compression;
 use parquet::data_type::{ByteArray, ByteArrayType};
 use parquet::file::{properties::WriterProperties, writer::SerializedFileWriter};
@@ -76,7 +76,7 @@ pub fn separated() -> ReadOptions {
 }
 
 /// All pieces, and what was left out.
-pub fn read(paths: &[PathBuf], options: ReadOptions) -> Result<(Vec<Piece>, Faults), DataError> {
+pub fn read(paths: &[PathBuf], options: ReadOptions) -> Result<(Vec<Piece>, FileFaults), DataError> {
     let corpus = Corpus::open(paths, options)?;
     let mut documents = corpus.documents();
     let pieces = documents.by_ref().collect::<Result<_, _>>()?;

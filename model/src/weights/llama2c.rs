@@ -17,7 +17,7 @@ const HEADER_BYTES: u64 = 28;
 /// A file that cannot be read, a header that describes no model, or a length that does not fit the header: checked
 /// before anything of that size is allocated.
 pub fn load(path: &Path, device: &Device) -> Result<Transformer, ModelError> {
-    let io = |source| ModelError::Io { path: path.into(), source };
+    let io = |cause| ModelError::Io { path: path.into(), cause };
     let mut file = std::fs::File::open(path).map_err(io)?;
     let length = file.metadata().map_err(io)?.len();
     let mut header = [0; HEADER_BYTES as usize];

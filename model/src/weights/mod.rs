@@ -30,8 +30,8 @@ pub fn save(model: &Transformer, path: &Path) -> Result<(), ModelError> {
 /// # Errors
 /// A missing file, a tensor that is missing or has another shape, or one that the model does not have.
 pub fn load(model: &mut Transformer, path: &Path) -> Result<(), ModelError> {
-    if let Err(source) = std::fs::File::open(path) {
-        return Err(ModelError::Io { path: path.into(), source });
+    if let Err(cause) = std::fs::File::open(path) {
+        return Err(ModelError::Io { path: path.into(), cause });
     }
     let mut store = SafetensorsStore::from_file(path)
         .validate(false)

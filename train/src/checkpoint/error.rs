@@ -9,14 +9,14 @@ use super::store::Store;
 #[non_exhaustive]
 pub enum CheckpointError {
     /// A file or folder cannot be made, read or written.
-    #[error("{location}: {action} failed: {source}")]
+    #[error("{location}: {action} failed: {cause}")]
     Io {
         /// What was tried.
         action: &'static str,
         /// The file or folder.
         location: String,
         /// What the store said.
-        source: io::Error,
+        cause: io::Error,
     },
     /// A file is not what was written.
     #[error("{location}: {reason}")]
@@ -41,7 +41,7 @@ pub enum CheckpointError {
 impl CheckpointError {
     /// For `map_err`: what was tried with the file or folder `name` of `store`.
     pub(super) fn io(action: &'static str, store: &dyn Store, name: &str) -> impl FnOnce(io::Error) -> Self {
-        move |source| Self::Io { action, location: store.location(name), source }
+        move |cause| Self::Io { action, location: store.location(name), cause }
     }
 
     /// A reason may quote the file, and stays on one line all the same.

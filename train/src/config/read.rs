@@ -17,10 +17,10 @@ impl TrainConfig {
     /// # Errors
     /// [`TrainError::Config`] names the file, the field and what is wrong with it.
     pub fn read(path: &Path, settings: &[String]) -> Result<Self, TrainError> {
-        let text = std::fs::read_to_string(path).map_err(|source| TrainError::Io {
+        let text = std::fs::read_to_string(path).map_err(|cause| TrainError::Io {
             action: "reading the configuration",
             path: path.into(),
-            source,
+            cause,
         })?;
         let folder = path.parent().unwrap_or(Path::new(""));
         let mut config = Self::build(&text, &path.display().to_string(), Some(folder), settings)?;

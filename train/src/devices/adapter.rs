@@ -6,7 +6,7 @@ use burn::tensor::{Device, wgpu::WgpuSetup};
 use wgpu::{AdapterInfo, Backends, DeviceType, DownlevelFlags, Features, Instance, InstanceDescriptor, Limits};
 
 use super::{DeviceChoice, OpenDevice, memory};
-use crate::{TrainError, plan::DeviceLimits};
+use crate::{TrainError, error::DeviceError, plan::DeviceLimits};
 
 /// One adapter, not opened yet.
 #[derive(Clone, Debug)]
@@ -98,9 +98,9 @@ impl Adapter {
     /// As [`Adapter::open`], or limits beyond the adapter's.
     pub fn open_within(self, limits: Limits) -> Result<OpenDevice, TrainError> {
         let name = format!("{} ({}, {})", self.info.name, self.info.backend, self.kind());
-        let fail = |reason: String| TrainError::Device(format!("wgpu:{} {name}: {reason}", self.index));
+        let fail = |reason: String| DeviceError::Refused { index: self.index, adapter: name.clone(), reason };
         if !self.adapter.get_downlevel_capabilities().flags.contains(DownlevelFlags::COMPUTE_SHADERS) {
-            return Err(fail("has no compute shaders".into()));
+            return Err(fail("has no compute shaders".into()).into());
         }
         // What Burn itself asks for, less the experimental features, whose use would be unsafe.
         let features = self.adapter.features() - Features::MAPPABLE_PRIMARY_BUFFERS - Features::all_experimental_mask();
@@ -123,10 +123,11 @@ impl Adapter {
         let handle = Some(device.clone());
         let setup =
             WgpuSetup { instance: self.instance, adapter: self.adapter, device, queue, backend: self.info.backend };
-        let device = Device::wgpu_options()
-            .setup(setup)
-            .init()
-            .map_err(|error| TrainError::Device(format!("wgpu:{} {name}: {error}", self.index)))?;
+        let device = Device::wgpu_options().setup(setup).init().map_err(|error| DeviceError::Refused {
+            index: self.index,
+            adapter: name.clone(),
+            reason: error.to_string(),
+        })?;
         let note = (self.info.device_type == DeviceType::Cpu)
             .then(|| "this is a software adapter: right, but far slower than --device cpu".to_string());
         let choice = DeviceChoice::Wgpu(Some(self.index));

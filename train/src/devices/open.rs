@@ -5,7 +5,7 @@ use std::sync::Arc;
 use burn::tensor::Device;
 
 use super::{Adapter, DeviceChoice, OpenDevice, adapters, memory};
-use crate::{TrainError, plan::DeviceLimits};
+use crate::{TrainError, error::DeviceError, plan::DeviceLimits};
 
 /// Opens the device that `choice` asks for.
 ///
@@ -24,13 +24,9 @@ pub fn open(choice: DeviceChoice) -> Result<OpenDevice, TrainError> {
                 None => (0..found).max_by_key(|at| adapters[*at].rank()),
             };
             let position = position.ok_or_else(|| {
-                TrainError::Device(match index {
-                    Some(index) if found > 0 => format!(
-                        "there is no device wgpu:{index}: this machine has wgpu:0 to wgpu:{}; see `hearth devices`",
-                        found - 1
-                    ),
-                    _ => "this machine has no wgpu adapter: install a Vulkan driver, or use --device cpu".into(),
-                })
+                index
+                    .filter(|_| found > 0)
+                    .map_or(DeviceError::NoAdapter, |index| DeviceError::NoSuchAdapter { index, last: found - 1 })
             })?;
             adapters.swap_remove(position).open()
         }

@@ -1,6 +1,6 @@
 //! Which ranks failed, by what each of them ended with.
 
-use crate::{TrainError, parallel::CollectiveError};
+use crate::{TrainError, error::DeviceError, parallel::CollectiveError};
 
 /// A rank, and what is wrong with it.
 type Cause = (usize, String);
@@ -18,7 +18,7 @@ pub(super) fn verdict(
     let (_, met) = errors.swap_remove(0);
     let own = causes.iter().find(|(rank, _)| *rank == 0);
     match (own, met, causes.first()) {
-        (Some((_, reason)), TrainError::Collective(_), _) => (TrainError::Device(reason.clone()), Vec::new()),
+        (Some((_, reason)), TrainError::Collective(_), _) => (DeviceError::failed(reason.clone()).into(), Vec::new()),
         (None, TrainError::Collective(_), Some((rank, reason))) => {
             let more = causes[1..].iter().map(|(rank, reason)| format!("; {}: {reason}", name(*rank)));
             let reason = [reason.clone()].into_iter().chain(more).collect();
@@ -45,7 +45,9 @@ fn causes(errors: &[(usize, TrainError)]) -> Vec<Cause> {
                 missed.push((*rank, error.to_string()));
             }
             TrainError::Collective(CollectiveError::Start(_)) => {}
-            TrainError::DeviceLost(reason) => certain.push((*speaker, format!("the device was lost: {reason}"))),
+            TrainError::DeviceLost { reason, .. } => {
+                certain.push((*speaker, format!("the device was lost: {reason}")));
+            }
             error => certain.push((*speaker, error.to_string())),
         }
     }
@@ -79,7 +81,7 @@ mod tests {
 
     #[test]
     fn who_failed_is_told_from_those_who_missed_it() {
-        let own = || TrainError::DeviceLost("reset".into());
+        let own = || TrainError::DeviceLost { reason: "reset".into(), before: 0 };
         assert_eq!(ranks(vec![(0, lost(2)), (1, lost(0)), (2, own())]), [2]);
         // The copy that fails is the sender's.
         assert_eq!(ranks(vec![(0, device(1)), (1, lost(0)), (2, lost(0))]), [1]);

@@ -15,6 +15,7 @@ use crate::{
     TrainError,
     checkpoint::KernelChoices,
     devices::PinnedKernels,
+    error::DeviceError,
     parallel::{CollectiveError, Exchange, Links},
     plan::Plan,
     session::{Identity, Origin, StepOrder},
@@ -118,7 +119,7 @@ impl Follower {
     fn pin(&mut self, choices: &KernelChoices) -> Result<(), TrainError> {
         self.kernels = None;
         let action = "making a folder";
-        let folder = tempdir().map_err(|source| TrainError::Io { action, path: env::temp_dir(), source })?;
+        let folder = tempdir().map_err(|cause| TrainError::Io { action, path: env::temp_dir(), cause })?;
         let (path, choices) = (folder.path().join("kernels.db"), choices.starting_at(self.number));
         self.kernels = Some((PinnedKernels::new([&self.site.device], path, &choices), folder));
         Ok(())
@@ -134,7 +135,7 @@ impl Follower {
 pub(super) fn of_own_device(error: TrainError, number: usize) -> TrainError {
     match error {
         TrainError::Collective(CollectiveError::Device { rank, reason }) if rank == number => {
-            TrainError::Device(reason)
+            DeviceError::failed(reason).into()
         }
         error => error,
     }

@@ -6,7 +6,7 @@ use std::{
     sync::atomic::{AtomicUsize, Ordering},
 };
 
-use crate::TrainError;
+use crate::{TrainError, error::DeviceError};
 
 /// Does `work`, and turns whatever way the device fails into an error.
 ///
@@ -15,7 +15,7 @@ use crate::TrainError;
 /// thought to take, in bytes; [`TrainError::DeviceLost`]; [`TrainError::Internal`] for any other panic.
 pub(crate) fn surviving<R>(planned: u64, work: impl FnOnce() -> Result<R, TrainError>) -> Result<R, TrainError> {
     let text = match quietly(work) {
-        Ok(Err(TrainError::Device(text))) => text,
+        Ok(Err(TrainError::Device(DeviceError::Failed { reason }))) => reason,
         Ok(result) => return result,
         Err(panic) => {
             let text = message(panic.as_ref());
@@ -27,11 +27,11 @@ pub(crate) fn surviving<R>(planned: u64, work: impl FnOnce() -> Result<R, TrainE
     };
     // A device that is lost refuses memory too.
     Err(if is_loss(&text) {
-        TrainError::DeviceLost(cause_of_loss(&text))
+        TrainError::DeviceLost { reason: cause_of_loss(&text), before: 0 }
     } else if is_refusal(&text) {
         TrainError::OutOfMemory { bytes: planned, reason: first_sentence(&text) }
     } else {
-        TrainError::Device(text)
+        DeviceError::failed(text).into()
     })
 }
 
@@ -112,13 +112,14 @@ mod tests {
     /// As they were printed on lavapipe.
     #[test]
     fn the_devices_words_are_understood() {
-        let error = |text: &str| surviving(5 << 20, || Err::<(), _>(TrainError::Device(text.into()))).unwrap_err();
+        let error =
+            |text: &str| surviving(5 << 20, || Err::<(), _>(DeviceError::failed(text.into()).into())).unwrap_err();
         let lost = "the device failed: The device is poisoned\nCaused by:\n  The device is poisoned\nCaused by:\n  \
                     Destroyed: \nBacktrace:\nNo backtrace available";
-        assert!(matches!(error(lost), TrainError::DeviceLost(reason) if reason == "Destroyed"));
+        assert!(matches!(error(lost), TrainError::DeviceLost { reason, .. } if reason == "Destroyed"));
         let torn = "The work writing this buffer was torn down before it could say what went wrong: its write scope";
         assert!(
-            matches!(error(torn), TrainError::DeviceLost(reason) if reason.starts_with("in the middle of a launch"))
+            matches!(error(torn), TrainError::DeviceLost { reason, .. } if reason.starts_with("in the middle of a launch"))
         );
         let refused = error("the device failed: can't allocate buffer of size: 77000000\nBacktrace:").to_string();
         assert!(refused.ends_with("about 5 MiB: can't allocate buffer of size: 77000000"), "{refused}");

@@ -8,28 +8,16 @@ mod ceiling;
 mod config;
 #[cfg(test)]
 mod tests;
+mod verdict;
 mod window;
 
 use serde::{Deserialize, Serialize};
 
 pub use ceiling::Ceiling;
 pub use config::GuardConfig;
+pub use verdict::{BadSteps, Divergence, Verdict};
 pub use window::Figures;
 use window::Window;
-
-/// What follows from a step's figures; in words, for people.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub enum Verdict {
-    /// Nothing.
-    Fine,
-    /// The update was left out.
-    LeftOut(String),
-    /// Updates were left out too often: the run is to go back to its last checkpoint.
-    GoBack(String),
-    /// The run has diverged.
-    Diverged(String),
-}
 
 /// What the guards remember; part of a run's state.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -67,8 +55,8 @@ impl Guard {
         self.left_out_in_a_row = if wanted { 0 } else { self.left_out_in_a_row + 1 };
         let ceiling = self.ceiling(config, figures.step);
         self.recent.push(config, figures, self.left_out_in_a_row);
-        if let Some(report) = self.divergence(config) {
-            return Verdict::Diverged(format!("step {}: {report}", figures.step));
+        if let Some(reason) = self.divergence(config, figures.step) {
+            return Verdict::Diverged(reason);
         }
         match wanted {
             true => Verdict::Fine,
@@ -77,33 +65,32 @@ impl Guard {
     }
 
     /// Takes note of a step whose loss or gradient is not finite.
-    fn observe_bad(&mut self, config: &GuardConfig, Figures { step, loss, grad_norm }: Figures) -> Verdict {
+    fn observe_bad(&mut self, config: &GuardConfig, last: Figures) -> Verdict {
         self.bad_in_a_row += 1;
-        let what = format!("step {step}: loss {loss}, gradient norm {grad_norm}: the update is left out");
+        let in_a_row = self.bad_in_a_row;
+        let what = last.left_out();
         match config.bad_steps {
             0 => Verdict::LeftOut(what),
-            limit if self.bad_in_a_row < limit => {
-                Verdict::LeftOut(format!("{what} ({} of {limit} in a row)", self.bad_in_a_row))
-            }
-            limit => Verdict::GoBack(format!("{what}, the last of {limit} in a row")),
+            limit if in_a_row < limit => Verdict::LeftOut(format!("{what} ({in_a_row} of {limit} in a row)")),
+            _ => Verdict::GoBack(BadSteps { last, in_a_row }),
         }
     }
 
     /// Why the run is to end, if it is.
-    fn divergence(&mut self, config: &GuardConfig) -> Option<String> {
-        let window = config.window;
-        if config.divergence == 0.0 {
+    fn divergence(&mut self, config: &GuardConfig, step: u64) -> Option<Divergence> {
+        let GuardConfig { window, divergence: allowed, .. } = *config;
+        if allowed == 0.0 {
             return None;
         }
         let median = self.recent.median_loss(window)?;
         let lowest = self.lowest_median.unwrap_or(median).min(median);
         self.lowest_median = Some(lowest);
-        (f64::from(median) > f64::from(lowest) + config.divergence).then(|| {
-            format!(
-                "the median loss of {window} steps is {median:.4}, and was {lowest:.4}: more than guard.divergence = {} \
-                 above",
-                config.divergence
-            )
+        (f64::from(median) > f64::from(lowest) + allowed).then_some(Divergence::Loss {
+            step,
+            window,
+            median,
+            lowest,
+            allowed,
         })
     }
 }

@@ -90,7 +90,7 @@ fn a_median_far_above_the_lowest_is_divergence() {
     let verdicts: Vec<_> = (8..10).map(|step| guard.observe(&config(), figures(step, 5.5, 3.0), true)).collect();
     let [Verdict::Diverged(text), Verdict::Diverged(_)] = &verdicts[..] else { panic!("{verdicts:?}") };
     assert_eq!(
-        text,
+        text.to_string(),
         "step 8: the median loss of 4 steps is 5.5000, and was 3.0000: more than guard.divergence = 2 above"
     );
 }

@@ -22,19 +22,19 @@ pub struct AdamW {
     config: OptimizerConfig,
     first: GradientsParams,
     second: GradientsParams,
-    shard: Option<Shard>,
+    shard: Option<OptimizerShard>,
 }
 
 /// One of `world` ranks, each of which keeps the moments of its own part of every parameter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Shard {
+pub struct OptimizerShard {
     /// Number of the rank, from 0.
     pub rank: usize,
     /// Number of ranks.
     pub world: usize,
 }
 
-impl Shard {
+impl OptimizerShard {
     /// The consecutive elements of a tensor of `length` that are the rank's own; parts differ by at most one element.
     pub fn part(&self, length: usize) -> Range<usize> {
         let boundary = |rank: usize| (rank as u128 * length as u128 / self.world as u128) as usize;
@@ -75,13 +75,13 @@ impl AdamW {
 
     /// Keeps the moments of `shard`'s parts of `model`'s parameters alone from here on, `[n]` each, and drops the others.
     /// Those that are not there yet are made, as zeros: beside one another now, and not among what a step makes.
-    pub fn shard<M: Module>(&mut self, model: &M, shard: Shard) {
+    pub fn shard<M: Module>(&mut self, model: &M, shard: OptimizerShard) {
         self.shard = Some(shard);
         model.visit(&mut Cut { adamw: self, shard });
     }
 
     /// The shard whose moments it keeps, if not all.
-    pub fn is_sharded(&self) -> Option<Shard> {
+    pub fn is_sharded(&self) -> Option<OptimizerShard> {
         self.shard
     }
 
@@ -118,7 +118,7 @@ impl AdamW {
 /// Cuts moments down to a shard's.
 struct Cut<'a> {
     adamw: &'a mut AdamW,
-    shard: Shard,
+    shard: OptimizerShard,
 }
 
 impl ModuleVisitor for Cut<'_> {

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 #[cfg(not(target_family = "wasm"))]
 pub(crate) use adamw::Step;
-pub use adamw::{AdamW, Shard, Update};
+pub use adamw::{AdamW, OptimizerShard, Update};
 pub use clip::clip_factor;
 pub use schedule::{Schedule, ScheduleKind};
 

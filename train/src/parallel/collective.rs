@@ -10,13 +10,13 @@ pub trait Collective {
     /// How many there are.
     fn world(&self) -> usize;
 
-    /// Adds the values of all ranks; each gets the sums of its own part ([`Shard::part`](crate::optim::Shard::part)), in place.
+    /// Adds the values of all ranks; each gets the sums of its own part ([`OptimizerShard::part`](crate::optim::OptimizerShard::part)), in place.
     ///
     /// # Errors
     /// A rank that is gone.
     fn reduce_scatter(&self, values: &mut [f32]) -> Result<(), CollectiveError>;
 
-    /// Gives every rank's own part ([`Shard::part`](crate::optim::Shard::part)) to all, in place.
+    /// Gives every rank's own part ([`OptimizerShard::part`](crate::optim::OptimizerShard::part)) to all, in place.
     ///
     /// # Errors
     /// A rank that is gone.

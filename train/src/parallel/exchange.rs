@@ -13,7 +13,7 @@ use std::{
 use burn::tensor::Tensor;
 
 use super::{Collective, CollectiveError, host};
-use crate::{optim::Shard, readback::Readback, step::RankFigures, walk::Outlet};
+use crate::{optim::OptimizerShard, readback::Readback, step::RankFigures, walk::Outlet};
 
 /// A rank's line to the others. What is asked for is done in turn by a thread that has the collective, and comes back in
 /// that order.
@@ -145,7 +145,7 @@ impl Talk<dyn Collective> {
                 Ok(Reply::Values(values))
             }
             Job::AllGather { own, length } => {
-                let part = Shard { rank, world }.part(length);
+                let part = OptimizerShard { rank, world }.part(length);
                 let mut values = vec![0.0; length];
                 values[part].copy_from_slice(&own?);
                 self.timed(|| self.collective.all_gather(&mut values))?;

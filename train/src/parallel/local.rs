@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{Collective, CollectiveError};
-use crate::optim::Shard;
+use crate::optim::OptimizerShard;
 
 /// Longest wait for a rank that is at work: the default of `torch.distributed` for hosts. The first step of a slow device,
 /// which compiles every kernel, has to end before.
@@ -117,7 +117,7 @@ impl Local {
     }
 
     fn part(&self, rank: usize, values: &[f32]) -> Range<usize> {
-        Shard { rank, world: self.meeting.world }.part(values.len())
+        OptimizerShard { rank, world: self.meeting.world }.part(values.len())
     }
 
     fn same_length(&self, expected: usize, rank: usize, found: usize) -> Result<(), CollectiveError> {

@@ -11,7 +11,7 @@ use mpi::{
 };
 
 use super::{Collective, CollectiveError, Exchange};
-use crate::optim::Shard;
+use crate::optim::OptimizerShard;
 
 /// Bytes of one message: MPI counts to 2^31.
 pub(super) const MESSAGE: usize = 1 << 30;
@@ -73,7 +73,7 @@ impl Mpi {
             return Err(too_long());
         }
         let world = self.world();
-        let parts: Vec<_> = (0..world).map(|rank| Shard { rank, world }.part(length)).collect();
+        let parts: Vec<_> = (0..world).map(|rank| OptimizerShard { rank, world }.part(length)).collect();
         Ok([
             parts.iter().map(|part| part.len() as Count).collect(),
             parts.iter().map(|part| part.start as Count).collect(),
@@ -93,7 +93,7 @@ impl Collective for Mpi {
     /// Not MPI's own sum, whose order is the library's affair: each rank gets its part of all and adds them up in turn.
     fn reduce_scatter(&self, values: &mut [f32]) -> Result<(), CollectiveError> {
         let [counts, starts] = self.parts(values.len())?;
-        let own = Shard { rank: self.rank(), world: self.world() }.part(values.len());
+        let own = OptimizerShard { rank: self.rank(), world: self.world() }.part(values.len());
         let mut brought = vec![0f32; own.len() * self.world()];
         let each = vec![own.len() as Count; self.world()];
         let places: Vec<Count> = (0..self.world()).map(|rank| (rank * own.len()) as Count).collect();
@@ -116,7 +116,7 @@ impl Collective for Mpi {
 
     fn all_gather(&self, values: &mut [f32]) -> Result<(), CollectiveError> {
         let [counts, starts] = self.parts(values.len())?;
-        let own = values[Shard { rank: self.rank(), world: self.world() }.part(values.len())].to_vec();
+        let own = values[OptimizerShard { rank: self.rank(), world: self.world() }.part(values.len())].to_vec();
         let mut received = PartitionMut::new(values, counts, starts);
         self.ranks.all_gather_varcount_into(&own[..], &mut received);
         Ok(())

@@ -26,7 +26,7 @@ use super::{
 use crate::{
     readback::Readback,
     step::Trainer,
-    walk::{MicroBatch, Passage, Sink, Top, norm_of},
+    walk::{MicroBatch, Sink, Top, WalkState, norm_of},
 };
 
 /// A stage's place in its pipeline, with lines to the stages beside it.
@@ -49,7 +49,7 @@ pub struct Pipe {
 
 /// A micro-batch in flight: it has gone up, and not come back.
 struct InFlight {
-    passage: Passage,
+    state: WalkState,
     /// Gradient of the residual stream with which it turned, at the last stage.
     turned: Option<Tensor<3>>,
 }
@@ -172,13 +172,13 @@ impl Pipe {
             if let Some(batch) = work.micro_batches.get(turn) {
                 let key = key.map(|key| key.fold_in((work.first + turn) as u64));
                 let device = &trainer.walk().device;
-                let (passage, targets) = trainer.walk().passage(MicroBatch::new(batch, device), key);
-                let (passage, top) = self.up(trainer, passage, targets, scale, sink)?;
+                let (state, targets) = trainer.walk().begin(MicroBatch::new(batch, device), key);
+                let (state, top) = self.forward(trainer, state, targets, scale, sink)?;
                 let turned = top.map(|(own, gradient)| {
                     loss = Some(loss.take().map_or(own.clone(), |loss| loss + own));
                     gradient
                 });
-                in_flight.push_back(InFlight { passage, turned });
+                in_flight.push_back(InFlight { state, turned });
                 self.most_in_flight = self.most_in_flight.max(in_flight.len());
             }
             if turn >= ahead {
@@ -186,27 +186,27 @@ impl Pipe {
                     probe.at(work.step, Point::Forward);
                 }
                 let oldest = in_flight.pop_front().expect("as many went up as come down");
-                self.down(trainer, oldest, sink)?;
+                self.backward(trainer, oldest, sink)?;
             }
         }
         Ok((loss, self.idle))
     }
 
     /// Takes a micro-batch forward. At the last stage also its loss, and the gradient with which it turns.
-    fn up(
+    fn forward(
         &mut self,
         trainer: &Trainer,
-        mut passage: Passage,
+        mut state: WalkState,
         targets: Tensor<1, Int>,
         scale: f64,
         sink: &mut Sink,
-    ) -> Result<(Passage, Option<(Tensor<1>, Tensor<3>)>), CollectiveError> {
+    ) -> Result<(WalkState, Option<(Tensor<1>, Tensor<3>)>), CollectiveError> {
         let (walk, model) = (trainer.walk(), trainer.model());
         let x_btc = match self.receive(|pipe| &pipe.before)? {
             Some(data) => Tensor::from_data(data, &walk.device),
-            None => walk.embed(model, &passage),
+            None => walk.embed(model, &state),
         };
-        let x_btc = walk.up(model, &mut passage, x_btc);
+        let x_btc = walk.forward_blocks(model, &mut state, x_btc);
         let Some(behind) = &self.behind else {
             let Top { loss, gradient_btc, tied } = walk.head(model, x_btc, targets, scale, sink);
             for (id, half) in tied {
@@ -215,22 +215,22 @@ impl Pipe {
                     None => sink.keep_tied_half(id, half, walk.policy.embedding),
                 }
             }
-            return Ok((passage, Some((loss, gradient_btc))));
+            return Ok((state, Some((loss, gradient_btc))));
         };
         behind.send(Readback::new(x_btc));
-        Ok((passage, None))
+        Ok((state, None))
     }
 
     /// Takes a micro-batch backward.
-    fn down(&mut self, trainer: &Trainer, oldest: InFlight, sink: &mut Sink) -> Result<(), CollectiveError> {
+    fn backward(&mut self, trainer: &Trainer, oldest: InFlight, sink: &mut Sink) -> Result<(), CollectiveError> {
         let (walk, model) = (trainer.walk(), trainer.model());
-        let InFlight { mut passage, turned } = oldest;
+        let InFlight { mut state, turned } = oldest;
         let gradient_btc = match (turned, self.receive_unless_last()?) {
             (Some(gradient_btc), _) => gradient_btc,
             (None, Some(data)) => Tensor::from_data(data, &walk.device),
             (None, None) => unreachable!("at the last stage micro-batches turn"),
         };
-        let gradient_btc = walk.down(model, &mut passage, gradient_btc, sink);
+        let gradient_btc = walk.backward_blocks(model, &mut state, gradient_btc, sink);
         if let Some(before) = &self.before {
             before.send(Readback::new(gradient_btc));
             return Ok(());
@@ -240,7 +240,7 @@ impl Pipe {
                 sink.keep_tied_half::<2>(shard.id, Tensor::from_data(half, &walk.device), walk.policy.embedding);
             }
         }
-        walk.embedding_down(model, passage, gradient_btc, sink);
+        walk.backward_embedding(model, state, gradient_btc, sink);
         Ok(())
     }
 
@@ -320,12 +320,12 @@ impl Pipe {
         batch: &Batch,
     ) -> Result<Option<Tensor<1>>, CollectiveError> {
         let walk = trainer.walk();
-        let (passage, targets) = walk.passage(MicroBatch::new(batch, &walk.device), None);
+        let (state, targets) = walk.begin(MicroBatch::new(batch, &walk.device), None);
         let x_btc = match self.receive(|pipe| &pipe.before)? {
             Some(data) => Tensor::from_data(data, &walk.device),
-            None => walk.embed(trainer.model(), &passage),
+            None => walk.embed(trainer.model(), &state),
         };
-        let x_btc = walk.blocks(model, x_btc, passage.frame());
+        let x_btc = walk.blocks(model, x_btc, state.frame());
         match &self.behind {
             Some(behind) => {
                 behind.send(Readback::new(x_btc));

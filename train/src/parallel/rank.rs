@@ -14,7 +14,7 @@ use crate::{
     checkpoint::Elsewhere,
     config::ParallelConfig,
     guard::Ceiling,
-    optim::Shard,
+    optim::OptimizerShard,
     readback::{self, Readback},
     step::{RankFigures, StepOutcome, Trainer},
     walk::{Sink, Walk},
@@ -73,7 +73,7 @@ impl Rank {
         readback::restore_copies();
         let momentum = broadcast_state(&mut trainer, &mut line, earlier.momentum)?;
         if settings.shard_optimizer {
-            trainer.shard(Shard { rank: line.rank(), world: line.world() });
+            trainer.shard(OptimizerShard { rank: line.rank(), world: line.world() });
         }
         let kind = match settings.local_steps {
             0 => Kind::Replica,

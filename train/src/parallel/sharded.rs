@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     guard::Ceiling,
-    optim::{AdamW, Shard, Step},
+    optim::{AdamW, OptimizerShard, Step},
     step::{StepOutcome, Trainer},
     walk::Sink,
 };
@@ -57,7 +57,7 @@ const AHEAD: usize = 4;
 struct UpdateParts<'a> {
     step: Step<'a>,
     gradients: GradientsParams,
-    shard: Shard,
+    shard: OptimizerShard,
     line: &'a mut Exchange,
     in_flight: VecDeque<ParamId>,
     values: Result<HashMap<ParamId, Vec<f32>>, CollectiveError>,
@@ -108,7 +108,7 @@ pub(super) fn all_gather_moments(
 
 struct GatherMoments<'a> {
     optimizer: &'a AdamW,
-    shard: Shard,
+    shard: OptimizerShard,
     line: &'a mut Exchange,
     whole: Result<HashMap<ParamId, [TensorData; 2]>, CollectiveError>,
 }

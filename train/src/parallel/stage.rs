@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     TrainError,
-    optim::{AdamW, Shard},
+    optim::{AdamW, OptimizerShard},
     readback::Readback,
     step::Trainer,
     walk::Walk,
@@ -25,8 +25,9 @@ use crate::{
 /// on the walk's device. Where its optimizer is `sharded`, the same stages of all pipelines have a part of the moments each.
 pub(super) fn part(whole: &Trainer, walk: Walk, pipe: &mut Pipe, sharded: bool) -> Trainer {
     let blocks = walk.first_layer..walk.first_layer + walk.policy.segments.last().map_or(0, |it| it.blocks.end);
-    let mut stage = Trainer::new(whole.model().part(blocks), walk, whole.options().clone());
-    let shard = pipe.replicas().filter(|_| sharded).map(|line| Shard { rank: line.rank(), world: line.world() });
+    let mut stage = Trainer::new(whole.model().stage(blocks), walk, whole.options().clone());
+    let shard =
+        pipe.replicas().filter(|_| sharded).map(|line| OptimizerShard { rank: line.rank(), world: line.world() });
     stage.replace(|model, optimizer| {
         for_own(&model, pipe, &mut CopyMoments { from: whole.optimizer(), to: optimizer });
         if let Some(shard) = shard {
@@ -49,7 +50,7 @@ fn for_own(model: &Transformer, pipe: &Pipe, visitor: &mut impl ModuleVisitor) {
 }
 
 /// From here on `optimizer` keeps the moments of this shard's parts of those parameters alone.
-fn shard_own(model: &Transformer, pipe: &Pipe, optimizer: &mut AdamW, shard: Shard) {
+fn shard_own(model: &Transformer, pipe: &Pipe, optimizer: &mut AdamW, shard: OptimizerShard) {
     if pipe.is_first() {
         optimizer.shard(&model.embedding, shard);
     }

@@ -6,24 +6,24 @@ use std::{io, path::PathBuf};
 #[derive(Debug, thiserror::Error)]
 pub enum ReportError {
     /// A file or folder of the run could not be made, read or written.
-    #[error("{} cannot be {action}: {source}", path.display())]
+    #[error("{} cannot be {action}: {cause}", path.display())]
     File {
         /// What was tried, as in "created", "read", "written", "replaced".
         action: &'static str,
         /// The file or folder.
         path: PathBuf,
         /// What the system said.
-        source: io::Error,
+        cause: io::Error,
     },
     /// A line of a metrics file, not its last, is no event.
-    #[error("{}, line {line}: not an event of a run ({source})", path.display())]
+    #[error("{}, line {line}: not an event of a run ({cause})", path.display())]
     Line {
         /// The metrics file.
         path: PathBuf,
         /// The line, counted from 1.
         line: usize,
         /// What the JSON reader said; its own line number is always 1.
-        source: serde_json::Error,
+        cause: serde_json::Error,
     },
     /// The loss curve could not be drawn.
     #[error("{} cannot be drawn: {reason}", path.display())]
@@ -42,6 +42,6 @@ impl ReportError {
     /// For `map_err`: says what was tried on which file.
     pub(super) fn file(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
-        move |source| Self::File { action, path, source }
+        move |cause| Self::File { action, path, cause }
     }
 }

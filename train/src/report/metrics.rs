@@ -86,10 +86,10 @@ fn parse<'a>(path: &Path, text: &'a str) -> Result<Vec<(&'a str, Metrics)>, Repo
     for (index, line) in lines.iter().enumerate() {
         match serde_json::from_str(line) {
             Ok(event) => events.push((*line, event)),
-            Err(source) if index + 1 == lines.len() => {
-                log::warn!("{}: the last line is unfinished and is passed over ({source})", path.display());
+            Err(cause) if index + 1 == lines.len() => {
+                log::warn!("{}: the last line is unfinished and is passed over ({cause})", path.display());
             }
-            Err(source) => return Err(ReportError::Line { path: path.to_owned(), line: index + 1, source }),
+            Err(cause) => return Err(ReportError::Line { path: path.to_owned(), line: index + 1, cause }),
         }
     }
     Ok(events)

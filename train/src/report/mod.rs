@@ -26,7 +26,7 @@ pub use metrics::{MetricsFile, read};
 #[cfg(feature = "cli")]
 pub use plot::draw_loss;
 #[cfg(feature = "cli")]
-pub use progress::Progress;
+pub use progress::RunProgress;
 #[cfg(feature = "cli")]
 pub use tui::Dashboard;
 
@@ -52,7 +52,7 @@ pub enum FrontKind {
 
 enum Front {
     #[cfg(feature = "cli")]
-    Progress(Progress),
+    Progress(RunProgress),
     #[cfg(feature = "cli")]
     Dashboard(Box<Dashboard>),
     Quiet,
@@ -62,7 +62,7 @@ impl Front {
     #[cfg(feature = "cli")]
     fn new(kind: FrontKind, total_steps: u64, stop: Arc<AtomicBool>) -> Result<Self, ReportError> {
         Ok(match kind {
-            FrontKind::Progress => Self::Progress(Progress::new(total_steps)),
+            FrontKind::Progress => Self::Progress(RunProgress::new(total_steps)),
             FrontKind::Dashboard => Self::Dashboard(Box::new(Dashboard::new(total_steps, stop)?)),
             FrontKind::Quiet => Self::Quiet,
         })

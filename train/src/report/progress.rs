@@ -17,7 +17,7 @@ const LINES: u64 = 50;
 
 /// The progress of a run.
 #[derive(Debug)]
-pub struct Progress {
+pub struct RunProgress {
     total_steps: u64,
     /// None where standard error is not a terminal, as in a log file or in CI.
     bar: Option<ProgressBar>,
@@ -25,7 +25,7 @@ pub struct Progress {
     shown: Metrics,
 }
 
-impl Progress {
+impl RunProgress {
     /// Begins to show a run of `total_steps` steps.
     pub fn new(total_steps: u64) -> Self {
         let bar = ProgressBar::new(total_steps).with_style(style()).with_finish(ProgressFinish::Abandon);
@@ -92,7 +92,7 @@ mod tests {
     #[test]
     fn a_figure_stays_until_it_is_measured_again() {
         let bar = ProgressBar::with_draw_target(Some(100), ProgressDrawTarget::hidden()).with_style(style());
-        let mut progress = Progress { total_steps: 100, bar: Some(bar), shown: Metrics::default() };
+        let mut progress = RunProgress { total_steps: 100, bar: Some(bar), shown: Metrics::default() };
         progress.show(&Metrics { step: 10, train_loss: Some(3.0), val_loss: Some(3.5), ..Metrics::default() });
         progress.show(&Metrics { step: 20, seconds: 5.0, train_loss: Some(2.0), ..Metrics::default() });
         let bar = progress.bar.as_ref().unwrap();

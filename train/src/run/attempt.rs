@@ -11,6 +11,7 @@ use crate::{
     config::OnLoss,
     devices::PinnedKernels,
     engine::surviving,
+    guard::{BadSteps, Divergence},
     session::{Common, DirectSaver, Event, Home, Origin, Outcome, RunState, Saver, Session},
 };
 
@@ -44,7 +45,7 @@ enum Remedy {
     /// Less memory.
     Shrink { reason: String },
     /// Back to the last checkpoint, and on with the data that comes after that of the steps that went wrong.
-    GoBack { reason: String, data: u64, restores: u64 },
+    GoBack { bad: BadSteps, data: u64, restores: u64 },
     /// The device is opened again.
     Reopen { reason: String },
     /// On with the devices that are left.
@@ -65,17 +66,16 @@ fn remedy(error: TrainError, config: &TrainConfig, history: History) -> Result<R
             Ok(Remedy::GoOnWithout { reason: error.to_string() })
         }
         TrainError::OutOfMemory { .. } => Ok(Remedy::Shrink { reason: error.to_string() }),
-        TrainError::GoBack { reason, data } => match history.restores + 1 {
+        TrainError::GoBack { bad, data } => match history.restores + 1 {
             restores if restores > guard.restores => {
-                let report = format!("{reason}; the run has gone back {} times", guard.restores);
-                Err(TrainError::Diverged { report })
+                Err(TrainError::Diverged { reason: Divergence::BackTooOften { bad, restores: guard.restores } })
             }
-            restores => Ok(Remedy::GoBack { reason, data, restores }),
+            restores => Ok(Remedy::GoBack { bad, data, restores }),
         },
-        TrainError::DeviceLost(reason) if history.device_losses >= guard.device_losses => {
-            Err(TrainError::DeviceLost(format!("{reason}; it was lost {} times before", history.device_losses)))
+        TrainError::DeviceLost { reason, .. } if history.device_losses >= guard.device_losses => {
+            Err(TrainError::DeviceLost { reason, before: history.device_losses })
         }
-        TrainError::DeviceLost(reason) => Ok(Remedy::Reopen { reason }),
+        TrainError::DeviceLost { reason, .. } => Ok(Remedy::Reopen { reason }),
         error => Err(error),
     }
 }
@@ -139,10 +139,9 @@ impl Attempts {
                 })?;
                 format!("{reason}; starting again with less: {plan}")
             }
-            Remedy::GoBack { reason, data, restores } => {
+            Remedy::GoBack { bad, data, restores } => {
                 if state.step == 0 {
-                    let report = format!("{reason}; there is no checkpoint to go back to");
-                    return Err(TrainError::Diverged { report });
+                    return Err(TrainError::Diverged { reason: Divergence::NothingToGoBackTo { bad } });
                 }
                 (state.data, state.restores) = (data, restores);
                 if config.parallel.local_steps > 0 {
@@ -150,7 +149,7 @@ impl Attempts {
                 }
                 let (step, times) = (state.step, config.guard.restores);
                 format!(
-                    "{reason}: back to step {step}, and on with the data that comes next ({restores} of {times} times)"
+                    "{bad}: back to step {step}, and on with the data that comes next ({restores} of {times} times)"
                 )
             }
             Remedy::Reopen { reason } => {
@@ -194,6 +193,7 @@ impl Attempts {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::guard::Figures;
 
     fn config(settings: &[&str]) -> TrainConfig {
         let text = "[data]\ntext = \"a.txt\"\n[model]\npreset = \"stories260k\"\n[limits]\nsteps = 1\n";
@@ -202,11 +202,15 @@ mod tests {
     }
 
     fn lost() -> TrainError {
-        TrainError::DeviceLost("reset".into())
+        TrainError::DeviceLost { reason: "reset".into(), before: 0 }
+    }
+
+    fn bad() -> BadSteps {
+        BadSteps { last: Figures { step: 9, loss: f32::NAN, grad_norm: 1.0 }, in_a_row: 3 }
     }
 
     fn back() -> TrainError {
-        TrainError::GoBack { reason: "NaN".into(), data: 7 }
+        TrainError::GoBack { bad: bad(), data: 7 }
     }
 
     fn said(error: TrainError, settings: &[&str], history: History) -> String {
@@ -220,7 +224,7 @@ mod tests {
     fn each_error_has_its_remedy_as_often_as_is_set() {
         let fresh = History { may_restart: true, ..History::default() };
         let often = History { restores: 3, device_losses: 3, ..fresh };
-        assert_eq!(said(back(), &[], fresh), "GoBack { reason: \"NaN\", data: 7, restores: 1 }");
+        assert_eq!(said(back(), &[], fresh), format!("GoBack {{ bad: {:?}, data: 7, restores: 1 }}", bad()));
         assert_eq!(said(lost(), &[], fresh), "Reopen { reason: \"reset\" }");
         assert!(said(back(), &[], often).contains("the run has gone back 3 times: the run has diverged"));
         assert!(said(lost(), &[], often).contains("it was lost 3 times before"));
@@ -235,7 +239,7 @@ mod tests {
         assert!(said(back(), &[], processes).starts_with("GoBack"));
         assert!(said(lost(), &[], processes).starts_with("the device was lost"));
         let alone = ["parallel.local_steps=1", "checkpoint.every=1"];
-        assert_eq!(said(back(), &alone, processes), "NaN");
+        assert_eq!(said(back(), &alone, processes), bad().to_string());
     }
 
     #[test]

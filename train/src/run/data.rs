@@ -137,10 +137,10 @@ fn bin_files(folder: &Path, split: Split) -> Result<Vec<PathBuf>, TrainError> {
         Split::Train => "train",
         Split::Validation => "val",
     };
-    let entries = fs::read_dir(folder).map_err(|source| TrainError::Io {
+    let entries = fs::read_dir(folder).map_err(|cause| TrainError::Io {
         action: "reading the folder of tokens",
         path: folder.into(),
-        source,
+        cause,
     })?;
     let is_part = |path: &PathBuf| {
         let name = path.file_stem().unwrap_or_default().to_string_lossy();

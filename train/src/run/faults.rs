@@ -2,7 +2,7 @@
 
 /// What goes wrong in a step.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Fault {
+pub enum InjectedFault {
     /// Its loss and gradients are multiplied: by NaN, or by much for a spike.
     Scale(f64),
     /// The device is lost before it.
@@ -10,4 +10,4 @@ pub enum Fault {
 }
 
 /// Asked before each step, with its number; for tests of the guards.
-pub type Faults = Box<dyn FnMut(u64) -> Option<Fault> + Send>;
+pub type InjectedFaults = Box<dyn FnMut(u64) -> Option<InjectedFault> + Send>;

@@ -49,7 +49,7 @@ impl RunFolder {
         if path.join(CONFIG).exists() {
             return Err(TrainError::RunExists { path });
         }
-        fs::create_dir_all(&path).map_err(|source| io("making the run's folder", &path, source))?;
+        fs::create_dir_all(&path).map_err(|cause| io("making the run's folder", &path, cause))?;
         Ok(Self { path })
     }
 
@@ -58,7 +58,7 @@ impl RunFolder {
     /// # Errors
     /// A folder that cannot be made.
     pub fn renew(path: PathBuf) -> Result<Self, TrainError> {
-        fs::create_dir_all(&path).map_err(|source| io("making the run's folder", &path, source))?;
+        fs::create_dir_all(&path).map_err(|cause| io("making the run's folder", &path, cause))?;
         Ok(Self { path })
     }
 
@@ -73,11 +73,11 @@ impl RunFolder {
     /// One does, or the folder cannot be written.
     pub(super) fn claim(&self) -> Result<File, TrainError> {
         let path = self.path.join(LOCK);
-        let file = File::create(&path).map_err(|source| io("claiming the run's folder", &path, source))?;
+        let file = File::create(&path).map_err(|cause| io("claiming the run's folder", &path, cause))?;
         match file.try_lock() {
             Ok(()) => Ok(file),
             Err(TryLockError::WouldBlock) => Err(TrainError::RunBusy { path: self.path.clone() }),
-            Err(TryLockError::Error(source)) => Err(io("claiming the run's folder", &path, source)),
+            Err(TryLockError::Error(cause)) => Err(io("claiming the run's folder", &path, cause)),
         }
     }
 
@@ -124,7 +124,7 @@ impl RunFolder {
     pub fn write_model(&self, model: &Transformer) -> Result<(), TrainError> {
         let path = self.path.join(MODEL);
         weights::save(model, &path)?;
-        files::sync_folder_of(&path).map_err(|source| io("writing", &path, source))
+        files::sync_folder_of(&path).map_err(|cause| io("writing", &path, cause))
     }
 
     /// The configuration, the tokenizer and the trained model, on `device`.
@@ -134,7 +134,7 @@ impl RunFolder {
     pub fn load(&self, device: &Device) -> Result<(TrainConfig, Tokenizer, Transformer), TrainError> {
         let config = TrainConfig::read(&self.path.join(CONFIG), &[])?;
         let path = self.path.join(TOKENIZER);
-        let json = fs::read(&path).map_err(|source| io("reading the tokenizer", &path, source))?;
+        let json = fs::read(&path).map_err(|cause| io("reading the tokenizer", &path, cause))?;
         let tokenizer: Tokenizer = serde_json::from_slice(&json).map_err(|error| TrainError::Config {
             source_name: path.display().to_string(),
             reason: error.to_string(),
@@ -146,7 +146,7 @@ impl RunFolder {
 
     fn write(&self, name: &str, bytes: &[u8]) -> Result<(), TrainError> {
         let path = self.path.join(name);
-        files::write_whole(&path, bytes).map_err(|source| io("writing", &path, source))
+        files::write_whole(&path, bytes).map_err(|cause| io("writing", &path, cause))
     }
 }
 
@@ -160,6 +160,6 @@ fn numbered(base: PathBuf) -> impl Iterator<Item = PathBuf> {
     std::iter::once(base).chain(numbered)
 }
 
-fn io(action: &'static str, path: &Path, source: std::io::Error) -> TrainError {
-    TrainError::Io { action, path: path.into(), source }
+fn io(action: &'static str, path: &Path, cause: std::io::Error) -> TrainError {
+    TrainError::Io { action, path: path.into(), cause }
 }

@@ -14,7 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Fault, Faults};
+use super::{InjectedFault, InjectedFaults};
 use crate::{
     TrainError,
     devices::OpenDevice,
@@ -34,7 +34,7 @@ struct Parts {
     listener: Option<Listener>,
     stop: Arc<AtomicBool>,
     start: Instant,
-    faults: Option<Faults>,
+    faults: Option<InjectedFaults>,
     /// The first rank's, which a fault may lose.
     device: OpenDevice,
 }
@@ -44,7 +44,7 @@ impl NativeHome {
         report: Report,
         listener: Option<Listener>,
         stop: Arc<AtomicBool>,
-        faults: Option<Faults>,
+        faults: Option<InjectedFaults>,
         device: OpenDevice,
     ) -> Self {
         let (report, start) = (Some(report), Instant::now());
@@ -87,8 +87,8 @@ impl Home for NativeHome {
     fn loss_factor(&mut self, step: u64) -> f64 {
         let parts = &mut *self.0.borrow_mut();
         match parts.faults.as_mut().and_then(|faults| faults(step)) {
-            Some(Fault::Scale(factor)) => factor,
-            Some(Fault::LoseDevice) => {
+            Some(InjectedFault::Scale(factor)) => factor,
+            Some(InjectedFault::LoseDevice) => {
                 parts.device.lose();
                 1.0
             }

@@ -22,13 +22,13 @@ use hearth_data::Tokenizer;
 use hearth_model::{ParameterCount, Transformer, TransformerConfig};
 
 pub use data::{RunTokens, tokenizer};
-pub use faults::{Fault, Faults};
+pub use faults::{InjectedFault, InjectedFaults};
 pub use folder::RunFolder;
 pub use home::Listener;
 #[cfg(feature = "cli")]
 pub use interrupt::stop_on_ctrl_c;
 pub use start::Start;
-pub use summary::Summary;
+pub use summary::RunSummary;
 
 use crate::{
     TrainConfig, TrainError,
@@ -57,7 +57,7 @@ pub struct Run {
     front: FrontKind,
     listener: Option<Listener>,
     stop: Arc<AtomicBool>,
-    faults: Option<Faults>,
+    faults: Option<InjectedFaults>,
 }
 
 impl Run {
@@ -127,7 +127,7 @@ impl Run {
 
     /// Faults that a test asks for.
     #[doc(hidden)]
-    pub fn faults(self, faults: Option<Faults>) -> Self {
+    pub fn faults(self, faults: Option<InjectedFaults>) -> Self {
         Self { faults, ..self }
     }
 
@@ -136,7 +136,7 @@ impl Run {
     /// # Errors
     /// A text too short, a folder that cannot be written, a checkpoint of another run, a run that diverges; a line on which
     /// this rank is not the first.
-    pub fn go(self) -> Result<Summary, TrainError> {
+    pub fn go(self) -> Result<RunSummary, TrainError> {
         let Self { mut config, source, device, others, line, folder, begin, model, front, listener, stop, faults } =
             self;
         first_rank(line.as_ref())?;
@@ -239,9 +239,9 @@ fn summary(
     outcome: Outcome,
     devices: Vec<DeviceSummary>,
     picture: Option<PathBuf>,
-) -> Summary {
+) -> RunSummary {
     let steps = session.state().step;
-    Summary {
+    RunSummary {
         folder: folder.path().into(),
         steps,
         tokens: steps * session.config().tokens_per_step(),

@@ -101,10 +101,10 @@ fn is_checkpoint(path: &Path) -> bool {
 /// are told in `notes`.
 fn find(path: &Path, notes: &mut Vec<String>) -> Result<Checkpoint, TrainError> {
     if is_checkpoint(path) {
-        let (store, name) = Folder::of(path).map_err(|source| TrainError::Io {
+        let (store, name) = Folder::of(path).map_err(|cause| TrainError::Io {
             action: "opening the checkpoint",
             path: path.into(),
-            source,
+            cause,
         })?;
         let store: Arc<dyn Store> = Arc::new(store);
         return Ok(Checkpoint::open(&store, &name)?);

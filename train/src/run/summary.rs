@@ -9,7 +9,7 @@ use crate::session::{Best, DeviceFigures, DeviceSummary};
 /// What a run came to.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub struct Summary {
+pub struct RunSummary {
     /// The run's folder.
     pub folder: PathBuf,
     /// Steps of the whole run, those before a resumption included.

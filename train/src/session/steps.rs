@@ -142,8 +142,8 @@ impl Session {
         match verdict {
             Verdict::Fine => Ok(()),
             Verdict::LeftOut(text) => self.tell(Event::Trouble(text)),
-            Verdict::GoBack(reason) => Err(TrainError::GoBack { reason, data }),
-            Verdict::Diverged(report) => Err(TrainError::Diverged { report }),
+            Verdict::GoBack(bad) => Err(TrainError::GoBack { bad, data }),
+            Verdict::Diverged(reason) => Err(TrainError::Diverged { reason }),
         }
     }
 

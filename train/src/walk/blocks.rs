@@ -17,7 +17,7 @@ use super::{
 };
 
 /// A micro-batch in flight: on its way up the segments and down again.
-pub(crate) struct Passage {
+pub(crate) struct WalkState {
     pub(super) inputs: Tensor<2, Int>,
     pub(super) frame: Frame,
     key: Option<Key>,
@@ -31,7 +31,7 @@ enum Saved {
     Offloaded(Offloaded),
 }
 
-impl Passage {
+impl WalkState {
     /// Where the batch's positions stand.
     pub fn frame(&self) -> &Frame {
         &self.frame
@@ -48,42 +48,42 @@ impl Walk {
     ///
     /// # Panics
     /// If the batch has windows of another length than the walk's, or ids beyond the model's vocabulary.
-    pub(crate) fn passage(&self, batch: MicroBatch, key: Option<Key>) -> (Passage, Tensor<1, Int>) {
+    pub(crate) fn begin(&self, batch: MicroBatch, key: Option<Key>) -> (WalkState, Tensor<1, Int>) {
         self.check_batch("Walk", &batch);
         let frame = match batch.packing {
             Some([documents, positions]) => self.frame.packed(documents, positions),
             None => self.frame.clone(),
         };
-        (Passage { inputs: batch.inputs, frame, key, saved: Vec::new() }, batch.targets)
+        (WalkState { inputs: batch.inputs, frame, key, saved: Vec::new() }, batch.targets)
     }
 
     /// The blocks, forward.
-    pub(crate) fn up(&self, model: &Transformer, passage: &mut Passage, mut x_btc: Tensor<3>) -> Tensor<3> {
+    pub(crate) fn forward_blocks(&self, model: &Transformer, state: &mut WalkState, mut x_btc: Tensor<3>) -> Tensor<3> {
         for segment in &self.policy.segments {
-            let (saved, output) = self.forward(model, segment, x_btc, &passage.frame, passage.key);
+            let (saved, output) = self.forward(model, segment, x_btc, &state.frame, state.key);
             x_btc = output;
-            if let Some(Saved::Offloaded(earlier)) = passage.saved.last_mut() {
+            if let Some(Saved::Offloaded(earlier)) = state.saved.last_mut() {
                 earlier.settle();
             }
-            passage.saved.push(saved);
+            state.saved.push(saved);
         }
         x_btc
     }
 
     /// The blocks, backward: from the gradient of their output to that of their input.
-    pub(crate) fn down(
+    pub(crate) fn backward_blocks(
         &self,
         model: &Transformer,
-        passage: &mut Passage,
+        state: &mut WalkState,
         mut gradient_btc: Tensor<3>,
         sink: &mut Sink,
     ) -> Tensor<3> {
-        let saved = std::mem::take(&mut passage.saved);
+        let saved = std::mem::take(&mut state.saved);
         for (segment, saved) in self.policy.segments.iter().zip(saved).rev() {
             let tapes = match saved {
                 Saved::Tapes(tapes) => tapes,
-                Saved::Input(input) => self.record(model, segment, input, &passage.frame, passage.key),
-                Saved::Offloaded(input) => self.record(model, segment, input.restore(), &passage.frame, passage.key),
+                Saved::Input(input) => self.record(model, segment, input, &state.frame, state.key),
+                Saved::Offloaded(input) => self.record(model, segment, input.restore(), &state.frame, state.key),
             };
             for tape in tapes.into_iter().rev() {
                 gradient_btc = tape.backward(gradient_btc, segment.parameters, sink);

@@ -4,23 +4,23 @@ use burn::{module::Module, tensor::Tensor};
 use hearth_model::{Embedding, Transformer};
 use hearth_wgsl::vjp;
 
-use super::{Walk, blocks::Passage, boundary::boundary, sink::Sink, tape::fetch};
+use super::{Walk, blocks::WalkState, boundary::boundary, sink::Sink, tape::fetch};
 
 impl Walk {
     /// The embedding, forward.
-    pub(crate) fn embed(&self, model: &Transformer, passage: &Passage) -> Tensor<3> {
+    pub(crate) fn embed(&self, model: &Transformer, state: &WalkState) -> Tensor<3> {
         let embedding = fetch(&model.embedding, self.policy.embedding, &self.device).valid();
-        let x_btc = embedding.forward(passage.inputs.clone(), &passage.frame, passage.embedding_key());
+        let x_btc = embedding.forward(state.inputs.clone(), &state.frame, state.embedding_key());
         boundary(&self.device);
         x_btc
     }
 
     /// The embedding, backward: from the gradient of its output to those of its parameters. One that is frozen is left
     /// alone.
-    pub(crate) fn embedding_down(
+    pub(crate) fn backward_embedding(
         &self,
         model: &Transformer,
-        passage: Passage,
+        state: WalkState,
         gradient_btc: Tensor<3>,
         sink: &mut Sink,
     ) {
@@ -28,8 +28,8 @@ impl Walk {
             return;
         }
         let embedding = fetch(&model.embedding, self.policy.embedding, &self.device);
-        let key = passage.embedding_key();
-        let embedded = embedding.forward(passage.inputs, &passage.frame, key);
+        let key = state.embedding_key();
+        let embedded = embedding.forward(state.inputs, &state.frame, key);
         let mut gradients = vjp(embedded, gradient_btc);
         for shard in &embedding.tokens.shards {
             sink.add_all(&mut gradients, shard, self.policy.embedding);

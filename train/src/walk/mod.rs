@@ -34,7 +34,7 @@ use burn::{
 use hearth_model::{CrossEntropy, Frame, Key, Transformer, TransformerConfig};
 
 #[cfg(not(target_family = "wasm"))]
-pub(crate) use blocks::Passage;
+pub(crate) use blocks::WalkState;
 #[cfg(not(target_family = "wasm"))]
 pub(crate) use head::Top;
 pub use micro_batch::MicroBatch;
@@ -158,13 +158,13 @@ impl Walk {
         sink: &mut Sink,
     ) -> Tensor<1> {
         self.check_model("Walk::train", model);
-        let (mut passage, targets) = self.passage(batch, key);
-        let x_btc = self.embed(model, &passage);
-        let x_btc = self.up(model, &mut passage, x_btc);
+        let (mut state, targets) = self.begin(batch, key);
+        let x_btc = self.embed(model, &state);
+        let x_btc = self.forward_blocks(model, &mut state, x_btc);
         let top = self.head(model, x_btc, targets, scale, sink);
         top.tied.into_iter().for_each(|(id, half)| sink.keep_tied_half(id, half, self.policy.embedding));
-        let gradient_btc = self.down(model, &mut passage, top.gradient_btc, sink);
-        self.embedding_down(model, passage, gradient_btc, sink);
+        let gradient_btc = self.backward_blocks(model, &mut state, top.gradient_btc, sink);
+        self.backward_embedding(model, state, gradient_btc, sink);
         top.loss
     }
 
@@ -177,10 +177,9 @@ impl Walk {
     pub fn evaluate(&self, model: &Transformer, batch: MicroBatch) -> Tensor<1> {
         self.check_model("Walk::evaluate", model);
         let model = &model.valid();
-        let (passage, targets) = self.passage(batch, None);
-        let x_btc =
-            model.embedding.clone().to_device(&self.device).forward(passage.inputs.clone(), &passage.frame, None);
-        let x_btc = self.blocks(model, x_btc, passage.frame());
+        let (state, targets) = self.begin(batch, None);
+        let x_btc = model.embedding.clone().to_device(&self.device).forward(state.inputs.clone(), &state.frame, None);
+        let x_btc = self.blocks(model, x_btc, state.frame());
         self.head_loss(model, x_btc, targets)
     }
 }

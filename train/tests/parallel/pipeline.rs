@@ -68,7 +68,7 @@ fn on_grid_with(
     let joined = |pipeline: &[(Rank, Vec<f32>)]| {
         let parts = pipeline.iter().map(|(stage, _)| stage.trainer().model().clone());
         let most = pipeline.iter().map(|(stage, _)| stage.pipe().unwrap().most_in_flight()).collect();
-        (outcome_of(&Transformer::join(parts.collect()), pipeline[0].1.clone()), most)
+        (outcome_of(&Transformer::from_stages(parts.collect()), pipeline[0].1.clone()), most)
     };
     ranks.chunks(stages).map(joined).collect()
 }

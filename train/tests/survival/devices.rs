@@ -10,7 +10,7 @@ use hearth_train::{
     TrainConfig, TrainError,
     devices::{DeviceChoice, OpenDevice, open},
     parallel::{Point, Probe},
-    run::{Faults, Run, Start, Summary},
+    run::{InjectedFaults, Run, RunSummary, Start},
     session::DeviceSummary,
 };
 
@@ -22,8 +22,8 @@ fn run(
     name: &str,
     others: Vec<OpenDevice>,
     begin: Start,
-    faults: Option<Faults>,
-) -> Result<Summary, TrainError> {
+    faults: Option<InjectedFaults>,
+) -> Result<RunSummary, TrainError> {
     run_with(folder, name, others, begin, faults, &[])
 }
 
@@ -32,9 +32,9 @@ fn run_with(
     name: &str,
     others: Vec<OpenDevice>,
     begin: Start,
-    faults: Option<Faults>,
+    faults: Option<InjectedFaults>,
     more: &[&str],
-) -> Result<Summary, TrainError> {
+) -> Result<RunSummary, TrainError> {
     let settings = ["model.dropout=0.0", "batch.accumulation=4", "checkpoint.every=5"];
     let settings: Vec<String> = settings.iter().chain(more).map(ToString::to_string).collect();
     let config = TrainConfig::read(&folder.join("config.toml"), &settings)?;
@@ -98,7 +98,7 @@ fn a_run_that_loses_one_device_goes_on_without_it() {
     run(folder.path(), "whole", vec![], Start::New, None).unwrap();
     let gpu = open(DeviceChoice::Wgpu(None)).unwrap();
     let (name, lost) = (gpu.name.clone(), gpu.clone());
-    let lose: Faults = Box::new(move |step| {
+    let lose: InjectedFaults = Box::new(move |step| {
         if step == 12 {
             lost.lose();
         }
@@ -121,7 +121,7 @@ fn a_run_that_is_asked_to_goes_on_with_the_devices_that_are_left() {
     for left in [0, 1] {
         let gpu = open(DeviceChoice::Wgpu(None)).unwrap();
         let lost = gpu.clone();
-        let lose: Faults = Box::new(move |step| {
+        let lose: InjectedFaults = Box::new(move |step| {
             if step == 12 {
                 lost.lose();
             }
@@ -352,7 +352,7 @@ fn lose(
     count: usize,
     lost: &[(usize, Point)],
     settings: &[&str],
-) -> Result<Summary, String> {
+) -> Result<RunSummary, String> {
     let mut devices = cpus(count);
     for (rank, point) in lost {
         devices[*rank] = devices[*rank].clone().with_probe(Probe::lose_device(12, *point));

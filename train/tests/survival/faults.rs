@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 use hearth_train::{
     TrainConfig, TrainError,
     devices::{DeviceChoice, open},
-    run::{Fault, Run, Summary},
+    run::{InjectedFault, Run, RunSummary},
 };
 use serde_json::Value;
 
@@ -17,8 +17,8 @@ fn run(
     name: &str,
     device: DeviceChoice,
     settings: &[&str],
-    faults: &[(u64, Fault)],
-) -> Result<Summary, TrainError> {
+    faults: &[(u64, InjectedFault)],
+) -> Result<RunSummary, TrainError> {
     let settings: Vec<String> = ["checkpoint.every=1"].iter().chain(settings).map(ToString::to_string).collect();
     let config = TrainConfig::read(&folder.join("config.toml"), &settings)?;
     let mut faults = faults.to_vec();
@@ -34,7 +34,7 @@ fn weights(run: &Path, step: u64) -> (Vec<u8>, Vec<u8>) {
     (model, optimizer)
 }
 
-const NAN: Fault = Fault::Scale(f64::NAN);
+const NAN: InjectedFault = InjectedFault::Scale(f64::NAN);
 
 #[test]
 fn a_loss_that_is_no_number_changes_nothing() {
@@ -58,11 +58,17 @@ fn a_loss_that_is_no_number_changes_nothing() {
 fn a_spike_changes_nothing() {
     let folder = folder();
     let at = |name: &str| folder.path().join(name);
-    run(folder.path(), "spike", DeviceChoice::Cpu, &[], &[(9, Fault::Scale(30.0))]).unwrap();
+    run(folder.path(), "spike", DeviceChoice::Cpu, &[], &[(9, InjectedFault::Scale(30.0))]).unwrap();
     assert!(weights(&at("spike"), 10) == weights(&at("spike"), 9));
     assert!(weights(&at("spike"), 11) != weights(&at("spike"), 10));
-    run(folder.path(), "borne", DeviceChoice::Cpu, &["guard.loss_z=0", "guard.norm_z=0"], &[(9, Fault::Scale(30.0))])
-        .unwrap();
+    run(
+        folder.path(),
+        "borne",
+        DeviceChoice::Cpu,
+        &["guard.loss_z=0", "guard.norm_z=0"],
+        &[(9, InjectedFault::Scale(30.0))],
+    )
+    .unwrap();
     assert!(weights(&at("borne"), 10) != weights(&at("borne"), 9));
 }
 
@@ -86,15 +92,15 @@ fn too_many_in_a_row_lead_back_and_on_with_other_data() {
 #[test]
 fn a_run_that_cannot_be_saved_ends_with_a_report() {
     let folder = folder();
-    let always: Vec<(u64, Fault)> = (0..40).flat_map(|_| (5..9).map(|step| (step, NAN))).collect();
+    let always: Vec<(u64, InjectedFault)> = (0..40).flat_map(|_| (5..9).map(|step| (step, NAN))).collect();
     let error = run(folder.path(), "lost", DeviceChoice::Cpu, &[], &always).unwrap_err().to_string();
     assert!(error.contains("the last of 3 in a row; the run has gone back 3 times: the run has diverged"), "{error}");
     assert!(checkpoint(&folder.path().join("lost"), 4).exists());
-    let first: Vec<(u64, Fault)> = (2..9).map(|step| (step, NAN)).collect();
+    let first: Vec<(u64, InjectedFault)> = (2..9).map(|step| (step, NAN)).collect();
     let error =
         run(folder.path(), "early", DeviceChoice::Cpu, &["checkpoint.every=0"], &first).unwrap_err().to_string();
     assert!(error.contains("there is no checkpoint to go back to"), "{error}");
-    let up: Vec<(u64, Fault)> = (8..20).map(|step| (step, Fault::Scale(2.0))).collect();
+    let up: Vec<(u64, InjectedFault)> = (8..20).map(|step| (step, InjectedFault::Scale(2.0))).collect();
     let settings = ["guard.loss_z=0", "guard.norm_z=0"];
     let error = run(folder.path(), "up", DeviceChoice::Cpu, &settings, &up).unwrap_err().to_string();
     assert!(error.contains("more than guard.divergence = 2 above: the run has diverged"), "{error}");
@@ -105,16 +111,16 @@ fn a_lost_device_is_opened_again_and_the_curve_goes_on() {
     let Some(_turn) = turn_on_wgpu() else { return };
     let folder = folder();
     let at = |name: &str| folder.path().join(name);
-    let run = |name: &str, more: &[&str], faults: &[(u64, Fault)]| {
+    let run = |name: &str, more: &[&str], faults: &[(u64, InjectedFault)]| {
         let settings = [&["checkpoint.every=4", "limits.steps=10"], more].concat();
         run(folder.path(), name, DeviceChoice::Wgpu(None), &settings, faults)
     };
     run("calm", &[], &[]).unwrap();
-    run("lost", &[], &[(6, Fault::LoseDevice)]).unwrap();
+    run("lost", &[], &[(6, InjectedFault::LoseDevice)]).unwrap();
     assert!(state_of(&checkpoint(&at("lost"), 10)) == state_of(&checkpoint(&at("calm"), 10)));
     assert_eq!(curve(&at("lost")), curve(&at("calm")));
 
-    let error = run("gone", &["guard.device_losses=0"], &[(6, Fault::LoseDevice)]).unwrap_err().to_string();
+    let error = run("gone", &["guard.device_losses=0"], &[(6, InjectedFault::LoseDevice)]).unwrap_err().to_string();
     // Its reason is "Destroyed", unless the loss met a launch on its way.
     assert!(error.starts_with("the device was lost: ") && error.contains("; it was lost 0 times before"), "{error}");
     assert!(checkpoint(&at("gone"), 4).exists());

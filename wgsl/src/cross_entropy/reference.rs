@@ -9,7 +9,7 @@ use super::CrossEntropyOptions;
 pub struct Chunk {
     /// Sum over the chunk, `[1]`.
     pub loss: Tensor<1>,
-    shards: Vec<Shard>,
+    shards: Vec<VocabularyShard>,
     /// The sum of all exponentials, `[n, 1]`.
     normaliser: Tensor<2>,
     /// `logsumexp(logits)`, `[n, 1]`.
@@ -22,7 +22,7 @@ pub struct Chunk {
 
 /// A chunk's columns that belong to one shard of the output matrix.
 #[derive(Debug)]
-struct Shard {
+struct VocabularyShard {
     /// After the soft-cap, `[n, rows]`.
     logits: Tensor<2>,
     /// `exp(logits - max)`, `[n, rows]`.
@@ -45,14 +45,14 @@ impl Chunk {
         let targets = targets.reshape([positions, 1]);
         let counted = targets.clone().greater_equal_scalar(0).float().cast(computed);
         let mut start = 0;
-        let shards: Vec<Shard> = logits
+        let shards: Vec<VocabularyShard> = logits
             .into_iter()
             .map(|logits| {
                 let [_, rows] = logits.dims();
                 let ids = Tensor::<1, Int>::arange(start..start + rows as i64, &logits.device()).reshape([1, rows]);
                 start += rows as i64;
                 let shape = [positions, rows];
-                Shard {
+                VocabularyShard {
                     one_hot: targets.clone().expand(shape).equal(ids.expand(shape)).float().cast(computed),
                     exponentials: (logits.clone() - max.clone()).exp(),
                     logits,
@@ -76,7 +76,7 @@ impl Chunk {
     pub fn gradients(self, options: CrossEntropyOptions, scale: f64) -> Vec<Tensor<2>> {
         let of_normaliser = self.log_normaliser * (2.0 * options.z_loss) + 1.0;
         let row_scale = self.counted * of_normaliser * scale / self.normaliser;
-        let gradient = |Shard { logits, exponentials, one_hot }: Shard| {
+        let gradient = |VocabularyShard { logits, exponentials, one_hot }: VocabularyShard| {
             let gradient = exponentials * row_scale.clone() - one_hot * scale;
             let gradient = match options.softcap {
                 Some(cap) => gradient * (-(logits / cap).square() + 1.0),

@@ -42,7 +42,7 @@ mod tests {
         let broken = || io::Error::from(ErrorKind::BrokenPipe);
         assert!(is_broken_pipe(&broken().into()));
         assert!(!is_broken_pipe(&io::Error::from(ErrorKind::StorageFull).into()));
-        let of_a_file = TrainError::Io { action: "reading", path: "file".into(), source: broken() };
+        let of_a_file = TrainError::Io { action: "reading", path: "file".into(), cause: broken() };
         assert!(!is_broken_pipe(&of_a_file.into()));
     }
 }

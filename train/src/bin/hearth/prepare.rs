@@ -9,7 +9,8 @@ use std::{
 
 use clap::{ArgGroup, Args, ValueEnum};
 use hearth_data::{
-    Corpus, Counts, DataError, Faults, OnFault, Outcome, Preparation, PrepareSettings, Progress, ReadOptions, Tokenizer,
+    Corpus, Counts, DataError, FileFaults, OnFault, Outcome, Preparation, PrepareProgress, PrepareSettings,
+    ReadOptions, Tokenizer,
 };
 use hearth_train::run::stop_on_ctrl_c;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -154,8 +155,8 @@ impl ProgressDisplay {
         Self { bar: ProgressBar::new(bytes).with_style(style), start: now, last_line: now }
     }
 
-    fn show(&mut self, progress: &Progress) {
-        let Progress { bytes_read, documents, tokens } = *progress;
+    fn show(&mut self, progress: &PrepareProgress) {
+        let PrepareProgress { bytes_read, documents, tokens } = *progress;
         let text = format!("{documents} documents, {tokens} tokens");
         if self.bar.is_hidden() {
             if self.last_line.elapsed() >= BETWEEN_LINES {
@@ -175,7 +176,7 @@ fn counts(counts: &Counts) -> String {
     format!("{} tokens, {} documents, {} shards", counts.tokens, counts.documents, counts.shards)
 }
 
-fn show_faults(faults: &Faults) {
+fn show_faults(faults: &FileFaults) {
     if faults.total() == 0 {
         return;
     }

@@ -13,7 +13,7 @@ use hearth_train::{
     devices::{DeviceChoice, OpenDevice, open},
     parallel::Exchange,
     report::FrontKind,
-    run::{Run, RunFolder, Start, Summary, stop_on_ctrl_c},
+    run::{Run, RunFolder, RunSummary, Start, stop_on_ctrl_c},
 };
 
 /// Train a model as a TOML file says.
@@ -127,7 +127,7 @@ impl TrainCommand {
 }
 
 /// What the run came to.
-fn show(summary: &Summary, out: &mut impl Write) -> io::Result<()> {
+fn show(summary: &RunSummary, out: &mut impl Write) -> io::Result<()> {
     writeln!(
         out,
         "{} after {} steps ({} tokens, {:.1} s, {:.0} tokens/s): train {:.4}, validation {:.4} nats per token",
