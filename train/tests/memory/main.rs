@@ -157,6 +157,7 @@ fn config(model: &TransformerConfig, settings: &[&str]) -> TrainConfig {
 
 /// 600 MB of parameters, gradients and moments under 300 MB.
 #[test]
+#[ignore = "slow: .ci/slow runs it"]
 fn a_model_larger_than_its_budget_trains() {
     let Some(_turn) = beside() else { return };
     const BUDGET_MIB: u64 = 286;
@@ -185,11 +186,22 @@ fn a_model_larger_than_its_budget_trains() {
     }
 }
 
-/// Limits asked for one by one, as a browser grants them.
+/// GPT-2's token matrix, which is larger than a binding may be.
 #[test]
+fn gpt2_in_two_layers_takes_a_step_within_webgpus_default_limits() {
+    gpt2_within_webgpus_default_limits(2);
+}
+
+#[test]
+#[ignore = "slow: .ci/slow runs it"]
 fn gpt2_takes_a_step_within_webgpus_default_limits() {
+    gpt2_within_webgpus_default_limits(12);
+}
+
+/// Limits asked for one by one, as a browser grants them.
+fn gpt2_within_webgpus_default_limits(layers: usize) {
     let Some(_turn) = beside() else { return };
-    let model = TransformerConfig { context_length: 8, ..preset("gpt2").unwrap() };
+    let model = TransformerConfig { context_length: 8, layers, ..preset("gpt2").unwrap() };
     let mut device = adapter().open_within(wgpu::Limits::default()).unwrap();
     assert_eq!(device.limits.tensor, Some(128 << 20));
     // Mesa's software adapter reports 2 GiB, whatever the machine has: too little with every parameter there.

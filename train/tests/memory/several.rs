@@ -47,6 +47,7 @@ fn several_devices_take_what_was_predicted() {
 
 /// Plain operations put results where they find room: not in a gradient of which they were given a part.
 #[test]
+#[ignore = "slow: .ci/slow runs it"]
 fn without_kernels_a_rank_holds_its_own_moments_alone() {
     let Some(_turn) = alone() else { return };
     Kernel::ALL.iter().for_each(|kernel| kernel.switch(false));
