@@ -46,6 +46,7 @@
 mod adamw;
 mod attention;
 mod check;
+mod cpu;
 mod cross_entropy;
 mod dropout;
 mod embedding;

@@ -3,6 +3,7 @@
 //! A tape keeps their inputs alone, where the same formula in single operations keeps four to six tensors of that size.
 
 mod backward;
+mod cpu;
 mod kernel;
 mod reference;
 #[cfg(test)]
@@ -12,7 +13,7 @@ mod tests;
 pub(crate) use kernel::GateKernel;
 
 use burn::{
-    backend::{Backend, Dispatch, Flex, backend_extension, tensor::FloatTensor},
+    backend::{Backend, Dispatch, backend_extension, tensor::FloatTensor},
     tensor::Tensor,
 };
 
@@ -68,5 +69,3 @@ pub trait GateOps: Backend {
         reference::swiglu_backward::<Self>(gate, up, grad)
     }
 }
-
-impl GateOps for Flex {}

@@ -1,0 +1,16 @@
+//! What the CPU kernels share: tensors as slices, tasks for all cores, and vectors of numbers.
+//!
+//! A kernel cuts its work into tasks whose borders depend on shapes alone, and adds what tasks found in their order: the
+//! bits are the same for any number of threads. What a processor's vectors are wide, they may depend on.
+
+mod buffers;
+mod math;
+mod tasks;
+mod tensor;
+mod vector;
+
+pub use math::{exp, sigmoid, tanh};
+pub use tasks::{ELEMENTS, each, split};
+pub use tensor::{contiguous, integers, new, takes, values, values_mut, zeros};
+pub(crate) use vector::vectorized;
+pub use vector::{Arch, Map, Simd, Vector, WithSimd, elementwise, fold, map};
