@@ -113,7 +113,7 @@ impl Walk {
         }
     }
 
-    /// A walk over `model`'s blocks `blocks` alone: see [`Transformer::part`].
+    /// A walk over `model`'s blocks `blocks` alone: see [`Transformer::stage`].
     ///
     /// # Panics
     /// As [`Walk::new`].

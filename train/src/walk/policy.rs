@@ -77,7 +77,7 @@ impl Policy {
         vec![Self::keep(layers), recompute(layers.isqrt().max(1)), recompute(1)]
     }
 
-    /// The policy of a part of the model that has these blocks: see `Transformer::part`.
+    /// The policy of a part of the model that has these blocks: see `Transformer::stage`.
     pub fn part(&self, blocks: &Range<usize>) -> Self {
         let of_part = |segment: &Segment| {
             let (start, end) = (segment.blocks.start.max(blocks.start), segment.blocks.end.min(blocks.end));
