@@ -107,7 +107,7 @@ impl KernelSource for Shader {
 
 /// Whether `kernel` is on and there is a variant of it for `x`.
 pub fn takes<const D: usize>(kernel: Kernel, x: &Tensor<D>) -> bool {
-    stored(x.dtype()) && runs(kernel, &x.device())
+    runs(kernel, &x.device(), x.dtype())
 }
 
 /// Whether kernels have variants for tensors stored in `dtype`.
@@ -115,11 +115,20 @@ pub fn stored(dtype: DType) -> bool {
     matches!(dtype, DType::F32 | DType::F16)
 }
 
-/// Whether `kernel` is on and `device` takes WGSL text.
-pub fn runs(kernel: Kernel, device: &Device) -> bool {
+/// Whether `kernel` is on and `device` has one for tensors stored in `dtype`.
+pub fn runs(kernel: Kernel, device: &Device, dtype: DType) -> bool {
     let device = device.clone().without_autodiff();
-    let takes = |device: &DispatchDevice| matches!(device, DispatchDevice::Cube(cube) if takes_wgsl(&cube.client()));
-    kernel.is_on() && takes(device.as_dispatch())
+    let has = match device.as_dispatch() {
+        DispatchDevice::Cube(cube) => stored(dtype) && takes_wgsl(&cube.client()),
+        DispatchDevice::Flex(_) => dtype == DType::F32 && on_the_cpu(kernel),
+        _ => false,
+    };
+    kernel.is_on() && has
+}
+
+/// Whether there is a CPU kernel.
+fn on_the_cpu(kernel: Kernel) -> bool {
+    matches!(kernel, Kernel::Gate)
 }
 
 /// Whether the runtime behind `client` takes WGSL text (it does not in builds for SPIR-V or MSL).

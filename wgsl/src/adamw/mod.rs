@@ -44,7 +44,7 @@ pub fn adamw<const D: usize>(
     let shapes = [("parameter", &parameter.dims()[..]), ("scalars", &scalars.dims())];
     check::shapes("adamw", scalars.dims() == [2], shapes, "scalars must be two");
     check::one_dtype("adamw", [("parameter", parameter.dtype()), ("scalars", scalars.dtype())]);
-    if parameter.dtype() != DType::F32 || !runs(Kernel::AdamW, &parameter.device()) {
+    if parameter.dtype() != DType::F32 || !runs(Kernel::AdamW, &parameter.device(), DType::F32) {
         return reference::adamw(parameter, moments, gradient, scalars, numbers);
     }
     let [first, second] = moments.unwrap_or_else(|| [parameter.zeros_like(), parameter.zeros_like()]);

@@ -23,10 +23,7 @@ pub(crate) use kernel::shaders;
 
 pub use options::CrossEntropyOptions;
 
-use crate::{
-    Kernel, check,
-    launch::{runs, stored},
-};
+use crate::{Kernel, check, launch::takes};
 
 /// The loss of some positions, and what its gradient needs.
 #[derive(Debug)]
@@ -75,7 +72,7 @@ fn check_arguments(logits: &[Tensor<2>], targets: &Tensor<1, Int>, options: Cros
 
 /// See [`cross_entropy`]; with `subgroups` rows are summed by them even where the adapter does not say that it has them.
 fn run(logits: Vec<Tensor<2>>, targets: Tensor<1, Int>, options: CrossEntropyOptions, subgroups: bool) -> LogitLoss {
-    if !stored(logits[0].dtype()) || !runs(Kernel::CrossEntropy, &targets.device()) {
+    if !takes(Kernel::CrossEntropy, &logits[0]) {
         let chunk = reference::Chunk::new(logits, targets, options);
         return LogitLoss { loss: chunk.loss.clone(), saved: Saved::Plain(chunk), options };
     }

@@ -51,7 +51,7 @@ pub fn add_squares<const D: usize>(before: Option<Tensor<1>>, x: Tensor<D>) -> T
 /// Partial sums that were read back, for [`add_squares`] on `device`, which may keep another number of them.
 pub fn squares_from(sums: &[f32], device: &Device) -> Tensor<1> {
     let device = &device.clone().without_autodiff();
-    let count = if runs(Kernel::Squares, device) { PARTIAL } else { 1 };
+    let count = if runs(Kernel::Squares, device, DType::F32) { PARTIAL } else { 1 };
     if sums.len() == count {
         return Tensor::from_floats(sums, device);
     }
