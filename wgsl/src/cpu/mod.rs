@@ -5,11 +5,13 @@
 
 mod buffers;
 mod math;
+mod product;
 mod tasks;
 mod tensor;
 mod vector;
 
 pub use math::{exp, sigmoid, tanh};
+pub use product::{Matrix, product};
 pub use tasks::{ELEMENTS, each, piece, split};
 pub use tensor::{contiguous, integers, new, takes, values, values_mut, zeros};
 pub(crate) use vector::vectorized;
