@@ -5,147 +5,136 @@ use burn::{
     nn::Linear,
     tensor::{Device, Distribution, Tensor},
 };
-use hearth_model::{Block, Norm, Positions, RopeLayout, TransformerConfig};
+use hearth_model::{Block, Positions, RopeLayout, Transformer, TransformerConfig};
 use hearth_wgsl::{AttentionOptions, attention, gelu, rotate, swiglu, vjp};
 
-use super::{Spread, stages::Clock, subject::Subject};
+use super::{stages::Clock, subject::Subject};
 use crate::{
     TrainError,
     plan::Cut,
     walk::{Activations, Placement},
 };
 
-/// What each kind of operation takes in all blocks and micro-batches of a step.
+/// Seconds of each kind of operation, in all blocks and micro-batches of a step.
 pub(super) struct BlockTimes {
-    pub products: Spread,
-    pub attention: Spread,
-    pub norms: Spread,
-    pub gates: Spread,
+    pub products: f64,
+    pub attention: f64,
+    pub norms: f64,
+    pub gates: f64,
 }
 
-/// Times each kind of operation in turns, after a first one that is not counted.
-pub(super) fn block_times(subject: &Subject, turns: usize) -> Result<BlockTimes, TrainError> {
-    let alone = Alone::new(subject, turns);
-    Ok(BlockTimes {
-        products: alone.products()?,
-        attention: alone.attention()?,
-        norms: alone.norms()?,
-        gates: alone.gates()?,
-    })
+/// Runs the operations by themselves.
+pub(super) struct Alone {
+    config: TransformerConfig,
+    device: Device,
+    cut: Cut,
+    inputs: Inputs,
+    /// The block in place of all, where some live in host memory: there are as many on the device at once.
+    fetched: Option<Block>,
 }
 
-struct Alone<'a> {
-    config: &'a TransformerConfig,
-    device: &'a Device,
-    cut: &'a Cut,
-    /// One, for all that live in host memory: there are as many on the device at once.
-    blocks: Vec<Block>,
-    turns: usize,
+/// What the operations are given.
+struct Inputs {
+    /// One for each linear layer of a block.
+    of_linears: Vec<Tensor<3>>,
+    stream_btc: Tensor<3>,
+    inner_btf: [Tensor<3>; 2],
+    queries_bthd: Tensor<4>,
+    keys_btkd: Tensor<4>,
+    /// RoPE's table, `[1, T, D / 2]`.
+    angles: Option<Tensor<3>>,
 }
 
-impl<'a> Alone<'a> {
-    fn new(subject: &'a Subject, turns: usize) -> Self {
+impl Alone {
+    pub fn new(subject: &Subject) -> Self {
         let Subject { trainer, cut, device, .. } = subject;
-        let model = trainer.model();
+        let (model, config) = (trainer.model(), trainer.model().config());
+        let [b, t, d] = [cut.micro_batch, config.context_length, config.head_width()];
+        let random = |shape| Tensor::random(shape, Distribution::Uniform(-1.0, 1.0), device);
+        let of_heads = |heads| Tensor::random([b, t, heads, d], Distribution::Uniform(-1.0, 1.0), device);
+        let input = |linear: &Linear| random([b, t, linear.weight.dims()[0]]);
         let on_host = cut.policy.segments.iter().any(|segment| segment.parameters == Placement::Host);
-        let blocks = match on_host {
-            true => vec![model.blocks[0].clone().fork(&device.clone().autodiff())],
-            false => model.blocks.clone(),
-        };
-        Self { config: model.config(), device, cut, blocks, turns }
-    }
-
-    /// Every linear layer: its product, and those of the gradients of its input and weights.
-    fn products(&self) -> Result<Spread, TrainError> {
-        let input = |linear: &Linear| self.random([linear.weight.dims()[0]]);
-        let inputs: Vec<Tensor<3>> = linears(&self.blocks[0]).into_iter().map(input).collect();
-        self.time(|pass, _, block| {
-            for (linear, x) in linears(block).into_iter().zip(&inputs) {
-                pass.of([x.clone()], |[x]| linear.forward(x));
-            }
-        })
-    }
-
-    fn attention(&self) -> Result<Spread, TrainError> {
-        let config = self.config;
-        let (time, width) = (config.context_length, config.head_width());
-        let [queries, keys] = [config.heads, config.kv_heads()].map(|heads| self.random([heads, width]));
-        let angles = (config.positions == Positions::Rope).then(|| self.numbers([1, time, width / 2]));
-        let interleaved = config.rope_layout == RopeLayout::Interleaved;
-        self.time(|pass, layer, _| {
-            let options = AttentionOptions { window: config.window(layer), ..AttentionOptions::default() };
-            pass.of([queries.clone(), keys.clone(), keys.clone()], |[q, k, v]| {
-                let (q, k) = match &angles {
-                    Some(angles) => rotate(q, k, angles.clone(), angles.clone(), interleaved),
-                    None => (q, k),
-                };
-                attention(q, k, v, None, options)
-            });
-        })
-    }
-
-    fn norms(&self) -> Result<Spread, TrainError> {
-        let config = self.config;
-        let x: Tensor<3> = self.random([config.width]);
-        let heads = [config.heads, config.kv_heads()];
-        let [queries, keys]: [Tensor<4>; 2] = heads.map(|heads| self.random([heads, config.head_width()]));
-        self.time(|pass, _, block| {
-            for norm in [&block.attention_norm, &block.mlp_norm] {
-                pass.of([x.clone()], |[x]| norm.forward(x));
-            }
-            let of_heads = |norm: &Option<Norm>, x: &Tensor<4>| {
-                if let Some(norm) = norm {
-                    pass.of([x.clone()], |[x]| norm.forward(x));
-                }
-            };
-            of_heads(&block.attention.query_norm, &queries);
-            of_heads(&block.attention.key_norm, &keys);
-        })
-    }
-
-    fn gates(&self) -> Result<Spread, TrainError> {
-        let [gate, up]: [Tensor<3>; 2] = std::array::from_fn(|_| self.random([self.config.ffn_width()]));
-        self.time(|pass, _, block| match block.mlp.gate {
-            Some(_) => pass.of([gate.clone(), up.clone()], |[gate, up]| swiglu(gate, up)),
-            None => pass.of([up.clone()], |[up]| gelu(up)),
-        })
-    }
-
-    /// Times what `work` does for a block, summed over a step.
-    fn time(&self, work: impl Fn(Pass, usize, &Block)) -> Result<Spread, TrainError> {
-        let mut clock = Clock { device: self.device };
-        let mut turn = || {
-            let mut seconds = 0.0;
-            clock.time(&mut seconds, || (0..self.cut.accumulation).for_each(|_| self.micro_batch(&work)))?;
-            Ok(seconds)
-        };
-        turn()?;
-        let seconds = (0..self.turns.max(1)).map(|_| turn()).collect::<Result<_, TrainError>>()?;
-        Ok(Spread::of(seconds))
-    }
-
-    /// All blocks of a micro-batch; those that are recomputed run forward once more.
-    fn micro_batch(&self, work: impl Fn(Pass, usize, &Block)) {
-        for segment in &self.cut.policy.segments {
-            for layer in segment.blocks.clone() {
-                let block = &self.blocks[layer % self.blocks.len()];
-                if segment.activations != Activations::Keep {
-                    work(Pass::Forward, layer, &block.valid());
-                }
-                work(Pass::Both, layer, block);
-            }
+        Self {
+            inputs: Inputs {
+                of_linears: linears(&model.blocks[0]).into_iter().map(input).collect(),
+                stream_btc: random([b, t, config.width]),
+                inner_btf: std::array::from_fn(|_| random([b, t, config.ffn_width()])),
+                queries_bthd: of_heads(config.heads),
+                keys_btkd: of_heads(config.kv_heads()),
+                angles: (config.positions == Positions::Rope).then(|| random([1, t, d / 2])),
+            },
+            fetched: on_host.then(|| model.blocks[0].clone().fork(&device.clone().autodiff())),
+            config: config.clone(),
+            device: device.clone(),
+            cut: cut.clone(),
         }
     }
 
-    /// Random numbers `[B, T, ..rest]`.
-    fn random<const R: usize, const D: usize>(&self, rest: [usize; R]) -> Tensor<D> {
-        let leading = [self.cut.micro_batch, self.config.context_length];
-        let shape: Vec<usize> = leading.into_iter().chain(rest).collect();
-        self.numbers(shape.try_into().expect("D is R and the two leading ones"))
+    /// Runs each kind of operation once for all blocks of `model`.
+    pub fn take_turn(&self, model: &Transformer) -> Result<BlockTimes, TrainError> {
+        Ok(BlockTimes {
+            products: self.time(model, |pass, _, block| self.products(pass, block))?,
+            attention: self.time(model, |pass, layer, _| self.attention(pass, layer))?,
+            norms: self.time(model, |pass, _, block| self.norms(pass, block))?,
+            gates: self.time(model, |pass, _, block| self.gates(pass, block))?,
+        })
     }
 
-    fn numbers<const D: usize>(&self, shape: [usize; D]) -> Tensor<D> {
-        Tensor::random(shape, Distribution::Uniform(-1.0, 1.0), self.device)
+    /// Every linear layer: its product, and those of the gradients of its input and weights.
+    fn products(&self, pass: Pass, block: &Block) {
+        for (linear, x) in linears(block).into_iter().zip(&self.inputs.of_linears) {
+            pass.run([x.clone()], |[x]| linear.forward(x));
+        }
+    }
+
+    fn attention(&self, pass: Pass, layer: usize) {
+        let Inputs { queries_bthd, keys_btkd, angles, .. } = &self.inputs;
+        let options = AttentionOptions { window: self.config.window(layer), ..AttentionOptions::default() };
+        let interleaved = self.config.rope_layout == RopeLayout::Interleaved;
+        pass.run([queries_bthd.clone(), keys_btkd.clone(), keys_btkd.clone()], |[q, k, v]| {
+            let (q, k) = match angles {
+                Some(angles) => rotate(q, k, angles.clone(), angles.clone(), interleaved),
+                None => (q, k),
+            };
+            attention(q, k, v, None, options)
+        });
+    }
+
+    fn norms(&self, pass: Pass, block: &Block) {
+        let Inputs { stream_btc, queries_bthd, keys_btkd, .. } = &self.inputs;
+        for norm in [&block.attention_norm, &block.mlp_norm] {
+            pass.run([stream_btc.clone()], |[x]| norm.forward(x));
+        }
+        let of_heads = [(&block.attention.query_norm, queries_bthd), (&block.attention.key_norm, keys_btkd)];
+        for (norm, x) in of_heads {
+            norm.iter().for_each(|norm| pass.run([x.clone()], |[x]| norm.forward(x)));
+        }
+    }
+
+    fn gates(&self, pass: Pass, block: &Block) {
+        let [gate, up] = self.inputs.inner_btf.clone();
+        match block.mlp.gate {
+            Some(_) => pass.run([gate, up], |[gate, up]| swiglu(gate, up)),
+            None => pass.run([up], |[up]| gelu(up)),
+        }
+    }
+
+    /// Seconds of what `work` does for each block of a step; those that are recomputed run forward once more.
+    fn time(&self, model: &Transformer, work: impl Fn(Pass, usize, &Block)) -> Result<f64, TrainError> {
+        let micro_batch = || {
+            for segment in &self.cut.policy.segments {
+                for layer in segment.blocks.clone() {
+                    let block = self.fetched.as_ref().unwrap_or(&model.blocks[layer]);
+                    if segment.activations != Activations::Keep {
+                        work(Pass::Forward, layer, &block.valid());
+                    }
+                    work(Pass::Both, layer, block);
+                }
+            }
+        };
+        let (mut clock, mut seconds) = (Clock { device: &self.device }, 0.0);
+        clock.time(&mut seconds, || (0..self.cut.accumulation).for_each(|_| micro_batch()))?;
+        Ok(seconds)
     }
 }
 
@@ -159,7 +148,7 @@ enum Pass {
 }
 
 impl Pass {
-    fn of<const N: usize, const D: usize>(
+    fn run<const N: usize, const D: usize>(
         self,
         inputs: [Tensor<D>; N],
         operation: impl Fn([Tensor<D>; N]) -> Tensor<D>,

@@ -99,8 +99,9 @@ impl Spread {
     }
 }
 
-/// A part that was timed.
-pub(super) fn timed(name: &'static str, what: &'static str, measured: Measured, spread: Spread) -> PartTime {
+/// A part that took so many seconds in each turn.
+pub(super) fn timed(name: &'static str, what: &'static str, measured: Measured, seconds: Vec<f64>) -> PartTime {
+    let spread = Spread::of(seconds);
     PartTime { name, what, measured, ms: spread.median_ms, spread: Some(spread), share: 0.0 }
 }
 

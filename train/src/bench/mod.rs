@@ -28,7 +28,7 @@ use crate::{
     devices::OpenDevice,
     plan::{Choice, Rates, choose},
 };
-use alone::{BlockTimes, block_times};
+use alone::{Alone, BlockTimes};
 use figures::{rest, timed};
 use resident::peak_resident;
 use stages::Stages;
@@ -65,14 +65,16 @@ pub fn bench(config: &TrainConfig, device: &OpenDevice, options: &BenchOptions) 
     let choice = plan(config, device)?;
     let resident_before_bytes = peak_resident();
     let mut subject = Subject::new(config, &choice.plan.cut, &device.device)?;
-    let step = subject.times(options.warmup, options.steps)?;
+    subject.warm_up(options.warmup)?;
     let memory = BenchMemory {
         pool_bytes: subject.pool_bytes(),
         resident_bytes: peak_resident(),
         resident_before_bytes,
         planned_bytes: choice.plan.peak_bytes(),
     };
-    let parts = if options.parts { parts(&mut subject, options.steps, step)? } else { Vec::new() };
+    let turns = turns(&mut subject, options)?;
+    let step = Spread::of(turns.steps);
+    let parts = if options.parts { parts(&step, &turns.stages, &turns.blocks) } else { Vec::new() };
     let (model, cut) = (&config.model, &choice.plan.cut);
     let sequences = cut.micro_batch * cut.accumulation;
     let flops_per_step = sequences as f64 * Flops::per_sequence(model, model.context_length).training;
@@ -113,22 +115,52 @@ fn plan(config: &TrainConfig, device: &OpenDevice) -> Result<Choice, TrainError>
     choose(config, &device.limits, &rates)
 }
 
-/// The parts of a step that takes `step`, which they come to.
-fn parts(subject: &mut Subject, turns: usize, step: Spread) -> Result<Vec<PartTime>, TrainError> {
-    let Stages { embedding, blocks, head, update } = subject.stages(turns)?;
-    let BlockTimes { products, attention, norms, gates } = block_times(subject, turns)?;
-    let (alone, in_step) = (Measured::Alone, Measured::InStep);
+/// What was timed, in seconds.
+#[derive(Default)]
+struct Turns {
+    steps: Vec<f64>,
+    stages: Vec<Stages>,
+    blocks: Vec<BlockTimes>,
+}
+
+/// Steps and parts in turns: what slows the machine for a while slows all of them.
+fn turns(subject: &mut Subject, options: &BenchOptions) -> Result<Turns, TrainError> {
+    let mut turns = Turns::default();
+    let alone = options.parts.then(|| Alone::new(subject));
+    if let Some(alone) = &alone {
+        // Kernels for these shapes are compiled, and not counted.
+        subject.take_stages()?;
+        alone.take_turn(subject.trainer.model())?;
+    }
+    for _ in 0..options.steps.max(1) {
+        turns.steps.push(subject.take_step()?);
+        if let Some(alone) = &alone {
+            turns.stages.push(subject.take_stages()?);
+            turns.blocks.push(alone.take_turn(subject.trainer.model())?);
+        }
+    }
+    Ok(turns)
+}
+
+/// The parts of a step, which come to its median.
+fn parts(step: &Spread, stages: &[Stages], blocks: &[BlockTimes]) -> Vec<PartTime> {
+    let in_step =
+        |name, what, stage: fn(&Stages) -> f64| timed(name, what, Measured::InStep, stages.iter().map(stage).collect());
+    let alone = |name, what, operation: fn(&BlockTimes) -> f64| {
+        timed(name, what, Measured::Alone, blocks.iter().map(operation).collect())
+    };
+    let all_blocks = in_step("blocks", "", |it| it.blocks);
     let mut parts = vec![
-        timed("products", "linear layers of the blocks", alone, products),
-        timed("attention", "attention and rotary positions", alone, attention),
-        timed("norms", "norms of the blocks", alone, norms),
-        timed("gates", "GELU or SwiGLU", alone, gates),
+        alone("products", "linear layers of the blocks", |it| it.products),
+        alone("attention", "attention and rotary positions", |it| it.attention),
+        alone("norms", "norms of the blocks", |it| it.norms),
+        alone("gates", "GELU or SwiGLU", |it| it.gates),
     ];
-    parts.push(rest("other", "the blocks' rest: sums, dropout, tape, copies", blocks.median_ms, &parts));
-    parts.push(timed("embedding", "tokens and positions", in_step, embedding));
-    parts.push(timed("head", "final norm, logits, loss", in_step, head));
-    parts.push(timed("update", "squares, clipping, AdamW", in_step, update));
-    parts.push(rest("rest", "what is left of the step: the host", step.median_ms, &parts));
+    parts.push(rest("other", "of the blocks: sums, dropout, tapes, copies", all_blocks.ms, &parts));
+    parts.push(in_step("embedding", "tokens and positions", |it| it.embedding));
+    parts.push(in_step("head", "final norm, logits, loss", |it| it.head));
+    parts.push(in_step("update", "squares, clipping, AdamW", |it| it.update));
+    parts.push(rest("rest", "of the step: the host's work", step.median_ms, &parts));
     parts.iter_mut().for_each(|part| part.share = part.ms / step.median_ms);
-    Ok(parts)
+    parts
 }

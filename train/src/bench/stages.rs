@@ -4,41 +4,29 @@ use std::time::Instant;
 
 use burn::tensor::Device;
 
-use super::{Spread, subject::Subject};
+use super::subject::Subject;
 use crate::{
     TrainError,
     guard::Ceiling,
     walk::{MicroBatch, Sink},
 };
 
-/// The stages of a step, of all its micro-batches together.
-pub(super) struct Stages<T = Spread> {
-    pub embedding: T,
-    pub blocks: T,
-    pub head: T,
-    pub update: T,
+/// Seconds of the stages of a step, of all its micro-batches together.
+#[derive(Default)]
+pub(super) struct Stages {
+    pub embedding: f64,
+    pub blocks: f64,
+    pub head: f64,
+    pub update: f64,
 }
 
 impl Subject {
-    /// Takes steps in stages, after a first one that is not counted.
-    pub fn stages(&mut self, turns: usize) -> Result<Stages, TrainError> {
-        self.take_stages()?;
-        let all = (0..turns.max(1)).map(|_| self.take_stages()).collect::<Result<Vec<_>, _>>()?;
-        let spread = |stage: fn(&Stages<f64>) -> f64| Spread::of(all.iter().map(stage).collect());
-        Ok(Stages {
-            embedding: spread(|it| it.embedding),
-            blocks: spread(|it| it.blocks),
-            head: spread(|it| it.head),
-            update: spread(|it| it.update),
-        })
-    }
-
-    /// A step; the seconds of each of its stages.
-    fn take_stages(&mut self) -> Result<Stages<f64>, TrainError> {
+    /// Takes a step in stages; returns the seconds of each.
+    pub fn take_stages(&mut self) -> Result<Stages, TrainError> {
         let batches = self.batches();
         let device = self.device.clone();
         let mut clock = Clock { device: &device };
-        let mut stages = Stages { embedding: 0.0, blocks: 0.0, head: 0.0, update: 0.0 };
+        let mut stages = Stages::default();
         let (walk, model) = (self.trainer.walk(), self.trainer.model());
         let scale = self.trainer.scale(batches.iter().map(|batch| batch.counted()).sum());
         let key = self.trainer.key(self.step);

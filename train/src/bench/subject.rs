@@ -6,7 +6,6 @@ use burn::tensor::Device;
 use hearth_data::Batch;
 use hearth_model::Key;
 
-use super::Spread;
 use crate::{
     TrainConfig, TrainError, engine::build, guard::Ceiling, plan::Cut, readback::Readback, session::Origin,
     step::Trainer,
@@ -39,18 +38,15 @@ impl Subject {
         })
     }
 
-    /// Times `steps` whole steps, after `warmup` others.
-    pub fn times(&mut self, warmup: usize, steps: usize) -> Result<Spread, TrainError> {
-        for _ in 0..warmup.max(1) {
-            self.take_step()?;
-        }
+    /// Takes steps that are not counted.
+    pub fn warm_up(&mut self, steps: usize) -> Result<(), TrainError> {
+        (0..steps.max(1)).try_for_each(|_| self.take_step().map(drop))?;
         if self.device.memory_pool_usage().is_some() {
             // Choosing kernels took memory that steps do not.
             self.device.memory_cleanup();
             self.take_step()?;
         }
-        let seconds = (0..steps.max(1)).map(|_| self.take_step()).collect::<Result<_, _>>()?;
-        Ok(Spread::of(seconds))
+        Ok(())
     }
 
     /// Loss of the last step, nats per token.
@@ -64,7 +60,7 @@ impl Subject {
     }
 
     /// Takes a step and waits for it; returns its seconds.
-    fn take_step(&mut self) -> Result<f64, TrainError> {
+    pub fn take_step(&mut self) -> Result<f64, TrainError> {
         let batches = self.batches();
         self.device.sync().map_err(TrainError::of_device)?;
         let start = Instant::now();

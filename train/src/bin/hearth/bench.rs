@@ -95,11 +95,11 @@ fn show_part(part: &PartTime, out: &mut impl Write) -> io::Result<()> {
         None => Default::default(),
     };
     let how = match measured {
-        Measured::Alone => "by itself",
-        Measured::InStep => "in a step",
-        _ => "what is left",
+        Measured::Alone => "alone",
+        Measured::InStep => "in the step",
+        _ => "the difference",
     };
-    writeln!(out, "{name:10}{ms:>10.2}{min:>10}{max:>10}{:>5.0} %  {how}: {what}", 100.0 * share)
+    writeln!(out, "{name:10}{ms:>10.2}{min:>10}{max:>10}{:>5.0} %  {what} ({how})", 100.0 * share)
 }
 
 fn show_memory(memory: &BenchMemory, out: &mut impl Write) -> io::Result<()> {
