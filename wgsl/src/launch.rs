@@ -126,9 +126,14 @@ pub fn runs(kernel: Kernel, device: &Device, dtype: DType) -> bool {
     kernel.is_on() && has
 }
 
+/// Whether it is the CPU, whose kernels have limits of their own.
+pub fn is_cpu(device: &Device) -> bool {
+    matches!(device.clone().without_autodiff().as_dispatch(), DispatchDevice::Flex(_))
+}
+
 /// Whether there is a CPU kernel.
 fn on_the_cpu(kernel: Kernel) -> bool {
-    matches!(kernel, Kernel::Gate)
+    matches!(kernel, Kernel::Attention | Kernel::Gate)
 }
 
 /// Whether the runtime behind `client` takes WGSL text (it does not in builds for SPIR-V or MSL).

@@ -6,6 +6,7 @@
 use std::{
     collections::HashMap,
     mem::MaybeUninit,
+    ops::{Deref, DerefMut},
     sync::{Mutex, PoisonError},
 };
 
@@ -27,7 +28,7 @@ static IDLE: Mutex<Option<Idle>> = Mutex::new(None);
 
 /// Memory for that many floats, with any values.
 pub fn bytes(floats: usize) -> Bytes {
-    let controller = Box::new(Buffer(take(floats)));
+    let controller = Box::new(Scratch::new(floats));
     // SAFETY: all the buffer's bytes are initialised.
     unsafe { Bytes::from_controller(controller, floats * size_of::<f32>()) }
 }
@@ -59,16 +60,37 @@ fn give(buffer: Vec<f32>) {
     idle.by_length.entry(buffer.len()).or_default().push(buffer);
 }
 
-/// A tensor's memory, which goes back when the tensor does.
-struct Buffer(Vec<f32>);
+/// Memory of a tensor or a task, which goes back when that does.
+pub struct Scratch(Vec<f32>);
 
-impl Drop for Buffer {
+impl Scratch {
+    /// So many floats, of any values.
+    pub fn new(floats: usize) -> Self {
+        Self(take(floats))
+    }
+}
+
+impl Deref for Scratch {
+    type Target = [f32];
+
+    fn deref(&self) -> &[f32] {
+        &self.0
+    }
+}
+
+impl DerefMut for Scratch {
+    fn deref_mut(&mut self) -> &mut [f32] {
+        &mut self.0
+    }
+}
+
+impl Drop for Scratch {
     fn drop(&mut self) {
         give(std::mem::take(&mut self.0));
     }
 }
 
-impl AllocationController for Buffer {
+impl AllocationController for Scratch {
     fn alloc_align(&self) -> usize {
         align_of::<f32>()
     }

@@ -5,11 +5,14 @@
 
 mod buffers;
 mod math;
+mod matrix;
 mod tasks;
 mod tensor;
 mod vector;
 
+pub use buffers::Scratch;
 pub use math::{exp, sigmoid, tanh};
+pub use matrix::{Heads, Matrix, MatrixMut};
 pub use tasks::{ELEMENTS, each, split};
 pub use tensor::{contiguous, integers, new, takes, values, values_mut, zeros};
 pub(crate) use vector::vectorized;
