@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 pub enum Kernel {
     /// That of [`adamw`](crate::adamw()).
     AdamW,
-    /// Those of [`attention`](crate::attention()).
+    /// Those of [`attention`](crate::attention()), and on the CPU of [`softmax`](crate::softmax()).
     Attention,
     /// Those of [`cross_entropy`](crate::cross_entropy()).
     CrossEntropy,
@@ -55,6 +55,11 @@ impl Kernel {
     /// Whether the kernel is on.
     pub fn is_on(self) -> bool {
         OFF.load(Ordering::Relaxed) & 1 << self as u32 == 0
+    }
+
+    /// Whether there is one for the CPU too.
+    pub fn has_cpu_kernel(self) -> bool {
+        matches!(self, Self::Attention | Self::Gate)
     }
 
     /// The kernel's name in configurations and messages.

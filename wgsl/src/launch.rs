@@ -120,7 +120,7 @@ pub fn runs(kernel: Kernel, device: &Device, dtype: DType) -> bool {
     let device = device.clone().without_autodiff();
     let has = match device.as_dispatch() {
         DispatchDevice::Cube(cube) => stored(dtype) && takes_wgsl(&cube.client()),
-        DispatchDevice::Flex(_) => dtype == DType::F32 && on_the_cpu(kernel),
+        DispatchDevice::Flex(_) => dtype == DType::F32 && kernel.has_cpu_kernel(),
         _ => false,
     };
     kernel.is_on() && has
@@ -129,11 +129,6 @@ pub fn runs(kernel: Kernel, device: &Device, dtype: DType) -> bool {
 /// Whether it is the CPU, whose kernels have limits of their own.
 pub fn is_cpu(device: &Device) -> bool {
     matches!(device.clone().without_autodiff().as_dispatch(), DispatchDevice::Flex(_))
-}
-
-/// Whether there is a CPU kernel.
-fn on_the_cpu(kernel: Kernel) -> bool {
-    matches!(kernel, Kernel::Attention | Kernel::Gate)
 }
 
 /// Whether the runtime behind `client` takes WGSL text (it does not in builds for SPIR-V or MSL).

@@ -47,6 +47,7 @@ fn prepared(inputs: Inputs<Flex>) -> ([FloatTensor<Flex>; 3], Vec<i32>, Shape) {
     let Inputs { q, k, v, documents, masked, options } = inputs;
     debug_assert_eq!(q.dtype(), DType::F32, "the front takes no other");
     let ([b, t, h, d], [_, s, kv_heads, _]) = (q.shape().dims(), k.shape().dims());
-    let documents = if masked { integers(documents).into_iter().map(|number| number as i32).collect() } else { Vec::new() };
+    let documents =
+        if masked { integers(documents).into_iter().map(|number| number as i32).collect() } else { Vec::new() };
     ([q, k, v].map(Heads::laid_out), documents, Shape { b, t, s, h, kv_heads, d, options })
 }
