@@ -5,13 +5,14 @@
 
 mod buffers;
 mod math;
-mod product;
+mod matrix;
 mod tasks;
 mod tensor;
 mod vector;
 
+pub use buffers::Scratch;
 pub use math::{exp, sigmoid, tanh};
-pub use product::{Matrix, product};
+pub use matrix::{Heads, Matrix, MatrixMut};
 pub use tasks::{ELEMENTS, each, piece, split};
 pub use tensor::{contiguous, integers, new, takes, values, values_mut, zeros};
 pub(crate) use vector::vectorized;
