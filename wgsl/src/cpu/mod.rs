@@ -10,7 +10,7 @@ mod tensor;
 mod vector;
 
 pub use math::{exp, sigmoid, tanh};
-pub use tasks::{ELEMENTS, each, split};
+pub use tasks::{ELEMENTS, each, piece, split};
 pub use tensor::{contiguous, integers, new, takes, values, values_mut, zeros};
 pub(crate) use vector::vectorized;
-pub use vector::{Arch, Map, Simd, Vector, WithSimd, elementwise, fold, map};
+pub use vector::{Arch, Map, Simd, Vector, WithSimd, elementwise, fold, map, update};

@@ -15,6 +15,12 @@ pub fn each<T: Send>(tasks: Vec<T>, work: impl Fn(usize, T) + Send + Sync) {
     tasks.into_iter().enumerate().for_each(|(number, task)| work(number, task));
 }
 
+/// Piece `number` of a slice that is cut into pieces of `length`, of which the last may be shorter.
+pub fn piece(slice: &[f32], number: usize, length: usize) -> &[f32] {
+    let rest = &slice[number * length..];
+    &rest[..rest.len().min(length)]
+}
+
 /// Slices of one length, in pieces of `length` (the last may be shorter), those of one place together.
 pub fn split<const N: usize>(slices: [&mut [f32]; N], length: usize) -> Vec<[&mut [f32]; N]> {
     let count = slices.first().map_or(0, |slice| slice.len().div_ceil(length));

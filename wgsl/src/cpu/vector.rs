@@ -6,7 +6,7 @@ use burn::backend::{Flex, TensorMetadata, tensor::FloatTensor};
 pub use pulp::{Arch, Simd, WithSimd};
 
 use super::{
-    tasks::{ELEMENTS, each, split},
+    tasks::{ELEMENTS, each, piece, split},
     tensor::{contiguous, new, values, values_mut},
 };
 
@@ -140,7 +140,7 @@ pub trait Map<const I: usize, const O: usize>: Copy + Send + Sync {
     fn apply<S: Simd>(self, arguments: [Vector<S>; I]) -> [Vector<S>; O];
 }
 
-/// Applies `f` along slices of one length.
+/// Writes the values of `f` along slices of one length.
 #[inline(always)]
 pub fn map<S: Simd, const I: usize, const O: usize>(
     simd: S,
@@ -148,21 +148,34 @@ pub fn map<S: Simd, const I: usize, const O: usize>(
     outputs: [&mut [f32]; O],
     f: impl Fn([Vector<S>; I]) -> [Vector<S>; O],
 ) {
+    update(simd, inputs, outputs, |inputs, _| f(inputs));
+}
+
+/// Replaces `states` along slices of one length: `f` is given the inputs and what the states were.
+#[inline(always)]
+pub fn update<S: Simd, const I: usize, const O: usize>(
+    simd: S,
+    inputs: [&[f32]; I],
+    states: [&mut [f32]; O],
+    f: impl Fn([Vector<S>; I], [Vector<S>; O]) -> [Vector<S>; O],
+) {
     let inputs = inputs.map(S::as_simd_f32s);
-    let mut outputs = outputs.map(S::as_mut_simd_f32s);
-    let whole = outputs.first().map_or(0, |(vectors, _)| vectors.len());
+    let mut states = states.map(S::as_mut_simd_f32s);
+    let whole = states.first().map_or(0, |(vectors, _)| vectors.len());
     for at in 0..whole {
-        let found = f(std::array::from_fn(|i| Vector::new(simd, inputs[i].0[at])));
-        for (output, found) in outputs.iter_mut().zip(found) {
-            output.0[at] = found.lanes;
+        let before = std::array::from_fn(|i| Vector::new(simd, states[i].0[at]));
+        let found = f(std::array::from_fn(|i| Vector::new(simd, inputs[i].0[at])), before);
+        for (state, found) in states.iter_mut().zip(found) {
+            state.0[at] = found.lanes;
         }
     }
-    if outputs.first().is_some_and(|(_, rest)| !rest.is_empty()) {
-        let found = f(std::array::from_fn(|i| Vector::load(simd, inputs[i].1, 0.0)));
-        for (output, found) in outputs.iter_mut().zip(found) {
+    if states.first().is_some_and(|(_, rest)| !rest.is_empty()) {
+        let before = std::array::from_fn(|i| Vector::load(simd, states[i].1, 0.0));
+        let found = f(std::array::from_fn(|i| Vector::load(simd, inputs[i].1, 0.0)), before);
+        for (state, found) in states.iter_mut().zip(found) {
             let lanes = bytemuck::cast_slice::<S::f32s, f32>(std::slice::from_ref(&found.lanes));
-            let rest = output.1.len();
-            output.1.copy_from_slice(&lanes[..rest]);
+            let rest = state.1.len();
+            state.1.copy_from_slice(&lanes[..rest]);
         }
     }
 }
@@ -221,10 +234,7 @@ pub fn elementwise<const I: usize, const O: usize>(
     let mut outputs: [_; O] = std::array::from_fn(|_| new(inputs[0].shape()));
     let tasks = split(outputs.each_mut().map(values_mut), ELEMENTS);
     each(tasks, |number, outputs| {
-        let inputs = inputs.each_ref().map(|x| {
-            let rest = &values(x)[number * ELEMENTS..];
-            &rest[..rest.len().min(ELEMENTS)]
-        });
+        let inputs = inputs.each_ref().map(|x| piece(values(x), number, ELEMENTS));
         Arch::new().dispatch(Elementwise { function, inputs, outputs });
     });
     outputs
