@@ -128,7 +128,7 @@ pub fn runs(kernel: Kernel, device: &Device, dtype: DType) -> bool {
 
 /// Whether there is a CPU kernel.
 fn on_the_cpu(kernel: Kernel) -> bool {
-    matches!(kernel, Kernel::Gate)
+    matches!(kernel, Kernel::CrossEntropy | Kernel::Dropout | Kernel::Embedding | Kernel::Gate | Kernel::Rope)
 }
 
 /// Whether the runtime behind `client` takes WGSL text (it does not in builds for SPIR-V or MSL).

@@ -5,11 +5,15 @@
 
 mod buffers;
 mod math;
+#[cfg(test)]
+mod pools;
 mod tasks;
 mod tensor;
 mod vector;
 
 pub use math::{exp, sigmoid, tanh};
+#[cfg(test)]
+pub use pools::same_in_all_pools;
 pub use tasks::{ELEMENTS, each, piece, split};
 pub use tensor::{contiguous, integers, new, takes, values, values_mut, zeros};
 pub(crate) use vector::vectorized;
