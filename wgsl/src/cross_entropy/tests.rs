@@ -97,7 +97,7 @@ fn odd_logits_are_treated_as_by_the_reference() {
         [-INFINITY, 1.0, 1.0, 2.0, 3.0],
         [-INFINITY; 5],
         [1e-40, -1e-42, 0.0, -0.0, 1e-45],
-        [3e38, -3e38, 0.0, 1.0, 3e38],
+        [3e38, -3e38, 0.0, 1.0, f32::MIN],
         [-3e38, -3.2e38, -3.1e38, f32::MIN, -3e38],
     ];
     let device = Device::flex();
@@ -140,7 +140,7 @@ fn logits_held_elsewhere_are_left_as_they_are() {
     assert_eq!(values(in_place.clone()), values(gradient.clone()));
 }
 
-/// Few long rows, many short ones, no row.
+/// Few long rows, many short ones.
 #[test]
 fn any_number_of_threads_gives_the_same_bits() {
     for (n, vocabulary) in [(1, 50_257), (7, 20_000), (768, 65)] {
@@ -154,6 +154,10 @@ fn any_number_of_threads_gives_the_same_bits() {
             loss.into_iter().chain(gradients).collect()
         });
     }
+}
+
+#[test]
+fn no_rows_have_no_loss() {
     let device = Device::flex();
     let targets = Tensor::<1, Int>::from_ints([0i32; 0], &device);
     let found = cross_entropy(vec![Tensor::empty([0, 7], &device)], targets, CrossEntropyOptions::default());

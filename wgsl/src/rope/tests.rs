@@ -102,11 +102,15 @@ fn odd_values_and_shapes_are_treated_as_by_the_reference() {
         for interleaved in [false, true] {
             let leaf = x.clone().autodiff().require_grad();
             let (y, _) = rotate(leaf.clone(), leaf.clone(), cosines.clone(), sines.clone(), interleaved);
-            let expected = values(reference(x.clone(), cosines.clone(), sines.clone(), interleaved));
+            let expected = match x.shape().num_elements() {
+                0 => Vec::new(),
+                _ => values(reference(x.clone(), cosines.clone(), sines.clone(), interleaved)),
+            };
             for (found, expected) in values(y.clone().inner()).into_iter().zip(expected) {
                 let close = (found - expected).abs() < 1e-6;
                 assert!(close || found == expected || found.is_nan() && expected.is_nan(), "{found} is not {expected}");
             }
+            assert_eq!(y.dims(), [b, t, h, d]);
             let mut gradients = vjp(y, x.clone());
             assert_eq!(leaf.grad_remove(&mut gradients).unwrap().dims(), [b, t, h, d]);
         }
