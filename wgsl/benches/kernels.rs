@@ -1,15 +1,15 @@
 //! Each kernel against the same in plain Burn operations (fusion and autotune on), forward and back, in one run.
 //!
-//! `cargo bench --workspace --bench kernels -- [NAME]..` prints a table: milliseconds of the best of several turns taken
-//! one after the other, and what the pool reserves beyond the inputs.
+//! `cargo bench --workspace --bench kernels -- [--device cpu] [NAME]..` prints a table: milliseconds of the best of several
+//! turns taken one after the other, and what the pool reserves beyond the inputs.
 
 use std::{cell::RefCell, time::Instant};
 
 use burn::tensor::{Device, Distribution, Int, Tensor};
 use cubecl::config::{CubeClRuntimeConfig, RuntimeConfig};
 use hearth_wgsl::{
-    AdamWNumbers, AttentionOptions, CrossEntropyOptions, Kernel, NormOptions, adamw, add_squares, attention,
-    cross_entropy, embedding, gelu, norm, rotate, swiglu, testing::wgpu_device,
+    AdamWNumbers, AttentionOptions, CrossEntropyOptions, Kernel, Key, NormOptions, adamw, add_squares, attention,
+    cross_entropy, dropout, embedding, gelu, norm, rotate, swiglu, testing::wgpu_device,
 };
 
 const TURNS: usize = 5;
@@ -20,10 +20,19 @@ struct Bench {
 }
 
 fn main() {
-    let wanted = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+    let mut arguments = std::env::args().skip(1);
+    let (mut wanted, mut on_the_cpu) = (Vec::new(), false);
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            "--device" => on_the_cpu = arguments.next().expect("cpu or wgpu after --device") == "cpu",
+            // Cargo's own.
+            option if option.starts_with('-') => {}
+            _ => wanted.push(argument),
+        }
+    }
     // Before the tests' own, which measures less: plain Burn is to be at its best.
     CubeClRuntimeConfig::try_set(CubeClRuntimeConfig::default());
-    let Some(device) = wgpu_device() else { return };
+    let Some(device) = (if on_the_cpu { Some(Device::flex()) } else { wgpu_device() }) else { return };
     let bench = Bench { wanted, device };
     println!("| operation | pass | plain, ms | kernel, ms | times | plain, MiB | kernel, MiB |");
     println!("|---|---|---|---|---|---|---|");
@@ -47,6 +56,13 @@ fn main() {
         let (q, k) = rotate(q, k, angles.clone(), angles.clone(), false);
         q + k
     });
+    let [q, k, angles] = [[255, 9, 64], [255, 3, 64], [255, 1, 32]].map(|shape| bench.random(shape));
+    let [q, k] = [q, k].map(|x| x.unsqueeze::<4>());
+    let angles = angles.swap_dims(0, 1);
+    bench.compare("RoPE B1 T255 H9 K3 D64", "forward", || {
+        rotate(q.clone(), k.clone(), angles.clone(), angles.clone(), false)
+    });
+    bench.both("dropout 4 x 256 x 384", [[4, 256, 384]; 1], |[x]| dropout(x, Key::new(1), 0.1));
     bench.losses();
     bench.embeddings();
     bench.updates();
@@ -63,19 +79,26 @@ impl Bench {
     }
 
     fn losses(&self) {
-        let (rows, vocabulary) = (256, 32_768);
-        let (logits, targets) = (self.random([rows, vocabulary]), self.ids(rows, vocabulary));
-        let options = CrossEntropyOptions::default();
-        let name = format!("cross-entropy {rows} x {vocabulary}");
-        let loss = || cross_entropy(vec![logits.clone()], targets.clone(), options);
-        self.compare(&name, "forward", || loss().loss);
-        self.compare(&name, "forward and back", || loss().gradients(1.0));
+        for (rows, vocabulary) in [(256, 32_768), (256, 50_257), (1, 50_257), (768, 65)] {
+            let (logits, targets) = (self.random([rows, vocabulary]), self.ids(rows, vocabulary));
+            let options = CrossEntropyOptions::default();
+            let name = format!("cross-entropy {rows} x {vocabulary}");
+            let loss = || cross_entropy(vec![logits.clone()], targets.clone(), options);
+            self.compare(&name, "forward", || loss().loss);
+            self.compare(&name, "forward and back", || loss().gradients(1.0));
+        }
     }
 
     /// Ids that differ, and one id for all positions, as padding is.
     fn embeddings(&self) {
-        let width = 768;
-        for (rows, count, same) in [(32_768, 1024, false), (32_768, 8192, false), (1024, 8192, true)] {
+        let cases = [
+            (32_768, 768, 1024, false),
+            (32_768, 768, 8192, false),
+            (1024, 768, 8192, true),
+            (50_257, 768, 256, false),
+            (65, 128, 768, false),
+        ];
+        for (rows, width, count, same) in cases {
             let (table, dy) = (self.random([rows, width]), self.random([1, count, width]));
             let ids = self.ids(count, if same { 1 } else { rows }).reshape([1, count]);
             let name = format!("embedding {rows} x {width}, {count} {}", if same { "times one id" } else { "ids" });
@@ -150,7 +173,7 @@ impl Bench {
         let [plain, kernel] = seconds.map(|seconds| 1e3 * seconds);
         let [plain_mib, kernel_mib] = bytes.map(|bytes| bytes as f64 / f64::from(1 << 20));
         let times = plain / kernel;
-        println!("| {name} | {pass} | {plain:.1} | {kernel:.1} | {times:.2} | {plain_mib:.0} | {kernel_mib:.0} |");
+        println!("| {name} | {pass} | {plain:.2} | {kernel:.2} | {times:.2} | {plain_mib:.0} | {kernel_mib:.0} |");
     }
 
     /// Seconds, and bytes that the pool reserves for it.

@@ -27,7 +27,13 @@ impl Key {
 
     /// The two random words at `counter`.
     pub fn bits(self, counter: [u32; 2]) -> [u32; 2] {
-        threefry2x32(self.0, counter)
+        threefry2x32(self.0, counter.map(|word| [word])).map(|[word]| word)
+    }
+
+    /// The first words, and the second ones, at the counters `[first, 0]`.
+    #[inline(always)]
+    pub(crate) fn words_at<const N: usize>(self, first: [u32; N]) -> [[u32; N]; 2] {
+        threefry2x32(self.0, [first, [0; N]])
     }
 
     /// The key as two words, for a kernel.
@@ -36,17 +42,20 @@ impl Key {
     }
 }
 
-fn threefry2x32(key: [u32; 2], counter: [u32; 2]) -> [u32; 2] {
+/// Of `N` counters at once, which the compiler makes vectors of.
+#[inline(always)]
+fn threefry2x32<const N: usize>(key: [u32; 2], counter: [[u32; N]; 2]) -> [[u32; N]; 2] {
     let schedule = [key[0], key[1], PARITY ^ key[0] ^ key[1]];
-    let mut x = [counter[0].wrapping_add(schedule[0]), counter[1].wrapping_add(schedule[1])];
+    let mut x =
+        [counter[0].map(|word| word.wrapping_add(schedule[0])), counter[1].map(|word| word.wrapping_add(schedule[1]))];
     for group in 0..5 {
         for rotation in ROTATIONS[group % 2] {
-            x[0] = x[0].wrapping_add(x[1]);
-            x[1] = x[1].rotate_left(rotation) ^ x[0];
+            x[0] = std::array::from_fn(|i| x[0][i].wrapping_add(x[1][i]));
+            x[1] = std::array::from_fn(|i| x[1][i].rotate_left(rotation) ^ x[0][i]);
         }
         let injection = group + 1;
-        x[0] = x[0].wrapping_add(schedule[injection % 3]);
-        x[1] = x[1].wrapping_add(schedule[(injection + 1) % 3]).wrapping_add(injection as u32);
+        x[0] = x[0].map(|word| word.wrapping_add(schedule[injection % 3]));
+        x[1] = x[1].map(|word| word.wrapping_add(schedule[(injection + 1) % 3]).wrapping_add(injection as u32));
     }
     x
 }
@@ -64,7 +73,7 @@ mod tests {
             ([0x1319_8a2e, 0x0370_7344], [0x243f_6a88, 0x85a3_08d3], [0xc492_3a9c, 0x483d_f7a0]),
         ];
         for (key, counter, expected) in cases {
-            assert_eq!(threefry2x32(key, counter), expected);
+            assert_eq!(Key(key).bits(counter), expected);
         }
     }
 

@@ -90,8 +90,8 @@ impl DeviceLimits {
     pub(super) fn run(&self, kernel: Kernel) -> bool {
         let has = match self.kernels {
             KernelSet::Plain => false,
-            KernelSet::Cpu => kernel.has_cpu_kernel(),
-            KernelSet::Wgsl => true,
+            KernelSet::Cpu => true,
+            KernelSet::Wgsl => kernel.has_wgsl_kernel(),
         };
         has && kernel.is_on()
     }

@@ -1,7 +1,7 @@
 //! Tensors of the CPU backend as slices.
 
 use burn::{
-    backend::{Flex, TensorMetadata, tensor::FloatTensor, tensor::IntTensor},
+    backend::{Flex, tensor::FloatTensor, tensor::IntTensor},
     tensor::{DType, Shape, TensorData},
 };
 

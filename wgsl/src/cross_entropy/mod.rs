@@ -3,6 +3,7 @@
 //! The logits of a large vocabulary outweigh everything else in a step, so the kernels read them twice: once for each
 //! row's log-sum-exp, once to make the gradient. The plain operations pass over them about ten times.
 
+mod cpu;
 mod kernel;
 mod options;
 mod reference;
@@ -151,7 +152,7 @@ pub struct LogitRows<B: Backend> {
 }
 
 /// Backends that have the kernels.
-#[backend_extension(Cube, Fusion)]
+#[backend_extension(Cube, Flex, Fusion)]
 pub trait CrossEntropyOps: Backend {
     /// Of each row of logits `[n, rows]` the largest, the sum of `exp(logit - largest)`, and that of the target or 0,
     /// `[n, 3]`; the ids of the columns begin at `first`.

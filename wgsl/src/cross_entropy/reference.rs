@@ -60,8 +60,11 @@ impl Chunk {
             })
             .collect();
         let normaliser = reduce(&shards, |shard| shard.exponentials.clone().sum_dim(1), Tensor::add);
-        let target_logit =
-            reduce(&shards, |shard| (shard.logits.clone() * shard.one_hot.clone()).sum_dim(1), Tensor::add);
+        // Selected, not multiplied by 0 or 1: a logit of minus infinity elsewhere in the row changes nothing.
+        let at_target = |shard: &VocabularyShard| {
+            shard.logits.clone().mask_fill(shard.one_hot.clone().equal_scalar(0), 0).sum_dim(1)
+        };
+        let target_logit = reduce(&shards, at_target, Tensor::add);
         let log_normaliser = normaliser.clone().log() + max;
         let z_loss = log_normaliser.clone().square() * options.z_loss;
         let losses = (log_normaliser.clone() - target_logit + z_loss) * counted.clone();

@@ -3,12 +3,13 @@
 //! Source of the method: Srivastava et al., "Dropout", JMLR 2014, in the inverted form (kept values are scaled up).
 
 mod backward;
+mod cpu;
 mod kernel;
 #[cfg(test)]
 mod tests;
 
 use burn::{
-    backend::{Backend, Dispatch, Flex, TensorMetadata, backend_extension, tensor::FloatTensor},
+    backend::{Backend, Dispatch, TensorMetadata, backend_extension, tensor::FloatTensor},
     tensor::{Tensor, TensorData},
 };
 
@@ -43,8 +44,6 @@ pub trait DropoutOps: Backend {
     }
 }
 
-impl DropoutOps for Flex {}
-
 /// The mask drawn on the host and multiplied in: slow on a GPU, right everywhere.
 fn reference<B: Backend>(x: FloatTensor<B>, key_0: u32, key_1: u32, rate: f64) -> FloatTensor<B> {
     let shape = x.shape();
@@ -54,7 +53,8 @@ fn reference<B: Backend>(x: FloatTensor<B>, key_0: u32, key_1: u32, rate: f64) -
     B::float_mul(x, mask)
 }
 
-/// The mask's parameters in the form that both the kernel and the reference use.
+/// The mask's parameters in the form that both the kernels and the reference use.
+#[derive(Clone, Copy)]
 struct Mask {
     key: Key,
     keep_below: u32,
@@ -76,11 +76,17 @@ impl Mask {
     fn values(&self, count: usize) -> Vec<f32> {
         let mut values = Vec::with_capacity(count + 1);
         for pair in 0..count.div_ceil(2) {
-            for word in self.key.bits([pair as u32, 0]) {
-                values.push(if word < self.keep_below { self.scale } else { 0.0 });
-            }
+            values.extend(self.block::<1>(pair)[0]);
         }
         values.truncate(count);
         values
+    }
+
+    /// The values of `N` pairs of words, from the pair `first` on.
+    #[inline(always)]
+    fn block<const N: usize>(&self, first: usize) -> [[f32; 2]; N] {
+        let words: [[u32; N]; 2] = self.key.words_at(std::array::from_fn(|pair| (first + pair) as u32));
+        let value = |word| if word < self.keep_below { self.scale } else { 0.0 };
+        std::array::from_fn(|pair| words.map(|words| value(words[pair])))
     }
 }

@@ -1,8 +1,13 @@
-use burn::tensor::{Device, Tensor};
+use burn::{
+    backend::Flex,
+    tensor::{Device, Tensor, TensorData},
+};
 
-use super::{Mask, dropout};
+use super::{Mask, dropout, reference};
 use crate::{
-    Key, each_device,
+    Key,
+    cpu::same_in_all_pools,
+    each_device,
     testing::{gradient_by_differences, uniform},
 };
 
@@ -56,4 +61,25 @@ fn rate_zero_is_the_identity_and_one_is_refused() {
     let x = Tensor::<1>::from_floats([1.0, 2.0], &Device::flex());
     assert_eq!(values(dropout(x.clone(), Key::new(0), 0.0)), [1.0, 2.0]);
     assert!(std::panic::catch_unwind(|| dropout(x, Key::new(0), 1.0)).is_err());
+}
+
+/// On the CPU, to the bit: what is dropped is multiplied by 0.
+#[test]
+fn odd_values_and_shapes_are_treated_as_by_the_reference() {
+    use burn::backend::ops::FloatTensorOps;
+    let odd = [f32::NAN, -1.0, f32::INFINITY, f32::NEG_INFINITY, 1e-41, f32::MAX, -0.0];
+    for count in [0, 1, 2, 63, 65, 40_001] {
+        let x = TensorData::new((0..count).map(|at| odd[at % 7]).collect::<Vec<f32>>(), [count]);
+        let [key_0, key_1] = Key::new(5).words();
+        let expected = reference::<Flex>(Flex::float_from_data(x.clone(), &Default::default()), key_0, key_1, 0.3);
+        let found = dropout(Tensor::<1>::from_data(x, &Device::flex()), Key::new(5), 0.3);
+        let bits = |value: f32| if value.is_nan() { f32::NAN } else { value }.to_bits();
+        let expected: Vec<u32> = expected.into_data().iter().map(bits).collect();
+        assert_eq!(values(found).into_iter().map(bits).collect::<Vec<_>>(), expected, "{count}");
+    }
+}
+
+#[test]
+fn any_number_of_threads_gives_the_same_bits() {
+    same_in_all_pools(|| values(dropout(uniform([3, 33_333], 0.0..1.0, 1, &Device::flex()), Key::new(7), 0.4)));
 }

@@ -6,6 +6,7 @@
 //! no invocation makes more than about `2 sqrt(N)` one after the other, whichever ids there are.
 
 mod backward;
+mod cpu;
 mod kernel;
 #[cfg(test)]
 mod tests;
@@ -46,17 +47,18 @@ pub fn embedding(table: Tensor<2>, ids: Tensor<2, Int>, first: usize) -> Tensor<
     reference(table, ids, first)
 }
 
-/// The same in plain Burn operations: ids of other tables read some row of this one and are then multiplied by 0.
+/// The same in plain Burn operations: ids of other tables read some row of this one, which is then filled with zeros.
 fn reference(table: Tensor<2>, ids: Tensor<2, Int>, first: usize) -> Tensor<3> {
     let [rows, _] = table.dims();
     let local = ids - first as i64;
-    let inside = local.clone().greater_equal_scalar(0).bool_and(local.clone().lower_scalar(rows as i64));
-    let inside = inside.float().cast(table.dtype());
-    module::embedding(table, local.clamp(0, rows as i64 - 1)) * inside.unsqueeze_dim(2)
+    let outside = local.clone().lower_scalar(0).bool_or(local.clone().greater_equal_scalar(rows as i64));
+    let x = module::embedding(table, local.clamp(0, rows as i64 - 1));
+    let outside = outside.unsqueeze_dim::<3>(2).expand(x.dims());
+    x.mask_fill(outside, 0)
 }
 
 /// Backends that can apply [`embedding`] by the kernels.
-#[backend_extension(Cube, Autodiff, Fusion)]
+#[backend_extension(Cube, Flex, Autodiff, Fusion)]
 pub trait EmbeddingOps: Backend {
     /// See [`embedding`]; `[n, C]` for the ids `[n]`.
     #[fusion(meta = |table, ids, _first| rows(ids.shape[0], table))]
@@ -64,7 +66,7 @@ pub trait EmbeddingOps: Backend {
 }
 
 /// Backends that have the kernels; what a tape calls.
-#[backend_extension(Cube, Fusion)]
+#[backend_extension(Cube, Flex, Fusion)]
 pub trait EmbeddingKernels: Backend {
     /// The gradient of a table of `rows`, given that of the result `[n, C]`.
     #[fusion(meta = |_ids, dy, rows_of_table, _first| rows(*rows_of_table, dy))]

@@ -1,6 +1,7 @@
 //! Rotation of pairs of channels by their positions' angles (RoPE; Su et al. 2021, arXiv 2104.09864, section 3.2.2).
 
 mod backward;
+mod cpu;
 mod kernel;
 #[cfg(test)]
 mod tests;
@@ -68,7 +69,7 @@ fn reference(x: Tensor<4>, cosines: Tensor<3>, sines: Tensor<3>, interleaved: bo
 }
 
 /// Backends that have the kernel.
-#[backend_extension(Cube, Autodiff, Fusion)]
+#[backend_extension(Cube, Flex, Autodiff, Fusion)]
 pub trait RopeOps: Backend {
     /// See [`rotate`](rotate()); `back` rotates the other way.
     #[fusion(meta = |q, k, _cosines, _sines, _interleaved, _back| (q.clone(), k.clone()))]
