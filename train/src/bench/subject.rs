@@ -79,7 +79,7 @@ impl Subject {
         let key = Key::new(self.step);
         let id = |at: usize| {
             let [word, _] = key.bits([at as u32, 0]);
-            (u64::from(word) * self.vocabulary as u64 >> 32) as i32
+            ((u64::from(word) * self.vocabulary as u64) >> 32) as i32
         };
         let ids = |first: usize| (first..first + rows * time).map(id).collect();
         let batch = |number: usize| {
