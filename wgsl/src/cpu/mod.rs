@@ -18,6 +18,6 @@ pub use matrix::{Heads, Matrix, MatrixMut};
 #[cfg(test)]
 pub use pools::same_in_all_pools;
 pub use tasks::{ELEMENTS, each, piece, split};
-pub use tensor::{contiguous, integers, new, takes, values, values_mut, zeros};
+pub use tensor::{contiguous, integers, new, takes, values, values_mut};
 pub(crate) use vector::vectorized;
 pub use vector::{Arch, Map, Simd, Vector, WithSimd, elementwise, fold, map, update};

@@ -39,10 +39,3 @@ pub fn new(shape: Shape) -> FloatTensor<Flex> {
     let bytes = buffers::bytes(shape.num_elements());
     FloatTensor::<Flex>::from_data(TensorData::from_bytes(bytes, shape, DType::F32))
 }
-
-/// A tensor of zeros.
-pub fn zeros(shape: Shape) -> FloatTensor<Flex> {
-    let mut x = new(shape);
-    values_mut(&mut x).fill(0.0);
-    x
-}
