@@ -3,7 +3,7 @@
 use burn::{module::Module, nn::Linear, tensor::Tensor};
 use hearth_wgsl::{AttentionOptions, attention};
 
-use crate::{Frame, Initializer, Norm};
+use crate::{Frame, Initializer, Norm, project::project};
 
 /// Attention over the positions up to each query's own (Vaswani et al. 2017), `H / K` query heads sharing one
 /// key/value head (Ainslie et al. 2023, arXiv 2305.13245).
@@ -71,13 +71,13 @@ impl Attention {
         let [_, _, h, d] = q_bthd.dims();
         let options = AttentionOptions { start: frame.start, window: self.window, softcap: None };
         let mixed_bthd = attention(q_bthd, k_bskd, v_bskd, frame.documents.clone(), options);
-        self.output.forward(mixed_bthd.reshape([b, t, h * d]))
+        project(&self.output, mixed_bthd.reshape([b, t, h * d]))
     }
 
     /// Projects `[B, T, C]` to heads `[B, T, heads, D]`.
     fn heads(&self, projection: &Linear, norm: &Option<Norm>, x_btc: Tensor<3>) -> Tensor<4> {
         let [b, t, _] = x_btc.dims();
-        let y = projection.forward(x_btc);
+        let y = project(projection, x_btc);
         let [_, _, channels] = y.dims();
         let y_bthd = y.reshape([b, t, channels / self.head_width, self.head_width]);
         match norm {

@@ -41,6 +41,7 @@ mod loss;
 mod mlp;
 mod norm;
 mod presets;
+mod project;
 mod rope;
 mod stage;
 mod token_matrix;

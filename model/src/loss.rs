@@ -4,7 +4,7 @@
 //! turned into that chunk's loss and gradients, and dropped. No tape sees them.
 
 use burn::tensor::{Int, Tensor};
-use hearth_wgsl::{CrossEntropyOptions, cross_entropy};
+use hearth_wgsl::{CrossEntropyOptions, add_product, cross_entropy};
 
 use crate::TransformerConfig;
 
@@ -114,9 +114,9 @@ impl CrossEntropy {
             let logits_gradients = found.gradients(scale).into_iter();
             let mut of_hidden = None;
             for ((gradient, shard), sum) in logits_gradients.zip(output).zip(&mut output_gradients) {
-                accumulate(&mut of_hidden, gradient.clone().matmul(shard.clone()));
+                of_hidden = Some(add_product(of_hidden, gradient.clone(), shard.clone()));
                 if output_is_trained {
-                    accumulate(sum, gradient.transpose().matmul(hidden.clone()));
+                    *sum = Some(add_product(sum.take(), gradient.transpose(), hidden.clone()));
                 }
             }
             hidden_gradients.extend(of_hidden);
@@ -156,14 +156,7 @@ fn check(hidden_nc: &Tensor<2>, output: &[Tensor<2>], targets_n: &Tensor<1, Int>
 
 /// The logits of the hidden states `[n, C]`, `[n, rows]` for each shard `[rows, C]` of the output matrix.
 fn logits(hidden: &Tensor<2>, output: &[Tensor<2>]) -> Vec<Tensor<2>> {
-    output.iter().map(|shard| hidden.clone().matmul(shard.clone().transpose())).collect()
-}
-
-fn accumulate(sum: &mut Option<Tensor<2>>, term: Tensor<2>) {
-    *sum = Some(match sum.take() {
-        Some(sum) => sum + term,
-        None => term,
-    });
+    output.iter().map(|shard| add_product(None, hidden.clone(), shard.clone().transpose())).collect()
 }
 
 /// `cap * tanh(logits / cap)`, or the logits as they are.

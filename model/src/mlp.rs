@@ -3,7 +3,7 @@
 use burn::{module::Module, nn::Linear, tensor::Tensor};
 use hearth_wgsl::{gelu, swiglu};
 
-use crate::{Activation, Initializer};
+use crate::{Activation, Initializer, project::project};
 
 /// SwiGLU where there is a gate, tanh-GELU where there is none.
 #[derive(Module, Debug)]
@@ -31,9 +31,9 @@ impl Mlp {
     /// Maps `[B, T, C]` to `[B, T, C]`.
     pub fn forward(&self, x_btc: Tensor<3>) -> Tensor<3> {
         let hidden_btf = match &self.gate {
-            Some(gate) => swiglu(gate.forward(x_btc.clone()), self.up.forward(x_btc)),
-            None => gelu(self.up.forward(x_btc)),
+            Some(gate) => swiglu(project(gate, x_btc.clone()), project(&self.up, x_btc)),
+            None => gelu(project(&self.up, x_btc)),
         };
-        self.down.forward(hidden_btf)
+        project(&self.down, hidden_btf)
     }
 }

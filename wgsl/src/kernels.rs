@@ -20,6 +20,8 @@ pub enum Kernel {
     Gate,
     /// Those of [`norm`](crate::norm()).
     Norm,
+    /// Those of [`linear`](crate::linear()) and [`add_product`](crate::add_product), which the CPU alone has.
+    Product,
     /// That of [`rotate`](crate::rotate).
     Rope,
     /// That of [`add_squares`](crate::add_squares).
@@ -31,7 +33,7 @@ static OFF: AtomicU32 = AtomicU32::new(0);
 
 impl Kernel {
     /// All kernels.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::AdamW,
         Self::Attention,
         Self::CrossEntropy,
@@ -39,6 +41,7 @@ impl Kernel {
         Self::Embedding,
         Self::Gate,
         Self::Norm,
+        Self::Product,
         Self::Rope,
         Self::Squares,
     ];
@@ -67,6 +70,7 @@ impl Kernel {
             Self::Embedding => "embedding",
             Self::Gate => "gate",
             Self::Norm => "norm",
+            Self::Product => "product",
             Self::Rope => "rope",
             Self::Squares => "squares",
         }

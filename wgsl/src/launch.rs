@@ -119,7 +119,7 @@ pub fn stored(dtype: DType) -> bool {
 pub fn runs(kernel: Kernel, device: &Device, dtype: DType) -> bool {
     let device = device.clone().without_autodiff();
     let has = match device.as_dispatch() {
-        DispatchDevice::Cube(cube) => stored(dtype) && takes_wgsl(&cube.client()),
+        DispatchDevice::Cube(cube) => kernel != Kernel::Product && stored(dtype) && takes_wgsl(&cube.client()),
         DispatchDevice::Flex(_) => dtype == DType::F32 && on_the_cpu(kernel),
         _ => false,
     };
@@ -128,7 +128,7 @@ pub fn runs(kernel: Kernel, device: &Device, dtype: DType) -> bool {
 
 /// Whether there is a CPU kernel.
 fn on_the_cpu(kernel: Kernel) -> bool {
-    matches!(kernel, Kernel::CrossEntropy | Kernel::Dropout | Kernel::Embedding | Kernel::Gate | Kernel::Rope)
+    !matches!(kernel, Kernel::Attention)
 }
 
 /// Whether the runtime behind `client` takes WGSL text (it does not in builds for SPIR-V or MSL).

@@ -24,6 +24,7 @@
 //! | [`norm()`] | RMS and layer normalisation, with scale and shift |
 //! | [`rotate`] | rotary position embedding of queries and keys |
 //! | [`gelu`], [`swiglu`] | activations of the feed-forward network |
+//! | [`linear()`], [`add_product`] | products with weights, and sums of products |
 //! | [`embedding()`] | rows of a table by ids |
 //! | [`cross_entropy()`] | the loss over logits in shards, its gradient in closed form |
 //! | [`dropout()`], [`Key`] | dropout whose mask depends on a key alone |
@@ -53,6 +54,7 @@ mod embedding;
 mod gate;
 mod kernels;
 mod launch;
+mod linear;
 mod norm;
 mod rope;
 mod row;
@@ -75,6 +77,7 @@ pub use dropout::dropout;
 pub use embedding::embedding;
 pub use gate::{gelu, swiglu};
 pub use kernels::Kernel;
+pub use linear::{add_product, linear};
 pub use norm::{NormOptions, norm};
 pub use rope::rotate;
 pub use softmax::softmax;

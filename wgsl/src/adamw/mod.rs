@@ -1,6 +1,7 @@
 //! AdamW's update of one parameter, in place where nothing else holds it (Loshchilov and Hutter 2019, arXiv 1711.05101,
 //! algorithm 2).
 
+mod cpu;
 mod kernel;
 mod options;
 mod reference;
@@ -55,7 +56,7 @@ pub fn adamw<const D: usize>(
 }
 
 /// Backends that have the kernel.
-#[backend_extension(Cube, Fusion)]
+#[backend_extension(Cube, Flex, Fusion)]
 pub trait AdamWOps: Backend {
     /// See [`adamw`](adamw()): parameter, first and second moment.
     #[fusion(meta = |p, _first, _second, _gradient, _scalars, _numbers| (p.clone(), p.clone(), p.clone()))]

@@ -1,62 +1,70 @@
 //! Memory that is used again.
 //!
 //! A step asks for the same sizes over and over. Fresh memory costs a fault a page and zeros that nobody reads, more than a
-//! kernel that only reads and writes it; so what a tensor leaves behind goes to the next one of its size.
+//! kernel that only reads and writes it; so what a tensor leaves behind goes to the next one of its size. What lies idle and
+//! what is in use are together never more than was in use at once before.
 
 use std::{
-    collections::HashMap,
+    collections::VecDeque,
     mem::MaybeUninit,
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use cubecl_environment::bytes::{AccessError, AccessPolicy, AllocationController, AllocationProperty, Bytes};
 
 /// Floats below which the allocator's own lists serve as well.
 const SMALLEST: usize = 1 << 12;
-/// Bytes that may lie about unused.
-const MOST_IDLE: usize = 1 << 29;
-
-/// Buffers that nobody uses, by their floats.
-#[derive(Default)]
-struct Idle {
-    by_length: HashMap<usize, Vec<Vec<f32>>>,
-    bytes: usize,
-}
-
-static IDLE: Mutex<Option<Idle>> = Mutex::new(None);
 
 /// Memory for that many floats, with any values.
 pub fn bytes(floats: usize) -> Bytes {
-    let controller = Box::new(Buffer(take(floats)));
+    let buffer = if floats < SMALLEST { vec![0.0; floats] } else { Store::lock().take(floats) };
     // SAFETY: all the buffer's bytes are initialised.
-    unsafe { Bytes::from_controller(controller, floats * size_of::<f32>()) }
+    unsafe { Bytes::from_controller(Box::new(Buffer(buffer)), floats * size_of::<f32>()) }
 }
 
-fn take(floats: usize) -> Vec<f32> {
-    if floats >= SMALLEST {
-        let mut idle = IDLE.lock().unwrap_or_else(PoisonError::into_inner);
-        let idle = idle.get_or_insert_default();
-        if let Some(buffer) = idle.by_length.get_mut(&floats).and_then(Vec::pop) {
-            idle.bytes -= floats * size_of::<f32>();
-            return buffer;
+/// Buffers that nobody uses, those that have been so for longest first; counts are of floats.
+#[derive(Debug, Default)]
+struct Store {
+    idle: VecDeque<Vec<f32>>,
+    is_idle: usize,
+    in_use: usize,
+    /// The most that was in use at once.
+    peak: usize,
+}
+
+static STORE: Mutex<Store> = Mutex::new(Store { idle: VecDeque::new(), is_idle: 0, in_use: 0, peak: 0 });
+
+impl Store {
+    fn lock() -> MutexGuard<'static, Self> {
+        STORE.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn take(&mut self, floats: usize) -> Vec<f32> {
+        self.in_use += floats;
+        self.peak = self.peak.max(self.in_use);
+        // The one that was left last may still be in a cache.
+        if let Some(at) = self.idle.iter().rposition(|buffer| buffer.len() == floats) {
+            self.is_idle -= floats;
+            return self.idle.remove(at).expect("it was found there");
+        }
+        self.shrink();
+        vec![0.0; floats]
+    }
+
+    fn give(&mut self, buffer: Vec<f32>) {
+        self.in_use -= buffer.len();
+        self.is_idle += buffer.len();
+        self.idle.push_back(buffer);
+        self.shrink();
+    }
+
+    /// Lets go of what is too much.
+    fn shrink(&mut self) {
+        while self.is_idle + self.in_use > self.peak {
+            let Some(buffer) = self.idle.pop_front() else { return };
+            self.is_idle -= buffer.len();
         }
     }
-    vec![0.0; floats]
-}
-
-fn give(buffer: Vec<f32>) {
-    let bytes = buffer.len() * size_of::<f32>();
-    if buffer.len() < SMALLEST {
-        return;
-    }
-    let mut idle = IDLE.lock().unwrap_or_else(PoisonError::into_inner);
-    let idle = idle.get_or_insert_default();
-    if idle.bytes + bytes > MOST_IDLE {
-        // Sizes have changed: begin again.
-        *idle = Idle::default();
-    }
-    idle.bytes += bytes;
-    idle.by_length.entry(buffer.len()).or_default().push(buffer);
 }
 
 /// A tensor's memory, which goes back when the tensor does.
@@ -64,7 +72,9 @@ struct Buffer(Vec<f32>);
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        give(std::mem::take(&mut self.0));
+        if self.0.len() >= SMALLEST {
+            Store::lock().give(std::mem::take(&mut self.0));
+        }
     }
 }
 
@@ -87,5 +97,37 @@ impl AllocationController for Buffer {
         let bytes = bytemuck::cast_slice::<f32, u8>(&self.0);
         // SAFETY: the same bytes, of a type that takes any.
         Ok(unsafe { &*(std::ptr::from_ref(bytes) as *const [MaybeUninit<u8>]) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_is_used_again_and_never_more_than_there_was() {
+        let mut store = Store::default();
+        let first = [5000, 5000, 7000].map(|floats| store.take(floats));
+        let places = first.each_ref().map(|buffer| buffer.as_ptr());
+        first.into_iter().for_each(|buffer| store.give(buffer));
+        assert_eq!((store.is_idle, store.in_use, store.peak), (17_000, 0, 17_000));
+        let again = store.take(5000);
+        assert_eq!(again.as_ptr(), places[1]);
+        // Another size: the one that has been idle for longest goes.
+        let other = store.take(6000);
+        assert_eq!(store.idle.iter().map(Vec::len).collect::<Vec<_>>(), [] as [usize; 0]);
+        assert_eq!((store.is_idle, store.in_use), (0, 11_000));
+        store.give(other);
+        store.give(again);
+        assert_eq!((store.is_idle, store.in_use, store.idle.len()), (11_000, 0, 2));
+    }
+
+    #[test]
+    fn bytes_can_be_written_and_copied() {
+        let mut bytes = bytes(SMALLEST);
+        bytes.fill(1);
+        let copy = bytes.clone();
+        bytes.fill(2);
+        assert!(copy.iter().all(|byte| *byte == 1) && bytes.iter().all(|byte| *byte == 2));
     }
 }

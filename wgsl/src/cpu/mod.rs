@@ -7,6 +7,7 @@ mod buffers;
 mod math;
 #[cfg(test)]
 mod pools;
+mod product;
 mod tasks;
 mod tensor;
 mod vector;
@@ -14,6 +15,7 @@ mod vector;
 pub use math::{exp, sigmoid, tanh};
 #[cfg(test)]
 pub use pools::same_in_all_pools;
+pub use product::{Matrix, product};
 pub use tasks::{ELEMENTS, each, piece, split};
 pub use tensor::{contiguous, integers, new, takes, values, values_mut, zeros};
 pub(crate) use vector::vectorized;

@@ -4,6 +4,7 @@
 //! rows too.
 
 mod backward;
+mod cpu;
 mod kernel;
 mod options;
 mod reference;
@@ -78,7 +79,7 @@ fn run<const D: usize>(
 }
 
 /// Backends that can apply [`norm`] by the kernels.
-#[backend_extension(Cube, Autodiff, Fusion)]
+#[backend_extension(Cube, Flex, Autodiff, Fusion)]
 pub trait NormOps: Backend {
     /// See [`norm`]; without shift.
     #[fusion(meta = |x, _gamma, _variant| x.clone())]
@@ -95,7 +96,7 @@ pub trait NormOps: Backend {
 }
 
 /// Backends that have the kernels; what a tape calls.
-#[backend_extension(Cube, Fusion)]
+#[backend_extension(Cube, Flex, Fusion)]
 pub trait NormKernels: Backend {
     /// The result, and mean and scale of each row, `[rows, 2]`. `beta` is not looked at unless the variant is shifted.
     #[fusion(meta = |x, _gamma, _beta, _variant| (x.clone(), stats(x)))]

@@ -1,5 +1,6 @@
 //! The sum of the squares of many tensors, for their global norm: one launch a tensor, nothing as large as a tensor written.
 
+mod cpu;
 mod kernel;
 #[cfg(test)]
 mod tests;
@@ -17,7 +18,7 @@ use crate::{
     launch::{runs, takes},
 };
 
-/// Partial sums that the kernel keeps: enough workgroups for any device.
+/// Partial sums that the kernels keep: enough workgroups for any device.
 pub(crate) const PARTIAL: usize = 256;
 
 /// Partial sums `[n]` in f32, `before` if there are any, and the squares of `x` added to them; their sum is that of all squares.
@@ -75,7 +76,7 @@ fn plain(x: Tensor<1>) -> Tensor<1> {
 }
 
 /// Backends that have the kernel.
-#[backend_extension(Cube, Fusion)]
+#[backend_extension(Cube, Flex, Fusion)]
 pub trait SquaresOps: Backend {
     /// See [`add_squares`].
     #[fusion(meta = |before, _x| before.clone())]

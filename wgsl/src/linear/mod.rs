@@ -1,0 +1,104 @@
+//! Products with weights.
+
+mod backward;
+mod cpu;
+#[cfg(test)]
+mod tests;
+
+use burn::{
+    backend::{Backend, Dispatch, backend_extension, tensor::FloatTensor},
+    tensor::{DType, Tensor, module},
+};
+
+use crate::{
+    Kernel, check,
+    launch::{runs, takes},
+};
+
+/// `x weight + bias` over the last axis of `x` `[.., C]`: `[.., F]` by a weight `[C, F]` and a bias `[F]`, all of one dtype.
+/// Differentiable in all.
+///
+/// # Panics
+/// If the shapes do not fit one another, or the dtypes differ.
+#[track_caller]
+pub fn linear<const D: usize>(x: Tensor<D>, weight: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<D> {
+    let (shape, [c, f]) = (x.dims(), weight.dims());
+    let rule = "must be [.., C] and [C, F]";
+    check::shapes("linear", shape[D - 1] == c, [("x", &shape), ("weight", &weight.dims())], rule);
+    check::one_dtype("linear", [("x", x.dtype()), ("weight", weight.dtype())]);
+    if let Some(bias) = &bias {
+        let rule = "must be [C, F] and [F]";
+        check::shapes("linear", bias.dims() == [f], [("weight", &weight.dims()), ("bias", &bias.dims())], rule);
+        check::one_dtype("linear", [("x", x.dtype()), ("bias", bias.dtype())]);
+    }
+    if !takes(Kernel::Product, &x) {
+        return module::linear(x, weight, bias);
+    }
+    let (x, weight) = (x.into_dispatch(), weight.into_dispatch());
+    Tensor::from_dispatch(match bias {
+        Some(bias) => Dispatch::linear_shifted(x, weight, bias.into_dispatch()),
+        None => Dispatch::linear_plain(x, weight),
+    })
+}
+
+/// `sum + a b`, `[m, n]`, for a sum that goes on over several products: it is added to in place where nothing else holds it.
+/// Either factor may be a transposed view, which is not copied. Not differentiable.
+///
+/// # Panics
+/// If a tensor is with autodiff, the shapes do not fit one another, or the dtypes differ.
+#[track_caller]
+pub fn add_product(sum: Option<Tensor<2>>, a: Tensor<2>, b: Tensor<2>) -> Tensor<2> {
+    let ([m, k], [b_rows, n]) = (a.dims(), b.dims());
+    check::shapes("add_product", k == b_rows, [("a", &a.dims()), ("b", &b.dims())], "must be [m, k] and [k, n]");
+    check::one_dtype("add_product", [("a", a.dtype()), ("b", b.dtype())]);
+    for (name, tensor) in [("sum", sum.as_ref()), ("a", Some(&a)), ("b", Some(&b))] {
+        tensor.into_iter().for_each(|tensor| check::plain("add_product", name, tensor));
+    }
+    if let Some(sum) = &sum {
+        check::shapes(
+            "add_product",
+            sum.dims() == [m, n],
+            [("sum", &sum.dims()), ("a b", &[m, n])],
+            "must be of one shape",
+        );
+        check::one_dtype("add_product", [("sum", sum.dtype()), ("a", a.dtype())]);
+    }
+    if a.dtype() != DType::F32 || !runs(Kernel::Product, &a.device(), DType::F32) {
+        let product = a.matmul(b);
+        return match sum {
+            Some(sum) => sum + product,
+            None => product,
+        };
+    }
+    let (a, b) = (a.into_dispatch(), b.into_dispatch());
+    Tensor::from_dispatch(match sum {
+        Some(sum) => Dispatch::product_added(sum.into_dispatch(), a, b),
+        None => Dispatch::product(a, b),
+    })
+}
+
+/// Backends that can apply [`linear`] by kernels.
+#[backend_extension(Flex, Autodiff)]
+pub trait LinearOps: Backend {
+    /// See [`linear`]; without bias.
+    fn linear_plain(x: FloatTensor<Self>, weight: FloatTensor<Self>) -> FloatTensor<Self>;
+
+    /// See [`linear`]; with bias.
+    fn linear_shifted(x: FloatTensor<Self>, weight: FloatTensor<Self>, bias: FloatTensor<Self>) -> FloatTensor<Self>;
+}
+
+/// Backends that have the kernels; what a tape calls.
+#[backend_extension(Flex)]
+pub trait LinearKernels: Backend {
+    /// `a b`, `[m, n]`.
+    fn product(a: FloatTensor<Self>, b: FloatTensor<Self>) -> FloatTensor<Self>;
+
+    /// `sum + a b`, in place where nothing else holds `sum`.
+    fn product_added(sum: FloatTensor<Self>, a: FloatTensor<Self>, b: FloatTensor<Self>) -> FloatTensor<Self>;
+
+    /// `a b` with `bias` `[n]` added to each row.
+    fn product_shifted(a: FloatTensor<Self>, b: FloatTensor<Self>, bias: FloatTensor<Self>) -> FloatTensor<Self>;
+
+    /// The sum of the rows of `x` `[m, n]`, `[n]`.
+    fn sum_of_rows(x: FloatTensor<Self>) -> FloatTensor<Self>;
+}

@@ -1,0 +1,69 @@
+use burn::tensor::Tensor;
+
+use super::{add_product, linear};
+use crate::{
+    each_device,
+    testing::{gradient_by_differences, uniform},
+};
+
+fn values<const D: usize>(x: Tensor<D>) -> Vec<f32> {
+    x.into_data().iter().collect()
+}
+
+/// `a b` in f64, rows one after the other.
+fn expected(a: &[f32], b: &[f32], [m, k, n]: [usize; 3]) -> Vec<f64> {
+    let element = |at: usize| (0..k).map(|i| f64::from(a[at / n * k + i]) * f64::from(b[i * n + at % n])).sum();
+    (0..m * n).map(element).collect()
+}
+
+fn assert_near(found: Vec<f32>, expected: Vec<f64>) {
+    assert_eq!(found.len(), expected.len());
+    for (found, expected) in found.iter().zip(expected) {
+        assert!((f64::from(*found) - expected).abs() < 1e-5 * expected.abs().max(1.0), "{found} is not {expected}");
+    }
+}
+
+each_device! {
+    fn equals_its_definition(device) {
+        for [m, k, n] in [[1, 1, 1], [3, 7, 5], [65, 33, 129], [1, 128, 64]] {
+            let x = uniform([m, k], -1.0..1.0, 1, &device);
+            let weight = uniform([k, n], -1.0..1.0, 2, &device);
+            let bias = uniform([n], -1.0..1.0, 3, &device);
+            let product = expected(&values(x.clone()), &values(weight.clone()), [m, k, n]);
+            assert_near(values(linear(x.clone(), weight.clone(), None)), product.clone());
+            let row = values(bias.clone());
+            let shifted = product.iter().enumerate().map(|(at, value)| value + f64::from(row[at % n])).collect();
+            assert_near(values(linear::<3>(x.reshape([1, m, k]), weight, Some(bias))), shifted);
+        }
+    }
+}
+
+each_device! {
+    /// As a model does it: transposed views, and a sum over several products.
+    fn sums_go_on(device) {
+        let [m, k, n] = [17, 40, 9];
+        let a = uniform([k, m], -1.0..1.0, 1, &device);
+        let b = uniform([n, k], -1.0..1.0, 2, &device);
+        let [rows, columns] = [values(a.clone().transpose()), values(b.clone().transpose())];
+        let once = expected(&rows, &columns, [m, k, n]);
+        let sum = add_product(None, a.clone().transpose(), b.clone().transpose());
+        assert_near(values(sum.clone()), once.clone());
+        // What else is held stays as it is.
+        let twice = add_product(Some(sum.clone()), a.transpose(), b.transpose());
+        assert_near(values(twice), once.iter().map(|value| 2.0 * value).collect());
+        assert_near(values(sum), once);
+    }
+}
+
+each_device! {
+    fn gradients_by_finite_differences(device) {
+        let weight = uniform([7, 7], -1.0..1.0, 3, &device);
+        let bias = uniform([7], -1.0..1.0, 4, &device);
+        let x = uniform([3, 3], -1.0..1.0, 5, &device);
+        gradient_by_differences([3, 7], &device, |x| linear(x, weight.clone(), Some(bias.clone())));
+        gradient_by_differences([3, 7], &device, |x| linear(x, weight.clone().transpose(), None));
+        gradient_by_differences([3, 7], &device, |weight| linear(x.clone(), weight, None));
+        let (x, weight) = (x.narrow(0, 0, 1), weight.narrow(0, 0, 3));
+        gradient_by_differences([1, 7], &device, |bias| linear(x.clone(), weight.clone(), Some(bias.squeeze_dim(0))));
+    }
+}
