@@ -5,10 +5,13 @@ Legend: B batch, T time, C channels, H heads, K kv heads, D head width, F feed-f
 """
 
 import argparse
+import json
+import pathlib
 import resource
 import statistics
 import sys
 import time
+import tomllib
 
 import torch
 import torch.nn.functional as F
@@ -98,7 +101,7 @@ class Model(nn.Module):
                 nn.init.normal_(p, std=0.02)
             elif name.endswith("bias"):
                 nn.init.zeros_(p)
-        cos, sin = rope_table(o.context, o.width // o.heads)
+        cos, sin = rope_table(o.context, o.width // o.heads, o.rope_base)
         self.register_buffer("cos", cos, persistent=False)
         self.register_buffer("sin", sin, persistent=False)
 
@@ -113,6 +116,22 @@ class Model(nn.Module):
         return F.cross_entropy(logits_btv.flatten(0, 1), targets_bt.flatten())
 
 
+def read_config(o):
+    """Takes the model from a configuration file; it may have what the models here have, and no more."""
+    config = tomllib.loads(o.config.read_text())
+    model, batch = config["model"], config["batch"]
+    families = {("layer", "learned", "gelu"): "gpt2", ("rms", "rope", "swiglu"): "llama"}
+    o.family = families[model.pop("norm"), model.pop("positions"), model.pop("mlp")]
+    o.layers, o.heads, o.width = model.pop("layers"), model.pop("heads"), model.pop("width")
+    o.context, o.vocab, o.batch = model.pop("context_length"), model.pop("vocab_size"), batch.pop("micro_batch")
+    o.kv_heads, o.ffn_width = model.pop("kv_heads", None), model.pop("ffn_width", None)
+    if o.family == "llama" and o.ffn_width is None:
+        o.ffn_width = -(-(-(-8 * o.width // 3)) // 32) * 32  # Two thirds of four times, up to a multiple of 32.
+    o.bias, o.tied, o.rope_base = model.pop("bias", False), model.pop("tied", False), model.pop("rope_base", o.rope_base)
+    if model or batch:
+        sys.exit(f"{o.config}: {', '.join([*model, *batch])}: the models here have no such thing")
+
+
 def options():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     p.add_argument("--family", choices=("gpt2", "llama"), default="gpt2")
@@ -120,6 +139,7 @@ def options():
         p.add_argument(f"--{name}", type=int, default=default)
     p.add_argument("--kv-heads", type=int, help="as many as heads, if not given")
     p.add_argument("--ffn-width", type=int, help="four times the width, if not given")
+    p.add_argument("--rope-base", type=float, default=10000.0, help="llama only")
     p.add_argument("--bias", action=argparse.BooleanOptionalAction, default=False, help="gpt2 only")
     p.add_argument("--tied", action=argparse.BooleanOptionalAction, default=False)
     p.add_argument("--fused", action=argparse.BooleanOptionalAction, default=True, help="the fused AdamW")
@@ -127,7 +147,11 @@ def options():
     p.add_argument("--threads", type=int, default=2)
     p.add_argument("--steps", type=int, default=30)
     p.add_argument("--warmup", type=int, default=5)
+    p.add_argument("--config", type=pathlib.Path, help="the model and batch of a configuration of Hearth's, spelt out")
+    p.add_argument("--json", action="store_true", help="print a line of JSON with the fields of `hearth bench --json`")
     o = p.parse_args()
+    if o.config:
+        read_config(o)
     o.kv_heads = o.kv_heads or o.heads
     o.ffn_width = o.ffn_width or 4 * o.width
     if o.width % o.heads or o.heads % o.kv_heads:
@@ -172,13 +196,33 @@ def main():
         loss = step(run, optimizer, tokens_bt, targets_bt)
         seconds.append(time.perf_counter() - start)
 
-    median = statistics.median(seconds[o.warmup :])
+    show(o, seconds[o.warmup :], sum(p.numel() for p in params), imported_mb, loss)
+
+
+def show(o, seconds, parameters, imported_mb, loss):
+    median = statistics.median(seconds)
+    if o.json:
+        step = {"median_ms": 1e3 * median, "min_ms": 1e3 * min(seconds), "max_ms": 1e3 * max(seconds)}
+        memory = {"resident_bytes": int(1e6 * peak_rss_mb()), "resident_before_bytes": int(1e6 * imported_mb)}
+        tokens_per_step = o.batch * o.context
+        figures = {
+            "device": f"PyTorch {torch.__version__}, {o.threads} threads" + (", compiled" if o.compile else ""),
+            "parameters": parameters,
+            "tokens_per_step": tokens_per_step,
+            "steps": len(seconds),
+            "step": step,
+            "tokens_per_second": tokens_per_step / median,
+            "memory": memory,
+            "loss": loss,
+        }
+        print(json.dumps(figures), flush=True)
+        return
     how = f"torch {torch.__version__}, {o.threads} threads" + (", compiled" if o.compile else "")
     shape = f"L{o.layers} H{o.heads}/{o.kv_heads} C{o.width} F{o.ffn_width} V{o.vocab} B{o.batch} T{o.context}"
     heading = "| what | model | parameters | ms/step | tokens/s | peak RSS, MB | after import, MB | last loss |"
     print(heading, file=sys.stderr)
     print(
-        f"| {how} | {o.family} {shape} | {sum(p.numel() for p in params):,} | {1e3 * median:.1f} "
+        f"| {how} | {o.family} {shape} | {parameters:,} | {1e3 * median:.1f} "
         f"| {o.batch * o.context / median:,.0f} | {peak_rss_mb():.0f} | {imported_mb:.0f} | {loss:.3f} |"
     )
 

@@ -53,7 +53,8 @@
 //!   numbers.
 //! - [`session`]: the loop over steps, with what is due between them, as events; it needs no file, thread, clock or
 //!   terminal. [`engine`]: what takes its steps, one device or many.
-//! - [`parallel`], [`devices`], [`report`], [`run`]: the native edge, where threads, files and a terminal are.
+//! - [`parallel`], [`devices`], [`report`], [`run`], [`bench`](mod@bench): the native edge, where threads, files, clocks and a
+//!   terminal are.
 //!
 //! All but the native edge compiles for the web. Without the feature `cli` this is a library: it prints nothing, and
 //! installs no hook and no logger.
@@ -71,6 +72,8 @@ pub mod session;
 pub mod step;
 pub mod walk;
 
+#[cfg(not(target_family = "wasm"))]
+pub mod bench;
 #[cfg(not(target_family = "wasm"))]
 pub mod devices;
 #[cfg(not(target_family = "wasm"))]

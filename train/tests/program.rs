@@ -6,6 +6,9 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
+use hearth_model::ParameterCount;
+use hearth_train::TrainConfig;
+
 const TEXT: &str = include_str!("../../examples/shakespeare/input.txt");
 const CONFIG: &str = r#"
 [data]
@@ -206,6 +209,75 @@ fn each_mistake_gets_one_sentence() {
     assert!(tui.contains("terminal"), "{tui}");
 }
 
+/// A bench opens no data: there is none here. Its parts come to the step.
+#[test]
+fn bench_times_a_step_and_its_parts() {
+    let folder = folder();
+    fs::remove_file(folder.path().join("text.txt")).unwrap();
+    let bench = |extra: &[&str]| {
+        let mut arguments = vec!["bench", "run.toml", "--device", "cpu", "--steps", "2", "--warmup", "1"];
+        arguments.extend(["--set", "model.vocab_size=65"].iter().chain(extra));
+        let output = hearth(&arguments, folder.path());
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    const PARTS: [&str; 9] =
+        ["products", "attention", "norms", "gates", "other", "embedding", "head", "update", "rest"];
+    let table = bench(&[]);
+    let row = |name: &str| table.lines().find(|line| line.split_whitespace().next() == Some(name)).map(str::len);
+    for name in PARTS.into_iter().chain(["part", "step", "tokens/s", "MFU"]) {
+        assert!(row(name).is_some(), "{name}: {table}");
+    }
+
+    let recomputed = ["--set", "memory=recompute", "--set", "model.qk_norm=true", "--set", "batch.accumulation=2"];
+    let llama = ["--set", "model.positions=rope", "--set", "model.mlp=swiglu", "--set", "model.kv_heads=1"];
+    let text = bench(&[&recomputed[..], &llama, &["--json"]].concat());
+    assert_eq!(text.lines().count(), 1, "{text}");
+    let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let number = |path: &str| json.pointer(path).and_then(serde_json::Value::as_f64).expect(path);
+    for path in ["/tokens_per_second", "/mfu", "/device_flops", "/flops_per_step", "/memory/planned_bytes", "/loss"] {
+        assert!(number(path) > 0.0, "{path}: {text}");
+    }
+    assert_eq!((number("/tokens_per_step"), number("/steps")), (128.0, 2.0));
+    let [median, min, max] = ["median", "min", "max"].map(|of| number(&format!("/step/{of}_ms")));
+    assert!(0.0 < min && min <= median && median <= max, "{text}");
+    let parts = json["parts"].as_array().unwrap();
+    assert_eq!(parts.iter().map(|part| part["name"].as_str().unwrap()).collect::<Vec<_>>(), PARTS);
+    let ms = |part: &serde_json::Value| part["ms"].as_f64().unwrap();
+    assert!((parts.iter().map(ms).sum::<f64>() - median).abs() < 1e-6 * median, "{text}");
+    for part in parts.iter().filter(|part| part["measured"] != "difference") {
+        assert!(ms(part) > 0.0 && part["share"].as_f64().unwrap() > 0.0, "{part}");
+    }
+    let alone: serde_json::Value = serde_json::from_str(&bench(&["--step-only", "--json"])).unwrap();
+    assert_eq!(alone["parts"], serde_json::json!([]));
+
+    let vocabulary = refused(&["bench", "run.toml", "--device", "cpu"], folder.path());
+    assert!(vocabulary.contains("model.vocab_size: a bench opens no data"), "{vocabulary}");
+    assert!(refused(&["bench", "absent.toml"], folder.path()).starts_with("absent.toml: reading the configuration"));
+    let heads = refused(&["bench", "run.toml", "--set", "model.heads=5"], folder.path());
+    assert!(heads.contains("model.heads = 5: must divide width = 32"), "{heads}");
+    let budget = ["bench", "run.toml", "--device", "cpu", "--set", "model.vocab_size=65000", "--set"];
+    let tight = refused(&[&budget[..], &["memory.budget_mib=1"]].concat(), folder.path());
+    assert!(tight.contains("no plan fits in 1 MiB"), "{tight}");
+}
+
+/// What `benches/compare` measures: models of these sizes, so the same as PyTorch's.
+#[test]
+fn the_models_of_the_comparison_are_what_they_say() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../benches/models");
+    let sizes = [
+        ("nanogpt-cpu", 804_096),
+        ("shakespeare", 811_904),
+        ("l6-c384", 10_745_088),
+        ("gpt2", 123_849_984),
+        ("smollm2-135m", 134_515_008),
+    ];
+    for (name, size) in sizes {
+        let config = TrainConfig::read(&folder.join(format!("{name}.toml")), &[]).unwrap();
+        assert_eq!(ParameterCount::of(&config.model).total, size, "{name}");
+    }
+}
+
 #[test]
 fn devices_lists_the_cpu() {
     let output = hearth(&["devices"], Path::new("."));
@@ -232,6 +304,7 @@ fn a_reader_that_has_gone_away_ends_a_command_quietly() {
     assert!(folder.path().join("runs/run/model.safetensors").exists(), "the run itself is whole");
     unread(&["generate", "runs/run", "--tokens", "20", "--device", "cpu"]);
     unread(&["plan", "run.toml", "--device", "cpu"]);
+    unread(&["bench", "run.toml", "--device", "cpu", "--steps", "1", "--set", "model.vocab_size=65"]);
     unread(&["prepare", "text.txt", "--tokenizer", "byte", "--out", "tokens"]);
     unread(&["certify", "--device", "cpu"]);
     unread(&["devices"]);

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 pub enum Kernel {
     /// That of [`adamw`](crate::adamw()).
     AdamW,
-    /// Those of [`attention`](crate::attention()).
+    /// Those of [`attention`](crate::attention()), and on the CPU of [`softmax`](crate::softmax()).
     Attention,
     /// Those of [`cross_entropy`](crate::cross_entropy()).
     CrossEntropy,
@@ -58,6 +58,11 @@ impl Kernel {
     /// Whether the kernel is on.
     pub fn is_on(self) -> bool {
         OFF.load(Ordering::Relaxed) & 1 << self as u32 == 0
+    }
+
+    /// Whether there is one for GPUs. The CPU has all of them.
+    pub fn has_wgsl_kernel(self) -> bool {
+        self != Self::Product
     }
 
     /// The kernel's name in configurations and messages.

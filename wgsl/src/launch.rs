@@ -119,16 +119,16 @@ pub fn stored(dtype: DType) -> bool {
 pub fn runs(kernel: Kernel, device: &Device, dtype: DType) -> bool {
     let device = device.clone().without_autodiff();
     let has = match device.as_dispatch() {
-        DispatchDevice::Cube(cube) => kernel != Kernel::Product && stored(dtype) && takes_wgsl(&cube.client()),
-        DispatchDevice::Flex(_) => dtype == DType::F32 && on_the_cpu(kernel),
+        DispatchDevice::Cube(cube) => kernel.has_wgsl_kernel() && stored(dtype) && takes_wgsl(&cube.client()),
+        DispatchDevice::Flex(_) => dtype == DType::F32,
         _ => false,
     };
     kernel.is_on() && has
 }
 
-/// Whether there is a CPU kernel.
-fn on_the_cpu(kernel: Kernel) -> bool {
-    !matches!(kernel, Kernel::Attention)
+/// Whether it is the CPU, whose kernels have limits of their own.
+pub fn is_cpu(device: &Device) -> bool {
+    matches!(device.clone().without_autodiff().as_dispatch(), DispatchDevice::Flex(_))
 }
 
 /// Whether the runtime behind `client` takes WGSL text (it does not in builds for SPIR-V or MSL).

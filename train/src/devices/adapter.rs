@@ -6,7 +6,11 @@ use burn::tensor::{Device, wgpu::WgpuSetup};
 use wgpu::{AdapterInfo, Backends, DeviceType, DownlevelFlags, Features, Instance, InstanceDescriptor, Limits};
 
 use super::{DeviceChoice, OpenDevice, memory};
-use crate::{TrainError, error::DeviceError, plan::DeviceLimits};
+use crate::{
+    TrainError,
+    error::DeviceError,
+    plan::{DeviceLimits, KernelSet},
+};
 
 /// One adapter, not opened yet.
 #[derive(Clone, Debug)]
@@ -118,7 +122,7 @@ impl Adapter {
             apart: has_own_memory(self.info.device_type),
             tensor: Some(limits.max_buffer_size.min(limits.max_storage_buffer_binding_size)),
             watchdog: self.info.device_type != DeviceType::Cpu,
-            kernels: true,
+            kernels: KernelSet::Wgsl,
         };
         let handle = Some(device.clone());
         let setup =

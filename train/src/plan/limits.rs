@@ -21,17 +21,29 @@ pub struct DeviceLimits {
     pub tensor: Option<u64>,
     /// Whether a driver may reset the device when one kernel takes too long, as Windows does after two seconds.
     pub watchdog: bool,
-    /// Whether Hearth's kernels run on it.
-    pub kernels: bool,
+    /// Which of Hearth's kernels run on it.
+    pub kernels: KernelSet,
+}
+
+/// The kernels that a device can run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum KernelSet {
+    /// No kernels: plain operations do all the work.
+    Plain,
+    /// The kernels of the CPU.
+    Cpu,
+    /// The kernels in WGSL.
+    Wgsl,
 }
 
 /// Longest time that a kernel may be predicted to take under a watchdog: a quarter of what Windows allows.
 const LONGEST_KERNEL_SECONDS: f64 = 0.5;
 
 impl DeviceLimits {
-    /// The limits of a device that computes in the host's memory without Hearth's kernels, and of which nothing else is known.
+    /// The limits of the CPU, where nothing else is known.
     pub const fn of_host() -> Self {
-        Self { memory: None, apart: false, tensor: None, watchdog: false, kernels: false }
+        Self { memory: None, apart: false, tensor: None, watchdog: false, kernels: KernelSet::Cpu }
     }
 
     /// Whether the longest kernel of a step that is cut this way ends before a watchdog resets the device.
@@ -70,7 +82,18 @@ impl DeviceLimits {
 
     /// Whether a step of `model` has the scores of attention in memory, as it has without its kernels.
     pub(super) fn has_scores(&self, model: &TransformerConfig) -> bool {
-        !(self.kernels && Kernel::Attention.is_on() && has_attention_kernel(model.head_width()))
+        let takes_width = self.kernels == KernelSet::Cpu || has_attention_kernel(model.head_width());
+        !(self.run(Kernel::Attention) && takes_width)
+    }
+
+    /// Whether `kernel` runs there, on tensors that it takes.
+    pub(super) fn run(&self, kernel: Kernel) -> bool {
+        let has = match self.kernels {
+            KernelSet::Plain => false,
+            KernelSet::Cpu => true,
+            KernelSet::Wgsl => kernel.has_wgsl_kernel(),
+        };
+        has && kernel.is_on()
     }
 
     /// Floating-point operations of the largest dispatch of a step: a matrix product, or four of half the size in

@@ -24,7 +24,7 @@ pub use cost::Rates;
 pub use cut::Cut;
 pub use extent::Extent;
 pub use ledger::Ledger;
-pub use limits::DeviceLimits;
+pub use limits::{DeviceLimits, KernelSet};
 pub use placement::stage_blocks;
 pub use search::{Plan, plan, plans};
 pub use several::{replica_plan, stage_plan};

@@ -116,7 +116,7 @@ fn fastest(
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::KernelSet, *};
 
     fn by_speed(layers: usize, head: f64, speeds: &[f64]) -> Vec<Range<usize>> {
         let seconds = |stage: usize, blocks: &Range<usize>| {
@@ -139,7 +139,7 @@ mod tests {
     const MIB: u64 = 1 << 20;
 
     fn device(mib: u64) -> DeviceLimits {
-        DeviceLimits { memory: Some(mib * MIB), apart: true, tensor: None, watchdog: false, kernels: false }
+        DeviceLimits { memory: Some(mib * MIB), apart: true, tensor: None, watchdog: false, kernels: KernelSet::Plain }
     }
 
     fn placed(settings: &[&str], devices: &[u64]) -> Result<Vec<Range<usize>>, String> {

@@ -7,7 +7,7 @@ use hearth_model::{Activation, ParameterCount, Positions, TransformerConfig};
 use hearth_wgsl::Kernel;
 
 use super::{
-    Cut, DeviceLimits, Extent,
+    Cut, DeviceLimits, Extent, KernelSet,
     size::{F32, bytes},
 };
 use crate::walk::{Activations, Placement, Policy};
@@ -91,7 +91,7 @@ impl StepSizes {
             logits: logits(model, time, cut, limits),
             constants: constants(model, time, cut.micro_batch),
             workspace: SMALL_TENSORS + transfers(model, policy, &block) + reducing + between,
-            update: if limits.kernels && Kernel::AdamW.is_on() { 0 } else { largest_update(model, cut) },
+            update: if limits.run(Kernel::AdamW) { 0 } else { largest_update(model, cut) },
             page: (largest + MIB).next_multiple_of(MIB),
         }
     }
@@ -110,12 +110,14 @@ impl BlockSizes {
         // Each norm leaves what the projections read, and without its kernel the rows before scale and shift; attention its
         // scaled queries, keys, values, weights and mixture; the feed-forward network its hidden values before and after
         // the activation.
-        let norms = if limits.kernels && Kernel::Norm.is_on() { 2 * c } else { 4 * c };
+        let norms = if limits.run(Kernel::Norm) { 2 * c } else { 4 * c };
         let mlp = if gated { 3 * f } else { 2 * f };
         let tape = norms + 2 * q + 2 * kv + qk_norm + kept + mlp;
         // The two places that can be the peak of the backward pass.
         let in_mlp = c + if gated { 2 * f } else { f };
-        let in_attention = (c + (2 * scores).max(q + 2 * kv)).saturating_sub(mlp + 2 * c);
+        // On the CPU each head of a group has gradients of its keys and values, before they are added.
+        let of_heads = if limits.kernels == KernelSet::Cpu && kv < q { 2 * q } else { 0 };
+        let in_attention = (c + (2 * scores).max(q + 2 * kv + of_heads)).saturating_sub(mlp + 2 * c);
         let forward = (2 * c + mlp).max(2 * c + q + 2 * kv + (2 * scores).max(q));
         Self {
             stream: c,
@@ -160,7 +162,7 @@ fn transfers(model: &TransformerConfig, policy: &Policy, block: &BlockSizes) -> 
 fn logits(model: &TransformerConfig, time: usize, cut: &Cut, limits: &DeviceLimits) -> u64 {
     let positions = cut.micro_batch.saturating_mul(time);
     let sums = if cut.logits_chunk < positions || cut.accumulation > 1 { shard(model) } else { 0 };
-    let tensors = if limits.kernels && Kernel::CrossEntropy.is_on() { 2 } else { 3 };
+    let tensors = if limits.run(Kernel::CrossEntropy) { 2 } else { 3 };
     tensors * bytes([cut.logits_chunk.clamp(1, positions), model.vocab_size]) + sums
 }
 

@@ -1,13 +1,13 @@
 use hearth_model::{TransformerConfig, preset};
 
-use super::{Choice, Cut, DeviceLimits, Rates, choose, plan};
+use super::{Choice, Cut, DeviceLimits, KernelSet, Rates, choose, plan};
 use crate::{
     TrainConfig,
     walk::{Activations, Policy},
 };
 
 const UNLIMITED: DeviceLimits =
-    DeviceLimits { memory: None, apart: true, tensor: None, watchdog: false, kernels: false };
+    DeviceLimits { memory: None, apart: true, tensor: None, watchdog: false, kernels: KernelSet::Plain };
 
 /// GPT-2 124M, a batch of 8 times 2 windows of 256 tokens.
 fn config(settings: &[&str]) -> TrainConfig {
@@ -116,4 +116,16 @@ fn sizes_beyond_64_bits_do_not_wrap() {
     assert!(plan(&model, 1 << 20, cut, &UNLIMITED, &Rates::default()).peak_bytes() > 1 << 40);
     // 2^44 MiB are 2^64 bytes.
     assert!(chosen(&["memory.budget_mib=17592186044416"], &UNLIMITED).is_ok());
+}
+
+/// Heads of five channels, which no kernel in WGSL takes.
+#[test]
+fn the_cpu_has_no_scores_in_memory() {
+    let odd = TransformerConfig { heads: 1, width: 5, ..preset("gpt2").unwrap() };
+    let cut = Cut::new(1, 1, 1, Policy::keep(12));
+    let largest = |limits: &DeviceLimits| limits.largest_tensor(&odd, 1 << 20, &cut).0;
+    let scores = "the attention scores [B, H, T, T]";
+    assert_eq!(largest(&UNLIMITED), scores);
+    assert_eq!(largest(&DeviceLimits { kernels: KernelSet::Wgsl, ..UNLIMITED }), scores);
+    assert_ne!(largest(&DeviceLimits::of_host()), scores);
 }

@@ -5,6 +5,7 @@
 //! with the text of `tile.wgsl`.
 
 mod backward;
+mod cpu;
 mod kernel;
 mod options;
 mod reference;
@@ -29,7 +30,7 @@ pub use options::AttentionOptions;
 
 use crate::{
     Kernel, check,
-    launch::{WORKGROUPS_PER_DIMENSION, takes},
+    launch::{WORKGROUPS_PER_DIMENSION, is_cpu, takes},
 };
 
 /// `softmax(mask(q k^T / sqrt(D))) v` (Vaswani et al. 2017, arXiv 1706.03762), `[B, T, H, D]` as the queries.
@@ -97,7 +98,8 @@ fn check_arguments(
     check::softcap("attention", options.softcap);
 }
 
-/// Whether there are kernels for heads of `d` channels: whole vectors of four, and no more than an invocation can hold.
+/// Whether a GPU has kernels for heads of `d` channels: whole vectors of four, and no more than an invocation can hold. The CPU's
+/// take any.
 pub fn has_attention_kernel(d: usize) -> bool {
     d.is_multiple_of(4) && (4..=256).contains(&d)
 }
@@ -105,7 +107,8 @@ pub fn has_attention_kernel(d: usize) -> bool {
 fn runs_kernel(q: &Tensor<4>, k: &Tensor<4>) -> bool {
     let ([b, _, h, d], [_, s, ..]) = (q.dims(), k.dims());
     let most = WORKGROUPS_PER_DIMENSION as usize;
-    has_attention_kernel(d) && b * h <= most && s.div_ceil(tile::ROWS) <= most && takes(Kernel::Attention, q)
+    let fits = || has_attention_kernel(d) && b * h <= most && s.div_ceil(tile::ROWS) <= most;
+    takes(Kernel::Attention, q) && (is_cpu(&q.device()) || fits())
 }
 
 /// What goes in, [`attention`]'s arguments.
@@ -135,7 +138,7 @@ impl<B: Backend> Clone for Inputs<B> {
 }
 
 /// Backends that can apply [`attention`] by the kernels.
-#[backend_extension(Cube, Autodiff, Fusion)]
+#[backend_extension(Cube, Flex, Autodiff, Fusion)]
 pub trait AttentionOps: Backend {
     /// See [`attention`].
     #[fusion(meta = |inputs| inputs.q.clone())]
@@ -143,7 +146,7 @@ pub trait AttentionOps: Backend {
 }
 
 /// Backends that have the kernels; what a tape calls.
-#[backend_extension(Cube, Fusion)]
+#[backend_extension(Cube, Flex, Fusion)]
 pub trait AttentionKernels: Backend {
     /// The result, and the log-sum-exp of each row of scores, `[B, T, H]`; both f32, for backward takes differences of them.
     #[fusion(meta = |inputs| (in_f32(&inputs.q.shape), in_f32(&inputs.q.shape.as_slice()[..3].into())))]

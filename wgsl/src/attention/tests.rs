@@ -84,6 +84,20 @@ each_device! {
                 options: AttentionOptions { start: 50, window: Some(33), softcap: Some(5.0) },
                 ..case(2, 40, [2, 1], 32)
             },
+            // Widths that are no multiple of a vector, and blocks of queries that are not full.
+            case(1, 1, [3, 1], 5),
+            case(2, 9, [3, 1], 5),
+            case(1, 3, [1, 1], 1),
+            case(1, 129, [2, 1], 5),
+            Case { s: 9, options: AttentionOptions { start: 8, ..plain }, ..case(2, 1, [4, 2], 5) },
+            Case { options: AttentionOptions { window: Some(1), ..plain }, ..case(1, 70, [1, 1], 6) },
+            Case { documents: true, options: AttentionOptions { window: Some(9), ..plain }, ..case(2, 130, [3, 1], 7) },
+            Case {
+                s: 290,
+                documents: true,
+                options: AttentionOptions { start: 100, window: Some(70), softcap: Some(1.0) },
+                ..case(1, 150, [6, 2], 20)
+            },
         ];
         for case in cases {
             let &Case { b, t, s, heads, d, documents, options } = &case;
@@ -173,4 +187,74 @@ each_device! {
 fn a_query_without_a_key_is_refused() {
     let x = |t| Tensor::<4>::zeros([1, t, 1, 4], &Device::flex());
     attention(x(2), x(4), x(4), None, AttentionOptions { start: 3, ..AttentionOptions::default() });
+}
+
+/// A row of queries that are not finite: the others are as they would be, on the CPU, which promises infinities.
+#[test]
+fn what_is_not_finite_stays_in_its_row() {
+    let device = Device::flex();
+    for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+        for softcap in [None, Some(2.0)] {
+            let case = Case {
+                b: 1,
+                t: 7,
+                s: 7,
+                heads: [2, 1],
+                d: 5,
+                documents: false,
+                options: AttentionOptions { softcap, ..AttentionOptions::default() },
+            };
+            let spoilt = |q: Tensor<4>| {
+                let row = Tensor::<4>::full([1, 1, 2, 5], bad, &device);
+                Tensor::cat(vec![q.clone().narrow(1, 0, 3), row.autodiff(), q.narrow(1, 4, 3)], 1)
+            };
+            let found = run(&case, &device, |[q, k, v], _| attention(spoilt(q), k, v, None, case.options));
+            let expected = run(&case, &device, |[q, k, v], _| reference(spoilt(q), k, v, None, case.options));
+            for ((found, expected), name) in found.iter().zip(&expected).zip(["y", "dq", "dk", "dv"]) {
+                for (at, (found, expected)) in found.iter().zip(expected).enumerate() {
+                    let same = (found - expected).abs() < 1e-5 || found.is_nan() && expected.is_nan();
+                    assert!(same, "{bad}, soft-cap {softcap:?}: {name} [{at}]: {found} is not {expected}");
+                }
+            }
+        }
+    }
+}
+
+/// Work is cut by shapes alone.
+#[test]
+fn any_number_of_threads_gives_the_same_bits() {
+    let options = AttentionOptions { window: Some(100), ..AttentionOptions::default() };
+    let case = Case { b: 2, t: 150, s: 150, heads: [4, 2], d: 20, documents: true, options };
+    let with = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool");
+        pool.install(|| run(&case, &Device::flex(), |[q, k, v], documents| attention(q, k, v, documents, options)))
+    };
+    let one = with(1);
+    for threads in [2, 3, 8] {
+        assert_eq!(with(threads), one, "{threads} threads");
+    }
+}
+
+each_device! {
+    /// Recomputation depends on it.
+    fn a_tape_changes_no_bit(device) {
+        let x = uniform([2, 70, 4, 20], -2.0..2.0, 5, &device);
+        let with = |x: Tensor<4>| attention(x.clone(), x.clone(), x, None, AttentionOptions::default());
+        assert_eq!(values(with(x.clone().autodiff().require_grad()).inner()), values(with(x)));
+    }
+}
+
+/// Queries, keys and values that are parts of one product, and time behind the heads: taken where they lie.
+#[test]
+fn strides_serve() {
+    let device = Device::flex();
+    let whole = uniform([2, 33, 3 * 4, 20], -2.0..2.0, 6, &device);
+    let options = AttentionOptions::default();
+    let parts = |x: Tensor<4>| [0, 4, 8].map(|at| x.clone().narrow(2, at, 4));
+    let [q, k, v] = parts(whole.clone());
+    let found = values(attention(q, k, v, None, options));
+    let [q, k, v] = parts(whole.clone()).map(|x| x.swap_dims(1, 2).mul_scalar(1.0).swap_dims(1, 2));
+    assert_eq!(found, values(attention(q, k, v, None, options)));
+    let [q, k, v] = parts(whole);
+    close(&found, &values(reference(q, k, v, None, options)), 1e-5, "strides");
 }

@@ -7,6 +7,7 @@
 use std::{
     collections::VecDeque,
     mem::MaybeUninit,
+    ops::{Deref, DerefMut},
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
@@ -17,9 +18,9 @@ const SMALLEST: usize = 1 << 12;
 
 /// Memory for that many floats, with any values.
 pub fn bytes(floats: usize) -> Bytes {
-    let buffer = if floats < SMALLEST { vec![0.0; floats] } else { Store::lock().take(floats) };
+    let controller = Box::new(Scratch::new(floats));
     // SAFETY: all the buffer's bytes are initialised.
-    unsafe { Bytes::from_controller(Box::new(Buffer(buffer)), floats * size_of::<f32>()) }
+    unsafe { Bytes::from_controller(controller, floats * size_of::<f32>()) }
 }
 
 /// Buffers that nobody uses, those that have been so for longest first; counts are of floats.
@@ -67,10 +68,31 @@ impl Store {
     }
 }
 
-/// A tensor's memory, which goes back when the tensor does.
-struct Buffer(Vec<f32>);
+/// Memory of a tensor or a task, which goes back when that does.
+pub struct Scratch(Vec<f32>);
 
-impl Drop for Buffer {
+impl Scratch {
+    /// So many floats, of any values.
+    pub fn new(floats: usize) -> Self {
+        Self(if floats < SMALLEST { vec![0.0; floats] } else { Store::lock().take(floats) })
+    }
+}
+
+impl Deref for Scratch {
+    type Target = [f32];
+
+    fn deref(&self) -> &[f32] {
+        &self.0
+    }
+}
+
+impl DerefMut for Scratch {
+    fn deref_mut(&mut self) -> &mut [f32] {
+        &mut self.0
+    }
+}
+
+impl Drop for Scratch {
     fn drop(&mut self) {
         if self.0.len() >= SMALLEST {
             Store::lock().give(std::mem::take(&mut self.0));
@@ -78,7 +100,7 @@ impl Drop for Buffer {
     }
 }
 
-impl AllocationController for Buffer {
+impl AllocationController for Scratch {
     fn alloc_align(&self) -> usize {
         align_of::<f32>()
     }

@@ -5,17 +5,18 @@
 
 mod buffers;
 mod math;
+mod matrix;
 #[cfg(test)]
 mod pools;
-mod product;
 mod tasks;
 mod tensor;
 mod vector;
 
+pub use buffers::Scratch;
 pub use math::{exp, sigmoid, tanh};
+pub use matrix::{Heads, Matrix, MatrixMut};
 #[cfg(test)]
 pub use pools::same_in_all_pools;
-pub use product::{Matrix, product};
 pub use tasks::{ELEMENTS, each, piece, split};
 pub use tensor::{contiguous, integers, new, takes, values, values_mut, zeros};
 pub(crate) use vector::vectorized;

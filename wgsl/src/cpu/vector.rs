@@ -14,15 +14,17 @@ use super::{
 #[derive(Clone, Copy, Debug)]
 pub struct Vector<S: Simd> {
     pub(super) simd: S,
-    pub(super) lanes: S::f32s,
+    /// The numbers, as the processor has them.
+    pub lanes: S::f32s,
 }
 
 impl<S: Simd> Vector<S> {
     /// Numbers in a vector.
     pub const LANES: usize = S::F32_LANES;
 
+    /// Of numbers as the processor has them.
     #[inline(always)]
-    pub(super) fn new(simd: S, lanes: S::f32s) -> Self {
+    pub fn new(simd: S, lanes: S::f32s) -> Self {
         Self { simd, lanes }
     }
 

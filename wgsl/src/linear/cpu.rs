@@ -7,7 +7,7 @@ use burn::{
 
 use super::{LinearKernels, LinearOps, backward::forward};
 use crate::cpu::{
-    ELEMENTS, Matrix, contiguous, each, new, piece, product, split, update, values, values_mut, vectorized,
+    ELEMENTS, Matrix, MatrixMut, contiguous, each, new, piece, split, update, values, values_mut, vectorized,
 };
 
 impl LinearOps for Flex {
@@ -65,12 +65,14 @@ vectorized! {
 
 /// Writes or adds `a b`, whatever their strides are.
 fn multiply(a: &FloatTensor<Flex>, b: &FloatTensor<Flex>, y: &mut FloatTensor<Flex>, add: bool) {
-    product(matrix(a), matrix(b), values_mut(y), add, false);
+    let [rows, columns] = y.shape().dims();
+    let mut y = MatrixMut::new(values_mut(y), [rows, columns], columns);
+    y.product_on_all_threads(add, 1.0, matrix(a), matrix(b));
 }
 
 fn matrix(x: &FloatTensor<Flex>) -> Matrix<'_> {
     let layout = x.layout();
     let [rows, columns] = x.shape().dims();
     let strides = [0, 1].map(|axis| usize::try_from(layout.strides()[axis]).expect("views look forward"));
-    Matrix::strided(&x.storage()[layout.start_offset()..], [rows, columns], strides)
+    Matrix::new(&x.storage()[layout.start_offset()..], [rows, columns], strides)
 }

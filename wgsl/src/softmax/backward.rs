@@ -1,7 +1,7 @@
-//! The backward pass: with `y = softmax(x)`, `dx = y * (dy - sum(y * dy))`.
+//! Where the backward pass meets Burn's tape.
 
 use burn::backend::{
-    Autodiff, Backend, TensorMetadata,
+    Autodiff, Backend,
     autodiff::{
         checkpoint::{base::Checkpointer, strategy::CheckpointStrategy},
         grads::Gradients,
@@ -15,7 +15,7 @@ use super::SoftmaxOps;
 #[derive(Debug)]
 struct SoftmaxBackward;
 
-impl<B: Backend> Backward<B, 1> for SoftmaxBackward {
+impl<B: Backend + SoftmaxOps> Backward<B, 1> for SoftmaxBackward {
     /// The result.
     type State = FloatTensor<B>;
 
@@ -23,11 +23,7 @@ impl<B: Backend> Backward<B, 1> for SoftmaxBackward {
         let grad = grads.consume::<B>(&ops.node);
         let [node] = ops.parents;
         if let Some(node) = node {
-            let y = ops.state;
-            let last = y.shape().num_dims() - 1;
-            let weighted = B::float_mul(y.clone(), grad.clone());
-            let grad = B::float_mul(y, B::float_sub(grad, B::float_sum_dim(weighted, last)));
-            grads.register::<B>(node.id, grad);
+            grads.register::<B>(node.id, B::softmax_rows_backward(ops.state, grad));
         }
     }
 }

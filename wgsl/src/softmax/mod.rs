@@ -5,11 +5,13 @@
 //! tape keeps the result alone.
 
 mod backward;
+mod cpu;
+mod reference;
 #[cfg(test)]
 mod tests;
 
 use burn::{
-    backend::{Backend, Dispatch, Flex, TensorMetadata, backend_extension, tensor::FloatTensor},
+    backend::{Backend, Dispatch, backend_extension, tensor::FloatTensor},
     tensor::Tensor,
 };
 use burn_cubecl::CubeBackend;
@@ -19,16 +21,20 @@ pub fn softmax<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     Tensor::from_dispatch(Dispatch::softmax_rows(x.into_dispatch()))
 }
 
-/// Backends that can apply [`softmax`]: the default body is Burn's, which fusion sees through.
+/// Backends that can apply [`softmax`]; the default bodies are the reference.
 #[backend_extension(Cube, Flex, Autodiff, Fusion)]
 pub trait SoftmaxOps: Backend {
     /// See [`softmax`].
     #[fusion(default)]
     fn softmax_rows(x: FloatTensor<Self>) -> FloatTensor<Self> {
-        let last = x.shape().num_dims() - 1;
-        Self::softmax(x, last)
+        reference::softmax::<Self>(x)
+    }
+
+    /// The gradient of `x`, given the result and its gradient.
+    #[fusion(default)]
+    fn softmax_rows_backward(y: FloatTensor<Self>, grad: FloatTensor<Self>) -> FloatTensor<Self> {
+        reference::softmax_backward::<Self>(y, grad)
     }
 }
 
-impl SoftmaxOps for Flex {}
 impl SoftmaxOps for CubeBackend {}

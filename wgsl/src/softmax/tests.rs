@@ -1,4 +1,4 @@
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor};
 
 use super::softmax;
 use crate::{
@@ -44,5 +44,21 @@ each_device! {
     fn gradient_by_finite_differences(device) {
         gradient_by_differences([3, 7], &device, softmax);
         gradient_by_differences([2, 1], &device, softmax);
+        gradient_by_differences([2, 37], &device, softmax);
     }
+}
+
+/// A row that is not finite is as in Burn's own softmax, and no other row's affair; nothing is nothing.
+#[test]
+fn what_is_not_finite_stays_in_its_row() {
+    let device = Device::flex();
+    let (big, nan) = (f32::INFINITY, f32::NAN);
+    let rows = [[1.0, nan, 2.0], [1.0, big, 2.0], [1.0, -big, 2.0], [-big, -big, -big], [1.0, 2.0, 3.0]];
+    let x = Tensor::<2>::from_floats(rows, &device);
+    let expected = values(burn::tensor::activation::softmax(x.clone(), 1));
+    for (found, expected) in values(softmax(x)).into_iter().zip(expected) {
+        assert!((found - expected).abs() < 1e-6 || found.is_nan() && expected.is_nan(), "{found} is not {expected}");
+    }
+    assert_eq!(softmax(Tensor::<2>::zeros([3, 0], &device)).dims(), [3, 0]);
+    assert_eq!(softmax(Tensor::<2>::zeros([0, 3], &device)).dims(), [0, 3]);
 }

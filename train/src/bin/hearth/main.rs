@@ -1,5 +1,6 @@
 //! The program `hearth`: one file a subcommand.
 
+mod bench;
 mod certify;
 mod devices;
 mod generate;
@@ -25,6 +26,7 @@ enum Command {
     Devices(devices::DevicesCommand),
     Prepare(prepare::PrepareCommand),
     Plan(plan::PlanCommand),
+    Bench(bench::BenchCommand),
     Train(train::TrainCommand),
     Generate(generate::GenerateCommand),
     Certify(certify::CertifyCommand),
@@ -38,6 +40,7 @@ fn main() -> ExitCode {
         Command::Devices(command) => command.run(),
         Command::Prepare(command) => command.run(),
         Command::Plan(command) => command.run(),
+        Command::Bench(command) => command.run(),
         Command::Train(command) => command.run(),
         Command::Generate(command) => command.run(),
         Command::Certify(command) => command.run(),
