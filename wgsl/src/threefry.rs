@@ -3,6 +3,8 @@
 //! Source: Salmon, Moraes, Dror, Shaw, "Parallel Random Numbers: As Easy as 1, 2, 3", SC 2011. It needs only 32-bit
 //! addition, rotation and exclusive or, which WGSL has; `dropout.wgsl` holds the same function for the device.
 
+use crate::cpu::Simd;
+
 const ROTATIONS: [[u32; 4]; 2] = [[13, 15, 26, 6], [17, 29, 16, 24]];
 /// Key schedule parity, section 3.2 of the paper.
 const PARITY: u32 = 0x1BD1_1BDA;
@@ -27,13 +29,27 @@ impl Key {
 
     /// The two random words at `counter`.
     pub fn bits(self, counter: [u32; 2]) -> [u32; 2] {
-        threefry2x32(self.0, counter.map(|word| [word])).map(|[word]| word)
+        threefry2x32(self.0, counter)
     }
 
-    /// The first words, and the second ones, at the counters `[first, 0]`.
+    /// The two random words at each of the counters `[first, 0]`, as many as a vector has.
     #[inline(always)]
-    pub(crate) fn words_at<const N: usize>(self, first: [u32; N]) -> [[u32; N]; 2] {
-        threefry2x32(self.0, [first, [0; N]])
+    pub(crate) fn vectors<S: Simd>(self, simd: S, first: S::u32s) -> [S::u32s; 2] {
+        let schedule = schedule(self.0);
+        let add = |x, word| simd.add_u32s(x, simd.splat_u32s(word));
+        let mut x = [add(first, schedule[0]), simd.splat_u32s(schedule[1])];
+        for group in 0..5 {
+            for rotation in ROTATIONS[group % 2] {
+                x[0] = simd.add_u32s(x[0], x[1]);
+                let left = simd.wrapping_dyn_shl_u32s(x[1], simd.splat_u32s(rotation));
+                let right = simd.wrapping_dyn_shr_u32s(x[1], simd.splat_u32s(32 - rotation));
+                x[1] = simd.xor_u32s(simd.or_u32s(left, right), x[0]);
+            }
+            let injection = group + 1;
+            x[0] = add(x[0], schedule[injection % 3]);
+            x[1] = add(x[1], schedule[(injection + 1) % 3].wrapping_add(injection as u32));
+        }
+        x
     }
 
     /// The key as two words, for a kernel.
@@ -42,20 +58,23 @@ impl Key {
     }
 }
 
-/// Of `N` counters at once, which the compiler makes vectors of.
+/// What is added to the words between rounds, in turn.
 #[inline(always)]
-fn threefry2x32<const N: usize>(key: [u32; 2], counter: [[u32; N]; 2]) -> [[u32; N]; 2] {
-    let schedule = [key[0], key[1], PARITY ^ key[0] ^ key[1]];
-    let mut x =
-        [counter[0].map(|word| word.wrapping_add(schedule[0])), counter[1].map(|word| word.wrapping_add(schedule[1]))];
+fn schedule(key: [u32; 2]) -> [u32; 3] {
+    [key[0], key[1], PARITY ^ key[0] ^ key[1]]
+}
+
+fn threefry2x32(key: [u32; 2], counter: [u32; 2]) -> [u32; 2] {
+    let schedule = schedule(key);
+    let mut x = [counter[0].wrapping_add(schedule[0]), counter[1].wrapping_add(schedule[1])];
     for group in 0..5 {
         for rotation in ROTATIONS[group % 2] {
-            x[0] = std::array::from_fn(|i| x[0][i].wrapping_add(x[1][i]));
-            x[1] = std::array::from_fn(|i| x[1][i].rotate_left(rotation) ^ x[0][i]);
+            x[0] = x[0].wrapping_add(x[1]);
+            x[1] = x[1].rotate_left(rotation) ^ x[0];
         }
         let injection = group + 1;
-        x[0] = x[0].map(|word| word.wrapping_add(schedule[injection % 3]));
-        x[1] = x[1].map(|word| word.wrapping_add(schedule[(injection + 1) % 3]).wrapping_add(injection as u32));
+        x[0] = x[0].wrapping_add(schedule[injection % 3]);
+        x[1] = x[1].wrapping_add(schedule[(injection + 1) % 3]).wrapping_add(injection as u32);
     }
     x
 }

@@ -163,22 +163,30 @@ pub fn update<S: Simd, const I: usize, const O: usize>(
 ) {
     let inputs = inputs.map(S::as_simd_f32s);
     let mut states = states.map(S::as_mut_simd_f32s);
-    let whole = states.first().map_or(0, |(vectors, _)| vectors.len());
-    for at in 0..whole {
-        let before = std::array::from_fn(|i| Vector::new(simd, states[i].0[at]));
-        let found = f(std::array::from_fn(|i| Vector::new(simd, inputs[i].0[at])), before);
-        for (state, found) in states.iter_mut().zip(found) {
-            state.0[at] = found.lanes;
+    let count = states.first().map_or(0, |(vectors, rest)| vectors.len() + usize::from(!rest.is_empty()));
+    // One call of `f`, for the last vector too: called in two places it might become a function of its own, which is
+    // compiled without the processor's vectors.
+    for at in 0..count {
+        let arguments = std::array::from_fn(|i| at_or_rest(simd, inputs[i], at, 0.0));
+        let before = std::array::from_fn(|i| at_or_rest(simd, (&*states[i].0, &*states[i].1), at, 0.0));
+        for ((vectors, rest), found) in states.iter_mut().zip(f(arguments, before)) {
+            match vectors.get_mut(at) {
+                Some(lanes) => *lanes = found.lanes,
+                None => {
+                    let lanes = bytemuck::cast_slice::<S::f32s, f32>(std::slice::from_ref(&found.lanes));
+                    rest.copy_from_slice(&lanes[..rest.len()]);
+                }
+            }
         }
     }
-    if states.first().is_some_and(|(_, rest)| !rest.is_empty()) {
-        let before = std::array::from_fn(|i| Vector::load(simd, states[i].1, 0.0));
-        let found = f(std::array::from_fn(|i| Vector::load(simd, inputs[i].1, 0.0)), before);
-        for (state, found) in states.iter_mut().zip(found) {
-            let lanes = bytemuck::cast_slice::<S::f32s, f32>(std::slice::from_ref(&found.lanes));
-            let rest = state.1.len();
-            state.1.copy_from_slice(&lanes[..rest]);
-        }
+}
+
+/// The vector `at` of a slice in vectors and a rest, which ends in `fill`.
+#[inline(always)]
+fn at_or_rest<S: Simd>(simd: S, (vectors, rest): (&[S::f32s], &[f32]), at: usize, fill: f32) -> Vector<S> {
+    match vectors.get(at) {
+        Some(lanes) => Vector::new(simd, *lanes),
+        None => Vector::load(simd, rest, fill),
     }
 }
 
@@ -194,11 +202,10 @@ pub fn fold<S: Simd, const I: usize, const A: usize>(
 ) -> [Vector<S>; A] {
     let inputs = inputs.map(S::as_simd_f32s);
     let mut found = start.map(|start| Vector::splat(simd, start));
-    for at in 0..inputs.first().map_or(0, |(vectors, _)| vectors.len()) {
-        found = f(found, std::array::from_fn(|i| Vector::new(simd, inputs[i].0[at])));
-    }
-    if inputs.first().is_some_and(|(_, rest)| !rest.is_empty()) {
-        found = f(found, std::array::from_fn(|i| Vector::load(simd, inputs[i].1, fill[i])));
+    let count = inputs.first().map_or(0, |(vectors, rest)| vectors.len() + usize::from(!rest.is_empty()));
+    // One call of `f`, as in [`update`].
+    for at in 0..count {
+        found = f(found, std::array::from_fn(|i| at_or_rest(simd, inputs[i], at, fill[i])));
     }
     found
 }

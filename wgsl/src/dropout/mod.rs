@@ -76,17 +76,11 @@ impl Mask {
     fn values(&self, count: usize) -> Vec<f32> {
         let mut values = Vec::with_capacity(count + 1);
         for pair in 0..count.div_ceil(2) {
-            values.extend(self.block::<1>(pair)[0]);
+            for word in self.key.bits([pair as u32, 0]) {
+                values.push(if word < self.keep_below { self.scale } else { 0.0 });
+            }
         }
         values.truncate(count);
         values
-    }
-
-    /// The values of `N` pairs of words, from the pair `first` on.
-    #[inline(always)]
-    fn block<const N: usize>(&self, first: usize) -> [[f32; 2]; N] {
-        let words: [[u32; N]; 2] = self.key.words_at(std::array::from_fn(|pair| (first + pair) as u32));
-        let value = |word| if word < self.keep_below { self.scale } else { 0.0 };
-        std::array::from_fn(|pair| words.map(|words| value(words[pair])))
     }
 }
