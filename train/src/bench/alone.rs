@@ -83,7 +83,9 @@ impl Alone {
     /// Every linear layer: its product, and those of the gradients of its input and weights.
     fn products(&self, pass: Pass, block: &Block) {
         for (linear, x) in linears(block).into_iter().zip(&self.inputs.of_linears) {
-            pass.run([x.clone()], |[x]| linear.forward(x));
+            pass.run([x.clone()], |[x]| {
+                hearth_wgsl::linear(x, linear.weight.val(), linear.bias.as_ref().map(|bias| bias.val()))
+            });
         }
     }
 

@@ -5,8 +5,14 @@ use std::{marker::PhantomData, ops::Range};
 use burn::backend::{Flex, tensor::FloatTensor};
 use gemm::Parallelism;
 
+use super::{buffers::Scratch, tasks::each, vector::vectorized};
+
 /// Multiplications from which a product is worth more than one thread.
 const SHARED: usize = 1 << 20;
+/// Columns of a tile: with them the columns of a matrix of thousands of rows stay in a core's second cache.
+const COLUMNS: usize = 64;
+/// Tiles that there are at least, if rows suffice.
+const TILES: usize = 8;
 
 /// The matrices `[T, D]` of a tensor `[B, T, H, D]`, each where it lies.
 #[derive(Clone, Copy, Debug)]
@@ -66,6 +72,16 @@ impl<'a> Matrix<'a> {
         &self.values[row * self.strides[0]..][..self.shape[1]]
     }
 
+    /// Some of the columns.
+    pub fn columns(self, columns: Range<usize>) -> Self {
+        self.transposed().rows(columns).transposed()
+    }
+
+    /// Writes the matrix row by row, where the numbers of its columns follow one another.
+    fn write_to(self, to: &mut [f32]) {
+        transpose(self.values, self.strides[1], self.shape, to);
+    }
+
     /// Rows as columns.
     pub fn transposed(self) -> Self {
         let ([rows, columns], [down, right]) = (self.shape, self.strides);
@@ -119,6 +135,18 @@ impl<'a> MatrixMut<'a> {
         })
     }
 
+    /// The matrix in tiles of some rows and columns, the last of which may be smaller: column by column of them.
+    fn tiles(self, [rows, columns]: [usize; 2]) -> Vec<MatrixMut<'a>> {
+        let ([m, n], (start, stride)) = (self.shape, (self.start, self.stride));
+        // No element is in two of them.
+        let tile = |row: usize, column: usize| {
+            let shape = [rows.min(m - row), columns.min(n - column)];
+            MatrixMut::at(start.wrapping_add(row * stride + column), shape, stride)
+        };
+        let of_column = |column| (0..m).step_by(rows).map(move |row| tile(row, column));
+        (0..n).step_by(columns).flat_map(of_column).collect()
+    }
+
     /// Some of the rows.
     pub fn rows(&mut self, rows: Range<usize>) -> MatrixMut<'_> {
         assert!(rows.start <= rows.end && rows.end <= self.shape[0], "rows {rows:?} of {}", self.shape[0]);
@@ -132,18 +160,30 @@ impl<'a> MatrixMut<'a> {
         unsafe { std::slice::from_raw_parts_mut(self.start.wrapping_add(row * self.stride), self.shape[1]) }
     }
 
+    /// The same by tiles on as many threads as there are, where the product is large enough to gain by it.
+    pub fn product_on_all_threads(mut self, adds: bool, scale: f32, a: Matrix<'_>, b: Matrix<'_>) {
+        let ([m, n], k) = (self.shape, a.shape[1]);
+        if m * n * k < SHARED {
+            return self.product(adds, scale, a, b);
+        }
+        let tile = tile_of([m, n]);
+        let down = m.div_ceil(tile[0]);
+        each(self.tiles(tile), |number, mut out| {
+            let (row, column) = (number % down * tile[0], number / down * tile[1]);
+            let [rows, columns] = out.shape;
+            let (a, b) = (a.rows(row..row + rows), b.columns(column..column + columns));
+            if b.strides[0] != 1 || b.strides[1] == 1 {
+                return out.product(adds, scale, a, b);
+            }
+            // `gemm` would copy it too, along lines that fall on one another in the cache where a row is some power of 2.
+            let mut copy = Scratch::new(k * columns);
+            b.write_to(&mut copy);
+            out.product(adds, scale, a, Matrix::new(&copy, [k, columns], [columns, 1]));
+        });
+    }
+
     /// Writes `scale a b`, or adds it to what is there, on this thread.
     pub fn product(&mut self, adds: bool, scale: f32, a: Matrix<'_>, b: Matrix<'_>) {
-        self.multiply(adds, scale, a, b, Parallelism::None);
-    }
-
-    /// The same on as many threads as there are, where the product is large enough to gain by it. The bits are those of one.
-    pub fn product_on_all_threads(&mut self, adds: bool, scale: f32, a: Matrix<'_>, b: Matrix<'_>) {
-        let multiplications = self.shape[0] * self.shape[1] * a.shape[1];
-        self.multiply(adds, scale, a, b, if multiplications < SHARED { Parallelism::None } else { all_threads() });
-    }
-
-    fn multiply(&mut self, adds: bool, scale: f32, a: Matrix<'_>, b: Matrix<'_>, threads: Parallelism) {
         let ([m, n], k) = (self.shape, a.shape[1]);
         assert_eq!((a.shape[0], b.shape), (m, [k, n]), "a product of {:?} and {:?}", a.shape, b.shape);
         let ([a_rs, a_cs], [b_rs, b_cs]) = (a.strides.map(|s| s as isize), b.strides.map(|s| s as isize));
@@ -152,18 +192,62 @@ impl<'a> MatrixMut<'a> {
         // SAFETY: the three matrices are within their memory, and what is written nobody else reads or writes.
         unsafe {
             gemm::gemm(
-                m, n, k, start, 1, stride, adds, a, a_cs, a_rs, b, b_cs, b_rs, 1.0, scale, false, false, false, threads,
+                m,
+                n,
+                k,
+                start,
+                1,
+                stride,
+                adds,
+                a,
+                a_cs,
+                a_rs,
+                b,
+                b_cs,
+                b_rs,
+                1.0,
+                scale,
+                false,
+                false,
+                false,
+                Parallelism::None,
             );
         }
     }
 }
 
-#[cfg(not(target_family = "wasm"))]
-fn all_threads() -> Parallelism {
-    Parallelism::Rayon(0)
+vectorized! {
+    /// Writes `[rows, columns]` row by row, of which the columns lie `stride` apart: by small squares, which are turned in
+    /// registers.
+    fn transpose(_simd: S, columns: &'a [f32], stride: usize, shape: [usize; 2], to: &'a mut [f32]) -> () {
+        const SIDE: usize = 4;
+        let [rows, width] = shape;
+        for (row, to) in (0..).step_by(SIDE).zip(to.chunks_mut(SIDE * width)) {
+            for column in (0..width).step_by(SIDE) {
+                let (height, broad) = (SIDE.min(rows - row), SIDE.min(width - column));
+                let line = |at: usize| &columns[(column + at) * stride + row..][..height];
+                let mut square = [[0.0; SIDE]; SIDE];
+                if height == SIDE && broad == SIDE {
+                    for at in 0..SIDE {
+                        let line: [f32; SIDE] = line(at).try_into().expect("as many");
+                        (0..SIDE).for_each(|row| square[row][at] = line[row]);
+                    }
+                } else {
+                    for at in 0..broad {
+                        line(at).iter().zip(&mut square).for_each(|(value, row)| row[at] = *value);
+                    }
+                }
+                for (to, row) in to.chunks_mut(width).zip(&square) {
+                    to[column..column + broad].copy_from_slice(&row[..broad]);
+                }
+            }
+        }
+    }
 }
 
-#[cfg(target_family = "wasm")]
-fn all_threads() -> Parallelism {
-    Parallelism::None
+/// Rows and columns of a tile of `[m, n]`: by the shape alone, and enough of them for some cores.
+fn tile_of([m, n]: [usize; 2]) -> [usize; 2] {
+    let tiles = |rows: usize| m.div_ceil(rows) * n.div_ceil(COLUMNS);
+    let rows = [256, 128, 64].into_iter().find(|rows| tiles(*rows) >= TILES);
+    [rows.unwrap_or(64), COLUMNS]
 }

@@ -66,7 +66,7 @@ vectorized! {
 /// Writes or adds `a b`, whatever their strides are.
 fn multiply(a: &FloatTensor<Flex>, b: &FloatTensor<Flex>, y: &mut FloatTensor<Flex>, add: bool) {
     let [rows, columns] = y.shape().dims();
-    let mut y = MatrixMut::new(values_mut(y), [rows, columns], columns);
+    let y = MatrixMut::new(values_mut(y), [rows, columns], columns);
     y.product_on_all_threads(add, 1.0, matrix(a), matrix(b));
 }
 

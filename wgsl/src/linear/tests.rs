@@ -1,7 +1,8 @@
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor};
 
 use super::{add_product, linear};
 use crate::{
+    cpu::same_in_all_pools,
     each_device,
     testing::{gradient_by_differences, uniform},
 };
@@ -52,6 +53,20 @@ each_device! {
         let twice = add_product(Some(sum.clone()), a.transpose(), b.transpose());
         assert_near(values(twice), once.iter().map(|value| 2.0 * value).collect());
         assert_near(values(sum), once);
+    }
+}
+
+/// Sizes of several tiles, the last of them smaller; each factor as it is and as a view.
+#[test]
+fn tiles_make_the_whole_and_threads_change_no_bit() {
+    let device = Device::flex();
+    let [m, k, n] = [300, 97, 150];
+    let [a, b] = [uniform([m, k], -1.0..1.0, 1, &device), uniform([k, n], -1.0..1.0, 2, &device)];
+    let whole = expected(&values(a.clone()), &values(b.clone()), [m, k, n]);
+    let viewed = |x: Tensor<2>| Tensor::<2>::from_data(x.transpose().into_data(), &device).transpose();
+    for (a, b) in [(a.clone(), b.clone()), (a.clone(), viewed(b.clone())), (viewed(a.clone()), b.clone())] {
+        assert_near(values(add_product(None, a.clone(), b.clone())), whole.clone());
+        same_in_all_pools(|| values(add_product(None, a.clone(), b.clone())));
     }
 }
 
