@@ -1,10 +1,10 @@
-//! Operations of language models with kernels written by hand in WGSL, each with its backward pass and a reference in plain
-//! Burn operations.
+//! Operations of language models with kernels written by hand, in WGSL for GPUs and in Rust for the CPU, each with its backward
+//! pass and a reference in plain Burn operations.
 //!
 //! ```
 //! use hearth_wgsl::{NormOptions, burn::tensor::{Device, Tensor}, norm, vjp};
 //!
-//! // The CPU; `Device::wgpu(..)` runs the kernels.
+//! // The CPU's kernels; `Device::wgpu(..)` runs those in WGSL.
 //! let device = Device::flex();
 //! let x = Tensor::<2>::from_floats([[3.0, 4.0], [6.0, 8.0]], &device).autodiff().require_grad();
 //! let gamma = Tensor::<1>::ones([2], &device);
@@ -35,14 +35,14 @@
 //! Shapes and dtypes are looked at in each front, on the host, so that every device refuses the same mistakes in the same
 //! words; what is in an id is not, for that would wait for the device.
 //!
-//! Where the runtime does not take WGSL text (the CPU backend, builds with Burn's `vulkan` or `metal` feature), or a
-//! [`Kernel`] is switched off, the reference runs instead; the results are the same within rounding. Tensors may be stored in
-//! f16 where the adapter has it.
+//! Where the runtime does not take WGSL text (builds with Burn's `vulkan` or `metal` feature), tensors on the CPU are stored in
+//! other than f32, or a [`Kernel`] is switched off, the reference runs instead; the results are the same within rounding. On a
+//! GPU tensors may be stored in f16 where the adapter has it.
 //!
 //! # A further operation
 //! An operation is a folder: the `.wgsl` files (real shaders, included as text), the host code that launches them, the tape's
-//! backward pass, and a reference that every other backend uses and that tests compare with. `gate` is the pattern for the
-//! rest: a backend trait whose default bodies are the reference.
+//! backward pass, the CPU kernel (`cpu.rs`, by what the folder `cpu` has), and a reference that tests compare with. `gate` is the
+//! pattern for the rest.
 
 mod adamw;
 mod attention;

@@ -52,8 +52,8 @@ pub struct TrainConfig {
     /// Memory that a step may take, and how it is saved.
     #[serde(default)]
     pub memory: MemoryConfig,
-    /// What computes on a GPU: `"wgsl"`, Hearth's kernels (the default); `"plain"`, Burn's operations alone; or a list of
-    /// the kernels that run. On other devices Burn's operations do.
+    /// What computes: `"wgsl"`, Hearth's kernels (the default), in WGSL on GPUs and in Rust on the CPU; `"plain"`, Burn's
+    /// operations alone; or a list of the kernels that run.
     #[serde(default)]
     pub kernels: Kernels,
     /// AdamW and clipping: learning rate, betas, eps, weight decay and the norm that gradients are clipped to.

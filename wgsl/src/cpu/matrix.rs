@@ -230,7 +230,7 @@ vectorized! {
                 if height == SIDE && broad == SIDE {
                     for at in 0..SIDE {
                         let line: [f32; SIDE] = line(at).try_into().expect("as many");
-                        (0..SIDE).for_each(|row| square[row][at] = line[row]);
+                        square.iter_mut().zip(line).for_each(|(row, value)| row[at] = value);
                     }
                 } else {
                     for at in 0..broad {
