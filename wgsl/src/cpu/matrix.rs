@@ -11,6 +11,8 @@ use super::{buffers::Scratch, tasks::each, vector::vectorized};
 const SHARED: usize = 1 << 20;
 /// Columns of a tile: with them the columns of a matrix of thousands of rows stay in a core's second cache.
 const COLUMNS: usize = 64;
+/// Rows, or numbers that are added, from which `gemm`'s own way through a matrix is better than tiles that pack it again.
+const LONG: usize = 4096;
 /// Tiles that there are at least, if rows suffice.
 const TILES: usize = 8;
 
@@ -160,19 +162,27 @@ impl<'a> MatrixMut<'a> {
         unsafe { std::slice::from_raw_parts_mut(self.start.wrapping_add(row * self.stride), self.shape[1]) }
     }
 
-    /// The same by tiles on as many threads as there are, where the product is large enough to gain by it.
+    /// The same on as many threads as there are, where the product is large enough to gain by it. The bits are those of any
+    /// number of threads.
     pub fn product_on_all_threads(mut self, adds: bool, scale: f32, a: Matrix<'_>, b: Matrix<'_>) {
         let ([m, n], k) = (self.shape, a.shape[1]);
-        if m * n * k < SHARED {
-            return self.product(adds, scale, a, b);
+        let is_turned = b.strides[0] == 1 && b.strides[1] != 1;
+        match m * n * k {
+            small if small < SHARED => self.product(adds, scale, a, b),
+            _ if !is_turned && m.max(k) > LONG => self.multiply(adds, scale, a, b, all_threads()),
+            _ => self.product_by_tiles(adds, scale, a, b, is_turned),
         }
+    }
+
+    fn product_by_tiles(self, adds: bool, scale: f32, a: Matrix<'_>, b: Matrix<'_>, is_turned: bool) {
+        let ([m, n], k) = (self.shape, a.shape[1]);
         let tile = tile_of([m, n]);
         let down = m.div_ceil(tile[0]);
         each(self.tiles(tile), |number, mut out| {
             let (row, column) = (number % down * tile[0], number / down * tile[1]);
             let [rows, columns] = out.shape;
             let (a, b) = (a.rows(row..row + rows), b.columns(column..column + columns));
-            if b.strides[0] != 1 || b.strides[1] == 1 {
+            if !is_turned {
                 return out.product(adds, scale, a, b);
             }
             // `gemm` would copy it too, along lines that fall on one another in the cache where a row is some power of 2.
@@ -184,6 +194,10 @@ impl<'a> MatrixMut<'a> {
 
     /// Writes `scale a b`, or adds it to what is there, on this thread.
     pub fn product(&mut self, adds: bool, scale: f32, a: Matrix<'_>, b: Matrix<'_>) {
+        self.multiply(adds, scale, a, b, Parallelism::None);
+    }
+
+    fn multiply(&mut self, adds: bool, scale: f32, a: Matrix<'_>, b: Matrix<'_>, threads: Parallelism) {
         let ([m, n], k) = (self.shape, a.shape[1]);
         assert_eq!((a.shape[0], b.shape), (m, [k, n]), "a product of {:?} and {:?}", a.shape, b.shape);
         let ([a_rs, a_cs], [b_rs, b_cs]) = (a.strides.map(|s| s as isize), b.strides.map(|s| s as isize));
@@ -192,28 +206,20 @@ impl<'a> MatrixMut<'a> {
         // SAFETY: the three matrices are within their memory, and what is written nobody else reads or writes.
         unsafe {
             gemm::gemm(
-                m,
-                n,
-                k,
-                start,
-                1,
-                stride,
-                adds,
-                a,
-                a_cs,
-                a_rs,
-                b,
-                b_cs,
-                b_rs,
-                1.0,
-                scale,
-                false,
-                false,
-                false,
-                Parallelism::None,
+                m, n, k, start, 1, stride, adds, a, a_cs, a_rs, b, b_cs, b_rs, 1.0, scale, false, false, false, threads,
             );
         }
     }
+}
+
+#[cfg(not(target_family = "wasm"))]
+fn all_threads() -> Parallelism {
+    Parallelism::Rayon(0)
+}
+
+#[cfg(target_family = "wasm")]
+fn all_threads() -> Parallelism {
+    Parallelism::None
 }
 
 vectorized! {
