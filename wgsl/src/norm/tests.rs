@@ -2,6 +2,7 @@ use burn::tensor::{Device, Tensor};
 
 use super::{NormOptions, norm, normalize, run};
 use crate::{
+    cpu::same_in_all_pools,
     each_device,
     testing::{gradient_by_differences, uniform, wgpu_device},
 };
@@ -97,4 +98,19 @@ each_device! {
             gradient_by_differences([3, 7], &device, |x| norm(x, gamma.clone(), Some(beta.clone()), options));
         }
     }
+}
+
+#[test]
+fn threads_change_no_bit() {
+    let device = Device::flex();
+    let x = uniform([200, 257], -3.0..4.0, 1, &device);
+    let [gamma, beta] = [2, 3].map(|seed| uniform::<1>([257], 0.0..1.0, seed, &device));
+    same_in_all_pools(|| {
+        let [x, gamma] = [x.clone(), gamma.clone().unsqueeze()].map(|it| it.autodiff().require_grad());
+        let options = NormOptions { centred: true, eps: 1e-5 };
+        let y = norm(x.clone(), gamma.clone().squeeze_dim(0), Some(beta.clone()), options);
+        let mut gradients = (y.clone() * y.clone()).sum().backward();
+        let found = [y.inner(), x.grad_remove(&mut gradients).unwrap(), gamma.grad_remove(&mut gradients).unwrap()];
+        found.into_iter().flat_map(values).collect()
+    });
 }

@@ -1,7 +1,7 @@
 use burn::tensor::{Device, Tensor};
 
 use super::{add_squares, squares_from};
-use crate::each_device;
+use crate::{cpu::same_in_all_pools, each_device};
 
 fn values(count: usize) -> Vec<f32> {
     (0..count).map(|at| ((at * 7919) % 1021) as f32 / 300.0 - 1.7).collect()
@@ -55,4 +55,10 @@ each_device! {
             assert!((found - expected).abs() <= 1e-6 * expected, "{found} is not {expected}");
         }
     }
+}
+
+#[test]
+fn threads_change_no_bit() {
+    let device = Device::flex();
+    same_in_all_pools(|| device_sums(&device, &[100_000, 3, 77_777]).into_data().iter().collect());
 }
