@@ -63,8 +63,10 @@ vectorized! {
     }
 }
 
-/// Writes or adds `a b`, whatever their strides are.
+/// Writes or adds `a b`, whatever their strides are; only a view that looks back is copied.
 fn multiply(a: &FloatTensor<Flex>, b: &FloatTensor<Flex>, y: &mut FloatTensor<Flex>, add: bool) {
+    let forward = |x: &FloatTensor<Flex>| if x.layout().has_positive_strides() { x.clone() } else { x.to_contiguous() };
+    let (a, b) = (&forward(a), &forward(b));
     let [rows, columns] = y.shape().dims();
     let y = MatrixMut::new(values_mut(y), [rows, columns], columns);
     y.product_on_all_threads(add, 1.0, matrix(a), matrix(b));
@@ -73,6 +75,6 @@ fn multiply(a: &FloatTensor<Flex>, b: &FloatTensor<Flex>, y: &mut FloatTensor<Fl
 fn matrix(x: &FloatTensor<Flex>) -> Matrix<'_> {
     let layout = x.layout();
     let [rows, columns] = x.shape().dims();
-    let strides = [0, 1].map(|axis| usize::try_from(layout.strides()[axis]).expect("views look forward"));
+    let strides = [0, 1].map(|axis| usize::try_from(layout.strides()[axis]).expect("no stride is negative"));
     Matrix::new(&x.storage()[layout.start_offset()..], [rows, columns], strides)
 }

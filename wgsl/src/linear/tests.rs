@@ -56,6 +56,17 @@ each_device! {
     }
 }
 
+each_device! {
+    fn views_that_look_back_are_read_in_their_order(device) {
+        let [m, k, n] = [5, 7, 3];
+        let a = uniform([m, k], -1.0..1.0, 1, &device).flip([1]);
+        let b = uniform([k, n], -1.0..1.0, 2, &device).flip([0, 1]);
+        let product = expected(&values(a.clone()), &values(b.clone()), [m, k, n]);
+        assert_near(values(linear(a.clone(), b.clone(), None)), product.clone());
+        assert_near(values(add_product(None, a, b)), product);
+    }
+}
+
 /// Sizes of several tiles, the last of them smaller; each factor as it is and as a view.
 #[test]
 fn tiles_make_the_whole_and_threads_change_no_bit() {
