@@ -22,15 +22,31 @@ const MICRO_BATCHES: usize = 2;
 const STEPS: u64 = 3;
 const STAGES: [std::ops::Range<usize>; 2] = [0..4, 4..6];
 
-/// One device, two replicas, the same with the optimizer's state dealt out, two stages, and a grid of both: within a tenth
-/// for each device.
+/// One device, two replicas, the same with the optimizer's state dealt out, and two pipelines of two stages: within a tenth for
+/// each device.
 #[test]
 fn several_devices_take_what_was_predicted() {
     let Some(_turn) = beside() else { return };
+    compare(5, |model, devices| {
+        grid(model, &devices[1..5]);
+        replicas(model, &devices[1..3], &sharded(), check);
+        replicas(model, &devices[3..5], &ParallelConfig::default(), check);
+    });
+}
+
+/// A pipeline alone.
+#[test]
+#[ignore = "slow: .ci/slow runs it"]
+fn two_stages_take_what_was_predicted() {
+    let Some(_turn) = beside() else { return };
+    compare(3, |model, devices| grid(model, &devices[1..3]));
+}
+
+/// Runs a model on `count` devices. The first one chooses kernels for all: each would compile every candidate again.
+fn compare(count: usize, run: impl Fn(&TransformerConfig, &[OpenDevice])) {
     let folder = tempfile::tempdir().unwrap();
     let model = gpt2(6, 256, 128, 2048);
-    let devices: Vec<OpenDevice> = (0..7).map(|_| open()).collect();
-    // The first one chooses kernels for all: each would compile every candidate again.
+    let devices: Vec<OpenDevice> = (0..count).map(|_| open()).collect();
     let path = folder.path().join("kernels.db");
     let pin = |devices: &[OpenDevice], choices: &KernelChoices| PinnedKernels::new(devices, path.clone(), choices);
     let pinned = pin(&devices[..1], &KernelChoices::default());
@@ -38,11 +54,7 @@ fn several_devices_take_what_was_predicted() {
     let choices = pinned.choices();
     drop(pinned);
     let _pinned = pin(&devices, &choices);
-    // A pool keeps pages that are used in part and its buffers for transfers: small rows have devices of their own.
-    grid(&model, &devices[1..3]);
-    grid(&model, &devices[3..7]);
-    replicas(&model, &devices[1..3], &sharded(), check);
-    replicas(&model, &devices[3..5], &ParallelConfig::default(), check);
+    run(&model, &devices);
 }
 
 /// Plain operations put results where they find room: not in a gradient of which they were given a part.
