@@ -3,7 +3,10 @@
 use burn::{module::Module, nn::Linear, tensor::Tensor};
 use hearth_wgsl::{AttentionOptions, attention};
 
-use crate::{Frame, Initializer, Norm, project::project};
+use crate::{
+    Frame, Initializer, Norm,
+    project::{project, project_all},
+};
 
 /// Attention over the positions up to each query's own (Vaswani et al. 2017), `H / K` query heads sharing one
 /// key/value head (Ainslie et al. 2023, arXiv 2305.13245).
@@ -57,9 +60,9 @@ impl Attention {
     /// With `cache`, the positions before these are read from it and these are added to it; `frame` says where they are.
     pub fn forward(&self, x_btc: Tensor<3>, frame: &Frame, cache: Option<&mut Option<KeyValues>>) -> Tensor<3> {
         let [b, t, _] = x_btc.dims();
-        let q = self.heads(&self.query, &self.query_norm, x_btc.clone());
-        let k = self.heads(&self.key, &self.key_norm, x_btc.clone());
-        let v_btkd = self.heads(&self.value, &None, x_btc);
+        let [q, k, v] = project_all([&self.query, &self.key, &self.value], x_btc);
+        let [q, k, v_btkd] =
+            [(q, &self.query_norm), (k, &self.key_norm), (v, &None)].map(|(y, norm)| self.heads(y, norm));
         let (q_bthd, k_btkd) = match &frame.rope {
             Some(rope) => rope.apply(q, k),
             None => (q, k),
@@ -74,11 +77,9 @@ impl Attention {
         project(&self.output, mixed_bthd.reshape([b, t, h * d]))
     }
 
-    /// Projects `[B, T, C]` to heads `[B, T, heads, D]`.
-    fn heads(&self, projection: &Linear, norm: &Option<Norm>, x_btc: Tensor<3>) -> Tensor<4> {
-        let [b, t, _] = x_btc.dims();
-        let y = project(projection, x_btc);
-        let [_, _, channels] = y.dims();
+    /// The channels of a projection as heads `[B, T, heads, D]`.
+    fn heads(&self, y: Tensor<3>, norm: &Option<Norm>) -> Tensor<4> {
+        let [b, t, channels] = y.dims();
         let y_bthd = y.reshape([b, t, channels / self.head_width, self.head_width]);
         match norm {
             Some(norm) => norm.forward(y_bthd),

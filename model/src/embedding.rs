@@ -33,8 +33,13 @@ impl Embedding {
     ///
     /// With a `key`, dropout is on.
     pub fn forward(&self, tokens_bt: Tensor<2, Int>, frame: &Frame, key: Option<Key>) -> Tensor<3> {
-        let [b, t] = tokens_bt.dims();
-        let x = self.tokens.rows(tokens_bt);
+        self.place(self.tokens.rows(tokens_bt), frame, key)
+    }
+
+    /// What becomes of the tokens' vectors `[B, T, C]` on their way to the residual stream: those of positions are added, and
+    /// with a `key`, dropout is on.
+    pub fn place(&self, x: Tensor<3>, frame: &Frame, key: Option<Key>) -> Tensor<3> {
+        let [b, t, _] = x.dims();
         let x = match (&self.positions, &frame.positions) {
             (None, _) => x,
             (Some(table), None) => x + table.val().narrow(0, frame.start, t).unsqueeze(),

@@ -3,7 +3,10 @@
 use burn::{module::Module, nn::Linear, tensor::Tensor};
 use hearth_wgsl::{gelu, swiglu};
 
-use crate::{Activation, Initializer, project::project};
+use crate::{
+    Activation, Initializer,
+    project::{project, project_all},
+};
 
 /// SwiGLU where there is a gate, tanh-GELU where there is none.
 #[derive(Module, Debug)]
@@ -31,7 +34,10 @@ impl Mlp {
     /// Maps `[B, T, C]` to `[B, T, C]`.
     pub fn forward(&self, x_btc: Tensor<3>) -> Tensor<3> {
         let hidden_btf = match &self.gate {
-            Some(gate) => swiglu(project(gate, x_btc.clone()), project(&self.up, x_btc)),
+            Some(gate) => {
+                let [gate, up] = project_all([gate, &self.up], x_btc);
+                swiglu(gate, up)
+            }
             None => gelu(project(&self.up, x_btc)),
         };
         project(&self.down, hidden_btf)

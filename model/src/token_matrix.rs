@@ -1,5 +1,7 @@
 //! A matrix with a row for each token, cut into shards that any adapter can bind.
 
+use std::ops::Range;
+
 use burn::{
     module::{Module, Param},
     tensor::{Device, Int, Tensor},
@@ -39,16 +41,20 @@ impl TokenMatrix {
         self.shards.iter().map(|shard| shard.val().without_autodiff()).collect()
     }
 
+    /// Each shard with its ids.
+    pub fn shards_with_ids(&self) -> impl Iterator<Item = (&Param<Tensor<2>>, Range<usize>)> {
+        self.shards.iter().scan(0, |start, shard| {
+            let ids = *start..*start + shard.dims()[0];
+            *start = ids.end;
+            Some((shard, ids))
+        })
+    }
+
     /// The rows of the ids `[B, T]`, `[B, T, C]`.
     ///
     /// The gradient is summed in token order, without atomics.
     pub fn rows(&self, tokens_bt: Tensor<2, Int>) -> Tensor<3> {
-        let mut start = 0;
-        let found = self.shards.iter().map(|shard| {
-            let x_btc = embedding(shard.val(), tokens_bt.clone(), start);
-            start += shard.dims()[0];
-            x_btc
-        });
+        let found = self.shards_with_ids().map(|(shard, ids)| embedding(shard.val(), tokens_bt.clone(), ids.start));
         found.reduce(Tensor::add).expect("a vocabulary has at least one id")
     }
 
@@ -64,14 +70,11 @@ impl TokenMatrix {
     pub(crate) fn cut(&self, whole: &Self) -> Self {
         let [_, _, ..] = self.shards.as_slice() else { return whole.clone() };
         let whole = whole.shards[0].val();
-        let mut start = 0;
-        let cut = |shard: &Param<Tensor<2>>| {
-            let [rows, _] = shard.dims();
-            let piece = whole.clone().narrow(0, start, rows);
-            start += rows;
+        let cut = |(shard, ids): (&Param<Tensor<2>>, Range<usize>)| {
+            let piece = whole.clone().narrow(0, ids.start, ids.len());
             shard.clone().transform_for_load(piece, shard.id)
         };
-        Self { shards: self.shards.iter().map(cut).collect() }
+        Self { shards: self.shards_with_ids().map(cut).collect() }
     }
 
     /// Logits `[.., V]` of the normalised stream `[.., C]`, all of them at once.

@@ -10,6 +10,7 @@ use burn::{
 };
 use hearth_data::Batch;
 use hearth_model::{Key, Transformer};
+use hearth_wgsl::on_all_cores;
 
 use crate::{
     guard::Ceiling,
@@ -177,8 +178,11 @@ impl Trainer {
     /// If there is no micro-batch, its windows have another length than the walk's, or it has ids beyond the model's
     /// vocabulary; on every device, before anything is computed. If every parameter is frozen.
     pub fn step(&mut self, step: u64, micro_batches: &[Batch], ceiling: &Ceiling) -> StepOutcome {
-        let (loss, sink) = self.gradients(step, micro_batches);
-        self.update(step, loss, sink, ceiling)
+        let device = self.walk.device.clone();
+        on_all_cores(&device, || {
+            let (loss, sink) = self.gradients(step, micro_batches);
+            self.update(step, loss, sink, ceiling)
+        })
     }
 
     /// Updates the parameters by the gradients in `sink`, unless the mean `loss` or their norm is above `ceiling`.

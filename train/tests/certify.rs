@@ -22,6 +22,8 @@ each_device! {
         let gradients: Vec<usize> = certificates.iter().map(|it| it.gradients.len()).collect();
         assert_eq!(gradients, [25, 36, 12]);
         assert_eq!(certificates.iter().map(|it| it.losses.len()).collect::<Vec<_>>(), [10, 10, 3]);
+        // And no device with itself.
+        assert!(certificates.iter().any(|certificate| certificate.worst_gradient().1 > 0.0));
         for pair in certificates.iter().flat_map(|certificate| certificate.losses.windows(2)) {
             assert_ne!(pair[0][1], pair[1][1]);
         }

@@ -1,6 +1,9 @@
 //! Which of the kernels run, so that any of them can be ruled out in a hunt for a wrong number.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::{
+    cell::Cell,
+    sync::atomic::{AtomicU32, Ordering},
+};
 
 /// A kernel that can be switched off; plain Burn operations then do its work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -31,6 +34,25 @@ pub enum Kernel {
 /// A bit for each kernel that is off.
 static OFF: AtomicU32 = AtomicU32::new(0);
 
+thread_local! {
+    /// Whether this thread has all of them off.
+    static PLAIN: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Does `work` with all kernels off on this thread, whatever is switched on: what it finds, the kernels can be compared with.
+pub fn without_kernels<R>(work: impl FnOnce() -> R) -> R {
+    struct Restore(bool);
+
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            PLAIN.set(self.0);
+        }
+    }
+
+    let _restore = Restore(PLAIN.replace(true));
+    work()
+}
+
 impl Kernel {
     /// All kernels.
     pub const ALL: [Self; 10] = [
@@ -55,9 +77,9 @@ impl Kernel {
         };
     }
 
-    /// Whether the kernel is on.
+    /// Whether the kernel is on, and this thread is not in [`without_kernels`].
     pub fn is_on(self) -> bool {
-        OFF.load(Ordering::Relaxed) & 1 << self as u32 == 0
+        !PLAIN.get() && OFF.load(Ordering::Relaxed) & 1 << self as u32 == 0
     }
 
     /// Whether there is one for GPUs. The CPU has all of them.
@@ -79,5 +101,22 @@ impl Kernel {
             Self::Rope => "rope",
             Self::Squares => "squares",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_work_is_a_threads_own_affair() {
+        let on = || Kernel::Rope.is_on();
+        let (inside, beside) = without_kernels(|| {
+            without_kernels(|| ());
+            (on(), std::thread::spawn(on).join().unwrap())
+        });
+        assert_eq!((inside, beside, on()), (false, true, true));
+        let panicked = std::panic::catch_unwind(|| without_kernels(|| panic!("on the way")));
+        assert!(panicked.is_err() && on());
     }
 }

@@ -24,8 +24,8 @@
 //! | [`norm()`] | RMS and layer normalisation, with scale and shift |
 //! | [`rotate`] | rotary position embedding of queries and keys |
 //! | [`gelu`], [`swiglu`] | activations of the feed-forward network |
-//! | [`linear()`], [`add_product`] | products with weights, and sums of products |
-//! | [`embedding()`] | rows of a table by ids |
+//! | [`linear()`], [`linears`], [`add_product`] | products with weights, and sums of products |
+//! | [`embedding()`], [`add_embedding_gradient`] | rows of a table by ids, and the table's gradient |
 //! | [`cross_entropy()`] | the loss over logits in shards, its gradient in closed form |
 //! | [`dropout()`], [`Key`] | dropout whose mask depends on a key alone |
 //! | [`softmax()`] | softmax, with the same bits on a tape and off it |
@@ -72,12 +72,13 @@ pub use burn;
 
 pub use adamw::{AdamWNumbers, adamw};
 pub use attention::{AttentionOptions, attention, has_attention_kernel};
+pub use cpu::on_all_cores;
 pub use cross_entropy::{CrossEntropyOptions, LogitLoss, cross_entropy};
 pub use dropout::dropout;
-pub use embedding::embedding;
+pub use embedding::{add_embedding_gradient, embedding};
 pub use gate::{gelu, swiglu};
-pub use kernels::Kernel;
-pub use linear::{add_product, linear};
+pub use kernels::{Kernel, without_kernels};
+pub use linear::{add_product, linear, linears};
 pub use norm::{NormOptions, norm};
 pub use rope::rotate;
 pub use softmax::softmax;

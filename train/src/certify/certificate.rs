@@ -15,7 +15,7 @@ const LOSS_TOLERANCE: f64 = 1e-5;
 pub struct Certificate {
     /// The model.
     pub model: Model,
-    /// Losses of the steps, nats: on the CPU backend, on the device. NaN where one side has no such step.
+    /// Losses of the steps, nats: by plain operations on the CPU, on the device. NaN where one side has no such step.
     pub losses: Vec<[f64; 2]>,
     /// Difference of each parameter's first gradient, by the parameter's name, relative to the gradient's largest value. NaN
     /// where one side has no such gradient, or has it in another shape.

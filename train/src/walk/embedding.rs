@@ -2,7 +2,7 @@
 
 use burn::{module::Module, tensor::Tensor};
 use hearth_model::{Embedding, Transformer};
-use hearth_wgsl::vjp;
+use hearth_wgsl::{add_embedding_gradient, vjp};
 
 use super::{Walk, blocks::WalkState, boundary::boundary, sink::Sink, tape::fetch};
 
@@ -28,11 +28,15 @@ impl Walk {
             return;
         }
         let embedding = fetch(&model.embedding, self.policy.embedding, &self.device);
-        let key = state.embedding_key();
-        let embedded = embedding.forward(state.inputs, &state.frame, key);
-        let mut gradients = vjp(embedded, gradient_btc);
-        for shard in &embedding.tokens.shards {
-            sink.add_all(&mut gradients, shard, self.policy.embedding);
+        // The tape begins after the look-up: the table's gradient is added to what the head has left of it.
+        let vectors = embedding.valid().tokens.rows(state.inputs.clone()).autodiff().require_grad();
+        let placed = embedding.place(vectors.clone(), &state.frame, state.embedding_key());
+        let mut gradients = vjp(placed, gradient_btc);
+        let gradient_btc = vectors.grad_remove(&mut gradients).expect("the stream depends on the tokens");
+        for (shard, ids) in embedding.tokens.shards_with_ids().filter(|(shard, _)| shard.is_require_grad()) {
+            let half = sink.take_tied_half(shard.id);
+            let gradient = add_embedding_gradient(half, state.inputs.clone(), gradient_btc.clone(), ids);
+            sink.add(shard.id, gradient, self.policy.embedding);
         }
         sink.add_all(&mut gradients, &embedding.positions, self.policy.embedding);
         sink.complete(&embedding);

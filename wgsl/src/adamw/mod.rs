@@ -5,6 +5,8 @@ mod cpu;
 mod kernel;
 mod options;
 mod reference;
+#[cfg(test)]
+mod tests;
 
 use burn::{
     backend::{Backend, Dispatch, backend_extension, tensor::FloatTensor},

@@ -1,20 +1,18 @@
 //! Matrices in tensors, and their products by `gemm`, which Burn's CPU backend uses too.
 
-use std::{marker::PhantomData, ops::Range};
+use std::{
+    marker::PhantomData,
+    ops::{Range, RangeInclusive},
+};
 
 use burn::backend::{Flex, tensor::FloatTensor};
 use gemm::Parallelism;
 
-use super::{buffers::Scratch, tasks::each, vector::vectorized};
+use super::tasks::{each, threads};
 
-/// Multiplications from which a product is worth more than one thread.
-const SHARED: usize = 1 << 20;
-/// Columns of a tile: with them the columns of a matrix of thousands of rows stay in a core's second cache.
-const COLUMNS: usize = 64;
-/// Rows, or numbers that are added, from which `gemm`'s own way through a matrix is better than tiles that pack it again.
-const LONG: usize = 4096;
-/// Tiles that there are at least, if rows suffice.
-const TILES: usize = 8;
+/// Sides of a tile. `gemm` copies both factors into the order in which it reads them, of a small tile nearly as long as it
+/// multiplies; of a large one it keeps less in a core's second cache.
+const SIDES: RangeInclusive<usize> = 192..=768;
 
 /// The matrices `[T, D]` of a tensor `[B, T, H, D]`, each where it lies.
 #[derive(Clone, Copy, Debug)]
@@ -77,11 +75,6 @@ impl<'a> Matrix<'a> {
     /// Some of the columns.
     pub fn columns(self, columns: Range<usize>) -> Self {
         self.transposed().rows(columns).transposed()
-    }
-
-    /// Writes the matrix row by row, where the numbers of its columns follow one another.
-    fn write_to(self, to: &mut [f32]) {
-        transpose(self.values, self.strides[1], self.shape, to);
     }
 
     /// Rows as columns.
@@ -162,39 +155,24 @@ impl<'a> MatrixMut<'a> {
         unsafe { std::slice::from_raw_parts_mut(self.start.wrapping_add(row * self.stride), self.shape[1]) }
     }
 
-    /// The same on as many threads as there are, where the product is large enough to gain by it. The bits are those of any
-    /// number of threads.
-    pub fn product_on_all_threads(mut self, adds: bool, scale: f32, a: Matrix<'_>, b: Matrix<'_>) {
-        let ([m, n], k) = (self.shape, a.shape[1]);
-        let is_turned = b.strides[0] == 1 && b.strides[1] != 1;
-        match m * n * k {
-            small if small < SHARED => self.product(adds, scale, a, b),
-            _ if !is_turned && m.max(k) > LONG => self.multiply(adds, scale, a, b, all_threads()),
-            _ => self.product_by_tiles(adds, scale, a, b, is_turned),
-        }
+    /// Writes `scale a b`, or adds it to what is there, on this thread.
+    pub fn product(&mut self, adds: bool, scale: f32, a: Matrix<'_>, b: Matrix<'_>) {
+        self.multiply(adds, scale, a, b, Parallelism::None);
     }
 
-    fn product_by_tiles(self, adds: bool, scale: f32, a: Matrix<'_>, b: Matrix<'_>, is_turned: bool) {
-        let ([m, n], k) = (self.shape, a.shape[1]);
-        let tile = tile_of([m, n]);
+    /// The same on as many threads as there are: by tiles, where there are enough, or as `gemm` itself shares a product. How `gemm`
+    /// adds up a number depends on the length of its sum alone, so the bits are those of any number of threads.
+    pub fn product_on_all_threads(mut self, adds: bool, scale: f32, a: Matrix<'_>, b: Matrix<'_>) {
+        let [m, n] = self.shape;
+        let Some(tile) = tile_of([m, n], threads()) else {
+            return self.multiply(adds, scale, a, b, all_threads());
+        };
         let down = m.div_ceil(tile[0]);
         each(self.tiles(tile), |number, mut out| {
             let (row, column) = (number % down * tile[0], number / down * tile[1]);
             let [rows, columns] = out.shape;
-            let (a, b) = (a.rows(row..row + rows), b.columns(column..column + columns));
-            if !is_turned {
-                return out.product(adds, scale, a, b);
-            }
-            // `gemm` would copy it too, along lines that fall on one another in the cache where a row is some power of 2.
-            let mut copy = Scratch::new(k * columns);
-            b.write_to(&mut copy);
-            out.product(adds, scale, a, Matrix::new(&copy, [k, columns], [columns, 1]));
+            out.product(adds, scale, a.rows(row..row + rows), b.columns(column..column + columns));
         });
-    }
-
-    /// Writes `scale a b`, or adds it to what is there, on this thread.
-    pub fn product(&mut self, adds: bool, scale: f32, a: Matrix<'_>, b: Matrix<'_>) {
-        self.multiply(adds, scale, a, b, Parallelism::None);
     }
 
     fn multiply(&mut self, adds: bool, scale: f32, a: Matrix<'_>, b: Matrix<'_>, threads: Parallelism) {
@@ -212,6 +190,21 @@ impl<'a> MatrixMut<'a> {
     }
 }
 
+/// Rows and columns of a tile of `[m, n]`: two tiles for each of so many threads, or as many as there can be; `None` where that is
+/// not even one.
+fn tile_of([m, n]: [usize; 2], threads: usize) -> Option<[usize; 2]> {
+    let even = |side: usize| side.div_ceil(side.div_ceil(*SIDES.end()).max(1)).max(1);
+    let mut tile = [even(m), even(n)];
+    loop {
+        let count = m.div_ceil(tile[0]) * n.div_ceil(tile[1]);
+        let longer = usize::from(tile[1] > tile[0]);
+        if count >= 2 * threads || tile[longer] < 2 * SIDES.start() {
+            return (count >= threads).then_some(tile);
+        }
+        tile[longer] = tile[longer].div_ceil(2);
+    }
+}
+
 #[cfg(not(target_family = "wasm"))]
 fn all_threads() -> Parallelism {
     Parallelism::Rayon(0)
@@ -220,40 +213,4 @@ fn all_threads() -> Parallelism {
 #[cfg(target_family = "wasm")]
 fn all_threads() -> Parallelism {
     Parallelism::None
-}
-
-vectorized! {
-    /// Writes `[rows, columns]` row by row, of which the columns lie `stride` apart: by small squares, which are turned in
-    /// registers.
-    fn transpose(_simd: S, columns: &'a [f32], stride: usize, shape: [usize; 2], to: &'a mut [f32]) -> () {
-        const SIDE: usize = 4;
-        let [rows, width] = shape;
-        for (row, to) in (0..).step_by(SIDE).zip(to.chunks_mut(SIDE * width)) {
-            for column in (0..width).step_by(SIDE) {
-                let (height, broad) = (SIDE.min(rows - row), SIDE.min(width - column));
-                let line = |at: usize| &columns[(column + at) * stride + row..][..height];
-                let mut square = [[0.0; SIDE]; SIDE];
-                if height == SIDE && broad == SIDE {
-                    for at in 0..SIDE {
-                        let line: [f32; SIDE] = line(at).try_into().expect("as many");
-                        square.iter_mut().zip(line).for_each(|(row, value)| row[at] = value);
-                    }
-                } else {
-                    for at in 0..broad {
-                        line(at).iter().zip(&mut square).for_each(|(value, row)| row[at] = *value);
-                    }
-                }
-                for (to, row) in to.chunks_mut(width).zip(&square) {
-                    to[column..column + broad].copy_from_slice(&row[..broad]);
-                }
-            }
-        }
-    }
-}
-
-/// Rows and columns of a tile of `[m, n]`: by the shape alone, and enough of them for some cores.
-fn tile_of([m, n]: [usize; 2]) -> [usize; 2] {
-    let tiles = |rows: usize| m.div_ceil(rows) * n.div_ceil(COLUMNS);
-    let rows = [256, 128, 64].into_iter().find(|rows| tiles(*rows) >= TILES);
-    [rows.unwrap_or(64), COLUMNS]
 }

@@ -6,18 +6,18 @@
 mod buffers;
 mod math;
 mod matrix;
-#[cfg(test)]
-mod pools;
 mod tasks;
 mod tensor;
+#[cfg(test)]
+mod testing;
 mod vector;
 
 pub use buffers::Scratch;
 pub use math::{exp, sigmoid, tanh};
 pub use matrix::{Heads, Matrix, MatrixMut};
-#[cfg(test)]
-pub use pools::same_in_all_pools;
-pub use tasks::{ELEMENTS, each, piece, split};
+pub use tasks::{ELEMENTS, each, on_all_cores, piece, split};
 pub use tensor::{contiguous, integers, new, takes, values, values_mut};
+#[cfg(test)]
+pub use testing::{ODD, same_in_all_pools, same_without_kernels};
 pub(crate) use vector::vectorized;
 pub use vector::{Arch, Map, Simd, Vector, WithSimd, elementwise, fold, map, update};

@@ -44,7 +44,10 @@ impl<S: Simd> Vector<S> {
     #[inline(always)]
     fn load(simd: S, from: &[f32], fill: f32) -> Self {
         let mut lanes = simd.splat_f32s(fill);
-        bytemuck::cast_slice_mut::<S::f32s, f32>(std::slice::from_mut(&mut lanes))[..from.len()].copy_from_slice(from);
+        if !from.is_empty() {
+            bytemuck::cast_slice_mut::<S::f32s, f32>(std::slice::from_mut(&mut lanes))[..from.len()]
+                .copy_from_slice(from);
+        }
         Self::new(simd, lanes)
     }
 
@@ -161,32 +164,45 @@ pub fn update<S: Simd, const I: usize, const O: usize>(
     states: [&mut [f32]; O],
     f: impl Fn([Vector<S>; I], [Vector<S>; O]) -> [Vector<S>; O],
 ) {
-    let inputs = inputs.map(S::as_simd_f32s);
+    let inputs = inputs.map(|x| Lanes::of(simd, x, 0.0));
     let mut states = states.map(S::as_mut_simd_f32s);
+    let mut rests = [simd.splat_f32s(0.0); O];
+    for (rest, state) in rests.iter_mut().zip(&states) {
+        *rest = Vector::load(simd, state.1, 0.0).lanes;
+    }
     let count = states.first().map_or(0, |(vectors, rest)| vectors.len() + usize::from(!rest.is_empty()));
     // One call of `f`, for the last vector too: called in two places it might become a function of its own, which is
     // compiled without the processor's vectors.
     for at in 0..count {
-        let arguments = std::array::from_fn(|i| at_or_rest(simd, inputs[i], at, 0.0));
-        let before = std::array::from_fn(|i| at_or_rest(simd, (&*states[i].0, &*states[i].1), at, 0.0));
-        for ((vectors, rest), found) in states.iter_mut().zip(f(arguments, before)) {
-            match vectors.get_mut(at) {
-                Some(lanes) => *lanes = found.lanes,
-                None => {
-                    let lanes = bytemuck::cast_slice::<S::f32s, f32>(std::slice::from_ref(&found.lanes));
-                    rest.copy_from_slice(&lanes[..rest.len()]);
-                }
-            }
+        let arguments = std::array::from_fn(|i| inputs[i].vector(simd, at));
+        let before = std::array::from_fn(|i| Vector::new(simd, *states[i].0.get(at).unwrap_or(&rests[i])));
+        let found = f(arguments, before);
+        for ((state, rest), found) in states.iter_mut().zip(&mut rests).zip(found) {
+            *state.0.get_mut(at).unwrap_or(rest) = found.lanes;
         }
+    }
+    for ((_, rest), lanes) in states.iter_mut().zip(&rests) {
+        let lanes = bytemuck::cast_slice::<S::f32s, f32>(std::slice::from_ref(lanes));
+        rest.copy_from_slice(&lanes[..rest.len()]);
     }
 }
 
-/// The vector `at` of a slice in vectors and a rest, which ends in `fill`.
-#[inline(always)]
-fn at_or_rest<S: Simd>(simd: S, (vectors, rest): (&[S::f32s], &[f32]), at: usize, fill: f32) -> Vector<S> {
-    match vectors.get(at) {
-        Some(lanes) => Vector::new(simd, *lanes),
-        None => Vector::load(simd, rest, fill),
+/// A slice in vectors; what is left of it is filled up to one more.
+struct Lanes<'a, S: Simd> {
+    vectors: &'a [S::f32s],
+    rest: S::f32s,
+}
+
+impl<'a, S: Simd> Lanes<'a, S> {
+    #[inline(always)]
+    fn of(simd: S, slice: &'a [f32], fill: f32) -> Self {
+        let (vectors, rest) = S::as_simd_f32s(slice);
+        Self { vectors, rest: Vector::load(simd, rest, fill).lanes }
+    }
+
+    #[inline(always)]
+    fn vector(&self, simd: S, at: usize) -> Vector<S> {
+        Vector::new(simd, *self.vectors.get(at).unwrap_or(&self.rest))
     }
 }
 
@@ -200,12 +216,12 @@ pub fn fold<S: Simd, const I: usize, const A: usize>(
     start: [f32; A],
     f: impl Fn([Vector<S>; A], [Vector<S>; I]) -> [Vector<S>; A],
 ) -> [Vector<S>; A] {
-    let inputs = inputs.map(S::as_simd_f32s);
+    let count = inputs.first().map_or(0, |x| x.len().div_ceil(S::F32_LANES));
+    let inputs: [_; I] = std::array::from_fn(|i| Lanes::of(simd, inputs[i], fill[i]));
     let mut found = start.map(|start| Vector::splat(simd, start));
-    let count = inputs.first().map_or(0, |(vectors, rest)| vectors.len() + usize::from(!rest.is_empty()));
     // One call of `f`, as in [`update`].
     for at in 0..count {
-        found = f(found, std::array::from_fn(|i| at_or_rest(simd, inputs[i], at, fill[i])));
+        found = f(found, std::array::from_fn(|i| inputs[i].vector(simd, at)));
     }
     found
 }

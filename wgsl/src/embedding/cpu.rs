@@ -26,6 +26,12 @@ vectorized! {
     }
 }
 
+vectorized! {
+    fn add(simd: S, x: &'a [f32], sum: &'a mut [f32]) -> () {
+        update(simd, [x], [sum], |[x], [sum]| [sum + x]);
+    }
+}
+
 /// A row of the table, and where it is asked for.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Pair {
@@ -38,24 +44,43 @@ fn row_of(id: i64, rows: usize, first: usize) -> Option<usize> {
     usize::try_from(id).ok()?.checked_sub(first).filter(|row| *row < rows)
 }
 
-/// The gradient of some rows of the table, from the row `first` on; `pairs` are sorted.
+/// Adds to some rows of the table's gradient, from the row `first` on; `pairs` are sorted.
 fn sum_rows(first: usize, width: usize, pairs: &[Pair], dy: &[f32], dtable: &mut [f32]) {
-    dtable.fill(0.0);
     let begin = pairs.partition_point(|pair| pair.row < first);
     let end = pairs.partition_point(|pair| pair.row < first + dtable.len() / width);
+    let (mut of_row, mut of_piece) = (vec![0.0; width], vec![0.0; width]);
     for run in pairs[begin..end].chunk_by(|a, b| a.row == b.row) {
-        let sum = &mut dtable[(run[0].row - first) * width..][..width];
-        if run.len() <= PIECE {
-            add_rows(run, dy, sum);
-            continue;
-        }
-        let mut of_piece = vec![0.0; width];
+        // By itself first, so that it makes no difference whether there is a sum already.
+        of_row.fill(0.0);
         for piece in run.chunks(PIECE) {
             of_piece.fill(0.0);
             add_rows(piece, dy, &mut of_piece);
-            sum.iter_mut().zip(&of_piece).for_each(|(sum, of_piece)| *sum += of_piece);
+            add(&of_piece, &mut of_row);
         }
+        add(&of_row, &mut dtable[(run[0].row - first) * width..][..width]);
     }
+}
+
+/// Adds the gradient of a table that has the ids from `first` on, to what `begin` makes of each task's rows.
+fn add_gradient(
+    dtable: &mut FloatTensor<Flex>,
+    ids: IntTensor<Flex>,
+    dy: FloatTensor<Flex>,
+    first: usize,
+    begin: impl Fn(&mut [f32]) + Send + Sync,
+) {
+    let (ids, dy, [rows, width]) = (integers(ids), contiguous(dy), dtable.shape().dims());
+    let pair = |(position, id)| Some(Pair { row: row_of(id, rows, first)?, position });
+    let mut pairs: Vec<Pair> = ids.into_iter().enumerate().filter_map(pair).collect();
+    pairs.sort_unstable();
+    // By what is written and what is added, as if ids were spread evenly.
+    let tasks = (rows * width + dy.shape().num_elements()).div_ceil(ELEMENTS).max(1);
+    let of_task = rows.div_ceil(tasks);
+    let tasks = values_mut(dtable).chunks_mut((of_task * width).max(1)).collect();
+    each(tasks, |number, rows: &mut [f32]| {
+        begin(rows);
+        sum_rows(number * of_task, width, &pairs, values(&dy), rows);
+    });
 }
 
 impl EmbeddingOps for Flex {
@@ -84,17 +109,19 @@ impl EmbeddingKernels for Flex {
         rows_of_table: usize,
         first: usize,
     ) -> FloatTensor<Self> {
-        let (ids, dy) = (integers(ids), contiguous(dy));
-        let ([count, width], dy) = (dy.shape().dims(), values(&dy));
-        let pair = |(position, id)| Some(Pair { row: row_of(id, rows_of_table, first)?, position });
-        let mut pairs: Vec<Pair> = ids.into_iter().enumerate().filter_map(pair).collect();
-        pairs.sort_unstable();
-        let mut dtable = new(Shape::new([rows_of_table, width]));
-        // By what is written and what is added, as if ids were spread evenly.
-        let tasks = ((rows_of_table + count) * width).div_ceil(ELEMENTS).max(1);
-        let of_task = rows_of_table.div_ceil(tasks);
-        let tasks = values_mut(&mut dtable).chunks_mut((of_task * width).max(1)).collect();
-        each(tasks, |number, dtable| sum_rows(number * of_task, width, &pairs, dy, dtable));
+        let mut dtable = new(Shape::new([rows_of_table, dy.shape()[1]]));
+        add_gradient(&mut dtable, ids, dy, first, |rows| rows.fill(0.0));
         dtable
+    }
+
+    fn embed_backward_added(
+        sum: FloatTensor<Self>,
+        ids: IntTensor<Self>,
+        dy: FloatTensor<Self>,
+        first: usize,
+    ) -> FloatTensor<Self> {
+        let mut sum = contiguous(sum);
+        add_gradient(&mut sum, ids, dy, first, |_| ());
+        sum
     }
 }

@@ -11,13 +11,15 @@ mod kernel;
 #[cfg(test)]
 mod tests;
 
+use std::ops::Range;
+
 use burn::{
     backend::{
-        Backend, Dispatch, backend_extension,
+        Backend, Dispatch, TensorMetadata, backend_extension,
         fusion::custom::TensorSpec,
         tensor::{FloatTensor, IntTensor},
     },
-    tensor::{Int, IntDType, Tensor, module},
+    tensor::{Bool, IndexingUpdateOp, Int, IntDType, Tensor, module},
 };
 
 #[cfg(test)]
@@ -47,14 +49,69 @@ pub fn embedding(table: Tensor<2>, ids: Tensor<2, Int>, first: usize) -> Tensor<
     reference(table, ids, first)
 }
 
+/// `sum` and the gradient `[rows, C]` of a table that has the ids `of_table`, where `gradient` `[B, T, C]` is that of the rows
+/// which [`embedding`] looked up for the ids `[B, T]`: without a tape, and on the CPU added to the sum in place where nothing
+/// else holds it. Not differentiable.
+///
+/// # Panics
+/// If a float tensor is with autodiff, the shapes do not fit one another, or the dtypes differ.
+#[track_caller]
+pub fn add_embedding_gradient(
+    sum: Option<Tensor<2>>,
+    ids: Tensor<2, Int>,
+    gradient: Tensor<3>,
+    of_table: Range<usize>,
+) -> Tensor<2> {
+    const NAME: &str = "add_embedding_gradient";
+    let ([b, t], [.., c], rows, first) = (ids.dims(), gradient.dims(), of_table.len(), of_table.start);
+    let of_ids = gradient.dims() == [b, t, c];
+    check::shapes(NAME, of_ids, [("ids", &ids.dims()), ("gradient", &gradient.dims())], "must be [B, T] and [B, T, C]");
+    check::plain(NAME, "gradient", &gradient);
+    if let Some(sum) = &sum {
+        let rule = format!("must have a row of C for each id in {of_table:?}");
+        let shapes = [("sum", &sum.dims()[..]), ("gradient", &gradient.dims())];
+        check::shapes(NAME, sum.dims() == [rows, c], shapes, &rule);
+        check::plain(NAME, "sum", sum);
+        check::one_dtype(NAME, [("sum", sum.dtype()), ("gradient", gradient.dtype())]);
+    }
+    if !takes(Kernel::Embedding, &gradient) {
+        let gradient = reference_gradient(ids, gradient, first, rows);
+        return match sum {
+            Some(sum) => sum + gradient,
+            None => gradient,
+        };
+    }
+    let ids = ids.cast(IntDType::I32).reshape([b * t]).into_dispatch();
+    let gradient = gradient.reshape([b * t, c]).into_dispatch();
+    Tensor::from_dispatch(match sum {
+        Some(sum) => Dispatch::embed_backward_added(sum.into_dispatch(), ids, gradient, first),
+        None => Dispatch::embed_backward(ids, gradient, rows, first),
+    })
+}
+
 /// The same in plain Burn operations: ids of other tables read some row of this one, which is then filled with zeros.
 fn reference(table: Tensor<2>, ids: Tensor<2, Int>, first: usize) -> Tensor<3> {
     let [rows, _] = table.dims();
+    let (local, outside) = local(ids, first, rows);
+    let x = module::embedding(table, local);
+    let outside = outside.expand(x.dims());
+    x.mask_fill(outside, 0)
+}
+
+/// Its gradient, as Burn has it.
+fn reference_gradient(ids: Tensor<2, Int>, gradient: Tensor<3>, first: usize, rows: usize) -> Tensor<2> {
+    let [b, t, c] = gradient.dims();
+    let (local, outside) = local(ids, first, rows);
+    let gradient = gradient.mask_fill(outside.expand([b, t, c]), 0).reshape([b * t, c]);
+    let zeros = Tensor::zeros([rows, c], (&gradient.device(), gradient.dtype()));
+    zeros.select_assign(0, local.reshape([b * t]), gradient, IndexingUpdateOp::Add)
+}
+
+/// The rows of ids in a table, and where, `[B, T, 1]`, they are some row because it has none.
+fn local(ids: Tensor<2, Int>, first: usize, rows: usize) -> (Tensor<2, Int>, Tensor<3, Bool>) {
     let local = ids - first as i64;
     let outside = local.clone().lower_scalar(0).bool_or(local.clone().greater_equal_scalar(rows as i64));
-    let x = module::embedding(table, local.clamp(0, rows as i64 - 1));
-    let outside = outside.unsqueeze_dim::<3>(2).expand(x.dims());
-    x.mask_fill(outside, 0)
+    (local.clamp(0, rows as i64 - 1), outside.unsqueeze_dim(2))
 }
 
 /// Backends that can apply [`embedding`] by the kernels.
@@ -76,6 +133,18 @@ pub trait EmbeddingKernels: Backend {
         rows_of_table: usize,
         first: usize,
     ) -> FloatTensor<Self>;
+
+    /// The same added to `sum`.
+    #[fusion(default)]
+    fn embed_backward_added(
+        sum: FloatTensor<Self>,
+        ids: IntTensor<Self>,
+        dy: FloatTensor<Self>,
+        first: usize,
+    ) -> FloatTensor<Self> {
+        let [rows, _] = sum.shape().dims();
+        Self::float_add(sum, Self::embed_backward(ids, dy, rows, first))
+    }
 }
 
 /// `[rows, C]`, with the `C` of `like`.

@@ -1,7 +1,7 @@
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
-use super::{embedding, reference};
-use crate::{cpu::same_in_all_pools, each_device, vjp};
+use super::{add_embedding_gradient, embedding, reference};
+use crate::{cpu::same_in_all_pools, each_device, vjp, without_kernels};
 
 fn values<const D: usize>(x: Tensor<D>) -> Vec<f32> {
     x.into_data().iter().collect()
@@ -42,6 +42,28 @@ each_device! {
                 assert!((f64::from(*found) - expected).abs() < 1e-4, "{found} is not {expected}");
             }
         }
+    }
+}
+
+each_device! {
+    /// By itself, and with a sum before it; what else is held stays as it is. With kernels and without.
+    fn gradient_without_a_tape_has_the_bits_of_one_with(device) {
+        let (t, rows, width, first) = (150, 7, 5, 2);
+        let ids: Vec<i32> = (0..2 * t).map(|at| (at * at * 31 + at / 3) % 11).collect();
+        let ids = Tensor::<2, Int>::from_data(TensorData::new(ids, [2, t as usize]), &device);
+        let dy = wave([2, t as usize, width], &device);
+        let compare = || {
+            let table = wave([rows, width], &device).autodiff().require_grad();
+            let mut gradients = vjp(embedding(table.clone(), ids.clone(), first), dy.clone());
+            let gradient = table.grad_remove(&mut gradients).unwrap();
+            let add = |sum| add_embedding_gradient(sum, ids.clone(), dy.clone(), first..first + rows);
+            assert_eq!(values(add(None)), values(gradient.clone()));
+            let before = wave([rows, width], &device);
+            assert_eq!(values(add(Some(before.clone()))), values(before.clone() + gradient));
+            assert_eq!(values(before), values(wave([rows, width], &device)));
+        };
+        compare();
+        without_kernels(compare);
     }
 }
 

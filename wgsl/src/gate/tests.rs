@@ -1,4 +1,4 @@
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor};
 
 use super::{
     gelu,
@@ -7,8 +7,10 @@ use super::{
     swiglu,
 };
 use crate::{
+    cpu::{ODD, same_in_all_pools, same_without_kernels},
     each_device,
     testing::{gradient_by_differences, uniform},
+    vjp,
 };
 
 fn values<const D: usize>(x: Tensor<D>) -> Vec<f32> {
@@ -42,6 +44,33 @@ each_device! {
         gradient_by_differences([3, 7], &device, |x| swiglu(other.clone(), x));
         gradient_by_differences([3, 7], &device, |x| swiglu(x.clone(), x));
     }
+}
+
+/// Both gates of every pair of values, and their gradients.
+fn gates(device: &Device, x: &[f32], up: &[f32]) -> Vec<f32> {
+    let [x, up] = [x, up].map(|x| Tensor::<1>::from_floats(x, device).autodiff().require_grad());
+    let (y, z) = (gelu(x.clone()), swiglu(x.clone(), up.clone()));
+    let dy = Tensor::full(y.dims(), 0.75, device);
+    let mut of_gelu = vjp(y.clone(), dy.clone());
+    let mut of_swiglu = vjp(z.clone(), dy);
+    let gradients = [x.grad_remove(&mut of_gelu), x.grad_remove(&mut of_swiglu), up.grad_remove(&mut of_swiglu)];
+    [y.inner(), z.inner()].into_iter().chain(gradients.map(Option::unwrap)).flat_map(values).collect()
+}
+
+/// On the CPU: every pair of them, in a length that is no multiple of a vector's.
+#[test]
+fn odd_values_are_treated_as_by_the_reference() {
+    let pairs = ODD.iter().flat_map(|x| ODD.iter().map(move |up| (*x, *up)));
+    let (x, up): (Vec<f32>, Vec<f32>) = pairs.chain([(1.0, 2.0)]).unzip();
+    same_without_kernels(|| gates(&Device::flex(), &x, &up));
+    same_without_kernels(|| gates(&Device::flex(), &x[..1], &up[..1]));
+}
+
+#[test]
+fn threads_change_no_bit() {
+    let device = Device::flex();
+    let [x, up] = [1, 2].map(|seed| values(uniform::<1>([50_001], -4.0..4.0, seed, &device)));
+    same_in_all_pools(|| gates(&device, &x, &up));
 }
 
 #[test]

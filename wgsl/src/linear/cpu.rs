@@ -5,17 +5,26 @@ use burn::{
     tensor::Shape,
 };
 
-use super::{LinearKernels, LinearOps, backward::forward};
+use super::{LinearKernels, LinearOps, Meeting, backward::forward};
 use crate::cpu::{
     ELEMENTS, Matrix, MatrixMut, contiguous, each, new, piece, split, update, values, values_mut, vectorized,
 };
 
 impl LinearOps for Flex {
-    fn linear_plain(x: FloatTensor<Self>, weight: FloatTensor<Self>) -> FloatTensor<Self> {
+    fn meet(x: FloatTensor<Self>, _meeting: Meeting) -> FloatTensor<Self> {
+        x
+    }
+
+    fn linear_plain(x: FloatTensor<Self>, weight: FloatTensor<Self>, _meeting: Option<Meeting>) -> FloatTensor<Self> {
         forward::<Self>(x, weight, None)
     }
 
-    fn linear_shifted(x: FloatTensor<Self>, weight: FloatTensor<Self>, bias: FloatTensor<Self>) -> FloatTensor<Self> {
+    fn linear_shifted(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        _meeting: Option<Meeting>,
+    ) -> FloatTensor<Self> {
         forward::<Self>(x, weight, Some(bias))
     }
 }

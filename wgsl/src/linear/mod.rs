@@ -2,6 +2,7 @@
 
 mod backward;
 mod cpu;
+mod meeting;
 #[cfg(test)]
 mod tests;
 
@@ -14,6 +15,7 @@ use crate::{
     Kernel, check,
     launch::{runs, takes},
 };
+use meeting::Meeting;
 
 /// `x weight + bias` over the last axis of `x` `[.., C]`: `[.., F]` by a weight `[C, F]` and a bias `[F]`, all of one dtype.
 /// Differentiable in all.
@@ -22,22 +24,55 @@ use crate::{
 /// If the shapes do not fit one another, or the dtypes differ.
 #[track_caller]
 pub fn linear<const D: usize>(x: Tensor<D>, weight: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<D> {
+    check_linear(&x, &weight, bias.as_ref());
+    apply(x, weight, bias, None)
+}
+
+/// Several such of one `x`, as of queries, keys and values: the same values and gradients. On the CPU the gradients that they have
+/// of `x` are added as they are made.
+///
+/// # Panics
+/// As [`linear`].
+#[track_caller]
+pub fn linears<const D: usize, const N: usize>(
+    x: Tensor<D>,
+    projections: [(Tensor<2>, Option<Tensor<1>>); N],
+) -> [Tensor<D>; N] {
+    projections.iter().for_each(|(weight, bias)| check_linear(&x, weight, bias.as_ref()));
+    if N == 1 || !takes(Kernel::Product, &x) {
+        return projections.map(|(weight, bias)| apply(x.clone(), weight, bias, None));
+    }
+    let meeting = Meeting::default();
+    let x = Tensor::<D>::from_dispatch(Dispatch::meet(x.into_dispatch(), meeting.clone()));
+    projections.map(|(weight, bias)| apply(x.clone(), weight, bias, Some(meeting.clone())))
+}
+
+#[track_caller]
+fn check_linear<const D: usize>(x: &Tensor<D>, weight: &Tensor<2>, bias: Option<&Tensor<1>>) {
     let (shape, [c, f]) = (x.dims(), weight.dims());
     let rule = "must be [.., C] and [C, F]";
     check::shapes("linear", shape[D - 1] == c, [("x", &shape), ("weight", &weight.dims())], rule);
     check::one_dtype("linear", [("x", x.dtype()), ("weight", weight.dtype())]);
-    if let Some(bias) = &bias {
+    if let Some(bias) = bias {
         let rule = "must be [C, F] and [F]";
         check::shapes("linear", bias.dims() == [f], [("weight", &weight.dims()), ("bias", &bias.dims())], rule);
         check::one_dtype("linear", [("x", x.dtype()), ("bias", bias.dtype())]);
     }
+}
+
+fn apply<const D: usize>(
+    x: Tensor<D>,
+    weight: Tensor<2>,
+    bias: Option<Tensor<1>>,
+    meeting: Option<Meeting>,
+) -> Tensor<D> {
     if !takes(Kernel::Product, &x) {
         return module::linear(x, weight, bias);
     }
     let (x, weight) = (x.into_dispatch(), weight.into_dispatch());
     Tensor::from_dispatch(match bias {
-        Some(bias) => Dispatch::linear_shifted(x, weight, bias.into_dispatch()),
-        None => Dispatch::linear_plain(x, weight),
+        Some(bias) => Dispatch::linear_shifted(x, weight, bias.into_dispatch(), meeting),
+        None => Dispatch::linear_plain(x, weight, meeting),
     })
 }
 
@@ -80,11 +115,19 @@ pub fn add_product(sum: Option<Tensor<2>>, a: Tensor<2>, b: Tensor<2>) -> Tensor
 /// Backends that can apply [`linear`] by kernels.
 #[backend_extension(Flex, Autodiff)]
 pub trait LinearOps: Backend {
-    /// See [`linear`]; without bias.
-    fn linear_plain(x: FloatTensor<Self>, weight: FloatTensor<Self>) -> FloatTensor<Self>;
+    /// `x`, for products whose gradients of it are to meet.
+    fn meet(x: FloatTensor<Self>, meeting: Meeting) -> FloatTensor<Self>;
+
+    /// See [`linear`]; without bias. With a meeting, `x` is what [`LinearOps::meet`] gave.
+    fn linear_plain(x: FloatTensor<Self>, weight: FloatTensor<Self>, meeting: Option<Meeting>) -> FloatTensor<Self>;
 
     /// See [`linear`]; with bias.
-    fn linear_shifted(x: FloatTensor<Self>, weight: FloatTensor<Self>, bias: FloatTensor<Self>) -> FloatTensor<Self>;
+    fn linear_shifted(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        meeting: Option<Meeting>,
+    ) -> FloatTensor<Self>;
 }
 
 /// Backends that have the kernels; what a tape calls.

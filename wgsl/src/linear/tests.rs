@@ -1,6 +1,6 @@
 use burn::tensor::{Device, Tensor};
 
-use super::{add_product, linear};
+use super::{add_product, linear, linears};
 use crate::{
     cpu::same_in_all_pools,
     each_device,
@@ -67,11 +67,11 @@ each_device! {
     }
 }
 
-/// Sizes of several tiles, the last of them smaller; each factor as it is and as a view.
+/// Sizes that are shared among threads in one way and in the other; each factor as it is and as a view.
 #[test]
-fn tiles_make_the_whole_and_threads_change_no_bit() {
+fn threads_change_no_bit() {
     let device = Device::flex();
-    for [m, k, n] in [[300, 97, 150], [30, 5000, 20]] {
+    for [m, k, n] in [[300, 97, 150], [30, 5000, 20], [4100, 13, 401], [800, 30, 801]] {
         let [a, b] = [uniform([m, k], -0.3..0.3, 1, &device), uniform([k, n], -0.3..0.3, 2, &device)];
         let whole = expected(&values(a.clone()), &values(b.clone()), [m, k, n]);
         let viewed = |x: Tensor<2>| Tensor::<2>::from_data(x.transpose().into_data(), &device).transpose();
@@ -92,5 +92,29 @@ each_device! {
         gradient_by_differences([3, 7], &device, |weight| linear(x.clone(), weight, None));
         let (x, weight) = (x.narrow(0, 0, 1), weight.narrow(0, 0, 3));
         gradient_by_differences([1, 7], &device, |bias| linear(x.clone(), weight.clone(), Some(bias.squeeze_dim(0))));
+    }
+}
+
+each_device! {
+    /// Of one input, some of which have no part in the result.
+    fn several_have_the_gradients_of_each_alone(device) {
+        let weights = [1, 2, 3].map(|seed| uniform([7, 7], -1.0..1.0, seed, &device));
+        let bias = uniform::<1>([7], -1.0..1.0, 4, &device);
+        let projections = || {
+            let [a, b, c] = weights.clone();
+            [(a, Some(bias.clone())), (b, None), (c, Some(bias.clone()))]
+        };
+        gradient_by_differences([3, 7], &device, |x| {
+            let [a, b, c] = linears(x, projections());
+            a * b + c
+        });
+        gradient_by_differences([3, 7], &device, |x| linears(x, projections())[1].clone());
+        let x = uniform([3, 7], -1.0..1.0, 5, &device);
+        gradient_by_differences([7, 7], &device, |weight| {
+            let [first, second] = linears(x.clone(), [(weight.clone(), None), (weight, None)]);
+            Tensor::cat(vec![first.clone() * second.clone(), first, second.narrow(0, 0, 1)], 0)
+        });
+        let together = linears(x.clone(), projections()).map(values);
+        assert_eq!(together, projections().map(|(weight, bias)| values(linear(x.clone(), weight, bias))));
     }
 }

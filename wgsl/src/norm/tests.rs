@@ -1,10 +1,11 @@
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Tensor, TensorData};
 
 use super::{NormOptions, norm, normalize, run};
 use crate::{
-    cpu::same_in_all_pools,
+    cpu::{ODD, same_in_all_pools, same_without_kernels},
     each_device,
     testing::{gradient_by_differences, uniform, wgpu_device},
+    vjp,
 };
 
 fn values<const D: usize>(x: Tensor<D>) -> Vec<f32> {
@@ -113,4 +114,26 @@ fn threads_change_no_bit() {
         let found = [y.inner(), x.grad_remove(&mut gradients).unwrap(), gamma.grad_remove(&mut gradients).unwrap()];
         found.into_iter().flat_map(values).collect()
     });
+}
+
+/// On the CPU, one to a row of ordinary numbers, and rows of one alone.
+#[test]
+fn odd_values_are_treated_as_by_the_reference() {
+    let device = Device::flex();
+    for (width, alone) in [(19, false), (19, true), (1, true)] {
+        let value = |at: usize| if alone || at % width == 7 { ODD[at / width] } else { (at % 5) as f32 - 2.0 };
+        let x = TensorData::new((0..ODD.len() * width).map(value).collect::<Vec<f32>>(), [ODD.len(), width]);
+        let gamma = uniform::<1>([width], 0.5..1.0, 1, &device);
+        let dy = uniform([ODD.len(), width], 0.5..1.0, 2, &device);
+        for (centred, beta) in [(true, Some(gamma.clone())), (false, None)] {
+            same_without_kernels(|| {
+                let x = Tensor::<2>::from_data(x.clone(), &device).autodiff().require_grad();
+                let parameter = gamma.clone().autodiff().require_grad();
+                let y = norm(x.clone(), parameter.clone(), beta.clone(), NormOptions { centred, eps: 0.1 });
+                let mut gradients = vjp(y.clone(), dy.clone());
+                let of_parameter = values(parameter.grad_remove(&mut gradients).unwrap());
+                [values(y.inner()), values(x.grad_remove(&mut gradients).unwrap()), of_parameter].concat()
+            });
+        }
+    }
 }

@@ -1,7 +1,10 @@
 use burn::tensor::{Device, Tensor};
 
 use super::{add_squares, squares_from};
-use crate::{cpu::same_in_all_pools, each_device};
+use crate::{
+    cpu::{ODD, same_in_all_pools, same_without_kernels},
+    each_device,
+};
 
 fn values(count: usize) -> Vec<f32> {
     (0..count).map(|at| ((at * 7919) % 1021) as f32 / 300.0 - 1.7).collect()
@@ -54,6 +57,13 @@ each_device! {
             let found = sum(add_squares(Some(squares_from(&sums, &device)), x));
             assert!((found - expected).abs() <= 1e-6 * expected, "{found} is not {expected}");
         }
+    }
+}
+
+#[test]
+fn odd_values_are_treated_as_by_the_reference() {
+    for values in ODD.iter().map(std::slice::from_ref).chain([&ODD[3..], &ODD[5..]]) {
+        same_without_kernels(|| vec![sum(add_squares(None, Tensor::<1>::from_floats(values, &Device::flex()))) as f32]);
     }
 }
 

@@ -13,7 +13,8 @@ use hearth_train::{
 };
 use hearth_wgsl::Kernel;
 
-/// Check that a device computes the right numbers: training steps of small models against the CPU.
+/// Check that a device computes the right numbers: training steps of small models against plain operations
+/// on the CPU.
 #[derive(Args)]
 pub struct CertifyCommand {
     /// auto, cpu, wgpu or wgpu:N (see `hearth devices`).
@@ -43,7 +44,7 @@ impl CertifyCommand {
         let mut out = io::stdout().lock();
         self.without.iter().for_each(|kernel| kernel.switch(false));
         let device = open(self.device)?;
-        writeln!(out, "{}: training steps of three small models against the CPU backend", device.name)?;
+        writeln!(out, "{}: training steps of three small models against plain operations on the CPU", device.name)?;
         if device.compiles_kernels {
             writeln!(out, "compiling kernels, which takes longer the first time")?;
         }

@@ -70,6 +70,11 @@ impl Sink {
         self.tied.keep(id, half, placement);
     }
 
+    /// Gives back what the head left of a tied matrix's gradient in this micro-batch.
+    pub(super) fn take_tied_half<const D: usize>(&mut self, id: ParamId) -> Option<Tensor<D>> {
+        self.tied.take(id)
+    }
+
     /// Adds a gradient of the parameter `id`, which lives at `placement`.
     pub fn add<const D: usize>(&mut self, id: ParamId, gradient: Tensor<D>, placement: Placement) {
         match placement {
@@ -125,7 +130,6 @@ struct AddAll<'a> {
 impl ModuleVisitor for AddAll<'_> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         let Some(gradient) = param.val().grad_remove(self.gradients) else { return };
-        let gradient = self.sink.tied.complete(param.id, gradient);
         match self.placement {
             Placement::Device => self.sink.add(param.id, gradient, Placement::Device),
             Placement::Host => self.for_host.push(Arrival::new(param.id, gradient)),

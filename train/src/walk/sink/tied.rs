@@ -26,12 +26,9 @@ impl TiedHalves {
         }
     }
 
-    /// The sum of the kept half, if there is one, and `gradient`.
-    pub fn complete<const D: usize>(&mut self, id: ParamId, gradient: Tensor<D>) -> Tensor<D> {
+    /// Gives a half back, if there is one.
+    pub fn take<const D: usize>(&mut self, id: ParamId) -> Option<Tensor<D>> {
         let on_host = self.on_host.remove(&id).map(Offloaded::restore::<D>);
-        match self.on_device.remove::<D>(id).or(on_host) {
-            Some(half) => half + gradient,
-            None => gradient,
-        }
+        self.on_device.remove::<D>(id).or(on_host)
     }
 }
