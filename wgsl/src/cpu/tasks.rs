@@ -63,8 +63,9 @@ mod awake {
 
     fn wait_for_tasks(ended: &AtomicBool) {
         while !ended.load(Ordering::Relaxed) {
+            // Others who want the core are to have it, the thread that does the work for one.
             if rayon::yield_now() != Some(rayon::Yield::Executed) {
-                std::hint::spin_loop();
+                std::thread::yield_now();
             }
         }
     }
