@@ -3,6 +3,7 @@
 //! A kernel cuts its work into tasks whose borders depend on shapes alone, and adds what tasks found in their order: the
 //! bits are the same for any number of threads. What a processor's vectors are wide, they may depend on.
 
+mod awake;
 mod buffers;
 mod math;
 mod matrix;
@@ -12,10 +13,11 @@ mod tensor;
 mod testing;
 mod vector;
 
+pub use awake::on_all_cores;
 pub use buffers::Scratch;
 pub use math::{exp, sigmoid, tanh};
 pub use matrix::{Heads, Matrix, MatrixMut};
-pub use tasks::{ELEMENTS, each, on_all_cores, piece, split};
+pub use tasks::{ELEMENTS, each, piece, split};
 pub use tensor::{contiguous, integers, new, takes, values, values_mut};
 #[cfg(test)]
 pub use testing::{ODD, same_in_all_pools, same_without_kernels};
