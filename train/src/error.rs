@@ -124,6 +124,10 @@ impl TrainError {
     }
 }
 
+fn up_to(last: usize) -> String {
+    if last == 0 { "wgpu:0 alone".into() } else { format!("wgpu:0 to wgpu:{last}") }
+}
+
 /// Why there is no working device.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -132,7 +136,7 @@ pub enum DeviceError {
     #[error("this machine has no wgpu adapter: install a Vulkan driver, or use --device cpu")]
     NoAdapter,
     /// There is none of this number.
-    #[error("there is no device wgpu:{index}: this machine has wgpu:0 to wgpu:{last}; see `hearth devices`")]
+    #[error("there is no device wgpu:{index}: this machine has {}; see `hearth devices`", up_to(*last))]
     NoSuchAdapter {
         /// Number that was asked for.
         index: usize,
@@ -175,6 +179,13 @@ mod tests {
     use std::{error::Error, io};
 
     use super::*;
+
+    #[test]
+    fn devices_that_there_are_are_named() {
+        let message = |last| DeviceError::NoSuchAdapter { index: 9, last }.to_string();
+        assert_eq!(message(0), "there is no device wgpu:9: this machine has wgpu:0 alone; see `hearth devices`");
+        assert!(message(2).contains("has wgpu:0 to wgpu:2;"));
+    }
 
     /// Programs print an error with its sources: what stands in the sentence must not come again.
     #[test]
