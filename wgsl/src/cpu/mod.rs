@@ -22,4 +22,4 @@ pub use tensor::{contiguous, integers, new, takes, values, values_mut};
 #[cfg(test)]
 pub use testing::{ODD, same_in_all_pools, same_without_kernels};
 pub(crate) use vector::vectorized;
-pub use vector::{Arch, Map, Simd, Vector, WithSimd, elementwise, fold, map, update};
+pub use vector::{Arch, Map, Simd, Vector, WithSimd, add, elementwise, fold, map, update};

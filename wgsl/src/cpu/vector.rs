@@ -250,6 +250,13 @@ macro_rules! vectorized {
 }
 pub(crate) use vectorized;
 
+vectorized! {
+    /// Adds a slice to another of its length.
+    pub fn add(simd: S, x: &'a [f32], sum: &'a mut [f32]) -> () {
+        update(simd, [x], [sum], |[x], [sum]| [sum + x]);
+    }
+}
+
 /// Applies a function element by element to tensors of one shape.
 pub fn elementwise<const I: usize, const O: usize>(
     function: impl Map<I, O>,

@@ -9,7 +9,7 @@ use burn::{
 };
 
 use super::{EmbeddingKernels, EmbeddingOps};
-use crate::cpu::{ELEMENTS, contiguous, each, integers, new, update, values, values_mut, vectorized};
+use crate::cpu::{ELEMENTS, add, contiguous, each, integers, new, update, values, values_mut, vectorized};
 
 /// Positions that are summed one after the other; the sums of so many each are then added, so that a common id's sum keeps
 /// its digits.
@@ -23,12 +23,6 @@ vectorized! {
             let dy = &dy[pair.position * width..][..width];
             update(simd, [dy], [&mut *sum], |[dy], [sum]| [sum + dy]);
         }
-    }
-}
-
-vectorized! {
-    fn add(simd: S, x: &'a [f32], sum: &'a mut [f32]) -> () {
-        update(simd, [x], [sum], |[x], [sum]| [sum + x]);
     }
 }
 

@@ -6,9 +6,7 @@ use burn::{
 };
 
 use super::{LinearKernels, LinearOps, Meeting, backward::forward};
-use crate::cpu::{
-    ELEMENTS, Matrix, MatrixMut, contiguous, each, new, piece, split, update, values, values_mut, vectorized,
-};
+use crate::cpu::{ELEMENTS, Matrix, MatrixMut, add, contiguous, each, new, piece, split, values, values_mut};
 
 impl LinearOps for Flex {
     fn meet(x: FloatTensor<Self>, _meeting: Meeting) -> FloatTensor<Self> {
@@ -63,12 +61,6 @@ impl LinearKernels for Flex {
         values_mut(&mut sum).copy_from_slice(first);
         others.chunks(width.max(1)).for_each(|partial| add(partial, values_mut(&mut sum)));
         sum
-    }
-}
-
-vectorized! {
-    fn add(simd: S, x: &'a [f32], to: &'a mut [f32]) -> () {
-        update(simd, [x], [to], |[x], [sum]| [sum + x]);
     }
 }
 

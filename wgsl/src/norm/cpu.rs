@@ -6,7 +6,9 @@ use burn::{
 };
 
 use super::{NormKernels, NormOps, Variant};
-use crate::cpu::{ELEMENTS, contiguous, each, fold, map, new, piece, split, update, values, values_mut, vectorized};
+use crate::cpu::{
+    ELEMENTS, add, contiguous, each, fold, map, new, piece, split, update, values, values_mut, vectorized,
+};
 
 /// Rows of a task.
 fn rows_together(width: usize) -> usize {
@@ -73,10 +75,6 @@ vectorized! {
                 [(dy * gamma - all - n * along) * scale, dy.mul_add(n, of_gamma), of_beta + dy]
             });
         }
-    }
-
-    fn add(simd: S, x: &'a [f32], to: &'a mut [f32]) -> () {
-        update(simd, [x], [to], |[x], [sum]| [sum + x]);
     }
 }
 
