@@ -1,7 +1,8 @@
 //! What the CPU kernels share: tensors as slices, tasks for all cores, and vectors of numbers.
 //!
 //! A kernel cuts its work into tasks whose borders depend on shapes alone, and adds what tasks found in their order: the
-//! bits are the same for any number of threads. (Tiles of a product depend on the threads, and no sum of one is cut.) What a processor's vectors are wide, they may depend on.
+//! bits are the same for any number of threads. (Tiles of a product depend on the threads, and no sum of one is cut.) What a
+//! processor's vectors are wide, they may depend on.
 
 mod awake;
 mod buffers;
