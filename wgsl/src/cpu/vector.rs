@@ -164,7 +164,7 @@ pub fn update<S: Simd, const I: usize, const O: usize>(
     states: [&mut [f32]; O],
     f: impl Fn([Vector<S>; I], [Vector<S>; O]) -> [Vector<S>; O],
 ) {
-    let inputs = inputs.map(|x| Lanes::of(simd, x, 0.0));
+    let inputs = Lanes::of_all(simd, inputs, [0.0; I]);
     let mut states = states.map(S::as_mut_simd_f32s);
     let mut rests = [simd.splat_f32s(0.0); O];
     for (rest, state) in rests.iter_mut().zip(&states) {
@@ -174,9 +174,11 @@ pub fn update<S: Simd, const I: usize, const O: usize>(
     // One call of `f`, for the last vector too: called in two places it might become a function of its own, which is
     // compiled without the processor's vectors.
     for at in 0..count {
-        let arguments = std::array::from_fn(|i| inputs[i].vector(simd, at));
-        let before = std::array::from_fn(|i| Vector::new(simd, *states[i].0.get(at).unwrap_or(&rests[i])));
-        let found = f(arguments, before);
+        let mut before = [Vector::splat(simd, 0.0); O];
+        for (before, (state, rest)) in before.iter_mut().zip(states.iter().zip(&rests)) {
+            before.lanes = *state.0.get(at).unwrap_or(rest);
+        }
+        let found = f(Lanes::vectors(simd, &inputs, at), before);
         for ((state, rest), found) in states.iter_mut().zip(&mut rests).zip(found) {
             *state.0.get_mut(at).unwrap_or(rest) = found.lanes;
         }
@@ -187,7 +189,9 @@ pub fn update<S: Simd, const I: usize, const O: usize>(
     }
 }
 
-/// A slice in vectors; what is left of it is filled up to one more.
+/// A slice in vectors; what is left of it is filled up to one more. Several are gone through in loops: the closure of an
+/// array's `map` may become a function of its own, which is compiled without the processor's vectors.
+#[derive(Clone, Copy)]
 struct Lanes<'a, S: Simd> {
     vectors: &'a [S::f32s],
     rest: S::f32s,
@@ -195,14 +199,23 @@ struct Lanes<'a, S: Simd> {
 
 impl<'a, S: Simd> Lanes<'a, S> {
     #[inline(always)]
-    fn of(simd: S, slice: &'a [f32], fill: f32) -> Self {
-        let (vectors, rest) = S::as_simd_f32s(slice);
-        Self { vectors, rest: Vector::load(simd, rest, fill).lanes }
+    fn of_all<const I: usize>(simd: S, slices: [&'a [f32]; I], fill: [f32; I]) -> [Self; I] {
+        let mut all = [Self { vectors: &[], rest: simd.splat_f32s(0.0) }; I];
+        for (lanes, (slice, fill)) in all.iter_mut().zip(slices.into_iter().zip(fill)) {
+            let (vectors, rest) = S::as_simd_f32s(slice);
+            *lanes = Self { vectors, rest: Vector::load(simd, rest, fill).lanes };
+        }
+        all
     }
 
+    /// Vector `at` of each.
     #[inline(always)]
-    fn vector(&self, simd: S, at: usize) -> Vector<S> {
-        Vector::new(simd, *self.vectors.get(at).unwrap_or(&self.rest))
+    fn vectors<const I: usize>(simd: S, all: &[Self; I], at: usize) -> [Vector<S>; I] {
+        let mut vectors = [Vector::splat(simd, 0.0); I];
+        for (vector, lanes) in vectors.iter_mut().zip(all) {
+            vector.lanes = *lanes.vectors.get(at).unwrap_or(&lanes.rest);
+        }
+        vectors
     }
 }
 
@@ -217,11 +230,14 @@ pub fn fold<S: Simd, const I: usize, const A: usize>(
     f: impl Fn([Vector<S>; A], [Vector<S>; I]) -> [Vector<S>; A],
 ) -> [Vector<S>; A] {
     let count = inputs.first().map_or(0, |x| x.len().div_ceil(S::F32_LANES));
-    let inputs: [_; I] = std::array::from_fn(|i| Lanes::of(simd, inputs[i], fill[i]));
-    let mut found = start.map(|start| Vector::splat(simd, start));
+    let inputs = Lanes::of_all(simd, inputs, fill);
+    let mut found = [Vector::splat(simd, 0.0); A];
+    for (found, start) in found.iter_mut().zip(start) {
+        *found = Vector::splat(simd, start);
+    }
     // One call of `f`, as in [`update`].
     for at in 0..count {
-        found = f(found, std::array::from_fn(|i| inputs[i].vector(simd, at)));
+        found = f(found, Lanes::vectors(simd, &inputs, at));
     }
     found
 }
