@@ -47,7 +47,10 @@ fn ids_may_have_gaps() {
     assert!((28..40).all(|id| !tokenizer.is_known(id)) && tokenizer.is_known(40) && !tokenizer.is_known(41));
     assert_eq!(tokenizer.decode(&[2, 30]).unwrap(), "c");
     assert!(matches!(tokenizer.decode(&[41]), Err(DataError::UnknownId { id: 41, vocab_size: 41, .. })));
-    assert_eq!((tokenizer.id_of("<｜late｜>"), tokenizer.id_of("ab"), tokenizer.id_of("ba")), (Some(40), Some(26), None));
+    assert_eq!(
+        (tokenizer.id_of("<｜late｜>"), tokenizer.id_of("ab"), tokenizer.id_of("ba")),
+        (Some(40), Some(26), None)
+    );
     assert_eq!(tokenizer.special_ids(), [27, 40]);
     let loaded: Tokenizer = serde_json::from_value(serde_json::to_value(&tokenizer).unwrap()).unwrap();
     assert_eq!((loaded.hash(), loaded.id_of("<｜late｜>")), (tokenizer.hash(), Some(40)));
@@ -56,7 +59,8 @@ fn ids_may_have_gaps() {
 /// Byte-level vocabularies are saved in GPT-2's alphabet, in which such a name is another word.
 #[test]
 fn gaps_are_kept_in_a_byte_level_vocabulary_too() {
-    let mut json = serde_json::to_value(Tokenizer::train_bpe(std::iter::empty(), 257).unwrap()).unwrap()["tokenizer"].take();
+    let mut json =
+        serde_json::to_value(Tokenizer::train_bpe(std::iter::empty(), 257).unwrap()).unwrap()["tokenizer"].take();
     json["added_tokens"].as_array_mut().unwrap().push(added_token("<｜late｜>", 300));
     let folder = folder(&[("tokenizer.json", &serde_json::to_vec(&json).unwrap())]);
     let mut tokenizer = Tokenizer::from_file(folder.path()).unwrap();
@@ -136,7 +140,8 @@ fn a_vocabulary_and_its_merges_are_a_tokenizer() {
     let merges = merges.map(|merge| format!("{} {}\n", merge[0].as_str().unwrap(), merge[1].as_str().unwrap()));
     let merges = format!("#version: 0.2\n{}", merges.collect::<String>());
     let added = br#"{"<|extra|>": 400}"#;
-    let folder = folder(&[("vocab.json", &vocabulary), ("merges.txt", merges.as_bytes()), ("added_tokens.json", added)]);
+    let folder =
+        folder(&[("vocab.json", &vocabulary), ("merges.txt", merges.as_bytes()), ("added_tokens.json", added)]);
     for path in [folder.path().to_owned(), folder.path().join("vocab.json"), folder.path().join("merges.txt")] {
         let tokenizer = Tokenizer::from_file(&path).unwrap();
         let text = "the other cat\n";

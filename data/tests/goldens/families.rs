@@ -70,8 +70,19 @@ fn every_kind_comes_back_from_its_saved_form() {
 #[test]
 fn pieces_have_the_tokens_of_the_whole() {
     let lines = [
-        "The quick brown fox", "jumps over 12345", "it's!", "/etc/passwd", "", "  indented", "中文", "'ll see", "Zażółć",
-        "trailing ", "12", "x", "😀 end",
+        "The quick brown fox",
+        "jumps over 12345",
+        "it's!",
+        "/etc/passwd",
+        "",
+        "  indented",
+        "中文",
+        "'ll see",
+        "Zażółć",
+        "trailing ",
+        "12",
+        "x",
+        "😀 end",
     ];
     let text = lines.join("\n").repeat(4);
     for (Family { name, .. }, tokenizer) in &*GOLDENS {
@@ -91,7 +102,9 @@ fn a_stream_of_texts_is_the_text_at_any_split() {
     let texts = ["the quick brown fox", "a b  c", "中文字 é 😀😀, naïve", "don't 1,234.5 do not\n x"];
     for (Family { name, .. }, tokenizer) in &*GOLDENS {
         for text in texts {
-            let ids = tokenizer.encode(text).unwrap();
+            let mut ids = tokenizer.encode(text).unwrap();
+            // What is unknown is a special token to some, and gives nothing.
+            ids.retain(|id| !tokenizer.special_ids().contains(id));
             let whole = tokenizer.decode(&ids).unwrap();
             for split in 0..=ids.len() {
                 let prompt = tokenizer.decode(&ids[..split]).unwrap();

@@ -3,6 +3,6 @@
 mod families;
 mod gpt2;
 mod ranks;
-mod sentencepiece;
+mod spm;
 mod text;
 mod tokenizer;

@@ -59,7 +59,9 @@ fn llama3_is_known_by_its_first_ranks() {
     let ranks = lines(tiktoken_rs::cl100k_base_singleton(), 0..100_256) + &more.collect::<String>();
     let tokenizer = read(&ranks, None).unwrap();
     assert_eq!((tokenizer.vocab_size(), tokenizer.end_of_text()), (128_256, Some(128_001)));
-    for (name, id) in [("<|begin_of_text|>", 128_000), ("<|eot_id|>", 128_009), ("<|reserved_special_token_247|>", 128_255)] {
+    for (name, id) in
+        [("<|begin_of_text|>", 128_000), ("<|eot_id|>", 128_009), ("<|reserved_special_token_247|>", 128_255)]
+    {
         assert_eq!(tokenizer.id_of(name), Some(id));
     }
     let text = "They'll see 12345 caf\u{e9}s";

@@ -50,7 +50,8 @@ const BESIDE: &str = "give the tokenizer.json, tokenizer.model or vocab.json tha
 /// # Errors
 /// When it is something else than a tokenizer, no JSON although it begins so, or not UTF-8.
 pub(super) fn of<'a>(path: &Path, bytes: &'a [u8]) -> Result<Content<'a>, DataError> {
-    if let Some(&(_, what, advice)) = BEGINNINGS.iter().find(|(beginning, ..)| bytes.starts_with(beginning.as_bytes())) {
+    if let Some(&(_, what, advice)) = BEGINNINGS.iter().find(|(beginning, ..)| bytes.starts_with(beginning.as_bytes()))
+    {
         return Err(DataError::NotTokenizer { path: path.into(), what, advice });
     }
     if let Some(model) = sentencepiece::model_in(bytes) {

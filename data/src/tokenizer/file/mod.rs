@@ -96,5 +96,7 @@ fn other_half(path: &Path) -> Result<String, DataError> {
     let other = vocab_and_merges::PAIRS.iter().find_map(pair);
     let other = other.ok_or_else(|| broken("it is one of `vocab.json` and `merges.txt` under another name"))?;
     let text = fs::read_to_string(path.with_file_name(other));
-    text.map_err(|_| broken(format!("it is half of a tokenizer, whose other half, `{other}`, cannot be read beside it")))
+    text.map_err(|_| {
+        broken(format!("it is half of a tokenizer, whose other half, `{other}`, cannot be read beside it"))
+    })
 }

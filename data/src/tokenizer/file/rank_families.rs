@@ -20,9 +20,10 @@ pub(super) enum Family {
 
 /// Tokens that tell one family from another, and from a file that has only the number of ranks in common.
 const FIRST: usize = 50_000;
-const OF_R50K: &str = "";
-const OF_CL100K: &str = "";
-const OF_O200K: &str = "";
+/// BLAKE3 of the first tokens, each behind its rank in four bytes, little endian.
+const OF_R50K: &str = "d41896bc08aff4bb94bac757feae7cd2808620e5691c2ac2f79ca25ba5e965d8";
+const OF_CL100K: &str = "b9e4c27dc43cc3dcea47323483dd94c1f8291c026d7bb34097929cb55c3d668d";
+const OF_O200K: &str = "2fdaee0259495bada468faab2f8db5155e595aa682561ec637eca9d40ee007bc";
 const LLAMA3_NAMED: [&str; 11] = [
     "<|begin_of_text|>",
     "<|end_of_text|>",

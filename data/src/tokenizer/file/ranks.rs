@@ -24,6 +24,8 @@ pub(super) fn is_rank(line: &str) -> bool {
 /// is no token.
 pub(super) fn parse(text: &str, pattern: Option<&str>) -> Result<Option<Value>, DataError> {
     let ranked = ranked_tokens(text)?;
+    let family = Family::of(&ranked);
+    check_ranks(&ranked, family)?;
     let mut ranks = HashMap::with_capacity(ranked.len());
     for (rank, token) in &ranked {
         if let Some(first) = ranks.insert(token.as_slice(), *rank) {
@@ -33,8 +35,6 @@ pub(super) fn parse(text: &str, pattern: Option<&str>) -> Result<Option<Value>, 
     if let Some(byte) = (0..=u8::MAX).find(|&byte| !ranks.contains_key([byte].as_slice())) {
         return Err(broken(format!("byte {byte:#04x} has no rank")));
     }
-    let family = Family::of(&ranked);
-    check_ranks(&ranked, family)?;
     let next = ranked.len() as u32;
     let (specials, pattern) = match (pattern, family) {
         (Some(pattern), _) => (vec![(END_OF_TEXT.to_owned(), next)], pattern),

@@ -23,7 +23,8 @@ pub(super) fn parse(vocabulary: &str, merges: &str, folder: &Path) -> Result<Val
     let merges: Result<Vec<_>, _> = merges
         .map(|(line, number)| {
             let halves = line.trim_end().split_once(' ').filter(|(_, right)| !right.contains(' '));
-            let (left, right) = halves.ok_or_else(|| broken(format!("line {number} of its merges is no two tokens")))?;
+            let (left, right) =
+                halves.ok_or_else(|| broken(format!("line {number} of its merges is no two tokens")))?;
             Ok((left.to_owned(), right.to_owned()))
         })
         .collect();

@@ -67,7 +67,8 @@ pub(super) fn check_order(json: &Value) -> Result<(), DataError> {
     let mut fault = None;
     each(&json["pre_tokenizer"], "pretokenizers", &mut |component| {
         if let Some(kind @ ("Metaspace" | "ByteLevel")) = component["type"].as_str() {
-            fault = Some(format!("its pre-tokenizer `{kind}` stands where it cannot be read, behind or before another"));
+            fault =
+                Some(format!("its pre-tokenizer `{kind}` stands where it cannot be read, behind or before another"));
         }
     });
     each(&json["decoder"], "decoders", &mut |component| {

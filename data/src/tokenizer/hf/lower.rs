@@ -104,7 +104,7 @@ fn split_off_metaspace(root: &mut Map<String, Value>) -> Vec<Value> {
     let Some(pre_tokenizer) = root.get_mut("pre_tokenizer") else {
         return Vec::new();
     };
-    let Some(sequence) = pre_tokenizer["pretokenizers"].as_array_mut() else {
+    let Some(sequence) = pre_tokenizer.get_mut("pretokenizers").and_then(Value::as_array_mut) else {
         return Vec::new();
     };
     if sequence.first().is_none_or(|first| first["type"] != "Metaspace") {

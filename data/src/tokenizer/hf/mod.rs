@@ -3,6 +3,7 @@
 mod added;
 mod check;
 mod components;
+mod lone;
 mod lower;
 mod pipeline;
 mod splitter;
@@ -61,10 +62,10 @@ impl JsonTokenizer {
         }
         let end_of_text = end_of_text::by_name(|name| added.token_to_id(name));
 
-        let json = tokenizers::to_json(&tables).map_err(broken)?;
-        let json = RawValue::from_string(json).map_err(broken)?.into();
-        let pipeline = Arc::new(Pipeline::of(tables)?);
-        Ok(Self { pipeline, json, vocab_size, end_of_text, named_end: None })
+        let saved = tokenizers::to_json(&tables).map_err(broken)?;
+        let saved = RawValue::from_string(saved).map_err(broken)?.into();
+        let pipeline = Arc::new(Pipeline::of(tables, &json)?);
+        Ok(Self { pipeline, json: saved, vocab_size, end_of_text, named_end: None })
     }
 
     /// This tokenizer with another token between documents.

@@ -6,12 +6,14 @@
 use std::borrow::Cow;
 use std::sync::{Mutex, PoisonError};
 
+use serde_json::Value;
 use tokenizers::normalizers::metaspace::{MetaspaceNormalizer, PrependBehavior};
 use tokenizers::pipeline::{
     Model, Normalizer, PipelineModelScratch, PipelineNormalizer, PipelineToken, PipelineTokenizer, PreTokenizerScratch,
     Segment, Span, SpecialSegmentIterator,
 };
 
+use super::lone::LoneCharacters;
 use super::splitter::Splitter;
 use crate::DataError;
 use crate::tokenizer::fault::{broken, unencodable};
@@ -39,6 +41,7 @@ pub(super) struct Pipeline {
     /// The normalizers but for `separator`.
     normalizers: usize,
     splitter: Splitter,
+    lone: Option<LoneCharacters>,
     /// Buffers and caches of words; as many as there ever were encoders at once.
     scratches: Mutex<Vec<Scratch>>,
 }
@@ -50,13 +53,15 @@ struct Scratch {
 }
 
 impl Pipeline {
+    /// The pipeline of `tables`, which were made from the canonical `json`.
+    ///
     /// # Errors
     /// When a pattern cannot be used.
-    pub(super) fn of(tables: PipelineTokenizer) -> Result<Self, DataError> {
+    pub(super) fn of(tables: PipelineTokenizer, json: &Value) -> Result<Self, DataError> {
         let splitter = Splitter::of(tables.get_pre_tokenizer())?;
         let all = tables.get_normalizers();
         let normalizers = all.len() - usize::from(matches!(all.last(), Some(PipelineNormalizer::Metaspace(_))));
-        Ok(Self { tables, normalizers, splitter, scratches: Mutex::default() })
+        Ok(Self { tables, normalizers, splitter, lone: LoneCharacters::of(json), scratches: Mutex::default() })
     }
 
     pub(super) fn added_id(&self, token: &str) -> Option<u32> {
@@ -76,6 +81,12 @@ impl Pipeline {
     }
 
     pub(super) fn decode(&self, ids: &[u32], without_specials: bool) -> Result<String, DataError> {
+        let added = self.tables.get_added_vocabulary();
+        let is_left_out = |token: &str| without_specials && added.is_special_token(token);
+        // Some decoders fail on no tokens at all.
+        if !ids.iter().any(|&id| self.token(id).is_some_and(|token| !is_left_out(&token))) {
+            return Ok(String::new());
+        }
         self.tables.decode(ids, without_specials).map_err(broken)
     }
 
@@ -152,12 +163,24 @@ impl Pipeline {
     fn encode_words(&self, text: &str, scratch: &mut Scratch, ids: &mut Vec<PipelineToken>) -> tokenizers::Result<()> {
         // Places of words are counted in 32 bits.
         if u32::try_from(text.len()).is_err() {
-            return Err(format!("it has {} bytes between two special tokens, more than {}", text.len(), u32::MAX).into());
+            return Err(
+                format!("it has {} bytes between two special tokens, more than {}", text.len(), u32::MAX).into()
+            );
         }
         scratch.words.clear();
         self.splitter.split(text, &mut scratch.splitter, &mut scratch.words)?;
         ids.reserve(scratch.words.len());
-        self.tables.get_model().tokenize_spans(text, &scratch.words, &mut scratch.model, ids)
+        let model = self.tables.get_model();
+        let Some(lone) = &self.lone else {
+            return model.tokenize_spans(text, &scratch.words, &mut scratch.model, ids);
+        };
+        for word in &scratch.words {
+            match lone.id(&text[word.range()]) {
+                Some(id) => ids.push(id.into()),
+                None => model.tokenize_spans(text, std::slice::from_ref(word), &mut scratch.model, ids)?,
+            }
+        }
+        Ok(())
     }
 
     fn scratch(&self) -> Scratch {

@@ -4,6 +4,9 @@
 pub(super) const UNIGRAM: i32 = 1;
 pub(super) const BPE: i32 = 2;
 
+/// What stands for a space in a token, U+2581.
+pub(super) const SPACE: &str = "\u{2581}";
+
 #[derive(Clone, PartialEq, prost::Message)]
 pub(in crate::tokenizer::file) struct Model {
     #[prost(message, repeated, tag = "1")]
@@ -56,6 +59,11 @@ pub(super) struct Normalizer {
 }
 
 impl Piece {
+    /// Whether no text stands for it, though it has a name.
+    pub(super) fn is_special(&self) -> bool {
+        matches!(self.kind(), Kind::Unknown | Kind::Control)
+    }
+
     pub(super) fn kind(&self) -> Kind {
         match self.number_of_kind() {
             2 => Kind::Unknown,

@@ -27,7 +27,7 @@ struct Case {
 }
 
 fn goldens() -> Vec<Model> {
-    let goldens: Goldens = serde_json::from_str(include_str!("sentencepiece.json")).unwrap();
+    let goldens: Goldens = serde_json::from_str(include_str!("spm.json")).unwrap();
     assert_eq!((goldens.version, goldens.models.len()), (1, 5));
     goldens.models
 }
