@@ -12,8 +12,6 @@ mod patterns;
 mod text_stream;
 mod train;
 
-use std::path::Path;
-
 use serde::{Deserialize, Serialize};
 
 pub use self::char::CharTokenizer;
@@ -62,26 +60,6 @@ impl Tokenizer {
     /// When `vocab_size` is out of range.
     pub fn train_bpe(texts: impl Iterator<Item = String> + Send, vocab_size: usize) -> Result<Self, DataError> {
         JsonTokenizer::from_json(train::train(texts, vocab_size)?).map(Self::Json)
-    }
-
-    /// [`open`](Self::open) without options.
-    ///
-    /// # Errors
-    /// As `open`.
-    pub fn from_file(path: impl AsRef<Path>) -> Result<Self, DataError> {
-        Self::open(path, &TokenizerOptions::default())
-    }
-
-    /// The tokenizer in a file, whose content says what it is: a tokenizer that Hearth saved, a Hugging Face
-    /// `tokenizer.json`, a SentencePiece model, a `vocab.json` with `merges.txt` beside it, or tiktoken's ranks (lines of
-    /// `base64 rank`); or in a folder that has one of these.
-    ///
-    /// # Errors
-    /// When there is no such file, or it is none of these; the error names the file, what is wrong in it or what else it
-    /// is, and what to give. When ranks are of no known tokenizer and `options` have no pattern, and when the tokenizer has
-    /// no token with the name given for the end of text.
-    pub fn open(path: impl AsRef<Path>, options: &TokenizerOptions) -> Result<Self, DataError> {
-        file::open(path.as_ref(), options)
     }
 
     /// This tokenizer with the token named `name` between documents.

@@ -33,18 +33,35 @@ pub struct TokenizerOptions {
 const NAMES: [&str; 6] =
     ["tokenizer.json", "tokenizer.model", "spiece.model", "sentencepiece.bpe.model", "vocab.json", "encoder.json"];
 
-/// The tokenizer in the file, or the folder, at `path`.
-pub(super) fn open(path: &Path, options: &TokenizerOptions) -> Result<Tokenizer, DataError> {
-    let path = &file_at(path)?;
-    let bytes = bytes_of(path)?;
-    let read = content::of(path, &bytes).and_then(|content| tokenizer(path, content, options));
-    let tokenizer = read.map_err(|error| match error {
-        DataError::BrokenTokenizer { reason } => DataError::TokenizerFile { path: path.into(), reason },
-        other => other,
-    })?;
-    match &options.end_of_text {
-        Some(name) => tokenizer.with_end_of_text(name),
-        None => Ok(tokenizer),
+impl Tokenizer {
+    /// [`open`](Self::open) without options.
+    ///
+    /// # Errors
+    /// As `open`.
+    pub fn from_file(path: impl AsRef<Path>) -> Result<Self, DataError> {
+        Self::open(path, &TokenizerOptions::default())
+    }
+
+    /// The tokenizer in a file, whose content says what it is: a tokenizer that Hearth saved, a Hugging Face
+    /// `tokenizer.json`, a SentencePiece model, a `vocab.json` with `merges.txt` beside it, or tiktoken's ranks (lines of
+    /// `base64 rank`); or in a folder that has one of these.
+    ///
+    /// # Errors
+    /// When there is no such file, or it is none of these; the error names the file, what is wrong in it or what else it
+    /// is, and what to give. When ranks are of no known tokenizer and `options` have no pattern, and when the tokenizer has
+    /// no token with the name given for the end of text.
+    pub fn open(path: impl AsRef<Path>, options: &TokenizerOptions) -> Result<Self, DataError> {
+        let path = &file_at(path.as_ref())?;
+        let bytes = bytes_of(path)?;
+        let read = content::of(path, &bytes).and_then(|content| tokenizer(path, content, options));
+        let tokenizer = read.map_err(|error| match error {
+            DataError::BrokenTokenizer { reason } => DataError::TokenizerFile { path: path.into(), reason },
+            other => other,
+        })?;
+        match &options.end_of_text {
+            Some(name) => tokenizer.with_end_of_text(name),
+            None => Ok(tokenizer),
+        }
     }
 }
 
