@@ -47,6 +47,24 @@ fn models_have_the_ids_of_sentencepiece() {
     }
 }
 
+#[test]
+fn pieces_have_the_tokens_of_the_whole() {
+    let text = "The quick brown fox\njumps over 12345\nit's <extra>!\n\n  indented\n中文\ntrailing \nx\n".repeat(4);
+    for Model { name, model, .. } in goldens() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("tokenizer.model"), BASE64_STANDARD.decode(model).unwrap()).unwrap();
+        let tokenizer = Tokenizer::from_file(folder.path()).unwrap();
+        let whole = tokenizer.encode(&text).unwrap();
+        let newlines = text.match_indices('\n').flat_map(|(at, _)| [at, at + 1]);
+        let cuts: Vec<usize> = newlines.filter(|&at| tokenizer.may_cut(&text[..at], &text[at..])).collect();
+        for &cut in &cuts {
+            let pieces = [tokenizer.encode(&text[..cut]).unwrap(), tokenizer.encode_rest(&text[cut..]).unwrap()];
+            assert_eq!(pieces.concat(), whole, "{name}, cut at {cut}");
+        }
+        assert!(cuts.len() >= 12, "{name}: {} places to cut", cuts.len());
+    }
+}
+
 proptest! {
     #[test]
     fn no_model_makes_it_panic(number in 0..5usize, at in any::<prop::sample::Index>(), byte in any::<u8>()) {

@@ -8,6 +8,7 @@ use std::sync::{Mutex, PoisonError};
 
 use serde_json::Value;
 use tokenizers::normalizers::metaspace::{MetaspaceNormalizer, PrependBehavior};
+use tokenizers::normalizers::replace::ReplacePattern;
 use tokenizers::pipeline::{
     Model, Normalizer, PipelineModelScratch, PipelineNormalizer, PipelineToken, PipelineTokenizer, PreTokenizerScratch,
     Segment, Span, SpecialSegmentIterator,
@@ -133,11 +134,11 @@ impl Pipeline {
         Ok(())
     }
 
-    /// `text` after the normalizers; a text that `continues` an earlier piece gets no prefix.
+    /// `text` after the normalizers; a text that `continues` an earlier piece has no start.
     fn normalized<'a>(&self, text: &'a str, offset: usize, continues: bool) -> tokenizers::Result<Cow<'a, str>> {
         let mut text = Cow::Borrowed(text);
         for normalizer in &self.tables.get_normalizers()[..self.normalizers] {
-            if continues && matches!(normalizer, PipelineNormalizer::Prepend(_)) {
+            if continues && is_for_the_start(normalizer) {
                 continue;
             }
             text = match text {
@@ -190,5 +191,16 @@ impl Pipeline {
 
     fn scratches(&self) -> std::sync::MutexGuard<'_, Vec<Scratch>> {
         self.scratches.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether the normalizer is for the start of a text alone.
+fn is_for_the_start(normalizer: &PipelineNormalizer) -> bool {
+    match normalizer {
+        PipelineNormalizer::Prepend(_) => true,
+        PipelineNormalizer::Replace(replace) => {
+            matches!(replace.pattern(), ReplacePattern::Regex(regex) if regex.starts_with(r"\A"))
+        }
+        _ => false,
     }
 }

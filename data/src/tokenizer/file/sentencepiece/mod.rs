@@ -55,7 +55,8 @@ fn normalizers(model: &Model) -> Vec<Value> {
         normalizers.push(json!({ "type": "Precompiled", "precompiled_charsmap": BASE64_STANDARD.encode(map) }));
     }
     if rules.remove_extra_whitespaces() {
-        normalizers.push(replacing(json!({ "Regex": r"\A +| +\z" }), ""));
+        normalizers.push(replacing(json!({ "Regex": r"\A +" }), ""));
+        normalizers.push(replacing(json!({ "Regex": format!(r"[ {SPACE}]+\z") }), ""));
         normalizers.push(replacing(json!({ "Regex": " {2,}" }), " "));
     }
     if rules.add_dummy_prefix() {
