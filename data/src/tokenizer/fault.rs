@@ -13,3 +13,12 @@ pub(super) fn broken(reason: impl Display) -> DataError {
 pub(super) fn unencodable(reason: impl Display) -> DataError {
     DataError::Unencodable { reason: reason.to_string() }
 }
+
+/// As [`broken`], of what the reader of `tokenizer.json` says, which speaks of itself and of how it was built.
+pub(super) fn unread(error: impl Display) -> DataError {
+    let error = error.to_string();
+    match error.strip_prefix("the slim JSON reader does not support ") {
+        Some(rest) => broken(format!("it has {}, which is not read", rest.split(". ").next().unwrap_or(rest))),
+        None => broken(error),
+    }
+}

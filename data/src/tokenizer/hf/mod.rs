@@ -19,7 +19,7 @@ pub(super) use self::check::MAX_VOCABULARY;
 use self::pipeline::Pipeline;
 pub(super) use self::pipeline::{Place, Specials};
 use super::end_of_text;
-use super::fault::broken;
+use super::fault::{broken, unread};
 use crate::DataError;
 
 /// A tokenizer as Hugging Face's `tokenizer.json` describes it: BPE, WordPiece, Unigram or WordLevel. A clone is cheap and
@@ -49,7 +49,7 @@ impl JsonTokenizer {
         let mut json = lower::lowered(json)?;
         added::keep_ids(&mut json)?;
         let largest = check::largest_id(&json)?;
-        let tables = tokenizers::from_json(&json.to_string()).map_err(broken)?;
+        let tables = tokenizers::from_json(&json.to_string()).map_err(unread)?;
 
         let added = tables.get_added_vocabulary();
         let mut vocab_size = largest + 1;
