@@ -149,6 +149,21 @@ fn a_vocabulary_and_its_merges_are_a_tokenizer() {
         assert_eq!((tokenizer.end_of_text(), tokenizer.vocab_size()), (Some(0), 401));
         assert_eq!(tokenizer.encode_with_special("<|extra|>").unwrap(), [400]);
     }
+    // The words of other classes are cut otherwise.
+    let cut = |config: &[u8], pattern: Option<&str>| {
+        fs::write(folder.path().join("tokenizer_config.json"), config).unwrap();
+        let options = TokenizerOptions { pattern: pattern.map(str::to_owned), end_of_text: None };
+        let tokenizer = Tokenizer::open(folder.path(), &options).unwrap();
+        tokenizer.decode(&tokenizer.encode("cafe\u{301} 12").unwrap()[..4]).unwrap()
+    };
+    assert_eq!(cut(b"{}", None), "cafe");
+    assert_eq!(cut(br#"{"tokenizer_class": "Qwen2Tokenizer"}"#, None), "caf\u{fffd}");
+    assert_eq!(cut(br#"{"add_prefix_space": true}"#, None), " caf");
+    assert_eq!(cut(b"{}", Some(".")), "cafe");
+
+    fs::write(folder.path().join("tokenizer.json"), letters(&[("</s>", 27)])).unwrap();
+    assert_eq!(Tokenizer::from_file(folder.path().join("merges.txt")).unwrap().vocab_size(), 28);
+    fs::remove_file(folder.path().join("tokenizer.json")).unwrap();
     fs::remove_file(folder.path().join("merges.txt")).unwrap();
     let error = Tokenizer::from_file(folder.path()).unwrap_err().to_string();
     assert!(error.contains("vocab.json") && error.contains("`merges.txt`, cannot be read"), "{error}");
@@ -163,6 +178,10 @@ fn what_is_no_tokenizer_is_named() {
         ("model.pt", b"PK\x03\x04\xff", "a zip archive"),
         ("tokenizer_config.json", br#"{"tokenizer_class": "GPT2Tokenizer"}"#, "a tokenizer_config.json"),
         ("config.json", br#"{"architectures": ["GPT2LMHeadModel"]}"#, "a model's config.json"),
+        ("tokenizer.pkl", b"\x80\x04\x95", "a pickle of Python"),
+        ("tekken.json", br#"{"config": {}, "vocab": [], "special_tokens": []}"#, "a tekken.json"),
+        ("model.bin", b"\x01\0\0\0\xff", "a binary file"),
+        ("vocab.json", br#"{}"#, "it has no `model`"),
         ("vocab.txt", b"[PAD]\n[UNK]\nthe\n##s\n", "the vocab.txt of a WordPiece tokenizer"),
     ] {
         let folder = folder(&[(name, content)]);

@@ -51,3 +51,8 @@ pub(super) fn added_token(content: &str, id: u32, special: bool) -> Value {
         "single_word": false, "lstrip": false, "rstrip": false, "normalized": false,
     })
 }
+
+/// The normalizer that puts a space before a text without one: `Metaspace`'s, where the separator of words is a space.
+pub(super) fn prefix_space() -> Value {
+    json!({ "type": "MetaspaceNormalizer", "replacement": " ", "prepend": "always", "drop_whitespace": false })
+}

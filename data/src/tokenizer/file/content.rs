@@ -26,22 +26,27 @@ pub(super) enum Content<'a> {
 }
 
 /// What is known and holds no tokenizer: how it begins, what it is, and what to do.
-const BEGINNINGS: [(&str, &str, &str); 6] = [
-    ("GGUF", "a GGUF file of llama.cpp", "give the tokenizer.json of the model that it was made from"),
-    ("PK\x03\x04", "a zip archive, or a checkpoint of PyTorch", "give the tokenizer.json of the model"),
-    ("version https://git-lfs", "a Git LFS pointer and not the file itself", "fetch it with `git lfs pull`"),
-    ("<!DOCTYPE", "a web page", "download the file itself, by the link to its raw form"),
-    ("<!doctype", "a web page", "download the file itself, by the link to its raw form"),
-    ("<html", "a web page", "download the file itself, by the link to its raw form"),
+const BEGINNINGS: [(&[u8], &str, &str); 8] = [
+    (b"GGUF", "a GGUF file of llama.cpp", "give the tokenizer.json of the model that it was made from"),
+    (b"PK\x03\x04", "a zip archive, or a checkpoint of PyTorch", "give the tokenizer.json of the model"),
+    (b"\x80\x04", "a pickle of Python, as nanochat's tokenizer.pkl", PICKLE),
+    (b"\x80\x05", "a pickle of Python", PICKLE),
+    (b"version https://git-lfs", "a Git LFS pointer and not the file itself", "fetch it with `git lfs pull`"),
+    (b"<!DOCTYPE", "a web page", "download the file itself, by the link to its raw form"),
+    (b"<!doctype", "a web page", "download the file itself, by the link to its raw form"),
+    (b"<html", "a web page", "download the file itself, by the link to its raw form"),
 ];
+const PICKLE: &str =
+    "write its ranks to a file, `base64 rank` a line, and give that with its pattern, or give a tokenizer.json";
 
 /// As `BEGINNINGS`, for JSON objects, by a field that they have.
-const FIELDS: [(&str, &str, &str); 5] = [
+const FIELDS: [(&str, &str, &str); 6] = [
     ("added_tokens_decoder", "a tokenizer_config.json", BESIDE),
     ("tokenizer_class", "a tokenizer_config.json", BESIDE),
     ("architectures", "a model's config.json", BESIDE),
     ("transformers_version", "a configuration of a model", BESIDE),
     ("eos_token", "a special_tokens_map.json", BESIDE),
+    ("special_tokens", "a tekken.json of Mistral's", "give the tokenizer.json of the model"),
 ];
 const BESIDE: &str = "give the tokenizer.json, tokenizer.model or vocab.json that lies beside it";
 
@@ -50,12 +55,16 @@ const BESIDE: &str = "give the tokenizer.json, tokenizer.model or vocab.json tha
 /// # Errors
 /// When it is something else than a tokenizer, no JSON although it begins so, or not UTF-8.
 pub(super) fn of<'a>(path: &Path, bytes: &'a [u8]) -> Result<Content<'a>, DataError> {
-    if let Some(&(_, what, advice)) = BEGINNINGS.iter().find(|(beginning, ..)| bytes.starts_with(beginning.as_bytes()))
-    {
+    if let Some(&(_, what, advice)) = BEGINNINGS.iter().find(|(beginning, ..)| bytes.starts_with(beginning)) {
         return Err(DataError::NotTokenizer { path: path.into(), what, advice });
     }
     if let Some(model) = sentencepiece::model_in(bytes) {
         return Ok(Content::SentencePiece(model));
+    }
+    let is_utf16 = bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff");
+    if bytes.contains(&0) && !is_utf16 {
+        let (what, advice) = ("a binary file, but no model of SentencePiece", "give the tokenizer.json of the model");
+        return Err(DataError::NotTokenizer { path: path.into(), what, advice });
     }
     let text = std::str::from_utf8(bytes)
         .map_err(|error| DataError::NotUtf8 { path: path.into(), offset: error.valid_up_to() })?;
@@ -63,8 +72,7 @@ pub(super) fn of<'a>(path: &Path, bytes: &'a [u8]) -> Result<Content<'a>, DataEr
     if text.trim_start().starts_with('{') {
         return of_json(path, text);
     }
-    let is_named = |name: &str| path.file_name().is_some_and(|file| file == name);
-    if text.starts_with("#version") || vocab_and_merges::PAIRS.iter().any(|(_, merges)| is_named(merges)) {
+    if text.starts_with("#version") || vocab_and_merges::is_merges(path) {
         return Ok(Content::Merges(text));
     }
     let first = text.lines().next().unwrap_or_default();

@@ -22,8 +22,8 @@ use crate::DataError;
 /// What a file of a tokenizer does not say.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct TokenizerOptions {
-    /// The regular expression that cuts a text into words, for tiktoken's ranks. Those of GPT-2, GPT-3, GPT-4, GPT-4o and
-    /// Llama-3 are known and need none.
+    /// The regular expression that cuts a text into words, for files that do not say it: tiktoken's ranks (those of GPT-2,
+    /// GPT-3, GPT-4, GPT-4o and Llama-3 are known and need none), and a `vocab.json` whose words are not GPT-2's.
     pub pattern: Option<String>,
     /// The token between documents, by its name. Without it, what lies beside the file says so, else known names.
     pub end_of_text: Option<String>,
@@ -68,14 +68,15 @@ impl Tokenizer {
 /// The tokenizer of what a file holds, with the end of text that files beside it name.
 fn tokenizer(path: &Path, content: Content<'_>, options: &TokenizerOptions) -> Result<Tokenizer, DataError> {
     let folder = path.parent().unwrap_or(Path::new(""));
+    let pattern = options.pattern.as_deref();
     let json: Value = match content {
         Content::Saved(json) => return serde_json::from_value(json).map_err(broken),
         Content::TokenizerJson(json) => json,
         Content::SentencePiece(model) => sentencepiece::tokenizer_json(&model)?,
-        Content::Ranks(text) => ranks::parse(text, options.pattern.as_deref())?
+        Content::Ranks(text) => ranks::parse(text, pattern)?
             .ok_or_else(|| DataError::UnknownRanks { path: path.into(), ranks: text.lines().count() })?,
-        Content::Vocabulary(text) => vocab_and_merges::parse(text, &other_half(path)?, folder)?,
-        Content::Merges(text) => vocab_and_merges::parse(&other_half(path)?, text, folder)?,
+        Content::Vocabulary(text) => vocab_and_merges::parse(text, &other_half(path)?, folder, pattern)?,
+        Content::Merges(text) => vocab_and_merges::parse(&other_half(path)?, text, folder, pattern)?,
     };
     let tokenizer = JsonTokenizer::from_json(json)?;
     let tokenizer = match beside::end_of_text(folder, &tokenizer) {
@@ -85,12 +86,14 @@ fn tokenizer(path: &Path, content: Content<'_>, options: &TokenizerOptions) -> R
     Ok(Tokenizer::Json(tokenizer))
 }
 
+/// The file to read for `path`: in a folder, and beside half of a tokenizer, what says most.
 fn file_at(path: &Path) -> Result<PathBuf, DataError> {
-    if !path.is_dir() {
-        return Ok(path.to_owned());
+    if path.is_dir() {
+        let file = NAMES.iter().map(|name| path.join(name)).find(|file| file.is_file());
+        return file.ok_or_else(|| DataError::NoTokenizerIn { folder: path.into() });
     }
-    let file = NAMES.iter().map(|name| path.join(name)).find(|file| file.is_file());
-    file.ok_or_else(|| DataError::NoTokenizerIn { folder: path.into() })
+    let whole = path.with_file_name("tokenizer.json");
+    Ok(if vocab_and_merges::is_half(path) && whole.is_file() { whole } else { path.to_owned() })
 }
 
 fn bytes_of(path: &Path) -> Result<Vec<u8>, DataError> {
@@ -106,12 +109,8 @@ fn bytes_of(path: &Path) -> Result<Vec<u8>, DataError> {
 
 /// The text of the file that makes a pair with the vocabulary, or the merges, at `path`.
 fn other_half(path: &Path) -> Result<String, DataError> {
-    let name = path.file_name().unwrap_or_default();
-    let pair = |(vocabulary, merges): &(&'static str, &'static str)| {
-        if name == *vocabulary { Some(*merges) } else { (name == *merges).then_some(*vocabulary) }
-    };
-    let other = vocab_and_merges::PAIRS.iter().find_map(pair);
-    let other = other.ok_or_else(|| broken("it is one of `vocab.json` and `merges.txt` under another name"))?;
+    let other = vocab_and_merges::other_half(path)
+        .ok_or_else(|| broken("it is one of `vocab.json` and `merges.txt` under another name"))?;
     let text = fs::read_to_string(path.with_file_name(other));
     text.map_err(|_| {
         broken(format!("it is half of a tokenizer, whose other half, `{other}`, cannot be read beside it"))

@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::components;
 use crate::DataError;
+use crate::tokenizer::byte_level::prefix_space;
 use crate::tokenizer::fault::broken;
 
 /// `json` in canonical form.
@@ -71,8 +72,7 @@ fn members(pre_tokenizer: &Value) -> &[Value] {
     pre_tokenizer["pretokenizers"].as_array().map_or(&[], Vec::as_slice)
 }
 
-/// The space that `ByteLevel` puts before a text without one is a normalizer's work. `Metaspace`'s normalizer does it where
-/// the separator of words is a space.
+/// The space that `ByteLevel` puts before a text without one is a normalizer's work.
 fn prefix_space_to_normalizer(root: &mut Map<String, Value>) -> Result<(), DataError> {
     let Some(pre_tokenizer) = root.get_mut("pre_tokenizer") else {
         return Ok(());
@@ -89,11 +89,9 @@ fn prefix_space_to_normalizer(root: &mut Map<String, Value>) -> Result<(), DataE
         return Ok(());
     }
     byte_level["add_prefix_space"] = false.into();
-    let prefix =
-        json!({ "type": "MetaspaceNormalizer", "replacement": " ", "prepend": "always", "drop_whitespace": false });
     let normalizers = match root.remove("normalizer") {
-        None | Some(Value::Null) => vec![prefix],
-        Some(normalizer) => vec![normalizer, prefix],
+        None | Some(Value::Null) => vec![prefix_space()],
+        Some(normalizer) => vec![normalizer, prefix_space()],
     };
     root.insert("normalizer".to_owned(), json!({ "type": "Sequence", "normalizers": normalizers }));
     Ok(())
