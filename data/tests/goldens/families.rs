@@ -4,8 +4,9 @@ use std::fs;
 use std::sync::LazyLock;
 
 use hearth_data::{TextStream, Tokenizer};
+use proptest::prelude::*;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 #[derive(Deserialize)]
 struct Goldens {
@@ -122,4 +123,57 @@ fn streamed(tokenizer: &Tokenizer, ids: &[u32], split: usize) -> String {
     let mut text: String = ids[split..].iter().map(|&id| stream.push(id).unwrap()).collect();
     text += &stream.finish();
     text
+}
+
+/// Puts `other` in place of the value in `json` that these steps lead to.
+fn replace(json: &mut Value, steps: &[prop::sample::Index], other: Value) {
+    let inner = match (steps.first(), &mut *json) {
+        (Some(step), Value::Object(map)) if !map.is_empty() => {
+            let at = step.index(map.len());
+            map.values_mut().nth(at)
+        }
+        (Some(step), Value::Array(list)) if !list.is_empty() => {
+            let at = step.index(list.len());
+            list.get_mut(at)
+        }
+        _ => None,
+    };
+    match inner {
+        Some(inner) => replace(inner, &steps[1..], other),
+        None => *json = other,
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_value_makes_it_panic(
+        number in 0..19usize,
+        steps in prop::collection::vec(any::<prop::sample::Index>(), 1..5),
+        other in 0..9usize,
+    ) {
+        let mut json = GOLDENS[number].0.tokenizer.clone();
+        let others = json!([null, true, 0, -1, 4_000_000_000_u64, 0.5, "", [], {}]);
+        replace(&mut json, &steps, others[other].clone());
+        use_if_it_is_one(json.to_string().as_bytes());
+    }
+
+    #[test]
+    fn no_file_makes_it_panic(number in 0..19usize, at in any::<prop::sample::Index>(), byte in 32..127u8) {
+        let mut json = GOLDENS[number].0.tokenizer.to_string().into_bytes();
+        let at = at.index(json.len());
+        json[at] = byte;
+        use_if_it_is_one(&json);
+    }
+}
+
+fn use_if_it_is_one(json: &[u8]) {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("tokenizer.json"), json).unwrap();
+    if let Ok(tokenizer) = Tokenizer::from_file(folder.path()) {
+        for text in ["the fox\n12 \u{1f600} [SEP]</s>", " ", "e\u{301}"] {
+            let ids = tokenizer.encode(text).unwrap_or_default();
+            tokenizer.decode(&ids).unwrap();
+        }
+        tokenizer.decode(&[0, 1, 2, tokenizer.vocab_size() as u32 - 1]).unwrap();
+    }
 }
