@@ -5,6 +5,7 @@ mod check;
 mod components;
 mod lone;
 mod lower;
+mod normalizers;
 mod pipeline;
 mod splitter;
 

@@ -3,18 +3,16 @@
 //! The crate's own `encode` is not used: it knows no patterns but those with a built-in splitter, it writes the space of
 //! `Metaspace` before it looks for added tokens in normalized text, and it cannot encode a text that goes on from another.
 
-use std::borrow::Cow;
 use std::sync::{Mutex, PoisonError};
 
 use serde_json::Value;
-use tokenizers::normalizers::metaspace::{MetaspaceNormalizer, PrependBehavior};
-use tokenizers::normalizers::replace::ReplacePattern;
 use tokenizers::pipeline::{
-    Model, Normalizer, PipelineModelScratch, PipelineNormalizer, PipelineToken, PipelineTokenizer, PreTokenizerScratch,
-    Segment, Span, SpecialSegmentIterator,
+    Model, PipelineModelScratch, PipelineToken, PipelineTokenizer, PreTokenizerScratch, Segment, Span,
+    SpecialSegmentIterator,
 };
 
 use super::lone::LoneCharacters;
+use super::normalizers::Normalizers;
 use super::splitter::Splitter;
 use crate::DataError;
 use crate::tokenizer::fault::{broken, unencodable};
@@ -39,8 +37,6 @@ pub(in crate::tokenizer) enum Place {
 
 pub(super) struct Pipeline {
     tables: PipelineTokenizer,
-    /// The normalizers but for `separator`.
-    normalizers: usize,
     splitter: Splitter,
     lone: Option<LoneCharacters>,
     /// Buffers and caches of words; as many as there ever were encoders at once.
@@ -60,9 +56,7 @@ impl Pipeline {
     /// When a pattern cannot be used.
     pub(super) fn of(tables: PipelineTokenizer, json: &Value) -> Result<Self, DataError> {
         let splitter = Splitter::of(tables.get_pre_tokenizer())?;
-        let all = tables.get_normalizers();
-        let normalizers = all.len() - usize::from(matches!(all.last(), Some(PipelineNormalizer::Metaspace(_))));
-        Ok(Self { tables, normalizers, splitter, lone: LoneCharacters::of(json), scratches: Mutex::default() })
+        Ok(Self { tables, splitter, lone: LoneCharacters::of(json), scratches: Mutex::default() })
     }
 
     pub(super) fn added_id(&self, token: &str) -> Option<u32> {
@@ -109,6 +103,7 @@ impl Pipeline {
         ids: &mut Vec<PipelineToken>,
     ) -> tokenizers::Result<()> {
         let added = self.tables.get_added_vocabulary();
+        let normalizers = Normalizers::of(self.tables.get_normalizers());
         let specials_as_text = specials == Specials::AsText;
         for segment in SpecialSegmentIterator::new(text, added, false, specials_as_text) {
             let (part, offset) = match segment {
@@ -119,46 +114,19 @@ impl Pipeline {
                 Segment::Text { text, input_offset } => (text, input_offset),
             };
             let continues = place == Place::Rest && offset == 0;
-            let normalized = self.normalized(part, offset, continues)?;
+            let normalized = normalizers.normalized(part, offset, continues)?;
             for segment in SpecialSegmentIterator::new(&normalized, added, true, specials_as_text) {
                 match segment {
                     Segment::SpecialToken(id) => ids.push(id.into()),
                     Segment::Text { text, input_offset } => {
                         let continues = continues && input_offset == 0;
-                        let text = self.separated(text, offset + input_offset, continues)?;
+                        let text = normalizers.separated(text, offset + input_offset, continues)?;
                         self.encode_words(&text, scratch, ids)?;
                     }
                 }
             }
         }
         Ok(())
-    }
-
-    /// `text` after the normalizers; a text that `continues` an earlier piece has no start.
-    fn normalized<'a>(&self, text: &'a str, offset: usize, continues: bool) -> tokenizers::Result<Cow<'a, str>> {
-        let mut text = Cow::Borrowed(text);
-        for normalizer in &self.tables.get_normalizers()[..self.normalizers] {
-            if continues && is_for_the_start(normalizer) {
-                continue;
-            }
-            text = match text {
-                Cow::Borrowed(text) => normalizer.normalize(text, offset)?,
-                Cow::Owned(text) => Cow::Owned(normalizer.normalize(&text, offset)?.into_owned()),
-            };
-        }
-        Ok(text)
-    }
-
-    /// `text` with the separator of words that `Metaspace`, or `ByteLevel` with a prefix, writes.
-    fn separated<'a>(&self, text: &'a str, offset: usize, continues: bool) -> tokenizers::Result<Cow<'a, str>> {
-        let Some(PipelineNormalizer::Metaspace(separator)) = self.tables.get_normalizers().get(self.normalizers) else {
-            return Ok(Cow::Borrowed(text));
-        };
-        if continues && !separator.drop_whitespace() {
-            let bare = MetaspaceNormalizer::new(separator.delimiter(), PrependBehavior::Never, false);
-            return bare.normalize(text, offset);
-        }
-        separator.normalize(text, offset)
     }
 
     fn encode_words(&self, text: &str, scratch: &mut Scratch, ids: &mut Vec<PipelineToken>) -> tokenizers::Result<()> {
@@ -191,16 +159,5 @@ impl Pipeline {
 
     fn scratches(&self) -> std::sync::MutexGuard<'_, Vec<Scratch>> {
         self.scratches.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Whether the normalizer is for the start of a text alone.
-fn is_for_the_start(normalizer: &PipelineNormalizer) -> bool {
-    match normalizer {
-        PipelineNormalizer::Prepend(_) => true,
-        PipelineNormalizer::Replace(replace) => {
-            matches!(replace.pattern(), ReplacePattern::Regex(regex) if regex.starts_with(r"\A"))
-        }
-        _ => false,
     }
 }
