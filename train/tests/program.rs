@@ -198,7 +198,7 @@ fn each_mistake_gets_one_sentence() {
     fs::write(folder.path().join("file"), "").unwrap();
     assert!(train(&["--out", "file/run"]).starts_with("file/run: making the run's folder failed"));
     assert!(refused(&["train", "absent.toml"], folder.path()).starts_with("absent.toml: reading the configuration"));
-    assert!(refused(&["generate", "absent"], folder.path()).starts_with("absent/config.toml: reading"));
+    assert!(refused(&["generate", "absent"], folder.path()).starts_with("absent: is not there"));
     let device = refused(&["train", "run.toml", "--device", "wgpu:99"], folder.path());
     assert!(device.contains("there is no device wgpu:99") || device.contains("no wgpu adapter"), "{device}");
     let planned = refused(&["plan", "run.toml", "--device", "cpu,cpu"], folder.path());

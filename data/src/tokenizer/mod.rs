@@ -6,6 +6,7 @@ mod char;
 mod check;
 mod fault;
 mod ranks;
+mod text_stream;
 mod train;
 
 use std::path::Path;
@@ -16,6 +17,7 @@ use serde_json::Value;
 pub use self::bpe::BpeTokenizer;
 pub use self::char::CharTokenizer;
 use self::fault::broken;
+pub use self::text_stream::TextStream;
 use crate::{DataError, read_text};
 
 /// Which tokenizer a run builds from its text; in configuration files `"byte"` or `"char"`.
