@@ -64,5 +64,5 @@ pub use reader::{Corpus, Documents, FaultKind, FileFault, FileFaults, OnFault, P
 pub use shard::{EndedFiles, TokenFiles};
 pub use stream::TokenStream;
 pub use text::read_text;
-pub use tokenizer::{BpeTokenizer, CharTokenizer, TextStream, Tokenizer, TokenizerKind};
+pub use tokenizer::{CharTokenizer, JsonTokenizer, TextStream, Tokenizer, TokenizerKind, TokenizerOptions};
 pub use tokens::Tokens;

@@ -1,4 +1,8 @@
-//! GPT-2's tokenizer against tiktoken: ids made once by Python, and the crate `tiktoken-rs` as an oracle.
+//! Tokenizers against the libraries that they come from: ids made once by Python, and the crate `tiktoken-rs` as an oracle.
 
+mod families;
 mod gpt2;
+mod ranks;
+mod spm;
+mod text;
 mod tokenizer;

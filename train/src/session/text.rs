@@ -71,7 +71,7 @@ pub async fn draw(
 ) -> Result<(), TrainError> {
     let never = (0..model.config().vocab_size as u32).filter(|id| !tokenizer.is_known(*id)).collect();
     let sampling = Sampling { never, ..sampling };
-    let mut stream = TextStream::after(tokenizer, &prompt.ids);
+    let mut stream = TextStream::after(tokenizer, &prompt.ids)?;
     let mut held = Held { text: String::new(), stops };
     let mut fault = None;
     let mut is_over = false;
