@@ -133,11 +133,11 @@ fn no_patience(patience: u64) -> TrainError {
 
 /// What is wrong with the validation part, and what may be done about it.
 fn too_short(error: DataError, config: &TrainConfig) -> TrainError {
-    let field = match config.data.text {
-        Some(_) => "give data.validation_fraction more, or 0 to train without a validation part",
-        None => "give it more, or prepare the text with --validation-fraction 0 to train without one",
+    let without = match config.data.text {
+        Some(_) => "data.validation_fraction = 0 trains without one",
+        None => "a folder that was prepared with --validation-fraction 0 trains without one",
     };
-    TrainError::Config { source_name: "the validation part".into(), reason: format!("{error}; {field}") }
+    TrainError::Config { source_name: "the validation part".into(), reason: format!("{error}; {without}") }
 }
 
 fn no_documents(folder: &Path) -> TrainError {

@@ -11,6 +11,7 @@ use burn::tensor::Device;
 use hearth_data::Tokenizer;
 use hearth_model::{Transformer, weights};
 
+use super::foreign::refuse_foreign;
 use crate::{
     TrainConfig, TrainError,
     checkpoint::{self, Folder, Store},
@@ -154,11 +155,7 @@ impl RunFolder {
     /// # Errors
     /// A file that is missing, broken or does not fit the others.
     pub fn load(&self, device: &Device) -> Result<TrainedModel, TrainError> {
-        if !self.path.is_dir() {
-            let what = if self.path.exists() { "is no folder" } else { "is not there" };
-            let reason = format!("{what}: give the folder that `hearth train` made, as runs/NAME");
-            return Err(TrainError::Config { source_name: self.path.display().to_string(), reason });
-        }
+        refuse_foreign(&self.path)?;
         if self.path.join(MODEL).exists() {
             return self.load_files(device);
         }

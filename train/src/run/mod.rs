@@ -6,6 +6,7 @@ mod crew;
 mod data;
 mod faults;
 mod folder;
+mod foreign;
 mod home;
 #[cfg(feature = "cli")]
 mod interrupt;
@@ -149,6 +150,8 @@ impl Run {
         let Self { mut config, source, device, others, line, folder, begin, changes_batch, model, .. } = self;
         let (front, listener, stop, faults) = (self.front, self.listener, self.stop, self.faults);
         first_rank(line.as_ref())?;
+        #[cfg(feature = "cli")]
+        let preparing = interrupt::Preparing::begin();
         config.validate()?;
         config.kernels.apply();
         let RunData { tokenizer, data, hash } = RunData::open(&config, source)?;
@@ -182,6 +185,8 @@ impl Run {
         let mut attempts = Attempts::new(crew, folder.clone(), common, home.clone());
         let mut session = attempts.session(tokenizer, &origin)?;
         let title = format!("{} · {}", model_name(&config.model), device_name);
+        #[cfg(feature = "cli")]
+        drop(preparing);
         let trained = attempts.train(&mut session, origin);
         // After a fault the curve up to it is worth seeing; the fault is what the user must hear of.
         let outcome = trained.inspect_err(|_| drop(home.finish(&title)))?;

@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use super::RunFolder;
+use super::{RunFolder, foreign::refuse_foreign};
 use crate::{
     TrainConfig, TrainError,
     checkpoint::{self, Checkpoint, Folder, Store},
@@ -106,6 +106,7 @@ fn is_checkpoint(path: &Path) -> bool {
 /// The checkpoint that `path` means: itself, or the newest whole one in a run's folder. Broken ones that are passed over
 /// are told in `notes`.
 fn find(path: &Path, notes: &mut Vec<String>) -> Result<Checkpoint, TrainError> {
+    refuse_foreign(path)?;
     if is_checkpoint(path) {
         let (store, name) = Folder::of(path).map_err(|cause| TrainError::Io {
             action: "opening the checkpoint",
