@@ -61,7 +61,7 @@ pub use prepare::{Counts, Encode, Outcome, Preparation, PrepareProgress, Prepare
 #[cfg(not(target_family = "wasm"))]
 pub use reader::{Corpus, Documents, FaultKind, FileFault, FileFaults, OnFault, Piece, ReadOptions};
 #[cfg(not(target_family = "wasm"))]
-pub use shard::TokenFiles;
+pub use shard::{EndedFiles, TokenFiles};
 pub use stream::TokenStream;
 pub use text::read_text;
 pub use tokenizer::{CharTokenizer, JsonTokenizer, TextStream, Tokenizer, TokenizerKind, TokenizerOptions};
