@@ -2,7 +2,7 @@
 
 use std::io::{self, BufRead};
 
-use super::{MAX_RECORD_BYTES, RecordFault, Records};
+use super::records::{MAX_RECORD_BYTES, RecordFault, Records};
 use crate::reader::fault::{FaultKind, FaultPlace};
 
 /// The elements of a JSON array. Only where each ends is found here; what it is, its reader sees.

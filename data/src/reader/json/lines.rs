@@ -1,6 +1,6 @@
 //! JSON Lines: an object a line.
 
-use super::{MAX_RECORD_BYTES, RecordFault, Records};
+use super::records::{MAX_RECORD_BYTES, RecordFault, Records};
 use crate::reader::fault::{FaultKind, FaultPlace};
 use crate::reader::lines::Lines;
 

@@ -3,35 +3,16 @@
 mod array;
 mod lines;
 mod object;
+mod records;
 
 use std::path::PathBuf;
 
 use self::array::Elements;
-use super::fault::{FaultKind, FaultPlace, FileFault};
+use self::records::{RecordFault, Records};
+use super::fault::{FaultKind, FileFault};
 use super::lines::Lines;
 use super::part::{FilePart, Parts};
 use super::text_file::TextFile;
-
-/// A longer record is a fault, and is never held whole.
-const MAX_RECORD_BYTES: usize = 64 << 20;
-
-/// What went wrong with a record.
-enum RecordFault {
-    /// The record is left out; others follow.
-    Record(FaultKind, String),
-    /// Nothing follows.
-    Source(FaultKind, String),
-}
-
-/// Where objects come from, one at a time.
-trait Records {
-    /// Goes on to the next one. Whether there is any.
-    fn advance(&mut self) -> Result<bool, RecordFault>;
-    /// The bytes of the one that [`Records::advance`] went on to.
-    fn bytes(&self) -> &[u8];
-    /// Where that one is.
-    fn place(&self) -> FaultPlace;
-}
 
 /// The documents of a JSON file, an array where its first bytes say so. A record without a document is a fault; blank ones
 /// and empty documents are not.
