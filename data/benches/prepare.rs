@@ -27,8 +27,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     for threads in [1, 2] {
         let preparation = Preparation {
             tokenizer,
+            vocab_size: None,
             files: corpus.files(),
-            reading: String::new(),
+            reading: corpus.options(),
             folder: &folder.path().join(format!("{threads}")),
             settings: PrepareSettings { threads, ..PrepareSettings::default() },
         };

@@ -33,6 +33,14 @@ pub enum DataError {
         /// Offset of the first byte that is not UTF-8.
         offset: usize,
     },
+    /// The file is a text in an encoding of two or four bytes a character.
+    #[error("{} is {encoding}, not UTF-8: convert it, as with `iconv -f {encoding} -t UTF-8`", path.display())]
+    OtherEncoding {
+        /// The path as it was given.
+        path: PathBuf,
+        /// The encoding's name.
+        encoding: &'static str,
+    },
     /// The file has no content.
     #[error("{} is empty: give a file with some text in it", path.display())]
     EmptyFile {
@@ -168,9 +176,23 @@ pub enum DataError {
         /// The file.
         path: PathBuf,
     },
+    /// A path that is neither a file nor a folder.
+    #[cfg(not(target_family = "wasm"))]
+    #[error("{} is a pipe or a device, which is read only once: give a file, or pipe it to `-`", path.display())]
+    NotAFile {
+        /// The path as it was given.
+        path: PathBuf,
+    },
+    /// A folder of shards among those of text.
+    #[cfg(not(target_family = "wasm"))]
+    #[error("{} is a folder that `hearth prepare` wrote: name the folder with the text", path.display())]
+    PreparedInput {
+        /// The folder.
+        path: PathBuf,
+    },
     /// A file is faulty, and faults were not to be skipped.
     #[cfg(not(target_family = "wasm"))]
-    #[error("{0}: correct the file, or have faults skipped")]
+    #[error("{0} (`--faults skip` leaves out what is faulty, and counts it)")]
     Faulty(crate::FileFault),
 
     /// A token id does not fit the signed 32-bit integers of a batch.
@@ -473,6 +495,22 @@ pub enum DataError {
         was: String,
         /// The setting's value now.
         now: String,
+    },
+    /// Another process prepares the folder.
+    #[error("another process prepares {}: wait until it has ended, or give another folder", path.display())]
+    FolderBusy {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A folder was begun, and its text cannot be read from its beginning again.
+    #[error(
+        "{} has shards already, and what comes from standard input cannot be gone on with: delete the folder, or give \
+         another",
+        path.display()
+    )]
+    NotRepeatable {
+        /// The folder.
+        path: PathBuf,
     },
     /// The file that says how far a folder is prepared is damaged.
     #[error("{} cannot be understood, delete its folder and prepare it again: {cause}", path.display())]

@@ -36,12 +36,15 @@
 //! what reads and writes files is not there.
 
 mod batch;
+mod encoding;
 mod error;
 #[cfg(not(target_family = "wasm"))]
 mod new_file;
 mod order;
 #[cfg(not(target_family = "wasm"))]
 mod prepare;
+#[cfg(not(target_family = "wasm"))]
+mod prepared_folder;
 #[cfg(not(target_family = "wasm"))]
 mod reader;
 #[cfg(not(target_family = "wasm"))]
@@ -57,9 +60,11 @@ pub use batch::{Batch, Batches, IGNORED, Loader, Packed, Rows};
 pub use error::DataError;
 pub use order::{Share, rows_by_speed};
 #[cfg(not(target_family = "wasm"))]
-pub use prepare::{Counts, Encode, Outcome, Preparation, PrepareProgress, PrepareSettings, PrepareSummary, Split};
+pub use prepare::{
+    Counts, Encode, Outcome, Preparation, PrepareProgress, PrepareSettings, PrepareSummary, Split, tokenizer_of_shards,
+};
 #[cfg(not(target_family = "wasm"))]
-pub use reader::{Corpus, Documents, FaultKind, FileFault, FileFaults, OnFault, Piece, ReadOptions};
+pub use reader::{Corpus, Documents, FaultKind, FaultPlace, FileFault, FileFaults, OnFault, Piece, ReadOptions};
 #[cfg(not(target_family = "wasm"))]
 pub use shard::{EndedFiles, TokenFiles};
 pub use stream::TokenStream;

@@ -5,11 +5,12 @@ use std::io::ErrorKind;
 use std::path::Path;
 
 use crate::DataError;
+use crate::encoding::{BYTE_ORDER_MARK, wide_encoding};
 
-/// The whole of the UTF-8 text file at `path`, unchanged.
+/// The whole of the UTF-8 text file at `path`, unchanged but for a byte order mark, which is left out.
 ///
 /// # Errors
-/// When there is no such file, it is a directory, it cannot be read, it is not UTF-8 (the error names the
+/// When there is no such file, it is a directory, it cannot be read, it is not UTF-8 (the error names UTF-16, or the
 /// byte), or it is empty.
 pub fn read_text(path: impl AsRef<Path>) -> Result<String, DataError> {
     let path = path.as_ref();
@@ -21,11 +22,15 @@ pub fn read_text(path: impl AsRef<Path>) -> Result<String, DataError> {
         ErrorKind::NotFound => DataError::Missing { path: path.into() },
         _ => DataError::Unreadable { path: path.into(), cause },
     })?;
-    if bytes.is_empty() {
-        return Err(DataError::EmptyFile { path: path.into() });
+    if let Some(encoding) = wide_encoding(&bytes) {
+        return Err(DataError::OtherEncoding { path: path.into(), encoding });
     }
-    String::from_utf8(bytes)
-        .map_err(|error| DataError::NotUtf8 { path: path.into(), offset: error.utf8_error().valid_up_to() })
+    let mut text = String::from_utf8(bytes)
+        .map_err(|error| DataError::NotUtf8 { path: path.into(), offset: error.utf8_error().valid_up_to() })?;
+    if text.starts_with(BYTE_ORDER_MARK) {
+        text.drain(..BYTE_ORDER_MARK.len());
+    }
+    if text.is_empty() { Err(DataError::EmptyFile { path: path.into() }) } else { Ok(text) }
 }
 
 #[cfg(test)]
@@ -44,6 +49,10 @@ mod tests {
         assert_eq!(read_text(file("good.txt", "né\r\n".as_bytes())).unwrap(), "né\r\n");
         assert!(matches!(read_text(file("empty.txt", b"")), Err(DataError::EmptyFile { .. })));
         assert!(matches!(read_text(file("latin1.txt", b"caf\xe9!")), Err(DataError::NotUtf8 { offset: 3, .. })));
+        assert_eq!(read_text(file("mark.txt", b"\xef\xbb\xbfa\xef\xbb\xbf")).unwrap(), "a\u{feff}");
+        assert!(matches!(read_text(file("only-mark.txt", b"\xef\xbb\xbf")), Err(DataError::EmptyFile { .. })));
+        let error = read_text(file("wide.txt", b"\xff\xfea\0")).unwrap_err().to_string();
+        assert!(error.contains("wide.txt is UTF-16") && error.contains("iconv -f UTF-16"), "{error}");
         assert!(matches!(read_text(folder.path()), Err(DataError::Directory { .. })));
 
         let missing = folder.path().join("missing.txt");

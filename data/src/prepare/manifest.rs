@@ -9,9 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::split::{Counts, Done, SPLITS, Split};
 use crate::new_file::{NewFile, unwritable};
+use crate::prepared_folder::MANIFEST;
 use crate::{DataError, TokenFiles};
-
-const NAME: &str = "prepare.json";
 
 /// What a folder was begun with, by name: everything that decides which tokens come out.
 pub(super) type Settings = BTreeMap<String, String>;
@@ -28,12 +27,14 @@ pub(super) struct PreparedManifest {
 }
 
 impl PreparedManifest {
-    /// The state of `folder`, which is made where there is none. A folder without a finished shard is begun anew, with
-    /// whatever settings.
-    pub(super) fn begin(folder: &Path, settings: Settings) -> Result<Self, DataError> {
-        fs::create_dir_all(folder).map_err(unwritable(folder))?;
+    /// The state of `folder`. One without a finished shard is begun anew, with whatever settings; one with some can be
+    /// gone on with only where `repeatable` says that the same pieces come again.
+    pub(super) fn begin(folder: &Path, settings: Settings, repeatable: bool) -> Result<Self, DataError> {
         let manifest = match Self::read(folder) {
-            Ok(manifest) if manifest.train.counts.shards > 0 || manifest.validation.counts.shards > 0 => {
+            Ok(manifest) if manifest.has_shards() => {
+                if !repeatable {
+                    return Err(DataError::NotRepeatable { path: folder.into() });
+                }
                 manifest.check_settings(folder, &settings)?;
                 manifest
             }
@@ -58,7 +59,7 @@ impl PreparedManifest {
     /// # Errors
     /// [`DataError::Missing`] where `folder` has none, and when it cannot be read or understood.
     pub(super) fn read(folder: &Path) -> Result<Self, DataError> {
-        let path = folder.join(NAME);
+        let path = folder.join(MANIFEST);
         match fs::read(&path) {
             Ok(json) => serde_json::from_slice(&json).map_err(|cause| DataError::Manifest { path, cause }),
             Err(error) if error.kind() == ErrorKind::NotFound => Err(DataError::Missing { path }),
@@ -67,12 +68,17 @@ impl PreparedManifest {
     }
 
     pub(super) fn save(&self, folder: &Path) -> Result<(), DataError> {
-        let path = folder.join(NAME);
+        let path = folder.join(MANIFEST);
         let mut json = serde_json::to_vec_pretty(self)
             .map_err(io::Error::from)
             .map_err(|cause| DataError::Unwritable { path: path.clone(), cause })?;
         json.push(b'\n');
         NewFile::write_whole(&path, &json)
+    }
+
+    /// Whether anything was finished.
+    pub(super) fn has_shards(&self) -> bool {
+        SPLITS.iter().any(|&split| self.done(split).counts.shards > 0)
     }
 
     pub(super) fn done(&self, split: Split) -> Done {
@@ -104,7 +110,7 @@ impl PreparedManifest {
         }
         let files = TokenFiles::open(&paths, tokenizer_hash)?;
         if files.len() != tokens || documents > tokens {
-            let (path, split, found) = (folder.join(NAME), split.name(), files.len());
+            let (path, split, found) = (folder.join(MANIFEST), split.name(), files.len());
             return Err(DataError::CountedOtherwise { path, split, documents, tokens, found });
         }
         Ok(Some(files))
@@ -116,7 +122,7 @@ impl PreparedManifest {
             Some(field) => {
                 let value = |settings: &Settings| settings.get(field).cloned().unwrap_or_else(|| "missing".into());
                 let (was, now) = (value(&self.settings), value(now));
-                Err(DataError::PreparedOtherwise { path: folder.join(NAME), field: field.clone(), was, now })
+                Err(DataError::PreparedOtherwise { path: folder.join(MANIFEST), field: field.clone(), was, now })
             }
             None => Ok(()),
         }

@@ -20,7 +20,9 @@ mod tests;
 use std::path::{Path, PathBuf};
 
 pub use self::encode::Encode;
+pub use self::prepared::tokenizer_of_shards;
 pub use self::split::{Counts, Split};
+use crate::ReadOptions;
 
 /// How a corpus is cut into shards.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -45,11 +47,13 @@ impl Default for PrepareSettings {
 pub struct Preparation<'a, T> {
     /// Saved in the folder too, as `tokenizer.json`.
     pub tokenizer: &'a T,
+    /// Ids that the tokenizer was to have, where it was learned for this folder. One that was begun otherwise is refused.
+    pub vocab_size: Option<usize>,
     /// The files that the pieces come from. A folder that was begun with others is refused.
     pub files: &'a [PathBuf],
-    /// How the files are cut into pieces, in any words. A folder that was begun otherwise is refused.
-    pub reading: String,
-    /// Where the shards go; made where there is none.
+    /// How the files are read. A folder that was begun otherwise is refused.
+    pub reading: &'a ReadOptions,
+    /// Where the shards go; made where there is none. One that another process prepares is refused.
     pub folder: &'a Path,
     /// How they are cut.
     pub settings: PrepareSettings,

@@ -4,7 +4,20 @@ use std::path::Path;
 
 use super::manifest::PreparedManifest;
 use super::split::Split;
-use crate::{DataError, TokenFiles};
+use crate::prepared_folder::TOKENIZER;
+use crate::{DataError, TokenFiles, Tokenizer};
+
+/// The tokenizer in a folder that is prepared, or begun so far that finished shards depend on it; `None` elsewhere.
+///
+/// # Errors
+/// When it, or what says how far the folder is, cannot be read or understood.
+pub fn tokenizer_of_shards(folder: &Path) -> Result<Option<Tokenizer>, DataError> {
+    match PreparedManifest::read(folder) {
+        Ok(manifest) if manifest.has_shards() => Tokenizer::from_file(folder.join(TOKENIZER)).map(Some),
+        Ok(_) | Err(DataError::Missing { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
 
 impl TokenFiles {
     /// Opens the shards of one part of a prepared folder, which its `prepare.json` counts.

@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::num::NonZero;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
@@ -15,8 +15,13 @@ use super::manifest::{PreparedManifest, Settings};
 use super::split::{SPLITS, SplitWriter};
 use super::{Encode, Outcome, Preparation, PrepareProgress, PrepareSettings, PrepareSummary, Split};
 use crate::new_file::NewFile;
+use crate::prepared_folder::{self, TOKENIZER};
+use crate::reader::is_standard_input;
 use crate::shard::ShardOrigin;
-use crate::{DataError, Piece};
+use crate::{DataError, OnFault, Piece, ReadOptions};
+
+/// Raised when the same files and settings come to other pieces: shards of both must not be mixed.
+const PIECES_VERSION: u32 = 2;
 
 impl<T: Encode + Serialize> Preparation<'_, T> {
     /// Writes the shards of `pieces`, which must be the same in each run. A folder that an earlier run has begun is
@@ -32,14 +37,16 @@ impl<T: Encode + Serialize> Preparation<'_, T> {
         stop: &AtomicBool,
         mut on_progress: impl FnMut(PrepareProgress),
     ) -> Result<PrepareSummary, DataError> {
-        let mut manifest = PreparedManifest::begin(self.folder, self.record()?)?;
+        let (settings, repeatable) = (self.record()?, !self.files.iter().any(|file| is_standard_input(file)));
+        let _lock = prepared_folder::lock(self.folder)?;
+        let mut manifest = PreparedManifest::begin(self.folder, settings, repeatable)?;
         for split in SPLITS {
             manifest.open_shards(self.folder, split, Some(self.tokenizer.hash()))?;
         }
         if manifest.finished {
             return Ok(summary(Outcome::AlreadyFinished, &manifest));
         }
-        NewFile::write_whole(&self.folder.join("tokenizer.json"), &self.tokenizer_json()?)?;
+        NewFile::write_whole(&self.folder.join(TOKENIZER), &self.tokenizer_json()?)?;
 
         let [mut train, mut validation] = SPLITS.map(|split| self.writer(split, &manifest));
         let mut batches = PieceBatches {
@@ -49,11 +56,7 @@ impl<T: Encode + Serialize> Preparation<'_, T> {
             begun: [false; 2],
             drawn: 0,
         };
-        let mut stopped = false;
-        let until_stopped = batches.by_ref().take_while(|_| {
-            stopped = stop.load(Ordering::Relaxed);
-            !stopped
-        });
+        let until_stopped = batches.by_ref().take_while(|_| !stop.load(Ordering::Relaxed));
         encode_in_order(self.tokenizer, self.threads(), until_stopped, |batch| {
             for part in batch.parts {
                 let writer = match part.split {
@@ -71,7 +74,8 @@ impl<T: Encode + Serialize> Preparation<'_, T> {
             on_progress(PrepareProgress { bytes_read: batch.bytes_read, documents, tokens });
             Ok(())
         })?;
-        if stopped {
+        // Also where the pieces have ended: the same Ctrl-C may have ended what they are piped from.
+        if stop.load(Ordering::Relaxed) {
             return Ok(summary(Outcome::Stopped, &manifest));
         }
         if train.tokens() + validation.tokens() == 0 {
@@ -93,12 +97,21 @@ impl<T: Encode + Serialize> Preparation<'_, T> {
         if shard_tokens == 0 {
             return Err(DataError::ZeroShardTokens);
         }
+        let ReadOptions { field, separator, faults } = self.reading;
+        let faults = match faults {
+            OnFault::Skip => "skip",
+            OnFault::Fail => "fail",
+        };
         let fields = [
+            ("faults", faults.to_owned()),
+            ("field", field.clone()),
             ("files", files_in_words(self.files)?),
-            ("reading", self.reading.clone()),
+            ("pieces_version", PIECES_VERSION.to_string()),
+            ("separator", separator.clone().unwrap_or_else(|| "none".to_owned())),
             ("shard_tokens", shard_tokens.to_string()),
             ("tokenizer", blake3::Hash::from_bytes(self.tokenizer.hash()).to_string()),
             ("validation_fraction", validation_fraction.to_string()),
+            ("vocab_size", self.vocab_size.map_or("not given".to_owned(), |size| size.to_string())),
         ];
         Ok(fields.map(|(field, value)| (field.to_owned(), value)).into())
     }
@@ -130,13 +143,23 @@ fn summary(outcome: Outcome, manifest: &PreparedManifest) -> PrepareSummary {
 fn files_in_words(files: &[PathBuf]) -> Result<String, DataError> {
     let (mut hasher, mut bytes) = (blake3::Hasher::new(), 0);
     for path in files {
-        let about = fs::metadata(path).map_err(|cause| match cause.kind() {
-            ErrorKind::NotFound => DataError::Missing { path: path.clone() },
-            _ => DataError::Unreadable { path: path.clone(), cause },
-        })?;
+        let size = size_of(path)?;
         let name = path.file_name().unwrap_or_default().as_encoded_bytes();
-        hasher.update(&(name.len() as u64).to_le_bytes()).update(name).update(&about.len().to_le_bytes());
-        bytes += about.len();
+        hasher.update(&(name.len() as u64).to_le_bytes()).update(name).update(&size.to_le_bytes());
+        bytes += size;
     }
     Ok(format!("{} files of {bytes} bytes ({})", files.len(), hasher.finalize()))
+}
+
+/// Bytes of a file; of standard input, and of a link that leads nowhere, none.
+fn size_of(path: &Path) -> Result<u64, DataError> {
+    if is_standard_input(path) {
+        return Ok(0);
+    }
+    match fs::metadata(path) {
+        Ok(about) => Ok(about.len()),
+        Err(cause) if cause.kind() == ErrorKind::NotFound && path.is_symlink() => Ok(0),
+        Err(cause) if cause.kind() == ErrorKind::NotFound => Err(DataError::Missing { path: path.into() }),
+        Err(cause) => Err(DataError::Unreadable { path: path.into(), cause }),
+    }
 }

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use super::manifest::PreparedManifest;
 use super::*;
 use crate::order::splitmix::splitmix64;
-use crate::{DataError, Piece, TokenFiles};
+use crate::{DataError, OnFault, Piece, ReadOptions, TokenFiles};
 
 const HASH: [u8; 32] = [5; 32];
 const END: u32 = 999;
@@ -101,7 +101,8 @@ fn run(
         stop.fetch_or(piece.is_none(), Ordering::Relaxed);
         piece
     });
-    let preparation = Preparation { tokenizer, files: &[], reading: "as told".into(), folder, settings };
+    let reading = &ReadOptions::default();
+    let preparation = Preparation { tokenizer, vocab_size: None, files: &[], reading, folder, settings };
     let mut last = PrepareProgress { bytes_read: 0, documents: 0, tokens: 0 };
     preparation.run(&mut pieces, &stop, |progress| {
         assert!(progress.tokens >= last.tokens && progress.bytes_read >= last.bytes_read);
@@ -113,10 +114,13 @@ fn run_all(folder: &Path, settings: PrepareSettings) -> Result<PrepareSummary, D
     run(folder, settings, &numbers(), corpus().into_iter().map(Ok).map(Some))
 }
 
-/// Names and contents of the files in a folder.
+/// Names and contents of the files in a folder, without the lock.
 fn contents(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let paths = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    paths.map(|path| (path.file_name().unwrap().into(), fs::read(&path).unwrap())).collect()
+    paths
+        .filter(|path| !path.ends_with(".lock"))
+        .map(|path| (path.file_name().unwrap().into(), fs::read(&path).unwrap()))
+        .collect()
 }
 
 fn folder() -> TempDir {
@@ -216,38 +220,115 @@ fn other_settings_than_the_folders_are_refused_by_name() {
     let file = folder.path().join("corpus.txt");
     fs::write(&file, "text").unwrap();
     let shards = folder.path().join("shards");
-    let run = |files: &[PathBuf], reading: &str, hash: [u8; 32], settings: PrepareSettings| {
-        let tokenizer = Numbers { hash, ..numbers() };
-        let preparation =
-            Preparation { tokenizer: &tokenizer, files, reading: reading.into(), folder: &shards, settings };
+    let run_learned = |files: &[PathBuf], reading: &ReadOptions, hash, settings, vocab_size| {
+        let tokenizer = &Numbers { hash, ..numbers() };
+        let preparation = Preparation { tokenizer, vocab_size, files, reading, folder: &shards, settings };
         preparation.run(&mut corpus().into_iter().map(Ok), &AtomicBool::new(false), |_| {})
     };
+    let lines = &ReadOptions::default();
+    let run = |files: &[PathBuf], reading: &ReadOptions, hash: [u8; 32], settings: PrepareSettings| {
+        run_learned(files, reading, hash, settings, Some(300))
+    };
     let files = [file.clone()];
-    run(&files, "lines", HASH, SETTINGS).unwrap();
+    run(&files, lines, HASH, SETTINGS).unwrap();
 
     let fraction = PrepareSettings { validation_fraction: 0.1, ..SETTINGS };
     let longer = PrepareSettings { shard_tokens: 51, ..SETTINGS };
+    let of_field = &ReadOptions { field: "content".into(), ..lines.clone() };
+    let separated = &ReadOptions { separator: Some("###".into()), ..lines.clone() };
+    let skipping = &ReadOptions { faults: OnFault::Skip, ..lines.clone() };
     for (field, result) in [
-        ("`validation_fraction` = 0.3, now it is 0.1", run(&files, "lines", HASH, fraction)),
-        ("`shard_tokens` = 50, now it is 51", run(&files, "lines", HASH, longer)),
-        ("`reading` = lines, now it is whole", run(&files, "whole", HASH, SETTINGS)),
-        ("`tokenizer` = 0505", run(&files, "lines", [6; 32], SETTINGS)),
-        ("`files` = 1 files of 4 bytes", run(&[], "lines", HASH, SETTINGS)),
+        ("`validation_fraction` = 0.3, now it is 0.1", run(&files, lines, HASH, fraction)),
+        ("`shard_tokens` = 50, now it is 51", run(&files, lines, HASH, longer)),
+        ("`field` = text, now it is content", run(&files, of_field, HASH, SETTINGS)),
+        ("`separator` = none, now it is ###", run(&files, separated, HASH, SETTINGS)),
+        ("`faults` = fail, now it is skip", run(&files, skipping, HASH, SETTINGS)),
+        ("`tokenizer` = 0505", run(&files, lines, [6; 32], SETTINGS)),
+        ("`files` = 1 files of 4 bytes", run(&[], lines, HASH, SETTINGS)),
+        ("`vocab_size` = 300, now it is 310", run_learned(&files, lines, HASH, SETTINGS, Some(310))),
+        ("`vocab_size` = 300, now it is not given", run_learned(&files, lines, HASH, SETTINGS, None)),
     ] {
         let error = result.unwrap_err().to_string();
         assert!(error.contains(field) && error.contains("prepare.json"), "{error}");
     }
     fs::write(&file, "more text").unwrap();
-    assert!(matches!(run(&files, "lines", HASH, SETTINGS), Err(DataError::PreparedOtherwise { .. })));
+    assert!(matches!(run(&files, lines, HASH, SETTINGS), Err(DataError::PreparedOtherwise { .. })));
     fs::write(&file, "text").unwrap();
     let threads = PrepareSettings { threads: 1, ..SETTINGS };
-    assert_eq!(run(&files, "lines", HASH, threads).unwrap().outcome, Outcome::AlreadyFinished);
+    assert_eq!(run(&files, lines, HASH, threads).unwrap().outcome, Outcome::AlreadyFinished);
 
     fs::write(shards.join("prepare.json"), r#"{"finished": 3}"#).unwrap();
-    assert!(matches!(run(&files, "lines", HASH, SETTINGS), Err(DataError::Manifest { .. })));
+    assert!(matches!(run(&files, lines, HASH, SETTINGS), Err(DataError::Manifest { .. })));
     fs::remove_file(shards.join("prepare.json")).unwrap();
-    assert!(matches!(run(&files, "lines", HASH, SETTINGS), Err(DataError::FolderInUse { .. })));
-    assert!(matches!(run(&[shards.join("no")], "", HASH, SETTINGS), Err(DataError::Missing { .. })));
+    assert!(matches!(run(&files, lines, HASH, SETTINGS), Err(DataError::FolderInUse { .. })));
+    assert!(matches!(run(&[shards.join("no")], lines, HASH, SETTINGS), Err(DataError::Missing { .. })));
+}
+
+#[test]
+fn a_folder_is_prepared_by_one_at_a_time() {
+    let folder = folder();
+    let lock = crate::prepared_folder::lock(folder.path()).unwrap();
+    let error = run_all(folder.path(), SETTINGS).unwrap_err();
+    assert!(matches!(error, DataError::FolderBusy { .. }), "{error}");
+    assert!(error.to_string().contains("another process prepares"), "{error}");
+    assert!(contents(folder.path()).is_empty());
+    drop(lock);
+    assert_eq!(run_all(folder.path(), SETTINGS).unwrap().outcome, Outcome::Finished);
+    assert_eq!(run_all(folder.path(), SETTINGS).unwrap().outcome, Outcome::AlreadyFinished);
+}
+
+#[test]
+fn what_comes_from_standard_input_is_not_gone_on_with() {
+    let folder = folder();
+    let (tokenizer, reading) = (&numbers(), &ReadOptions::default());
+    let files = &[PathBuf::from("-")];
+    let run = |stop: usize| {
+        let folder = folder.path();
+        let preparation = Preparation { tokenizer, vocab_size: None, files, reading, folder, settings: SETTINGS };
+        let stopped = AtomicBool::new(false);
+        let mut pieces = corpus().into_iter().enumerate().map(|(number, piece)| {
+            stopped.fetch_or(number == stop, Ordering::Relaxed);
+            Ok(piece)
+        });
+        preparation.run(&mut pieces, &stopped, |_| {})
+    };
+    // Nothing was finished: begun anew.
+    assert_eq!(run(0).unwrap().outcome, Outcome::Stopped);
+    assert_eq!(run(60).unwrap().outcome, Outcome::Stopped);
+    let error = run(usize::MAX).unwrap_err();
+    assert!(matches!(error, DataError::NotRepeatable { .. }), "{error}");
+    assert!(error.to_string().contains("standard input cannot be gone on with: delete the folder"), "{error}");
+}
+
+/// A Ctrl-C ends what the text is piped from, too: its end is not that of the text.
+#[test]
+fn a_stop_as_the_pieces_end_is_no_end() {
+    // Nothing, and a batch of three pieces: no further one is drawn that could see the stop.
+    for pieces in [0, 3] {
+        let folder = folder();
+        let pieces = corpus().into_iter().take(pieces).map(Ok).map(Some).chain([None]);
+        assert_eq!(run(folder.path(), SETTINGS, &numbers(), pieces).unwrap().outcome, Outcome::Stopped);
+        assert!(!PreparedManifest::read(folder.path()).unwrap().finished);
+    }
+}
+
+#[test]
+fn a_tokenizer_is_kept_when_shards_depend_on_it() {
+    let folder = folder();
+    assert!(tokenizer_of_shards(folder.path()).unwrap().is_none());
+    let preparation = |settings| {
+        let (tokenizer, reading) = (&crate::Tokenizer::byte(), &ReadOptions::default());
+        let preparation =
+            Preparation { tokenizer, vocab_size: None, files: &[], reading, folder: folder.path(), settings };
+        let mut pieces = corpus().into_iter().take(1).map(Ok);
+        preparation.run(&mut pieces, &AtomicBool::new(settings == SETTINGS), |_| {}).unwrap().outcome
+    };
+    assert_eq!(preparation(SETTINGS), Outcome::Stopped);
+    assert!(folder.path().join("tokenizer.json").exists());
+    assert!(tokenizer_of_shards(folder.path()).unwrap().is_none());
+    assert_eq!(preparation(PrepareSettings { shard_tokens: 100_000, ..SETTINGS }), Outcome::Finished);
+    let kept = tokenizer_of_shards(folder.path()).unwrap().unwrap();
+    assert_eq!(kept.hash(), crate::Tokenizer::byte().hash());
 }
 
 #[test]

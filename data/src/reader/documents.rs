@@ -5,14 +5,17 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::fault::{FaultKind, FileFault, FileFaults};
+use super::csv::CsvColumn;
+use super::fault::{FileFault, FileFaults};
 use super::form::{Content, Form};
-use super::json_lines::JsonLines;
 use super::lines::Lines;
 use super::options::{OnFault, ReadOptions};
 use super::parquet::Column;
 use super::part::{FilePart, Parts, Piece};
-use super::plain::Plain;
+use super::plain::{PieceSize, Plain};
+use super::standard_input::is_standard_input;
+use super::text_file::TextFile;
+use super::{foreign, json};
 use crate::DataError;
 
 /// The documents of a [`Corpus`](super::Corpus), in pieces. After an error there is nothing more.
@@ -60,7 +63,8 @@ impl Iterator for Documents<'_> {
         loop {
             let Some(file) = &mut self.file else {
                 let path = self.files.get(self.next_file)?;
-                self.file = Some(OpenFile::of(path.clone(), self.options));
+                let piece_size = if self.files.len() == 1 { PieceSize::Growing } else { PieceSize::Even };
+                self.file = Some(OpenFile::of(path.clone(), self.options, piece_size));
                 continue;
             };
             match file.parts.next() {
@@ -80,11 +84,12 @@ impl Iterator for Documents<'_> {
 }
 
 impl OpenFile {
-    fn of(path: PathBuf, options: &ReadOptions) -> Self {
-        let form = Form::of(&path);
+    fn of(path: PathBuf, options: &ReadOptions, piece_size: PieceSize) -> Self {
         let read = Arc::new(AtomicU64::new(0));
-        let key_of_each_piece = form.content == Content::Plain && options.separator.is_none();
-        let parts = parts(path, form, options, read.clone()).unwrap_or_else(|fault| Box::new(iter::once(Err(fault))));
+        let (parts, key_of_each_piece) = match parts(path, options, piece_size, read.clone()) {
+            Ok((parts, content)) => (parts, content == Content::Plain && options.separator.is_none()),
+            Err(fault) => (Box::new(iter::once(Err(fault))) as Parts, false),
+        };
         Self { parts, read, key_of_each_piece, key: None }
     }
 
@@ -96,20 +101,32 @@ impl OpenFile {
     }
 }
 
-fn parts(path: PathBuf, form: Form, options: &ReadOptions, read: Arc<AtomicU64>) -> Result<Parts, FileFault> {
-    if form.content == Content::Parquet {
-        return Ok(Box::new(Column::open(path, &options.field, read)?));
+fn parts(
+    path: PathBuf,
+    options: &ReadOptions,
+    piece_size: PieceSize,
+    read: Arc<AtomicU64>,
+) -> Result<(Parts, Content), FileFault> {
+    let Form { content, compression } = Form::of(&path);
+    let field = options.field.as_str();
+    if content == Content::Parquet {
+        return Ok((Box::new(Column::open(path, field, read)?), content));
     }
-    let lines = match form.open(&path, read) {
-        Ok(source) => Lines::of(source),
-        Err(error) => {
-            return Err(FileFault { kind: FaultKind::Unreadable, path, line: None, reason: error.to_string() });
+    let file = TextFile::open(&path, compression, read)?;
+    let content = if is_standard_input(&path) { Content::of_head(&file.head) } else { content };
+    let parts: Parts = match content {
+        Content::Json => json::documents(path, file, field.to_owned()),
+        Content::Csv { delimiter } => Box::new(CsvColumn::open(path, file.into_bytes(), delimiter, field)?),
+        Content::Plain | Content::Parquet => {
+            if let Some(reason) = foreign::of_name(&path) {
+                return Err(foreign::not_text(&path, reason));
+            }
+            // Pieces of one document go to the same part: only their number matters, so they may be large.
+            let piece_size = if options.separator.is_some() { PieceSize::Even } else { piece_size };
+            Box::new(Plain::of(path, Lines::of(file.into_bytes()), options.separator.clone(), piece_size))
         }
     };
-    Ok(match form.content {
-        Content::JsonLines => Box::new(JsonLines::of(path, lines, options.field.clone())),
-        _ => Box::new(Plain::of(path, lines, options.separator.clone())),
-    })
+    Ok((parts, content))
 }
 
 /// The same on every platform and in every version: it decides what a model is judged on.

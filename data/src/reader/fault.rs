@@ -4,8 +4,12 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
+use super::standard_input::is_standard_input;
+
 /// Faults kept whole; of the others only the count.
 const KEPT: usize = 8;
+/// Names that a list of them shows at most.
+const LISTED: usize = 20;
 
 /// What is wrong at one place of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,17 +18,41 @@ pub struct FileFault {
     pub kind: FaultKind,
     /// The file.
     pub path: PathBuf,
-    /// The line, or in Parquet the row, from 1; none where the file as a whole is faulty.
-    pub line: Option<u64>,
+    /// The place in it; none where the file as a whole is faulty.
+    pub place: Option<FaultPlace>,
     /// What is wrong, as a clause.
     pub reason: String,
 }
 
+/// A place in a file, counted from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FaultPlace {
+    /// A line of text, of JSON Lines or of comma-separated values.
+    Line(u64),
+    /// A row of Parquet.
+    Row(u64),
+    /// An element of a JSON array.
+    Element(u64),
+}
+
+impl fmt::Display for FaultPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Line(number) => write!(f, "line {number}"),
+            Self::Row(number) => write!(f, "row {number}"),
+            Self::Element(number) => write!(f, "element {number}"),
+        }
+    }
+}
+
 impl fmt::Display for FileFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.path.display())?;
-        match self.line {
-            Some(line) => write!(f, ", line {line}: {}", self.reason),
+        match is_standard_input(&self.path) {
+            true => write!(f, "standard input")?,
+            false => write!(f, "{}", self.path.display())?,
+        }
+        match self.place {
+            Some(place) => write!(f, ", {place}: {}", self.reason),
             None => write!(f, ": {}", self.reason),
         }
     }
@@ -35,14 +63,18 @@ impl fmt::Display for FileFault {
 pub enum FaultKind {
     /// Bytes that are not UTF-8.
     NotUtf8,
-    /// A line that is no JSON object.
+    /// A line or an element that is no JSON object.
     BrokenJson,
+    /// A row of comma-separated values that has not as many of them as the first.
+    BrokenRow,
     /// An object without the field, a row without a value, or a file without the column.
     MissingField,
     /// A field or column that holds no strings.
     NotAString,
-    /// A line that is too long to be held.
+    /// A line, an element or a row that is too long to be held.
     LineTooLong,
+    /// A file in a form that is not read as text.
+    NotText,
     /// A file that cannot be read on: damaged, cut short, or refused by the operating system.
     Unreadable,
 }
@@ -52,12 +84,23 @@ impl fmt::Display for FaultKind {
         f.write_str(match self {
             Self::NotUtf8 => "not UTF-8",
             Self::BrokenJson => "broken JSON",
+            Self::BrokenRow => "broken row",
             Self::MissingField => "missing field",
             Self::NotAString => "not a string",
             Self::LineTooLong => "line too long",
+            Self::NotText => "not text",
             Self::Unreadable => "unreadable",
         })
     }
+}
+
+/// `names` in quotation marks, for a sentence that says which there are.
+pub(super) fn listed<Name: fmt::Debug>(names: &[Name]) -> String {
+    let mut list: Vec<String> = names.iter().take(LISTED).map(|name| format!("{name:?}")).collect();
+    if names.len() > LISTED {
+        list.push(format!("and {} more", names.len() - LISTED));
+    }
+    list.join(", ")
 }
 
 /// What was left out: counts by kind, and the first few faults.

@@ -1,79 +1,77 @@
-//! What a file's name says of its form, and opening it.
+//! What a file's name says of its form.
 
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
-use flate2::bufread::MultiGzDecoder;
-
-const BUFFER: usize = 1 << 16;
+use super::compression::Compression;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Content {
     Plain,
-    JsonLines,
+    /// An array of objects, or an object a line.
+    Json,
+    /// Comma-separated values, or others.
+    Csv {
+        delimiter: u8,
+    },
     Parquet,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Compression {
-    None,
-    Gzip,
-    Zstd,
+impl Content {
+    fn of_extension(extension: &str) -> Self {
+        match extension {
+            "json" | "jsonl" | "ndjson" => Self::Json,
+            "csv" => Self::Csv { delimiter: b',' },
+            "tsv" => Self::Csv { delimiter: b'\t' },
+            "parquet" => Self::Parquet,
+            _ => Self::Plain,
+        }
+    }
+
+    /// What a text without a name is, by its first bytes: JSON where it begins as an object, or as an array of them.
+    pub(super) fn of_head(head: &[u8]) -> Self {
+        let mut bytes = head.iter().filter(|byte| !byte.is_ascii_whitespace());
+        match (bytes.next(), bytes.next()) {
+            (Some(b'{'), Some(b'"')) | (Some(b'['), Some(b'{')) => Self::Json,
+            _ => Self::Plain,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Form {
     pub(super) content: Content,
-    compression: Compression,
+    pub(super) compression: Option<Compression>,
 }
 
 impl Form {
     pub(super) fn of(path: &Path) -> Self {
-        let (compression, inner) = match extension(path).as_str() {
-            "gz" => (Compression::Gzip, path.with_extension("")),
-            "zst" => (Compression::Zstd, path.with_extension("")),
-            _ => (Compression::None, path.to_owned()),
-        };
-        let content = match extension(&inner).as_str() {
-            "jsonl" | "ndjson" => Content::JsonLines,
-            "parquet" => Content::Parquet,
-            _ => Content::Plain,
-        };
-        Self { content, compression }
+        let compression = Compression::of_extension(&extension(path));
+        let inner = if compression.is_some() { path.with_extension("") } else { path.to_owned() };
+        Self { content: Content::of_extension(&extension(&inner)), compression }
     }
 
     /// Parquet is read from its end, so it cannot be streamed out of another compression.
     pub(super) fn is_wrapped_parquet(self) -> bool {
-        self.content == Content::Parquet && self.compression != Compression::None
-    }
-
-    /// The uncompressed bytes of the file; `read` counts those read from the disk.
-    pub(super) fn open(self, path: &Path, read: Arc<AtomicU64>) -> io::Result<Box<dyn BufRead + Send>> {
-        let disk = BufReader::with_capacity(BUFFER, Counted { file: File::open(path)?, read });
-        Ok(match self.compression {
-            Compression::None => Box::new(disk),
-            Compression::Gzip => Box::new(BufReader::with_capacity(BUFFER, MultiGzDecoder::new(disk))),
-            Compression::Zstd => Box::new(BufReader::with_capacity(BUFFER, zstd::Decoder::with_buffer(disk)?)),
-        })
+        self.content == Content::Parquet && self.compression.is_some()
     }
 }
 
-fn extension(path: &Path) -> String {
+/// The extension of a file's name, in lower case.
+pub(super) fn extension(path: &Path) -> String {
     path.extension().unwrap_or_default().to_string_lossy().to_lowercase()
 }
 
-struct Counted {
-    file: File,
-    read: Arc<AtomicU64>,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl Read for Counted {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let bytes = self.file.read(buffer)?;
-        self.read.fetch_add(bytes as u64, Ordering::Relaxed);
-        Ok(bytes)
+    #[test]
+    fn the_first_bytes_tell_json_from_text() {
+        for json in ["{\"text\":", " \n{ \"a", "[{", "[\n  {\"a"] {
+            assert_eq!(Content::of_head(json.as_bytes()), Content::Json, "{json:?}");
+        }
+        for text in ["", "{", "{ x }", "[1]", "[a link](b)", "\"{\"", "fn main() {\""] {
+            assert_eq!(Content::of_head(text.as_bytes()), Content::Plain, "{text:?}");
+        }
     }
 }

@@ -22,7 +22,7 @@ impl Lines {
 
     /// Reads on to the end of the line, or at most `limit` bytes of it, behind the last `carried` bytes of the part
     /// before. Whether there was anything to read.
-    pub(super) fn advance(&mut self, limit: usize, carried: usize) -> io::Result<bool> {
+    pub(super) fn read_part(&mut self, limit: usize, carried: usize) -> io::Result<bool> {
         self.begins = self.ends;
         self.number += u64::from(self.begins);
         self.bytes.drain(..self.bytes.len() - carried);
@@ -34,7 +34,7 @@ impl Lines {
     /// Leaves the rest of the line out, reading at most `limit` bytes at a time.
     pub(super) fn skip_line(&mut self, limit: usize) -> io::Result<()> {
         while !self.ends {
-            self.advance(limit, 0)?;
+            self.read_part(limit, 0)?;
         }
         Ok(())
     }

@@ -1,66 +1,89 @@
 //! Files of text, in their many forms, as a stream of documents. A corpus may be larger than memory: no more than a
 //! piece of a plain text, a line of JSON or a page of Parquet is held.
 
+mod compression;
+mod csv;
+mod disk;
 mod documents;
 mod fault;
+mod foreign;
 mod form;
-mod json_lines;
+mod json;
 mod lines;
 mod options;
 mod parquet;
 mod part;
 mod plain;
+mod standard_input;
+mod text_file;
+mod walk;
 
-use std::path::{Path, PathBuf};
-
-use walkdir::WalkDir;
+use std::path::PathBuf;
 
 pub use self::documents::Documents;
-pub use self::fault::{FaultKind, FileFault, FileFaults};
+pub use self::fault::{FaultKind, FaultPlace, FileFault, FileFaults};
 use self::form::Form;
 pub use self::options::{OnFault, ReadOptions};
 pub use self::part::Piece;
+pub(crate) use self::standard_input::is_standard_input;
+use self::walk::Found;
 use crate::DataError;
 
 /// Files of text in a fixed order.
 ///
-/// The name says the form: `.jsonl` or `.ndjson`, `.parquet`, and anything else is plain text; all but Parquet may
-/// be compressed (`.gz`, `.zst`).
+/// The name says the form: `.json`, `.jsonl` and `.ndjson` (an array of objects, or an object a line), `.csv` and `.tsv`,
+/// `.parquet`, and anything else is plain text; all but Parquet may be compressed (`.gz`, `.zst`, `.xz`, `.bz2`). Files that
+/// by name or content are something else, as PDF files, are faults. The path `-` is standard input: plain text, or JSON
+/// where it begins as an object or an array of them.
 #[derive(Debug, Clone)]
 pub struct Corpus {
     files: Vec<PathBuf>,
     /// Size of each file on disk, in bytes.
     sizes: Vec<u64>,
+    left_out: Vec<PathBuf>,
     options: ReadOptions,
 }
 
 impl Corpus {
-    /// The corpus of `paths`, in their order; a folder stands for the files below it, sorted by path, but for those
-    /// whose names begin with a dot.
+    /// The corpus of `paths`, in their order; a folder stands for the files below it, sorted by path, but for those of
+    /// [`Corpus::left_out`] and those whose names begin with a dot.
     ///
     /// # Errors
-    /// When a path does not exist or cannot be read, names a Parquet file inside of `.gz` or `.zst`, or there are no
-    /// files at all.
+    /// When a path does not exist or cannot be read, names a pipe, a Parquet file inside of another compression or a
+    /// folder that a preparation wrote, a link leads nowhere and faults are not skipped, or there are no files at all.
     pub fn open(paths: &[PathBuf], options: ReadOptions) -> Result<Self, DataError> {
-        let (mut files, mut sizes) = (Vec::new(), Vec::new());
-        for path in paths {
-            for (file, size) in files_under(path)? {
-                if Form::of(&file).is_wrapped_parquet() {
-                    return Err(DataError::WrappedParquet { path: file });
-                }
-                files.push(file);
-                sizes.push(size);
-            }
+        let mut found = Found::default();
+        paths.iter().try_for_each(|path| found.add(path, options.faults))?;
+        let (files, sizes): (Vec<_>, Vec<_>) = found.files.into_iter().unzip();
+        if let Some(path) = files.iter().find(|file| Form::of(file).is_wrapped_parquet()) {
+            return Err(DataError::WrappedParquet { path: path.clone() });
         }
         if files.is_empty() {
             return Err(DataError::NoFiles { paths: paths.to_vec() });
         }
-        Ok(Self { files, sizes, options })
+        Ok(Self { files, sizes, left_out: found.left_out, options })
     }
 
     /// The files, in the order in which they are read.
     pub fn files(&self) -> &[PathBuf] {
         &self.files
+    }
+
+    /// What stands in the folders of the corpus and is not read, for it is about the data: READMEs, licences and `.md` files
+    /// where there are files of JSON, Parquet or comma-separated values, `dataset_infos.json` and the like, and folders
+    /// that a preparation wrote. A file that is named itself is read.
+    pub fn left_out(&self) -> &[PathBuf] {
+        &self.left_out
+    }
+
+    /// How the files are read.
+    pub fn options(&self) -> &ReadOptions {
+        &self.options
+    }
+
+    /// Whether standard input is among the files: then the documents can be read only once.
+    pub fn reads_standard_input(&self) -> bool {
+        self.files.iter().any(|file| is_standard_input(file))
     }
 
     /// Size of all files on disk.
@@ -72,26 +95,4 @@ impl Corpus {
     pub fn documents(&self) -> Documents<'_> {
         Documents::of(&self.files, &self.sizes, &self.options)
     }
-}
-
-fn files_under(path: &Path) -> Result<Vec<(PathBuf, u64)>, DataError> {
-    if !path.exists() {
-        return Err(DataError::Missing { path: path.into() });
-    }
-    let visible =
-        |entry: &walkdir::DirEntry| entry.depth() == 0 || !entry.file_name().as_encoded_bytes().starts_with(b".");
-    let mut files = Vec::new();
-    for entry in WalkDir::new(path).follow_links(true).into_iter().filter_entry(visible) {
-        let file = entry.and_then(|entry| Ok((entry.metadata()?, entry.into_path())));
-        match file {
-            Ok((metadata, file)) if metadata.is_file() => files.push((file, metadata.len())),
-            Ok(_) => {}
-            Err(error) => {
-                let path = error.path().unwrap_or(path).to_owned();
-                return Err(DataError::Unreadable { path, cause: error.into() });
-            }
-        }
-    }
-    files.sort_unstable();
-    Ok(files)
 }

@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 /// How files are read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReadOptions {
-    /// The JSON field, or the Parquet column, that holds a document's text.
+    /// The JSON field, or the column of Parquet or of comma-separated values, that holds a document's text. A field with
+    /// dots that an object does not have is a path: `data.text`.
     pub field: String,
     /// A line that ends a document in a plain text file, as `<|endoftext|>`; without it such a file is one document.
     pub separator: Option<String>,

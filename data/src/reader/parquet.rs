@@ -1,18 +1,22 @@
 //! A string column of a Parquet file.
 
 use std::fs::File;
-use std::path::PathBuf;
+use std::io::Read;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::vec;
 
-use parquet::basic::Type;
+use parquet::basic::{ConvertedType, Type};
 use parquet::column::reader::{ColumnReader, ColumnReaderImpl};
 use parquet::data_type::{ByteArray, ByteArrayType};
 use parquet::errors::ParquetError;
 use parquet::file::reader::{FileReader, SerializedFileReader};
+use parquet::schema::types::{ColumnDescriptor, SchemaDescriptor};
 
-use super::fault::{FaultKind, FileFault};
+use super::disk::{self, unreadable};
+use super::fault::{FaultKind, FaultPlace, FileFault, listed};
+use super::foreign;
 use super::part::FilePart;
 
 /// Rows decoded at once.
@@ -38,19 +42,20 @@ pub(super) struct Column {
 impl Column {
     /// The column `name` of the file at `path`; `read` follows how much of the file the rows given so far amount to.
     pub(super) fn open(path: PathBuf, name: &str, read: Arc<AtomicU64>) -> Result<Self, FileFault> {
-        let whole = |kind, reason| FileFault { kind, path: path.clone(), line: None, reason };
-        let opened = File::open(&path).map_err(ParquetError::from).and_then(|file| {
-            let size = file.metadata()?.len();
-            Ok((SerializedFileReader::new(file)?, size))
-        });
-        let (file, size) = opened.map_err(|error| whole(FaultKind::Unreadable, error.to_string()))?;
+        let whole = |kind, reason| FileFault { kind, path: path.clone(), place: None, reason };
+        let (file, size) = open_file(&path)?;
         let schema = file.metadata().file_metadata().schema_descr();
         let Some(index) = schema.columns().iter().position(|column| column.path().string() == name) else {
-            return Err(whole(FaultKind::MissingField, format!("there is no column {name:?}")));
+            let (kind, what) = match kind_of_group(schema, name) {
+                Some(group) => (FaultKind::NotAString, format!("the column {name:?} is {group}, not of strings")),
+                None => (FaultKind::MissingField, format!("there is no column {name:?}")),
+            };
+            return Err(whole(kind, format!("{what}; {}", string_columns(schema))));
         };
         let column = schema.column(index);
-        if column.physical_type() != Type::BYTE_ARRAY || column.max_rep_level() > 0 {
-            return Err(whole(FaultKind::NotAString, format!("the column {name:?} holds no strings")));
+        if !holds_strings(&column) {
+            let reason = format!("the column {name:?} holds no strings; {}", string_columns(schema));
+            return Err(whole(FaultKind::NotAString, reason));
         }
         let present = column.max_def_level();
         let rows = Vec::new().into_iter();
@@ -87,7 +92,46 @@ impl Column {
     }
 
     fn fault(&self, kind: FaultKind, reason: String) -> FileFault {
-        FileFault { kind, path: self.path.clone(), line: Some(self.row), reason }
+        FileFault { kind, path: self.path.clone(), place: Some(FaultPlace::Row(self.row)), reason }
+    }
+}
+
+/// The file at `path`, with its size in bytes. What is no Parquet is said by its first bytes, where those are known.
+fn open_file(path: &Path) -> Result<(SerializedFileReader<File>, u64), FileFault> {
+    let mut file = disk::open(path)?;
+    let mut head = Vec::new();
+    let size = file
+        .by_ref()
+        .take(foreign::LONGEST_MAGIC)
+        .read_to_end(&mut head)
+        .and_then(|_| Ok(file.metadata()?.len()))
+        .map_err(|error| unreadable(path, &error))?;
+    SerializedFileReader::new(file).map(|file| (file, size)).map_err(|error| match foreign::of_content(&head) {
+        Some(reason) if !head.starts_with(b"PAR1") => foreign::not_text(path, reason),
+        _ => unreadable(path, &error),
+    })
+}
+
+fn holds_strings(column: &ColumnDescriptor) -> bool {
+    column.physical_type() == Type::BYTE_ARRAY && column.max_rep_level() == 0
+}
+
+/// What the column `name` is, where it consists of others.
+fn kind_of_group(schema: &SchemaDescriptor, name: &str) -> Option<&'static str> {
+    let group = schema.root_schema().get_fields().iter().find(|field| field.name() == name && field.is_group())?;
+    Some(match group.get_basic_info().converted_type() {
+        ConvertedType::LIST => "a list",
+        ConvertedType::MAP | ConvertedType::MAP_KEY_VALUE => "a map",
+        _ => "a structure",
+    })
+}
+
+/// Which columns would do, as a clause.
+fn string_columns(schema: &SchemaDescriptor) -> String {
+    let columns = schema.columns().iter().filter(|column| holds_strings(column));
+    match columns.map(|column| column.path().string()).collect::<Vec<_>>().as_slice() {
+        [] => "the file has no column of strings".to_owned(),
+        names => format!("its columns of strings: {}", listed(names)),
     }
 }
 

@@ -2,29 +2,65 @@
 
 use std::path::PathBuf;
 
-use super::fault::{FaultKind, FileFault};
+use super::fault::{FaultKind, FaultPlace, FileFault};
 use super::lines::Lines;
 use super::part::FilePart;
 
 /// A piece is cut at the first good place from here on.
 const PIECE_BYTES: usize = 64 << 10;
+/// The same in the beginning of a text that is to be split however short it is.
+const FIRST_PIECE_BYTES: usize = 512;
+/// There a piece is at most this part of what came before, so that neither half has much of its text in one piece.
+const PART_OF_TEXT: u64 = 64;
+/// So many times its size a piece is cut at any end of a line.
+const UNTIL_ANY_LINE: usize = 8;
 /// A piece of this size is cut at any place. Also the most that is read of a line at once.
 const MAX_PIECE_BYTES: usize = 1 << 20;
+
+/// How large the pieces of a plain text are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum PieceSize {
+    /// [`PIECE_BYTES`], so that shorter texts stay whole.
+    Even,
+    /// Small in the beginning, then growing: a text of any length has many.
+    Growing,
+}
 
 /// The parts of a plain text file. A line that is not UTF-8 is a fault and is left out.
 pub(super) struct Plain {
     path: PathBuf,
     lines: Lines,
     separator: Option<String>,
+    piece_size: PieceSize,
     piece: String,
+    /// Bytes of the parts before.
+    given: u64,
     /// Bytes at the end of the last part of a line that begin a character.
     carried: usize,
     done: bool,
 }
 
 impl Plain {
-    pub(super) fn of(path: PathBuf, lines: Lines, separator: Option<String>) -> Self {
-        Self { path, lines, separator, piece: String::new(), carried: 0, done: false }
+    pub(super) fn of(path: PathBuf, lines: Lines, separator: Option<String>, piece_size: PieceSize) -> Self {
+        Self { path, lines, separator, piece_size, piece: String::new(), given: 0, carried: 0, done: false }
+    }
+
+    /// Bytes that the piece should have.
+    fn wanted_bytes(&self) -> usize {
+        match self.piece_size {
+            PieceSize::Even => PIECE_BYTES,
+            PieceSize::Growing => {
+                (self.given / PART_OF_TEXT).clamp(FIRST_PIECE_BYTES as u64, PIECE_BYTES as u64) as usize
+            }
+        }
+    }
+
+    /// Whether the piece ends before `next`.
+    fn is_cut_before(&self, next: &str) -> bool {
+        let (bytes, wanted) = (self.piece.len(), self.wanted_bytes());
+        bytes >= MAX_PIECE_BYTES
+            || bytes >= UNTIL_ANY_LINE * wanted && self.piece.ends_with('\n')
+            || bytes >= wanted && may_cut(&self.piece, next)
     }
 
     /// Adds the line just read; the part that this completes, if any.
@@ -42,22 +78,19 @@ impl Plain {
         if whole_line && self.separator.as_deref() == Some(text.trim_end_matches(['\r', '\n'])) {
             return Ok(end_of(&mut self.piece));
         }
-        let full = self.piece.len() >= MAX_PIECE_BYTES;
-        let part = if full || self.piece.len() >= PIECE_BYTES && may_cut(&self.piece, text) {
-            Some(FilePart { text: std::mem::take(&mut self.piece), ends_document: false })
-        } else {
-            None
-        };
+        let is_cut = self.is_cut_before(text);
+        let part = is_cut.then(|| FilePart { text: std::mem::take(&mut self.piece), ends_document: false });
+        self.given += part.as_ref().map_or(0, |part| part.text.len() as u64);
         self.piece.push_str(text);
         Ok(part)
     }
 
     fn read_line(&mut self) -> std::io::Result<bool> {
-        self.lines.advance(MAX_PIECE_BYTES, self.carried)
+        self.lines.read_part(MAX_PIECE_BYTES, self.carried)
     }
 
     fn fault(&self, kind: FaultKind, reason: String) -> FileFault {
-        FileFault { kind, path: self.path.clone(), line: Some(self.lines.number), reason }
+        FileFault { kind, path: self.path.clone(), place: Some(FaultPlace::Line(self.lines.number)), reason }
     }
 }
 

@@ -1,6 +1,8 @@
-//! Tokenizers against the libraries that they come from: ids made once by Python, and the crate `tiktoken-rs` as an oracle.
+//! What Python makes: tokenizers against the libraries that they come from, ids made once and the crate `tiktoken-rs` as an
+//! oracle; files against Python's `json` and `csv` and against pyarrow.
 
 mod families;
+mod files;
 mod gpt2;
 mod ranks;
 mod spm;

@@ -1,20 +1,21 @@
 use std::path::PathBuf;
 
+use hearth_data::FaultPlace::{self, Element, Line, Row};
 use hearth_data::{DataError, FaultKind, OnFault, ReadOptions};
 use parquet::basic::Compression;
 
 use super::files::{Folder, gzip, read, separated, skipping, texts, zstd};
 
 /// Reads `path` both ways: failing names its first fault, and skipping leaves `documents` and all of `faults`.
-fn check(path: PathBuf, options: ReadOptions, documents: &[&str], faults: &[(FaultKind, Option<u64>)]) {
+fn check(path: PathBuf, options: ReadOptions, documents: &[&str], faults: &[(FaultKind, Option<FaultPlace>)]) {
     let error = read(std::slice::from_ref(&path), options.clone()).unwrap_err();
     assert!(error.to_string().starts_with(&path.display().to_string()), "{error}");
     let DataError::Faulty(fault) = error else { panic!("{error}") };
-    assert_eq!((fault.kind, fault.line), faults[0], "{fault}");
+    assert_eq!((fault.kind, fault.place), faults[0], "{fault}");
 
     let (pieces, found) = read(std::slice::from_ref(&path), ReadOptions { faults: OnFault::Skip, ..options }).unwrap();
     assert_eq!(texts(&pieces), documents);
-    let first: Vec<_> = found.first().iter().map(|fault| (fault.kind, fault.line)).collect();
+    let first: Vec<_> = found.first().iter().map(|fault| (fault.kind, fault.place)).collect();
     assert_eq!(first, faults);
     assert_eq!(found.total(), faults.len() as u64);
     assert!(found.first().iter().all(|fault| fault.path == path));
@@ -36,30 +37,108 @@ fn lines_of_json_that_have_no_document() {
         br#"{"txt":"no"}"#,
         br#"{"text":7}"#,
         b"{\"text\":\"caf\xe9\"}",
-        br#"{"text":"lone \ud800"}"#,
+        br#"{"text":"one"} {"text":"two"}"#,
         br#"{"text":"good too"}"#,
     ];
     let path = folder.write("a.jsonl", &lines.join(&b'\n'));
     let kinds = [
-        (FaultKind::BrokenJson, Some(2)),
-        (FaultKind::BrokenJson, Some(3)),
-        (FaultKind::MissingField, Some(4)),
-        (FaultKind::NotAString, Some(5)),
-        (FaultKind::NotUtf8, Some(6)),
-        (FaultKind::BrokenJson, Some(7)),
+        (FaultKind::BrokenJson, Some(Line(2))),
+        (FaultKind::BrokenJson, Some(Line(3))),
+        (FaultKind::MissingField, Some(Line(4))),
+        (FaultKind::NotAString, Some(Line(5))),
+        (FaultKind::NotUtf8, Some(Line(6))),
+        (FaultKind::BrokenJson, Some(Line(7))),
     ];
     check(path.clone(), ReadOptions::default(), &["good", "good too"], &kinds);
     let (_, faults) = read(&[path], skipping()).unwrap();
     assert_eq!(faults.counts()[&FaultKind::BrokenJson], 3);
 }
 
+/// The sentence that the only line of a JSON Lines file gets.
+fn sentence(line: &str) -> String {
+    let folder = Folder::new();
+    let path = folder.write("a.jsonl", line.as_bytes());
+    read(&[path], ReadOptions::default()).unwrap_err().to_string()
+}
+
+#[test]
+fn sentences_say_what_is_wrong_in_a_line() {
+    for (line, said) in [
+        (r#"{"text":"a"}{"text":"b"}"#, "line 1: more follows the first value: give each object a line of its own"),
+        ("{\"text\":\"a\"}\r{\"text\":\"b\"}\r", "line 1: more follows the first value"),
+        ("{\n  \"text\": \"a\"\n}", "line 1: the line ends inside of a value"),
+        (r#"{"a":tru}"#, "line 1: expected ident at column 9"),
+        (r#""words""#, "line 1: this is a string, not an object"),
+        (r#"{"text":null}"#, "the field \"text\" is null, not a string"),
+        (r#"{"text":["a"]}"#, "the field \"text\" is a list, not a string"),
+        (r#"{"text":NaN}"#, "the field \"text\" is a number, not a string"),
+        (r#"{"b":1,"a":2}"#, "there is no field \"text\" but \"a\", \"b\""),
+        ("{}", "there is no field \"text\" and no other"),
+    ] {
+        assert!(sentence(line).contains(said), "{}", sentence(line));
+    }
+    let many: Vec<_> = (0..25).map(|n| format!("\"{n:02}\":0")).collect();
+    assert!(sentence(&format!("{{{}}}", many.join(","))).contains("\"19\", and 5 more"));
+}
+
+#[test]
+fn elements_of_an_array_that_have_no_document() {
+    let folder = Folder::new();
+    let array = r#"[{"text":"good"}, 7, {"text" "cut"}, {"txt":"no"}, {"a":1]}, {"text":"good too"}]"#;
+    let kinds = [
+        (FaultKind::BrokenJson, Some(Element(2))),
+        (FaultKind::BrokenJson, Some(Element(3))),
+        (FaultKind::MissingField, Some(Element(4))),
+        (FaultKind::BrokenJson, Some(Element(5))),
+    ];
+    check(folder.write("a.json", array.as_bytes()), ReadOptions::default(), &["good", "good too"], &kinds);
+
+    for (name, array, kind, element) in [
+        ("cut.json", r#"[{"text":"good"}, {"text":"cu"#, FaultKind::Unreadable, 2),
+        ("unclosed.json", r#"[{"text":"good"}"#, FaultKind::Unreadable, 1),
+        ("more.json", r#"[{"text":"good"}] [{"text":"no"}]"#, FaultKind::BrokenJson, 1),
+    ] {
+        let documents: &[&str] = if name == "unclosed.json" { &[] } else { &["good"] };
+        let path = folder.write(name, array.as_bytes());
+        check(path, ReadOptions::default(), documents, &[(kind, Some(Element(element)))]);
+    }
+    let long = format!(r#"[{{"text":"{}"}},{{"text":"good"}}]"#, "x".repeat(64 << 20));
+    let fault = (FaultKind::LineTooLong, Some(Element(1)));
+    check(folder.write("long.json", long.as_bytes()), ReadOptions::default(), &["good"], &[fault]);
+}
+
+#[test]
+fn rows_of_values_that_have_no_document() {
+    let folder = Folder::new();
+    let rows = b"id,text\n1,good\n2\n3,a,b\n4,caf\xe9\n5,good too\n";
+    let kinds = [
+        (FaultKind::BrokenRow, Some(Line(3))),
+        (FaultKind::BrokenRow, Some(Line(4))),
+        (FaultKind::NotUtf8, Some(Line(5))),
+    ];
+    check(folder.write("a.csv", rows), ReadOptions::default(), &["good", "good too"], &kinds);
+
+    let semicolons = folder.write("b.csv", b"id;text\n1;a\n");
+    let error = read(std::slice::from_ref(&semicolons), ReadOptions::default()).unwrap_err().to_string();
+    assert!(error.contains("there is no column \"text\" but \"id;text\""), "{error}");
+    check(semicolons, ReadOptions::default(), &[], &[(FaultKind::MissingField, None)]);
+    let unclosed = format!("text\ngood\n\"{}", "x\n".repeat(40 << 20));
+    let fault = (FaultKind::Unreadable, Some(Line(3)));
+    check(folder.write("c.csv", unclosed.as_bytes()), ReadOptions::default(), &["good"], &[fault]);
+}
+
 #[test]
 fn lines_of_text_that_are_not_utf8() {
     let folder = Folder::new();
     let path = folder.write("a.txt", b"one\ntw\xff o\n<|endoftext|>\nthree\xe2\x82\nfour");
-    check(path, separated(), &["one\n", "four"], &[(FaultKind::NotUtf8, Some(2)), (FaultKind::NotUtf8, Some(4))]);
+    check(
+        path,
+        separated(),
+        &["one\n", "four"],
+        &[(FaultKind::NotUtf8, Some(Line(2))), (FaultKind::NotUtf8, Some(Line(4)))],
+    );
     let path = folder.write("b.txt", b"cut in a character \xe2\x82");
-    check(path, ReadOptions::default(), &[], &[(FaultKind::NotUtf8, Some(1))]);
+    check(path, ReadOptions::default(), &[], &[(FaultKind::NotUtf8, Some(Line(1)))]);
 }
 
 #[test]
@@ -71,7 +150,7 @@ fn a_line_too_long_to_hold() {
         path,
         ReadOptions::default(),
         &["good"],
-        &[(FaultKind::LineTooLong, Some(1)), (FaultKind::LineTooLong, Some(3))],
+        &[(FaultKind::LineTooLong, Some(Line(1))), (FaultKind::LineTooLong, Some(Line(3)))],
     );
 }
 
@@ -89,7 +168,12 @@ fn compressed_files_cut_short() {
         assert!(error.to_string().contains(name), "{error}");
     }
     for name in ["not.txt.gz", "not.txt.zst"] {
-        check(folder.write(name, b"plain text"), ReadOptions::default(), &[], &[(FaultKind::Unreadable, Some(1))]);
+        check(
+            folder.write(name, b"plain text"),
+            ReadOptions::default(),
+            &[],
+            &[(FaultKind::Unreadable, Some(Line(1)))],
+        );
     }
 }
 
@@ -113,7 +197,11 @@ fn rows_and_columns_of_parquet() {
     let folder = Folder::new();
     let rows: [Option<&[u8]>; 5] = [Some(b"good"), None, Some(b"caf\xe9"), None, Some(b"good too")];
     let path = folder.write_parquet("a.parquet", &rows, Compression::SNAPPY);
-    let kinds = [(FaultKind::MissingField, Some(2)), (FaultKind::NotUtf8, Some(3)), (FaultKind::MissingField, Some(4))];
+    let kinds = [
+        (FaultKind::MissingField, Some(Row(2))),
+        (FaultKind::NotUtf8, Some(Row(3))),
+        (FaultKind::MissingField, Some(Row(4))),
+    ];
     check(path.clone(), ReadOptions::default(), &["good", "good too"], &kinds);
 
     for (field, kind) in [("nothing", FaultKind::MissingField), ("other", FaultKind::NotAString)] {
@@ -130,5 +218,5 @@ fn rows_and_columns_of_parquet() {
     let pages = damaged.len() - 8 - u32::from_le_bytes(footer[..4].try_into().unwrap()) as usize;
     damaged[4..pages].fill(0xff);
     let path = folder.write("damaged.parquet", &damaged);
-    check(path, ReadOptions::default(), &[], &[(FaultKind::Unreadable, Some(1))]);
+    check(path, ReadOptions::default(), &[], &[(FaultKind::Unreadable, Some(Row(1)))]);
 }

@@ -1,5 +1,5 @@
-use hearth_data::{Corpus, DataError, ReadOptions};
-use parquet::basic::{Compression, GzipLevel, ZstdLevel};
+use hearth_data::{Corpus, DataError, OnFault, ReadOptions};
+use parquet::basic::{BrotliLevel, Compression, GzipLevel, ZstdLevel};
 
 use super::files::{Folder, gzip, read, separated, texts, zstd};
 
@@ -31,8 +31,67 @@ fn json_lines_in_each_compression() {
 fn another_field_or_column() {
     let folder = Folder::new();
     let lines = folder.write("a.jsonl", br#"{"content":"yes","text":"no"}"#);
-    let options = ReadOptions { field: "content".to_owned(), ..ReadOptions::default() };
-    assert_eq!(texts(&read(&[lines], options).unwrap().0), ["yes"]);
+    assert_eq!(texts(&read(&[lines], of_field("content")).unwrap().0), ["yes"]);
+}
+
+fn of_field(field: &str) -> ReadOptions {
+    ReadOptions { field: field.to_owned(), ..ReadOptions::default() }
+}
+
+#[test]
+fn a_field_in_another_object() {
+    let folder = Folder::new();
+    let line =
+        r#"{"data":{"text":"inner","a.b":"dotted","a":{"b":"deep"}},"data.text":"outer","list":[{"text":"no"}]}"#;
+    let path = folder.write("a.jsonl", line.as_bytes());
+    for (field, text) in [("data.text", "outer"), ("data.a.b", "dotted")] {
+        assert_eq!(texts(&read(std::slice::from_ref(&path), of_field(field)).unwrap().0), [text]);
+    }
+    let nested = folder.write("b.json", br#"[{"data":{"text":"first","text":"last"}},{"data":{"a":{"b":"deep"}}}]"#);
+    let skipping = |field| ReadOptions { faults: OnFault::Skip, ..of_field(field) };
+    for (field, text) in [("data.text", "last"), ("data.a.b", "deep")] {
+        assert_eq!(texts(&read(std::slice::from_ref(&nested), skipping(field)).unwrap().0), [text]);
+    }
+    for field in ["list.text", "data.", ".text", "data.text.x"] {
+        let error = read(std::slice::from_ref(&path), of_field(field)).unwrap_err().to_string();
+        assert!(error.contains(&format!("there is no field {field:?} but \"data\"")), "{error}");
+    }
+}
+
+/// A frame of zstd (RFC 8878) whose window is 2^`window_log` bytes, with `content` in one raw block.
+fn zstd_frame(window_log: u8, content: &[u8]) -> Vec<u8> {
+    let block_header = ((content.len() as u32) << 3 | 1).to_le_bytes();
+    [&[0x28, 0xb5, 0x2f, 0xfd, 0, (window_log - 10) << 3], &block_header[..3], content].concat()
+}
+
+#[test]
+fn zstd_with_long_windows() {
+    let folder = Folder::new();
+    for window_log in [20, 28, 31] {
+        let path = folder.write("a.txt.zst", &zstd_frame(window_log, b"some text"));
+        assert_eq!(texts(&read(&[path], ReadOptions::default()).unwrap().0), ["some text"]);
+    }
+}
+
+#[test]
+fn content_says_the_compression_where_the_name_does_not() {
+    let folder = Folder::new();
+    for (name, bytes) in [("a.jsonl", gzip(JSONL.as_bytes())), ("b.ndjson", zstd(JSONL.as_bytes()))] {
+        let (pieces, _) = read(&[folder.write(name, &bytes)], ReadOptions::default()).unwrap();
+        assert_eq!(texts(&pieces), DOCUMENTS, "{name}");
+    }
+    let (pieces, _) = read(&[folder.write("shard-of-text", &gzip(b"words"))], ReadOptions::default()).unwrap();
+    assert_eq!(texts(&pieces), ["words"]);
+}
+
+#[test]
+fn a_byte_order_mark_is_no_text() {
+    let folder = Folder::new();
+    for name in ["a.txt", "b.txt.gz"] {
+        let bytes = "\u{feff}a\u{feff}b\n".as_bytes();
+        let path = folder.write(name, &if name.ends_with("gz") { gzip(bytes) } else { bytes.to_vec() });
+        assert_eq!(texts(&read(&[path], ReadOptions::default()).unwrap().0), ["a\u{feff}b\n"]);
+    }
 }
 
 #[test]
@@ -42,6 +101,8 @@ fn parquet_in_each_compression() {
     for (name, compression) in [
         ("plain.parquet", Compression::UNCOMPRESSED),
         ("snappy.parquet", Compression::SNAPPY),
+        ("brotli.parquet", Compression::BROTLI(BrotliLevel::default())),
+        ("lz4.parquet", Compression::LZ4_RAW),
         ("gzip.parquet", Compression::GZIP(GzipLevel::default())),
         ("zstd.parquet", Compression::ZSTD(ZstdLevel::default())),
     ] {
@@ -109,5 +170,7 @@ fn what_cannot_be_opened_is_refused() {
     assert!(matches!(open(""), DataError::NoFiles { .. }));
     folder.write("a.parquet.gz", b"");
     assert!(matches!(open("a.parquet.gz"), DataError::WrappedParquet { .. }));
+    #[cfg(unix)]
+    assert!(matches!(open("/dev/null"), DataError::NotAFile { .. }));
     assert!(matches!(Corpus::open(&[], ReadOptions::default()), Err(DataError::NoFiles { .. })));
 }

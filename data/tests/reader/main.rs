@@ -2,5 +2,7 @@
 
 mod faults;
 mod files;
+mod folders;
+mod foreign;
 mod forms;
 mod plain;

@@ -24,11 +24,36 @@ fn long_texts_come_in_pieces_that_join_to_the_whole() {
         assert_eq!(texts(&pieces).concat(), text);
         let (last, others) = pieces.split_last().unwrap();
         assert!(last.ends_document && last.bytes_read == bytes.len() as u64);
-        assert!(others.len() > 8);
+        // Small in the beginning, a 64th of what came before, and at most 64 KiB.
+        let mut before = 0;
         for piece in others {
-            assert!(!piece.ends_document && (64 << 10..65 << 10).contains(&piece.text.len()), "{}", piece.text.len());
+            let least = (before / 64).clamp(512, 64 << 10);
+            assert!(!piece.ends_document && (least..least + 512).contains(&piece.text.len()), "{}", piece.text.len());
+            before += piece.text.len();
         }
         assert_ne!(others[0].key, others[1].key);
+    }
+}
+
+/// However short: each of its pieces may go to validation, while of several texts each short one stays whole.
+#[test]
+fn a_text_alone_is_split_and_beside_others_it_is_not() {
+    let folder = Folder::new();
+    let pieces_of = |paths: &[std::path::PathBuf]| read(paths, ReadOptions::default()).unwrap().0;
+    for (name, text) in [("a.txt", prose(1_000)), ("b.txt", "a paragraph\n\n".repeat(4_000))] {
+        let alone = folder.write(name, text.as_bytes());
+        let pieces = pieces_of(std::slice::from_ref(&alone));
+        assert_eq!(texts(&pieces).concat(), text);
+        assert!(pieces.len() >= 8, "{name}: {}", pieces.len());
+        let longer = folder.write("longer.txt", format!("{text}a line\nmore\n").as_bytes());
+        let of_longer = pieces_of(&[longer]);
+        let unchanged = &pieces[..pieces.len() - 1];
+        assert_eq!(texts(unchanged), texts(&of_longer[..unchanged.len()]));
+        let other = folder.write("other.txt", prose(20_000).as_bytes());
+        let beside = pieces_of(&[alone, other]);
+        assert!(beside[0].text == text && beside[0].ends_document);
+        let (_, of_other) = beside[1..].split_last().unwrap();
+        assert!(of_other.iter().all(|piece| (64 << 10..65 << 10).contains(&piece.text.len())));
     }
 }
 

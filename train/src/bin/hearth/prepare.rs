@@ -1,25 +1,27 @@
 //! `hearth prepare`.
 
+mod display;
+
 use std::{
     io::{self, Write},
     path::{Path, PathBuf},
     process::ExitCode,
-    time::{Duration, Instant},
 };
 
+use anyhow::bail;
 use clap::{ArgGroup, Args, ValueEnum};
 use hearth_data::{
-    Corpus, Counts, DataError, FileFaults, OnFault, Outcome, Preparation, PrepareProgress, PrepareSettings,
-    ReadOptions, Tokenizer,
+    Corpus, OnFault, Outcome, Preparation, PrepareSettings, PrepareSummary, ReadOptions, Tokenizer, tokenizer_of_shards,
 };
 use hearth_train::run::stop_on_ctrl_c;
-use indicatif::{ProgressBar, ProgressStyle};
 
+use self::display::{ProgressDisplay, counts, show_faults, show_left_out};
 use crate::output::tell;
 
 /// Turn files of text into token shards that `hearth train` reads (data.tokens). Stopped, it goes on where it was.
 ///
-/// Plain text, .jsonl and .parquet files, and folders of them; text and JSON may end in .gz or .zst.
+/// Plain text, .json, .jsonl, .csv, .tsv and .parquet files, and folders of them; all but Parquet may be compressed (.gz,
+/// .zst, .xz, .bz2). `-` is standard input: plain text or JSON.
 #[derive(Args)]
 #[command(group = ArgGroup::new("ids").required(true).args(["tokenizer", "vocab_size"]))]
 pub struct PrepareCommand {
@@ -35,7 +37,7 @@ pub struct PrepareCommand {
     /// Learn a byte-level BPE of so many ids from the first 256 MiB instead.
     #[arg(long)]
     vocab_size: Option<usize>,
-    /// The JSON field or Parquet column that holds the text.
+    /// The JSON field (`data.text` is one in another) or the column that holds the text.
     #[arg(long, default_value = "text")]
     field: String,
     /// A line that ends a document in plain text, as `<|endoftext|>`.
@@ -64,22 +66,22 @@ enum Faulty {
 /// Text that a tokenizer is learned from, at most.
 const LEARNED_FROM: usize = 256 << 20;
 
-/// Between two lines where there is no terminal to draw a bar on.
-const BETWEEN_LINES: Duration = Duration::from_secs(10);
-
 impl PrepareCommand {
     pub fn run(self) -> anyhow::Result<ExitCode> {
         let faults = match self.faults {
             Faulty::Fail => OnFault::Fail,
             Faulty::Skip => OnFault::Skip,
         };
+        self.refuse_output_as_input()?;
         let options = ReadOptions { field: self.field.clone(), separator: self.separator.clone(), faults };
-        let corpus = Corpus::open(&self.inputs, options.clone())?;
+        let corpus = Corpus::open(&self.inputs, options)?;
+        show_left_out(corpus.left_out());
         let tokenizer = self.tokenizer(&corpus)?;
         let preparation = Preparation {
             tokenizer: &tokenizer,
+            vocab_size: self.vocab_size,
             files: corpus.files(),
-            reading: format!("field {}, separator {:?}, faults {faults:?}", options.field, options.separator),
+            reading: corpus.options(),
             folder: &self.out,
             settings: PrepareSettings {
                 validation_fraction: self.validation_fraction,
@@ -90,37 +92,82 @@ impl PrepareCommand {
         let mut documents = corpus.documents();
         let mut display = ProgressDisplay::new(corpus.bytes());
         let stop = stop_on_ctrl_c();
-        let summary = preparation.run(&mut documents, &stop, |progress| display.show(&progress))?;
+        let summary = preparation.run(&mut documents, &stop, |progress| display.show(&progress));
         display.bar.finish_and_clear();
         show_faults(documents.faults());
+        self.show_summary(&summary?, &corpus, tokenizer.vocab_size())
+    }
+
+    fn show_summary(&self, summary: &PrepareSummary, corpus: &Corpus, ids: usize) -> anyhow::Result<ExitCode> {
         let done = match summary.outcome {
             Outcome::Finished => "finished",
             Outcome::AlreadyFinished => "was finished before",
+            Outcome::Stopped if corpus.reads_standard_input() => "stopped; standard input cannot be gone on with",
             Outcome::Stopped => "stopped; the same command goes on from here",
         };
-        let (folder, ids) = (self.out.display(), tokenizer.vocab_size());
+        let folder = self.out.display();
         let mut out = io::stdout().lock();
         writeln!(out, "{folder}: {done}")?;
         writeln!(out, "train       {}", counts(&summary.train))?;
         writeln!(out, "validation  {}", counts(&summary.validation))?;
         writeln!(out, "vocabulary  {ids} ids; train with data.tokens = \"{folder}\"")?;
-        Ok(if summary.outcome == Outcome::Stopped { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+        if summary.outcome == Outcome::Stopped {
+            return Ok(ExitCode::FAILURE);
+        }
+        self.warn_of_an_empty_part(summary);
+        Ok(ExitCode::SUCCESS)
     }
 
-    fn tokenizer(&self, corpus: &Corpus) -> Result<Tokenizer, DataError> {
-        let learned = self.out.join("tokenizer.json");
-        match (&self.tokenizer, self.vocab_size) {
-            (Some(name), _) if name == Path::new("byte") => Ok(Tokenizer::byte()),
-            (Some(file), _) => Tokenizer::from_file(file),
-            // Of an earlier run that was stopped.
-            (None, _) if learned.exists() => Tokenizer::from_file(learned),
-            (None, vocab_size) => learn(corpus, vocab_size.unwrap_or_default()),
+    /// A hash decides where each document goes, so that of few documents none may go to one of the parts.
+    fn warn_of_an_empty_part(&self, summary: &PrepareSummary) {
+        let fraction = self.validation_fraction;
+        let advice = "prepare into another folder with --validation-fraction";
+        if summary.validation.tokens == 0 && fraction > 0.0 {
+            tell(format_args!(
+                "no document went to validation at --validation-fraction {fraction}: {advice} 0.1 or more, or with 0 to \
+                 train without validation"
+            ));
         }
+        if summary.train.tokens == 0 {
+            tell(format_args!(
+                "no document went to training at --validation-fraction {fraction}: {advice} 0.1 or less"
+            ));
+        }
+    }
+
+    /// Shards among the files that are read would be read the next time.
+    fn refuse_output_as_input(&self) -> anyhow::Result<()> {
+        let is_output = |input: &&PathBuf| match (input.canonicalize(), self.out.canonicalize()) {
+            (Ok(input), Ok(out)) => input == out,
+            _ => false,
+        };
+        match self.inputs.iter().find(is_output) {
+            Some(input) => bail!("--out is {}, which is read: give a folder of its own", input.display()),
+            None => Ok(()),
+        }
+    }
+
+    fn tokenizer(&self, corpus: &Corpus) -> anyhow::Result<Tokenizer> {
+        Ok(match (&self.tokenizer, self.vocab_size) {
+            (Some(name), _) if name == Path::new("byte") => Tokenizer::byte(),
+            (Some(file), _) => Tokenizer::from_file(file)?,
+            (None, vocab_size) => match tokenizer_of_shards(&self.out)? {
+                // Of an earlier run that was stopped.
+                Some(learned) => learned,
+                None => learn(corpus, vocab_size.unwrap_or_default())?,
+            },
+        })
     }
 }
 
 /// A tokenizer of the corpus' first texts.
-fn learn(corpus: &Corpus, vocab_size: usize) -> Result<Tokenizer, DataError> {
+fn learn(corpus: &Corpus, vocab_size: usize) -> anyhow::Result<Tokenizer> {
+    if corpus.reads_standard_input() {
+        bail!(
+            "--vocab-size {vocab_size}: standard input is read once, and learning a tokenizer takes a reading of its own: \
+             give --tokenizer, or files"
+        );
+    }
     tell(format_args!("learning a tokenizer of {vocab_size} ids"));
     let mut fault = None;
     let mut left = LEARNED_FROM;
@@ -134,54 +181,10 @@ fn learn(corpus: &Corpus, vocab_size: usize) -> Result<Tokenizer, DataError> {
             None
         }
     });
-    let tokenizer = Tokenizer::train_bpe(texts, vocab_size)?;
-    fault.map_or(Ok(tokenizer), Err)
-}
-
-/// What is seen while it goes on.
-struct ProgressDisplay {
-    bar: ProgressBar,
-    start: Instant,
-    last_line: Instant,
-}
-
-impl ProgressDisplay {
-    fn new(bytes: u64) -> Self {
-        let style = ProgressStyle::with_template(
-            "{elapsed_precise} [{bar:24}] {bytes}/{total_bytes}  {bytes_per_sec}  {wide_msg}  left {eta}",
-        );
-        let style = style.expect("the template is fixed").progress_chars("=> ");
-        let now = Instant::now();
-        Self { bar: ProgressBar::new(bytes).with_style(style), start: now, last_line: now }
-    }
-
-    fn show(&mut self, progress: &PrepareProgress) {
-        let PrepareProgress { bytes_read, documents, tokens } = *progress;
-        let text = format!("{documents} documents, {tokens} tokens");
-        if self.bar.is_hidden() {
-            if self.last_line.elapsed() >= BETWEEN_LINES {
-                self.last_line = Instant::now();
-                let megabytes = bytes_read as f64 / 1e6;
-                let speed = megabytes / self.start.elapsed().as_secs_f64();
-                tell(format_args!("{megabytes:.0} MB read, {text}, {speed:.1} MB/s"));
-            }
-            return;
-        }
-        self.bar.set_position(bytes_read);
-        self.bar.set_message(text);
-    }
-}
-
-fn counts(counts: &Counts) -> String {
-    format!("{} tokens, {} documents, {} shards", counts.tokens, counts.documents, counts.shards)
-}
-
-fn show_faults(faults: &FileFaults) {
-    if faults.total() == 0 {
-        return;
-    }
-    tell(format_args!("left out: {} places, the first of them:", faults.total()));
-    for fault in faults.first() {
-        tell(format_args!("  {fault}"));
+    let tokenizer = Tokenizer::train_bpe(texts, vocab_size);
+    // Without its first texts a tokenizer may not be learned either: the fault says why.
+    match fault {
+        Some(fault) => Err(fault.into()),
+        None => Ok(tokenizer?),
     }
 }
