@@ -136,7 +136,7 @@ pub enum DataError {
     /// A tiktoken rank file does not say how a text is cut into words.
     #[error(
         "{} has {ranks} tiktoken ranks, which are not those of GPT-2, GPT-3, GPT-4, GPT-4o or Llama-3: give the pattern \
-         that cuts a text into its words",
+         that cuts a text into its words (--pattern)",
         path.display()
     )]
     UnknownRanks {

@@ -241,7 +241,7 @@ fn prompts_and_stops_as_people_give_them() {
     train(folder, "run", &[], &settings);
     let run = |more: &[&str]| generate(folder, &[&["run", "--tokens", "6"], more].concat());
     assert_eq!(run(&["--prompt", "- a"]), "- a - b -\n");
-    fs::write(folder.join("prompt.txt"), "- a").unwrap();
+    fs::write(folder.join("prompt.txt"), "\u{feff}- a").unwrap();
     assert_eq!(run(&["--prompt-file", "prompt.txt"]), "- a - b -\n");
     assert_eq!(run(&["--prompt", "- a", "--stop", "b", "--stop", "zz"]), "- a - \n");
     assert_eq!(run(&["--prompt", "- a", "--stop", "- b"]), "- a \n");

@@ -11,7 +11,8 @@ use std::{
 use anyhow::bail;
 use clap::{ArgGroup, Args, ValueEnum};
 use hearth_data::{
-    Corpus, OnFault, Outcome, Preparation, PrepareSettings, PrepareSummary, ReadOptions, Tokenizer, tokenizer_of_shards,
+    Corpus, DataError, OnFault, Outcome, Preparation, PrepareSettings, PrepareSummary, ReadOptions, Tokenizer,
+    TokenizerOptions, tokenizer_of_shards,
 };
 use hearth_train::run::stop_on_ctrl_c;
 
@@ -31,9 +32,16 @@ pub struct PrepareCommand {
     /// The folder that the shards go to.
     #[arg(long)]
     out: PathBuf,
-    /// `byte`, or a file: a Hugging Face tokenizer.json, tiktoken's ranks, or one that Hearth saved.
+    /// `byte`, or a file or folder: a tokenizer of Hugging Face, SentencePiece, tiktoken or Hearth (docs/tokenizers.md).
     #[arg(long)]
     tokenizer: Option<PathBuf>,
+    /// The regular expression that cuts text into words, for tiktoken's ranks of an unknown tokenizer.
+    #[arg(long, requires = "tokenizer")]
+    pattern: Option<String>,
+    /// The token between documents, by its name. Without it, the separator if that is one, else what files beside the
+    /// tokenizer's say, else known names.
+    #[arg(long, requires = "tokenizer", value_name = "TOKEN")]
+    end_of_text: Option<String>,
     /// Learn a byte-level BPE of so many ids from the first 256 MiB instead.
     #[arg(long)]
     vocab_size: Option<usize>,
@@ -77,6 +85,7 @@ impl PrepareCommand {
         let corpus = Corpus::open(&self.inputs, options)?;
         show_left_out(corpus.left_out());
         let tokenizer = self.tokenizer(&corpus)?;
+        warn_of_no_end(&tokenizer);
         let preparation = Preparation {
             tokenizer: &tokenizer,
             vocab_size: self.vocab_size,
@@ -147,16 +156,38 @@ impl PrepareCommand {
         }
     }
 
+    fn named_tokenizer(&self, path: &Path) -> Result<Tokenizer, DataError> {
+        let options = TokenizerOptions { pattern: self.pattern.clone(), end_of_text: self.end_of_text.clone() };
+        let tokenizer = Tokenizer::open(path, &options)?;
+        let of_separator = |name: &&String| {
+            self.end_of_text.is_none() && tokenizer.id_of(name).is_some_and(|id| tokenizer.special_ids().contains(&id))
+        };
+        match self.separator.as_ref().filter(of_separator) {
+            Some(name) => tokenizer.clone().with_end_of_text(name),
+            None => Ok(tokenizer),
+        }
+    }
+
     fn tokenizer(&self, corpus: &Corpus) -> anyhow::Result<Tokenizer> {
         Ok(match (&self.tokenizer, self.vocab_size) {
             (Some(name), _) if name == Path::new("byte") => Tokenizer::byte(),
-            (Some(file), _) => Tokenizer::from_file(file)?,
+            (Some(file), _) => self.named_tokenizer(file)?,
             (None, vocab_size) => match tokenizer_of_shards(&self.out)? {
                 // Of an earlier run that was stopped.
                 Some(learned) => learned,
                 None => learn(corpus, vocab_size.unwrap_or_default())?,
             },
         })
+    }
+}
+
+/// Documents that nothing parts are one text to a model that does not look for their ends.
+fn warn_of_no_end(tokenizer: &Tokenizer) {
+    if tokenizer.end_of_text().is_none() {
+        tell(
+            "nothing stands between documents, for the tokenizer has no token that is known to end them: name one with \
+             --end-of-text, or train with data.packing = \"documents\", which keeps them apart",
+        );
     }
 }
 
