@@ -89,10 +89,23 @@ pub enum DataError {
         vocab_size: usize,
     },
 
+    /// The tokenizer has no token of this name.
+    #[error("the tokenizer has no token {token:?}: give the name of one as its file has it")]
+    UnknownToken {
+        /// The name.
+        token: String,
+    },
+    /// The tokenizer has no ids for a text.
+    #[error("the text has no tokens, {reason}: remove it, or use a tokenizer with a token for what is unknown")]
+    Unencodable {
+        /// What the tokenizer said.
+        reason: String,
+    },
+
     /// A file was to hold a tokenizer.
     #[error(
-        "{} holds no usable tokenizer, {reason}: give a Hugging Face tokenizer.json with a BPE model, a tokenizer \
-         that Hearth saved, or a tiktoken rank file",
+        "{} holds no usable tokenizer, {reason}: give a Hugging Face tokenizer.json, SentencePiece's tokenizer.model, \
+         vocab.json with merges.txt, a tiktoken rank file, or a tokenizer that Hearth saved",
         path.display()
     )]
     TokenizerFile {
@@ -101,9 +114,40 @@ pub enum DataError {
         /// What is wrong in the file.
         reason: String,
     },
-    /// The parts of a BPE tokenizer do not fit together.
-    #[error("the BPE tokenizer cannot be built, {reason}: restore it as it was saved")]
-    BrokenBpe {
+    /// A file was to hold a tokenizer and is something else.
+    #[error("{} is {what}: {advice}", path.display())]
+    NotTokenizer {
+        /// The path as it was given.
+        path: PathBuf,
+        /// What it is.
+        what: &'static str,
+        /// What to give in its place.
+        advice: &'static str,
+    },
+    /// A folder was to hold a tokenizer.
+    #[error(
+        "there is no tokenizer in {}: it needs a tokenizer.json, a tokenizer.model, or vocab.json with merges.txt",
+        folder.display()
+    )]
+    NoTokenizerIn {
+        /// The folder as it was given.
+        folder: PathBuf,
+    },
+    /// A tiktoken rank file does not say how a text is cut into words.
+    #[error(
+        "{} has {ranks} tiktoken ranks, which are not those of GPT-2, GPT-3, GPT-4, GPT-4o or Llama-3: give the pattern \
+         that cuts a text into its words",
+        path.display()
+    )]
+    UnknownRanks {
+        /// The path as it was given.
+        path: PathBuf,
+        /// Number of ranks.
+        ranks: usize,
+    },
+    /// The parts of a tokenizer do not fit together.
+    #[error("the tokenizer cannot be built, {reason}: restore it as it was saved")]
+    BrokenTokenizer {
         /// The part that does not fit.
         reason: String,
     },

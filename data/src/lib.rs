@@ -66,8 +66,8 @@ pub use prepare::{
 #[cfg(not(target_family = "wasm"))]
 pub use reader::{Corpus, Documents, FaultKind, FaultPlace, FileFault, FileFaults, OnFault, Piece, ReadOptions};
 #[cfg(not(target_family = "wasm"))]
-pub use shard::TokenFiles;
+pub use shard::{EndedFiles, TokenFiles};
 pub use stream::TokenStream;
 pub use text::read_text;
-pub use tokenizer::{BpeTokenizer, CharTokenizer, Tokenizer, TokenizerKind};
+pub use tokenizer::{CharTokenizer, JsonTokenizer, TextStream, Tokenizer, TokenizerKind, TokenizerOptions};
 pub use tokens::Tokens;

@@ -83,9 +83,26 @@ fn evaluation_of_a_short_stream_takes_what_there_is() {
         counting(tokens, 5, 0).evaluation(rows, batches).unwrap().iter().map(starts).collect()
     };
     assert_eq!(all(21, 2, 9), [[0, 5], [10, 15]]); // exactly four windows
-    assert_eq!(all(26, 2, 9), [[0, 6], [12, 18]]); // a fifth would make a batch of another shape
+    assert_eq!(all(26, 2, 9), [[0, 5], [10, 15], [20, 0]]); // the last row fills up the batch and does not count
     assert_eq!(all(16, 8, 9), [[0, 5, 10]]); // not one full batch
     assert_eq!(all(6, 8, 9), [[0]]); // one window
+    assert_eq!(all(8, 8, 9), [[0, 5]]); // and a tail
+}
+
+/// Whatever the number of rows, each target of a stream that is evaluated whole counts once.
+#[test]
+fn evaluation_of_all_counts_each_target_once() {
+    for tokens in [6, 7, 23, 26, 200] {
+        for rows in [1, 2, 3, 5, 8, 64] {
+            let evaluation = counting(tokens, 5, 0).evaluation(rows, 1000).unwrap();
+            let shapes: Vec<usize> = evaluation.iter().map(|batch| batch.rows).collect();
+            assert!(shapes.windows(2).all(|pair| pair[0] == pair[1]), "{shapes:?}");
+            let pairs = evaluation.iter().flat_map(|batch| batch.inputs.iter().zip(&batch.targets));
+            let counted: Vec<(i32, i32)> = pairs.filter(|(_, to)| **to >= 0).map(|(from, to)| (*from, *to)).collect();
+            let expected: Vec<(i32, i32)> = (0..tokens as i32 - 1).map(|id| (id, id + 1)).collect();
+            assert_eq!(counted, expected, "{tokens} tokens in batches of {rows}");
+        }
+    }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::fs;
 use std::sync::LazyLock;
 
-use hearth_data::{DataError, Tokenizer};
+use hearth_data::{DataError, Tokenizer, TokenizerOptions};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -29,6 +29,11 @@ fn altered(change: impl FnOnce(&mut Value)) -> Vec<u8> {
     let mut json = serde_json::to_value(&*LEARNED).unwrap()["tokenizer"].take();
     change(&mut json);
     serde_json::to_vec(&json).unwrap()
+}
+
+fn behind_another(pre_tokenizer: Value) -> Vec<u8> {
+    let sequence = json!({ "type": "Sequence", "pretokenizers": [{ "type": "Digits" }, pre_tokenizer] });
+    altered(move |json| json["pre_tokenizer"] = sequence)
 }
 
 /// A rank file of the 256 bytes and then `more` lines.
@@ -82,7 +87,10 @@ fn each_form_of_file_is_known_by_its_content() {
     assert_eq!(from(&serde_json::to_vec(&*LEARNED).unwrap()), *LEARNED);
     assert_eq!(from(&altered(|_| {})), *LEARNED);
 
-    let of_ranks = from(ranks("YWI= 256\nYWJj 257\n").as_bytes());
+    let path = folder.path().join("ranks");
+    fs::write(&path, ranks("YWI= 256\nYWJj 257\n")).unwrap();
+    let pattern = Some(r"\w+|\W+".to_owned());
+    let of_ranks = Tokenizer::open(&path, &TokenizerOptions { pattern, ..Default::default() }).unwrap();
     assert_eq!((of_ranks.vocab_size(), of_ranks.end_of_text()), (259, Some(258)));
     assert_eq!(of_ranks.encode("abcab").unwrap(), [257, 256]);
 }
@@ -146,18 +154,27 @@ fn broken_json_files_are_refused() {
         (b"{}".to_vec(), "model"),
         (br#"{"kind":"wav"}"#.to_vec(), "unknown variant"),
         (br#"{"kind":"bpe"}"#.to_vec(), "missing field `tokenizer`"),
-        (br#"{"model":{"type":"WordPiece"}}"#.to_vec(), "its model is WordPiece, not BPE"),
+        (br#"{"model":{"type":"WordPiece"}}"#.to_vec(), "`vocab` is not what its model needs"),
+        (br#"{"model":{"type":"Markov"}}"#.to_vec(), "its model is `Markov`"),
         (model("vocab", json!({})), "`vocab` is empty"),
         (model("vocab", json!({ "a": 0, "b": 0 })), "id 0 stands for more than one token"),
         (model("vocab", json!({ "a": 4_294_967_295_u64 })), "4294967295"),
         (model("vocab", json!({ "a": -1 })), "is -1"),
         (model("vocab", json!({ "a": 1e300 })), "is 1e+300"),
         (model("vocab", json!({ "a".repeat(70_000): 1 })), "70000 bytes"),
-        (model("vocab", json!({ "a": 0 })), "makes no token"),
+        (model("vocab", json!({ "a": 1 })), "makes no token"),
         (model("merges", json!([["t", "nonsense"]])), "makes no token"),
         (altered(|json| json["model"]["vocab"].as_object_mut().unwrap().retain(|token, _| token != "!")), "0x21"),
         (altered(|json| json["added_tokens"][0]["id"] = 7.into()), "<|endoftext|>"),
-        (altered(|json| json["pre_tokenizer"]["pattern"]["Regex"] = "[a-c]{7}".into()), "regex"),
+        (altered(|json| json["pre_tokenizer"]["pattern"]["Regex"] = "[a-c".into()), "a pattern of its pre-tokenizer"),
+        (altered(|json| json["pre_tokenizer"]["type"] = "Cut".into()), "its pre_tokenizer has the type \"Cut\""),
+        (altered(|json| json["normalizer"] = json!({ "type": "NFX" })), "its normalizer has the type \"NFX\""),
+        (
+            altered(|json| json["decoder"] = json!({ "type": "Strip", "content": " ", "start": 0, "stop": 1 })),
+            "`stop` 1",
+        ),
+        (behind_another(json!({ "type": "Metaspace", "replacement": "_" })), "`Metaspace` stands where"),
+        (behind_another(json!({ "type": "ByteLevel", "add_prefix_space": true })), "`add_prefix_space` stands behind"),
     ] {
         let error = refusal(&content);
         assert!(error.contains(fault), "{fault}: {error}");

@@ -49,7 +49,8 @@ pub fn compare(arguments: &Arguments) -> Result<bool, TrainError> {
          \n  first stage   F1 F2 B1 F3 B2 F4 B3 B4      holds 2 micro-batches at most\
          \n  second stage     F1 B1 F2 B2 F3 B3 F4 B4   holds 1\n"
     );
-    println!("validation {:.6} and {:.6} nats per token", one.val_loss, two.val_loss);
+    let losses = [&one, &two].map(|run| run.val_loss.unwrap_or(f64::NAN));
+    println!("validation {:.6} and {:.6} nats per token", losses[0], losses[1]);
     let [one, two] = [&one, &two].map(|run| fs::read(run.folder.join("model.safetensors")));
     let same = one.is_ok() && one.ok() == two.ok();
     println!("the two models are {}", if same { "the same, to the bit" } else { "not the same" });

@@ -56,7 +56,7 @@ fn main() -> ExitCode {
         Ok(summary) => {
             println!(
                 "validation {:.4} nats per character after {} steps in {:.0} s; the curve is {}",
-                summary.val_loss,
+                summary.val_loss.unwrap_or(f64::NAN),
                 summary.steps,
                 summary.seconds,
                 summary.picture.as_deref().unwrap_or(&summary.folder).display()
@@ -75,7 +75,7 @@ pub fn train(arguments: Arguments) -> anyhow::Result<RunSummary> {
     let quick = QUICK.iter().filter(|_| arguments.quick).map(ToString::to_string);
     let settings: Vec<String> = quick.chain(arguments.set).collect();
     let config = TrainConfig::parse(CONFIG, "examples/shakespeare/config.toml", &settings)?;
-    let folder = arguments.out.unwrap_or_else(|| RunFolder::free("runs/shakespeare"));
+    let folder = arguments.out.unwrap_or_else(|| RunFolder::next("runs".as_ref(), "shakespeare".as_ref()));
     let front = if arguments.tui { FrontKind::Dashboard } else { FrontKind::Progress };
     let run = Run::new(config, open(arguments.device)?, folder).text(TEXT).front(front).stop(stop_on_ctrl_c());
     Ok(run.go()?)

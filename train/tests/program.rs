@@ -114,6 +114,25 @@ fn an_interrupt_ends_the_run_in_order() {
     }
 }
 
+/// Reading and tokenizing a text may take long, and there is nothing to save yet.
+#[cfg(unix)]
+#[test]
+fn an_interrupt_before_the_first_step_ends_at_once() {
+    let folder = folder();
+    fs::write(folder.path().join("text.txt"), TEXT.repeat(200)).unwrap();
+    let run = Command::new(env!("CARGO_BIN_EXE_hearth"))
+        .args(["train", "run.toml", "--device", "cpu", "--set", "limits.steps=1000000"])
+        .current_dir(folder.path())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(700));
+    assert!(Command::new("kill").args(["-INT", &run.id().to_string()]).status().unwrap().success());
+    let asked = std::time::Instant::now();
+    let output = run.wait_with_output().unwrap();
+    assert!(asked.elapsed().as_secs_f64() < 2.0, "{output:?}");
+}
+
 /// A corpus in three forms becomes shards, and the shards a run.
 #[test]
 fn prepared_tokens_train() {
@@ -198,7 +217,7 @@ fn each_mistake_gets_one_sentence() {
     fs::write(folder.path().join("file"), "").unwrap();
     assert!(train(&["--out", "file/run"]).starts_with("file/run: making the run's folder failed"));
     assert!(refused(&["train", "absent.toml"], folder.path()).starts_with("absent.toml: reading the configuration"));
-    assert!(refused(&["generate", "absent"], folder.path()).starts_with("absent/config.toml: reading"));
+    assert!(refused(&["generate", "absent"], folder.path()).starts_with("absent: is not there"));
     let device = refused(&["train", "run.toml", "--device", "wgpu:99"], folder.path());
     assert!(device.contains("there is no device wgpu:99") || device.contains("no wgpu adapter"), "{device}");
     let planned = refused(&["plan", "run.toml", "--device", "cpu,cpu"], folder.path());

@@ -62,8 +62,9 @@ impl Batches {
     }
 
     /// At most `batches` batches of `rows` rows, evenly spaced over the stream without overlap and the
-    /// same at every call. A stream too short for that gives fewer full batches, or, when it has not even
-    /// `rows` rows, one batch of those it has. Of a mixture: as many from each stream, stream after stream.
+    /// same at every call. A stream with no more rows than that gives all of them, the tail that fills no row included,
+    /// whatever `rows` is; its last batch is filled up with rows that do not count. Of a mixture: as many from each stream,
+    /// stream after stream.
     ///
     /// # Errors
     /// When the stream cannot be read.
@@ -74,13 +75,21 @@ impl Batches {
         assert!(rows > 0 && batches > 0, "an evaluation of {batches} batches of {rows} rows evaluates nothing");
         let mut evaluation = Vec::new();
         for part in &self.parts {
-            let rows = part.count().min(rows as u64);
-            let batches = (part.count() / rows).min(batches as u64);
-            for first in (0..batches).map(|batch| batch * rows) {
+            let wanted = rows as u64 * batches as u64;
+            let is_all = wanted >= part.count_with_tail();
+            let count = if is_all { part.count_with_tail() } else { wanted.min(part.count()) };
+            // One batch of a short stream is no larger than it.
+            let rows = count.min(rows as u64);
+            for first in (0..count).step_by(rows as usize) {
                 let mut batch = Batch::default();
                 batch.reshape(rows as usize, part.context_length(), part.are_packed());
                 for row in 0..rows {
-                    part.spaced(first + row, rows * batches, batch.row(row as usize))?;
+                    let (index, row) = (first + row, batch.row(row as usize));
+                    match index < count {
+                        true if is_all => part.in_order(index, row)?,
+                        true => part.spaced(index, count, row)?,
+                        false => row.leave_out(),
+                    }
                 }
                 evaluation.push(batch);
             }

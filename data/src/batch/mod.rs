@@ -95,6 +95,18 @@ impl Batch {
 }
 
 impl Row<'_> {
+    /// Makes the positions from `at` on count for nothing: an id that every vocabulary has, and no target.
+    pub(crate) fn leave_out_from(&mut self, at: usize) {
+        self.inputs[at..].fill(0);
+        self.targets[at..].fill(IGNORED);
+    }
+
+    /// As [`Row::leave_out_from`] for the whole row.
+    pub(crate) fn leave_out(mut self) {
+        self.leave_out_from(0);
+        self.mark(0, self.inputs.len(), 0);
+    }
+
     /// Makes the positions from `at` on, `length` of them, the document number `document`.
     pub(crate) fn mark(&mut self, at: usize, length: usize, document: usize) {
         if let Some([documents, positions]) = &mut self.packing {

@@ -6,7 +6,7 @@ use super::Row;
 use super::packing::Packing;
 use crate::order::Epochs;
 use crate::order::Sampler;
-use crate::{DataError, IGNORED, TokenStream};
+use crate::{DataError, TokenStream};
 
 /// The rows of one stream, drawn in a random order, epoch after epoch. A row is a pure function of its sample
 /// number, which counts from the start of the run and never wraps.
@@ -89,6 +89,14 @@ impl Rows {
         }
     }
 
+    /// As [`Rows::count`], with one more where the stream's last tokens do not fill a row.
+    pub(crate) fn count_with_tail(&self) -> u64 {
+        match &self.order {
+            RowOrder::Windows(_) => self.targets().div_ceil(self.context_length as u64),
+            RowOrder::Packed(packing, _) => packing.row_count(),
+        }
+    }
+
     /// Fills `row` with sample number `sample`.
     pub(crate) fn sample(&self, sample: u64, row: Row) -> Result<(), DataError> {
         let place = match &self.order {
@@ -108,11 +116,17 @@ impl Rows {
         self.fill((u128::from(index) * u128::from(places) / u128::from(of)) as u64, row)
     }
 
-    /// Fills `row` with number `index` of the [`Rows::count`] rows that cover the stream.
-    #[cfg(feature = "dataset")]
-    pub(crate) fn in_order(&self, index: u64, row: Row) -> Result<(), DataError> {
-        let width = if self.are_packed() { 1 } else { self.context_length as u64 };
-        self.fill(index * width, row)
+    /// Fills `row` with number `index` of the [`Rows::count_with_tail`] rows that cover the stream.
+    pub(crate) fn in_order(&self, index: u64, mut row: Row) -> Result<(), DataError> {
+        if self.are_packed() {
+            return self.fill(index, row);
+        }
+        let start = index * self.context_length as u64;
+        let length = (self.targets() - start).min(self.context_length as u64) as usize;
+        row.mark(0, self.context_length, 0);
+        self.copy(start, &mut row.inputs[..length], &mut row.targets[..length])?;
+        row.leave_out_from(length);
+        Ok(())
     }
 
     fn targets(&self) -> u64 {
@@ -132,9 +146,8 @@ impl Rows {
             row.mark(at, piece.length, document);
             at = end;
         }
-        // Padding: an id that every vocabulary has, in a document that nothing else attends to.
-        row.inputs[at..].fill(0);
-        row.targets[at..].fill(IGNORED);
+        row.leave_out_from(at);
+        // Padding is a document that nothing else attends to.
         row.mark(at, self.context_length - at, pieces.len());
         Ok(())
     }

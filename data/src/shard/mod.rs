@@ -19,6 +19,7 @@
 //! A document may be cut by the end of a shard: its end then stands in a later one.
 
 mod bin;
+mod ended;
 mod file;
 mod files;
 mod header;
@@ -28,5 +29,6 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+pub use ended::EndedFiles;
 pub use files::TokenFiles;
 pub(crate) use writer::{ShardOrigin, ShardWriter};

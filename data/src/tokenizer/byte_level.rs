@@ -11,23 +11,48 @@ pub(super) fn spell(bytes: &[u8]) -> String {
     bytes.iter().map(|&byte| BYTES_CHAR_LOOKUP[usize::from(byte)]).collect()
 }
 
-/// The `tokenizer.json` that splits words as GPT-2 does and has one special token, [`END_OF_TEXT`].
-///
-/// `whole_words`: a word that is a token is that token whichever merges lead to it, as in tiktoken.
-pub(super) fn tokenizer_json(
-    vocabulary: impl IntoIterator<Item = (String, u32)>,
-    merges: Vec<(String, String)>,
-    end_of_text: u32,
-    whole_words: bool,
-) -> Value {
-    let vocabulary: serde_json::Map<_, _> = vocabulary.into_iter().map(|(token, id)| (token, id.into())).collect();
+/// The parts of a byte-level BPE tokenizer.
+pub(super) struct ByteLevelBpe<'a> {
+    /// Tokens in GPT-2's alphabet, with their ids.
+    pub(super) vocabulary: Vec<(String, u32)>,
+    pub(super) merges: Vec<(String, String)>,
+    /// Special tokens, with their ids.
+    pub(super) specials: Vec<(String, u32)>,
+    /// What cuts a text into words, a regular expression.
+    pub(super) pattern: &'a str,
+    /// A word that is a token is that token whichever merges lead to it, as in tiktoken.
+    pub(super) whole_words: bool,
+}
+
+impl ByteLevelBpe<'_> {
+    /// Its `tokenizer.json`.
+    pub(super) fn tokenizer_json(self) -> Value {
+        let vocabulary: serde_json::Map<_, _> =
+            self.vocabulary.into_iter().map(|(token, id)| (token, id.into())).collect();
+        let specials: Vec<Value> = self.specials.into_iter().map(|(token, id)| added_token(&token, id, true)).collect();
+        json!({
+            "added_tokens": specials,
+            "pre_tokenizer": {
+                "type": "Split", "pattern": { "Regex": self.pattern }, "behavior": "Isolated", "invert": false,
+            },
+            "decoder": { "type": "ByteLevel" },
+            "model": {
+                "type": "BPE", "byte_level": true, "ignore_merges": self.whole_words,
+                "vocab": vocabulary, "merges": self.merges,
+            },
+        })
+    }
+}
+
+/// An entry of `added_tokens` that takes the text as it is.
+pub(super) fn added_token(content: &str, id: u32, special: bool) -> Value {
     json!({
-        "added_tokens": [{
-            "id": end_of_text, "content": END_OF_TEXT, "special": true,
-            "single_word": false, "lstrip": false, "rstrip": false, "normalized": false,
-        }],
-        "pre_tokenizer": { "type": "ByteLevel", "add_prefix_space": false, "use_regex": true },
-        "decoder": { "type": "ByteLevel" },
-        "model": { "type": "BPE", "ignore_merges": whole_words, "vocab": vocabulary, "merges": merges },
+        "id": id, "content": content, "special": special,
+        "single_word": false, "lstrip": false, "rstrip": false, "normalized": false,
     })
+}
+
+/// The normalizer that puts a space before a text without one: `Metaspace`'s, where the separator of words is a space.
+pub(super) fn prefix_space() -> Value {
+    json!({ "type": "MetaspaceNormalizer", "replacement": " ", "prepend": "always", "drop_whitespace": false })
 }

@@ -1,49 +1,30 @@
 //! Text to token ids and back.
 
-mod bpe;
 mod byte_level;
 mod char;
-mod check;
+mod encode;
+mod end_of_text;
 mod fault;
-mod ranks;
+mod file;
+mod hf;
+mod kind;
+mod patterns;
+mod text_stream;
 mod train;
 
-use std::path::Path;
-
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
-pub use self::bpe::BpeTokenizer;
 pub use self::char::CharTokenizer;
-use self::fault::broken;
-use crate::{DataError, read_text};
-
-/// Which tokenizer a run builds from its text; in configuration files `"byte"` or `"char"`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum TokenizerKind {
-    /// The UTF-8 bytes of the text: 256 ids, any text can be encoded.
-    Byte,
-    /// The distinct characters of the training text.
-    Char,
-}
-
-impl TokenizerKind {
-    /// The tokenizer of this kind for a training text.
-    ///
-    /// # Errors
-    /// When a character tokenizer is built from an empty text.
-    pub fn build(self, text: &str) -> Result<Tokenizer, DataError> {
-        match self {
-            Self::Byte => Ok(Tokenizer::byte()),
-            Self::Char => Tokenizer::chars_of(text),
-        }
-    }
-}
+pub use self::file::TokenizerOptions;
+pub use self::hf::JsonTokenizer;
+pub use self::kind::TokenizerKind;
+pub use self::text_stream::TextStream;
+use crate::DataError;
 
 /// Turns text into ids `0..vocab_size` and back. Saved beside a run's checkpoints, as JSON
 /// `{"kind":"byte"}`, `{"kind":"char","characters":"..."}` or `{"kind":"bpe","tokenizer":{...}}`, where
-/// `tokenizer` is a Hugging Face `tokenizer.json`.
+/// `tokenizer` is a Hugging Face `tokenizer.json`, of whichever model; `"end_of_text":"..."` is there where its name alone
+/// does not tell which token stands between documents.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Tokenizer {
@@ -51,8 +32,10 @@ pub enum Tokenizer {
     Byte,
     /// Each known character has an id.
     Char(CharTokenizer),
-    /// Frequent sequences of bytes or characters have ids.
-    Bpe(BpeTokenizer),
+    /// What a `tokenizer.json` describes.
+    // The name that it has had since it could be BPE alone.
+    #[serde(rename = "bpe")]
+    Json(JsonTokenizer),
 }
 
 impl Tokenizer {
@@ -76,48 +59,59 @@ impl Tokenizer {
     /// # Errors
     /// When `vocab_size` is out of range.
     pub fn train_bpe(texts: impl Iterator<Item = String> + Send, vocab_size: usize) -> Result<Self, DataError> {
-        BpeTokenizer::from_json(train::train(texts, vocab_size)?).map(Self::Bpe)
+        JsonTokenizer::from_json(train::train(texts, vocab_size)?).map(Self::Json)
     }
 
-    /// The tokenizer in a file, whose content says which of three it is: a tokenizer that Hearth saved, a Hugging
-    /// Face `tokenizer.json` with a BPE model, or a tiktoken rank file (lines of `base64 rank`), which is read as
-    /// GPT-2's: its word splitting, and `<|endoftext|>` as the id after the last rank.
+    /// This tokenizer with the token named `name` between documents.
     ///
     /// # Errors
-    /// When the file cannot be read, or is none of these; the error names the file and what is wrong in it.
-    pub fn from_file(path: impl AsRef<Path>) -> Result<Self, DataError> {
-        let path = path.as_ref();
-        Self::parse(&read_text(path)?).map_err(|error| match error {
-            DataError::BrokenBpe { reason } => DataError::TokenizerFile { path: path.into(), reason },
-            other => other,
-        })
-    }
-
-    fn parse(text: &str) -> Result<Self, DataError> {
-        if !text.trim_start().starts_with('{') {
-            return BpeTokenizer::from_json(ranks::parse(text)?).map(Self::Bpe);
-        }
-        let json: Value = serde_json::from_str(text).map_err(broken)?;
-        match json.get("kind") {
-            Some(_) => serde_json::from_value(json).map_err(broken),
-            None => BpeTokenizer::from_json(json).map(Self::Bpe),
+    /// When it has no such token.
+    pub fn with_end_of_text(self, name: &str) -> Result<Self, DataError> {
+        match self {
+            Self::Byte | Self::Char(_) => Err(DataError::UnknownToken { token: name.to_owned() }),
+            Self::Json(tokenizer) => tokenizer.with_end_of_text(name).map(Self::Json),
         }
     }
 
-    /// Number of ids, the `V` of a model's embedding.
+    /// Number of ids, the `V` of a model's embedding: the largest id and one.
     pub fn vocab_size(&self) -> usize {
         match self {
             Self::Byte => 256,
             Self::Char(tokenizer) => tokenizer.vocab_size(),
-            Self::Bpe(tokenizer) => tokenizer.vocab_size(),
+            Self::Json(tokenizer) => tokenizer.vocab_size(),
         }
     }
 
-    /// The id that ends a document, where the vocabulary has one.
+    /// The id that stands between documents, where the vocabulary has one.
     pub fn end_of_text(&self) -> Option<u32> {
         match self {
             Self::Byte | Self::Char(_) => None,
-            Self::Bpe(tokenizer) => tokenizer.end_of_text(),
+            Self::Json(tokenizer) => tokenizer.end_of_text(),
+        }
+    }
+
+    /// The id of the token that its file spells `token`: for one of a byte-level vocabulary, in GPT-2's alphabet.
+    pub fn id_of(&self, token: &str) -> Option<u32> {
+        match self {
+            Self::Json(tokenizer) => tokenizer.id_of(token),
+            // One byte or one character is a token.
+            Self::Byte | Self::Char(_) => self.encode(token).ok().filter(|ids| ids.len() == 1).map(|ids| ids[0]),
+        }
+    }
+
+    /// Whether `id` stands for a token. Below the vocabulary's size that is not so where ids have gaps.
+    pub fn is_known(&self, id: u32) -> bool {
+        match self {
+            Self::Byte | Self::Char(_) => (id as usize) < self.vocab_size(),
+            Self::Json(tokenizer) => tokenizer.token(id).is_some(),
+        }
+    }
+
+    /// The ids of special tokens, as those between documents and between the turns of a chat; rising.
+    pub fn special_ids(&self) -> Vec<u32> {
+        match self {
+            Self::Byte | Self::Char(_) => Vec::new(),
+            Self::Json(tokenizer) => tokenizer.special_ids(),
         }
     }
 
@@ -126,37 +120,4 @@ impl Tokenizer {
         let saved = serde_json::to_vec(self).expect("a tokenizer has a JSON form");
         blake3::hash(&saved).into()
     }
-
-    /// The ids of `text`. The name of a special token in it is text like any other.
-    ///
-    /// # Errors
-    /// When a character of `text` is not in a character tokenizer's vocabulary.
-    pub fn encode(&self, text: &str) -> Result<Vec<u32>, DataError> {
-        match self {
-            Self::Byte => Ok(text.bytes().map(u32::from).collect()),
-            Self::Char(tokenizer) => tokenizer.encode(text),
-            Self::Bpe(tokenizer) => tokenizer.encode(text),
-        }
-    }
-
-    /// The text of `ids`, special tokens by their names. A model may emit bytes that are not UTF-8: U+FFFD stands
-    /// in their place.
-    ///
-    /// # Errors
-    /// When an id is outside the vocabulary.
-    pub fn decode(&self, ids: &[u32]) -> Result<String, DataError> {
-        match self {
-            Self::Byte => decode_bytes(ids),
-            Self::Char(tokenizer) => tokenizer.decode(ids),
-            Self::Bpe(tokenizer) => tokenizer.decode(ids),
-        }
-    }
-}
-
-fn decode_bytes(ids: &[u32]) -> Result<String, DataError> {
-    let byte_of = |(position, &id): (usize, &u32)| {
-        u8::try_from(id).map_err(|_| DataError::UnknownId { id, position, vocab_size: 256 })
-    };
-    let bytes: Vec<u8> = ids.iter().enumerate().map(byte_of).collect::<Result<_, _>>()?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }

@@ -3,15 +3,16 @@
 use tokenizers::pipeline::{PreTokenizer, PreTokenizerScratch};
 use tokenizers::pre_tokenizers::split::{Split, SplitPattern};
 use tokenizers::trainers::BpeTrainer;
-use tokenizers::utils::byte_level::{BYTES_CHAR_LOOKUP, GPT2_REGEX_STR};
+use tokenizers::utils::byte_level::BYTES_CHAR_LOOKUP;
 use tokenizers::vocab::bucket_added_vocabulary::AddedToken;
 use tokenizers::{SplitDelimiterBehavior, Trainer};
 
 use serde_json::Value;
 
-use super::byte_level::{END_OF_TEXT, spell, tokenizer_json};
-use super::check::MAX_VOCABULARY;
+use super::byte_level::{ByteLevelBpe, END_OF_TEXT, spell};
 use super::fault::broken;
+use super::hf::MAX_VOCABULARY;
+use super::patterns::GPT2;
 use crate::DataError;
 
 /// The 256 bytes and the end of text.
@@ -25,7 +26,7 @@ pub(super) fn train(texts: impl Iterator<Item = String> + Send, vocab_size: usiz
     if !(SMALLEST..=MAX_VOCABULARY).contains(&vocab_size) {
         return Err(DataError::VocabSize { vocab_size, smallest: SMALLEST, largest: MAX_VOCABULARY });
     }
-    let pattern = SplitPattern::Regex(GPT2_REGEX_STR.to_owned());
+    let pattern = SplitPattern::Regex(GPT2.to_owned());
     let splitter = Split::native(pattern, SplitDelimiterBehavior::Isolated, false).map_err(broken)?;
     let mut trainer = BpeTrainer::builder()
         .vocab_size(vocab_size)
@@ -36,7 +37,14 @@ pub(super) fn train(texts: impl Iterator<Item = String> + Send, vocab_size: usiz
         .build();
     trainer.feed(texts, |text| words(&splitter, text)).map_err(broken)?;
     let (vocabulary, merges, _) = trainer.train_vocab().map_err(broken)?;
-    Ok(tokenizer_json(vocabulary, merges, 0, false))
+    let learned = ByteLevelBpe {
+        vocabulary: vocabulary.into_iter().collect(),
+        merges,
+        specials: vec![(END_OF_TEXT.to_owned(), 0)],
+        pattern: GPT2,
+        whole_words: false,
+    };
+    Ok(learned.tokenizer_json())
 }
 
 fn words(splitter: &Split, text: &str) -> tokenizers::Result<Vec<String>> {

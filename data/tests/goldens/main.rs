@@ -1,6 +1,10 @@
-//! What Python makes: GPT-2's tokenizer against tiktoken, ids made once and the crate `tiktoken-rs` as an oracle; files
-//! against Python's `json` and `csv` and against pyarrow.
+//! What Python makes: tokenizers against the libraries that they come from, ids made once and the crate `tiktoken-rs` as an
+//! oracle; files against Python's `json` and `csv` and against pyarrow.
 
+mod families;
 mod files;
 mod gpt2;
+mod ranks;
+mod spm;
+mod text;
 mod tokenizer;

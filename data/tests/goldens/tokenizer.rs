@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use serde::Deserialize;
 
 use super::gpt2::{GPT2, RANKS};
+use super::text::text;
 
 #[derive(Deserialize)]
 struct Goldens {
@@ -76,14 +77,6 @@ fn threads_share_one_tokenizer() {
             assert_eq!(thread.join().unwrap(), alone);
         }
     });
-}
-
-/// Characters where splitting words is delicate, and any others that Unicode 16 has: `tiktoken-rs` and `tokenizers` have
-/// tables of two versions, and what one of them does not know is a letter in the other.
-fn text() -> impl Strategy<Value = String> {
-    let delicate: Vec<_> = "  \n\t\r'slmde0aé\u{a0}\u{3000}!\u{301}²中🙂".chars().map(String::from).collect();
-    let character = prop_oneof![3 => prop::sample::select(delicate), 1 => r"\P{Cn}"];
-    prop::collection::vec(character, 0..60).prop_map(|characters| characters.concat())
 }
 
 proptest! {

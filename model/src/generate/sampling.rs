@@ -15,11 +15,13 @@ pub struct Sampling {
     pub top_p: f64,
     /// The same seed and prompt give the same text.
     pub seed: u64,
+    /// Ids that are never drawn, in rising order: those of a padded vocabulary that no tokenizer has. Default none.
+    pub never: Vec<u32>,
 }
 
 impl Default for Sampling {
     fn default() -> Self {
-        Self { temperature: 0.8, top_k: 0, top_p: 1.0, seed: 0 }
+        Self { temperature: 0.8, top_k: 0, top_p: 1.0, seed: 0, never: Vec::new() }
     }
 }
 
@@ -48,9 +50,11 @@ impl Sampling {
         ChaCha8Rng::seed_from_u64(self.seed)
     }
 
-    /// Draws an index of `logits`, which must not be empty. A NaN is never drawn while another value stands beside it.
+    /// Draws an index of `logits`, of which [`Sampling::never`] must leave one. A NaN is never drawn while another value stands
+    /// beside it.
     pub fn pick(&self, logits: &[f32], random: &mut ChaCha8Rng) -> u32 {
-        let mut order: Vec<u32> = (0..logits.len() as u32).collect();
+        let is_drawn = |id: &u32| self.never.binary_search(id).is_err();
+        let mut order: Vec<u32> = (0..logits.len() as u32).filter(is_drawn).collect();
         let logit = |token: u32| {
             let value = logits[token as usize];
             if value.is_nan() { f32::NEG_INFINITY } else { value }
@@ -123,6 +127,14 @@ mod tests {
         let squares = [0.15f64, 0.5, 0.1, 0.25].map(|p| p * p);
         let total: f64 = squares.iter().sum();
         assert_close(half, squares.map(|square| square / total));
+    }
+
+    #[test]
+    fn ids_that_no_tokenizer_has_are_not_drawn() {
+        let plain = Sampling { temperature: 1.0, never: vec![1, 3], ..Sampling::default() };
+        assert_close(plain.clone(), [0.6, 0.0, 0.4, 0.0]);
+        assert_close(Sampling { top_k: 1, ..plain.clone() }, [1.0, 0.0, 0.0, 0.0]);
+        assert_close(Sampling { temperature: 0.0, ..plain }, [1.0, 0.0, 0.0, 0.0]);
     }
 
     #[test]

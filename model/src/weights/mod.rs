@@ -7,8 +7,8 @@ pub mod llama2c;
 
 use std::path::Path;
 
-use burn::tensor::TensorData;
-use burn_store::{ApplyResult, ModuleSnapshot, ModuleStore, SafetensorsStore, bridge};
+use burn::tensor::{DType, TensorData};
+use burn_store::{ApplyResult, FloatCastAdapter, ModuleSnapshot, ModuleStore, SafetensorsStore, bridge};
 
 use crate::{ModelError, TokenMatrix, Transformer};
 
@@ -25,7 +25,7 @@ pub fn save(model: &Transformer, path: &Path) -> Result<(), ModelError> {
     store.collect_from(&with_whole_matrices(model)).map_err(|error| broken(path, error))
 }
 
-/// Reads all parameters from a file that [`save`] wrote.
+/// Reads all parameters from a file that [`save`] wrote, or one with the same tensors in f16, bf16 or f64, which become f32.
 ///
 /// # Errors
 /// A missing file, a tensor that is missing or has another shape, or one that the model does not have.
@@ -36,6 +36,7 @@ pub fn load(model: &mut Transformer, path: &Path) -> Result<(), ModelError> {
     let mut store = SafetensorsStore::from_file(path)
         .validate(false)
         .allow_partial(true)
+        .with_from_adapter(FloatCastAdapter::to(DType::F32))
         .with_key_remapping(format!("^({MATRICES})$"), "$1.shards.0");
     apply(model, path, |whole| store.apply_to(whole).map_err(|error| broken(path, error)))
 }

@@ -93,9 +93,22 @@ impl Tensors {
     /// # Errors
     /// There is none of that name, or it has another shape.
     pub fn get(&self, name: &str, shape: &[usize]) -> Result<&[u8], CheckpointError> {
+        self.find(name, shape, |found| found == shape)
+    }
+
+    /// The values of the first rows of a tensor, as many as `shape` has.
+    ///
+    /// # Errors
+    /// There is none of that name, it has fewer rows, or rows of another shape.
+    pub fn first_rows(&self, name: &str, shape: &[usize]) -> Result<&[u8], CheckpointError> {
+        let bytes = self.find(name, shape, |found| found[0] >= shape[0] && found[1..] == shape[1..])?;
+        Ok(&bytes[..shape.iter().product::<usize>() * size_of::<f32>()])
+    }
+
+    fn find(&self, name: &str, shape: &[usize], fits: impl Fn(&[usize]) -> bool) -> Result<&[u8], CheckpointError> {
         let broken = |reason: String| CheckpointError::broken(&self.location, reason);
         let place = self.places.get(name).ok_or_else(|| broken(format!("has no tensor {name}")))?;
-        if place.shape != shape {
+        if place.shape.len() != shape.len() || !fits(&place.shape) {
             return Err(broken(format!("{name} is {:?}, and the model's is {shape:?}", place.shape)));
         }
         Ok(&(*self.file).as_ref()[place.bytes.clone()])

@@ -24,7 +24,7 @@ pub struct DataConfig {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub mixture: Vec<MixturePart>,
     /// Tokenizer of a text or of `.bin` files: `char` (one id for each distinct character, default), `byte` (256 ids), or a
-    /// file: a Hugging Face `tokenizer.json`, tiktoken's ranks, or one that Hearth saved. Prepared folders have their own.
+    /// file or folder of Hugging Face, SentencePiece, tiktoken or Hearth (docs/tokenizers.md). Prepared folders have their own.
     pub tokenizer: TokenizerChoice,
     /// Share of a text, from its end, that is held out for validation. Default 0.1.
     pub validation_fraction: f64,

@@ -136,8 +136,9 @@ pub struct EvaluationConfig {
 pub struct SampleConfig {
     /// Steps between samples; 0 draws none. Default 0.
     pub every: u64,
-    /// What the text continues. Default a line break.
-    pub prompt: String,
+    /// What the text continues. Default: the token between documents, or where there is none a line break.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prompt: Option<String>,
     /// Number of tokens to draw. Default 200.
     pub tokens: usize,
     /// Divides the logits; 0 takes the likeliest token. Default 0.8.
@@ -181,7 +182,7 @@ impl Default for EvaluationConfig {
 
 impl Default for SampleConfig {
     fn default() -> Self {
-        Self { every: 0, prompt: "\n".into(), tokens: 200, temperature: 0.8, top_k: 0 }
+        Self { every: 0, prompt: None, tokens: 200, temperature: 0.8, top_k: 0 }
     }
 }
 

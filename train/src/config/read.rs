@@ -23,9 +23,11 @@ impl TrainConfig {
             cause,
         })?;
         let folder = path.parent().unwrap_or(Path::new(""));
+        in_utf8(folder)?;
         let mut config = Self::build(&text, &path.display().to_string(), Some(folder), settings)?;
         for path in config.data.paths_mut() {
             *path = std::path::absolute(&*path).unwrap_or_else(|_| path.clone());
+            in_utf8(path)?;
         }
         Ok(config)
     }
@@ -40,6 +42,8 @@ impl TrainConfig {
 
     fn build(text: &str, source: &str, folder: Option<&Path>, settings: &[String]) -> Result<Self, TrainError> {
         let fail = |reason: String| TrainError::Config { source_name: source.into(), reason };
+        // As editors on Windows put before it.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let mut table: Table = text.parse().map_err(|error: toml::de::Error| {
             let line = error.span().map_or(1, |span| text[..span.start.min(text.len())].lines().count().max(1));
             fail(format!("line {line}: {}", error.message().trim()))
@@ -64,6 +68,19 @@ impl TrainConfig {
     }
 }
 
+/// # Errors
+/// A path that no TOML file can hold, as the run's own `config.toml` has to.
+fn in_utf8(path: &Path) -> Result<(), TrainError> {
+    match path.to_str() {
+        Some(_) => Ok(()),
+        None => Err(TrainError::Config {
+            source_name: path.display().to_string(),
+            reason: "this name is not UTF-8, and config.toml cannot hold it: rename the folder, or link to it by another name"
+                .into(),
+        }),
+    }
+}
+
 /// Makes the paths in `[data]` relative to the folder of the file.
 fn resolve(data: &mut Table, folder: &Path) {
     let join = |path: &mut String| *path = folder.join(path.as_str()).display().to_string();
@@ -81,12 +98,16 @@ fn resolve(data: &mut Table, folder: &Path) {
     }
 }
 
+/// Fields that hold a text, whatever it looks like.
+const TEXTS: [&str; 5] = ["data.text", "data.tokens", "data.tokenizer", "model.preset", "sample.prompt"];
+
 /// Puts the value of `section.field=value` into the table.
 fn set(table: &mut Table, setting: &str) -> Result<(), TrainError> {
     let fail = |reason: &str| TrainError::Config { source_name: format!("--set {setting}"), reason: reason.into() };
     let (path, value) = setting.split_once('=').ok_or_else(|| fail("must read section.field=value"))?;
-    // `value = 3` is TOML; a bare word is not, and is meant as a string.
+    // `value = 3` is TOML; a bare word is not, and is meant as a string, and so are the digits of a file's name.
     let parsed = format!("value = {value}").parse::<Table>().ok().and_then(|mut table| table.remove("value"));
+    let parsed = parsed.filter(|parsed| parsed.is_str() || !TEXTS.contains(&path.trim()));
     let value = parsed.unwrap_or_else(|| Value::String(value.trim().into()));
     let mut fields: Vec<&str> = path.trim().split('.').collect();
     let last = fields.pop().filter(|name| !name.is_empty()).ok_or_else(|| fail("names no field"))?;
@@ -151,6 +172,19 @@ mod tests {
         assert_eq!((config.model.layers, config.model.width, config.model.vocab_size), (2, 128, 0));
         assert_eq!((config.optimizer.learning_rate, config.seed), (3e-4, 7));
         assert_eq!(TrainConfig::parse(&config.to_toml(), "effective", &[]).unwrap(), config);
+    }
+
+    #[test]
+    fn a_mark_of_byte_order_and_names_of_digits() {
+        let config = TrainConfig::parse(&format!("\u{feff}{MINIMAL}"), "run.toml", &[]).unwrap();
+        assert_eq!(config, TrainConfig::parse(MINIMAL, "run.toml", &[]).unwrap());
+        for name in ["2024", "1e5", "true", "1979-05-27", "\"2024\""] {
+            let settings = [format!("data.text={name}"), format!("sample.prompt={name}")];
+            let config = TrainConfig::parse(MINIMAL, "run.toml", &settings).unwrap();
+            let expected = name.trim_matches('"');
+            assert_eq!(config.data.text.as_deref(), Some(Path::new(expected)));
+            assert_eq!(config.sample.prompt.as_deref(), Some(expected));
+        }
     }
 
     /// F9: the caller of a run gives text or tokens; the program, which has neither, refuses such a configuration.

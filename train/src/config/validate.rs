@@ -58,7 +58,7 @@ impl TrainConfig {
             ("optimizer.learning_rate", optimizer.learning_rate),
             ("optimizer.weight_decay", optimizer.weight_decay),
             ("optimizer.clip_norm", optimizer.clip_norm),
-            ("schedule.final_learning_rate", self.schedule.final_learning_rate),
+            ("schedule.final_learning_rate", self.schedule.final_rate(optimizer.learning_rate)),
             ("loss.z_loss", self.loss.z_loss),
             ("sample.temperature", self.sample.temperature),
             ("guard.loss_z", self.guard.loss_z),

@@ -105,18 +105,19 @@ impl Engine for Alone {
         Box::pin(async { witness.data().await.map(drop).map_err(TrainError::of_device) })
     }
 
-    fn evaluate(&mut self) -> Answer<'_, f64> {
+    fn evaluate(&mut self) -> Answer<'_, Option<f64>> {
         let trainer = self.trainer();
         let model = trainer.model().valid();
         let rows = self.assignment.cut().micro_batch;
         let counted: usize = self.data.validation.iter().map(Batch::counted).sum();
         let parts = self.data.validation.iter().flat_map(|batch| batch.split(rows));
         let losses = parts.map(|batch| trainer.evaluate(&model, &batch));
-        let total = losses.reduce(Tensor::add).expect("there is at least one validation batch");
-        let total = Readback::new(total);
+        let total = losses.reduce(Tensor::add).map(Readback::new);
         Box::pin(async move {
+            let Some(total) = total else { return Ok(None) };
             let total = total.data().await.map_err(TrainError::of_device)?;
-            Ok(f64::from(total.iter::<f32>().next().expect("one number was queued")) / counted as f64)
+            let total = total.iter::<f32>().next().expect("one number was queued");
+            Ok(Some(f64::from(total) / counted as f64))
         })
     }
 

@@ -158,7 +158,10 @@ impl Team {
         whole.ok_or_else(|| TrainError::Internal("the first rank has gathered no model".into()))
     }
 
-    fn validation_loss(&mut self) -> Result<f64, TrainError> {
+    fn validation_loss(&mut self) -> Result<Option<f64>, TrainError> {
+        if self.members.data.validation.is_empty() {
+            return Ok(None);
+        }
         let rows = match self.is_staged() {
             true => {
                 self.order(&Order::Evaluate)?;
@@ -168,7 +171,7 @@ impl Team {
         };
         let validation = &self.members.data.validation;
         let counted: usize = validation.iter().map(Batch::counted).sum();
-        Ok(self.seat.work()?.rank.evaluate(validation, rows)? / counted as f64)
+        Ok(Some(self.seat.work()?.rank.evaluate(validation, rows)? / counted as f64))
     }
 
     /// Orders a step; steps alone are ordered when a round of them begins.
@@ -226,7 +229,7 @@ impl Engine for Team {
         Box::pin(async { witness?.data().await.map(drop).map_err(TrainError::of_device) })
     }
 
-    fn evaluate(&mut self) -> Answer<'_, f64> {
+    fn evaluate(&mut self) -> Answer<'_, Option<f64>> {
         Box::pin(ready(self.together(Self::validation_loss)))
     }
 

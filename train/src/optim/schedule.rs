@@ -29,17 +29,46 @@ pub struct Schedule {
     pub warmup_steps: u64,
     /// Steps of the final decline; `wsd` only. Default 0.
     pub decay_steps: u64,
-    /// The learning rate that a decline ends with; `cosine` and `wsd`. Default 1e-4.
-    pub final_learning_rate: f64,
+    /// The learning rate that a decline ends with; `cosine` and `wsd`. Default: a tenth of `optimizer.learning_rate`, as
+    /// nanoGPT advises.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub final_learning_rate: Option<f64>,
 }
 
 impl Default for Schedule {
     fn default() -> Self {
-        Self { kind: ScheduleKind::Cosine, warmup_steps: 100, decay_steps: 0, final_learning_rate: 1e-4 }
+        Self { kind: ScheduleKind::Cosine, warmup_steps: 100, decay_steps: 0, final_learning_rate: None }
     }
 }
 
 impl Schedule {
+    /// The learning rate that a decline from `peak` ends with.
+    pub fn final_rate(&self, peak: f64) -> f64 {
+        self.final_learning_rate.unwrap_or(peak / 10.0)
+    }
+
+    /// What is odd about a run of `total` steps with this schedule, a sentence each: it is done as said all the same.
+    pub fn oddities(&self, total: u64, peak: f64) -> Vec<String> {
+        let mut odd = Vec::new();
+        if peak == 0.0 && self.final_rate(peak) == 0.0 {
+            odd.push("optimizer.learning_rate = 0: no weight will change".to_string());
+        }
+        if let Some(last) = self.final_learning_rate.filter(|last| *last > peak && self.kind != ScheduleKind::Constant)
+        {
+            odd.push(format!(
+                "schedule.final_learning_rate = {last:e} is above optimizer.learning_rate = {peak:e}: the rate rises to it"
+            ));
+        }
+        if self.warmup_steps >= total {
+            let reached = self.learning_rate(total.saturating_sub(1), total, peak);
+            odd.push(format!(
+                "schedule.warmup_steps = {}, and the run has {total} steps: the rate reaches {reached:.2e} of {peak:e}",
+                self.warmup_steps
+            ));
+        }
+        odd
+    }
+
     /// The learning rate for the update of `step` (from 0) in a run of `total` steps.
     pub fn learning_rate(&self, step: u64, total: u64, peak: f64) -> f64 {
         if step < self.warmup_steps {
@@ -49,15 +78,16 @@ impl Schedule {
             let length = total.saturating_sub(start).max(1);
             ((step.saturating_sub(start)) as f64 / length as f64).min(1.0)
         };
+        let last = self.final_rate(peak);
         match self.kind {
             ScheduleKind::Constant => peak,
             ScheduleKind::Cosine => {
                 let cosine = (std::f64::consts::PI * fraction(self.warmup_steps)).cos();
-                self.final_learning_rate + 0.5 * (1.0 + cosine) * (peak - self.final_learning_rate)
+                last + 0.5 * (1.0 + cosine) * (peak - last)
             }
             ScheduleKind::Wsd => {
                 let start = total.saturating_sub(self.decay_steps).max(self.warmup_steps);
-                peak + fraction(start) * (self.final_learning_rate - peak)
+                peak + fraction(start) * (last - peak)
             }
         }
     }
@@ -116,7 +146,7 @@ mod tests {
                 kind: [ScheduleKind::Constant, ScheduleKind::Cosine, ScheduleKind::Wsd][below(3) as usize],
                 warmup_steps: below(20),
                 decay_steps: below(60),
-                final_learning_rate: below(1000) as f64 * 1e-6,
+                final_learning_rate: Some(below(1000) as f64 * 1e-6),
             };
             let total = below(50);
             let rates: Vec<f64> = (0..70).map(|step| schedule.learning_rate(step, total, 1e-3)).collect();
@@ -125,7 +155,7 @@ mod tests {
             if schedule.warmup_steps < total.saturating_sub(schedule.decay_steps) {
                 assert!((fall[0] - 1e-3).abs() < 1e-15, "{schedule:?} of {total}: {rates:?}");
             }
-            let low = if schedule.kind == ScheduleKind::Constant { 1e-3 } else { schedule.final_learning_rate };
+            let low = if schedule.kind == ScheduleKind::Constant { 1e-3 } else { schedule.final_rate(1e-3) };
             assert!(rise.iter().all(|rate| (0.0..=1e-3).contains(rate)), "{schedule:?} of {total}: {rates:?}");
             // But for the rounding of the last sum.
             assert!(
@@ -133,6 +163,31 @@ mod tests {
                 "{schedule:?} of {total}: {rates:?}"
             );
         }
+    }
+
+    /// A fine-tuning rate is below what was once the default of the final one: no schedule rises unless it is told to.
+    #[test]
+    fn the_final_rate_goes_with_the_peak() {
+        let schedule = Schedule { warmup_steps: 0, ..Schedule::default() };
+        let rates: Vec<f64> = (0..=20).map(|step| schedule.learning_rate(step, 20, 1e-5)).collect();
+        assert!(rates.is_sorted_by(|a, b| a > b), "{rates:?}");
+        assert_close(&[rates[0], rates[20]], &[1e-5, 1e-6]);
+        assert_close(&[0, 7, 20].map(|step| schedule.learning_rate(step, 20, 0.0)), &[0.0; 3]);
+    }
+
+    #[test]
+    fn what_is_odd_is_said() {
+        let said = |schedule: Schedule, peak| schedule.oddities(50, peak).join("; ");
+        assert_eq!(said(Schedule { warmup_steps: 49, ..Schedule::default() }, 1e-3), "");
+        let rises = Schedule { warmup_steps: 0, final_learning_rate: Some(1e-4), ..Schedule::default() };
+        let told = "schedule.final_learning_rate = 1e-4 is above optimizer.learning_rate = 1e-5: the rate rises to it";
+        assert_eq!(said(rises.clone(), 1e-5), told);
+        assert_eq!(said(Schedule { kind: ScheduleKind::Constant, ..rises }, 1e-5), "");
+        let told = "schedule.warmup_steps = 100, and the run has 50 steps: the rate reaches 4.95e-4 of 1e-3";
+        assert_eq!(said(Schedule::default(), 1e-3), told);
+        assert!(
+            said(Schedule { warmup_steps: 0, ..Schedule::default() }, 0.0).starts_with("optimizer.learning_rate = 0")
+        );
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File},
-    io::{ErrorKind, Write},
+    io::{self, ErrorKind, Write},
     path::{Path, PathBuf},
 };
 
@@ -14,6 +14,8 @@ use crate::session::Metrics;
 pub struct MetricsFile {
     path: PathBuf,
     file: File,
+    /// Bytes of whole lines, where the last line could not be written whole.
+    torn: Option<u64>,
 }
 
 impl MetricsFile {
@@ -23,7 +25,7 @@ impl MetricsFile {
     /// If the file cannot be created.
     pub fn create(path: &Path) -> Result<Self, ReportError> {
         let file = File::create(path).map_err(ReportError::file("created", path))?;
-        Ok(Self { path: path.to_owned(), file })
+        Ok(Self { path: path.to_owned(), file, torn: None })
     }
 
     /// Goes on at the end of a file, which is made if need be.
@@ -32,7 +34,7 @@ impl MetricsFile {
     /// If the file cannot be opened.
     pub fn append(path: &Path) -> Result<Self, ReportError> {
         let opened = File::options().append(true).create(true).open(path);
-        Ok(Self { path: path.to_owned(), file: opened.map_err(ReportError::file("opened", path))? })
+        Ok(Self { path: path.to_owned(), file: opened.map_err(ReportError::file("opened", path))?, torn: None })
     }
 
     /// Goes on with the file of a run that goes on before `step`, and returns the figures up to there.
@@ -61,11 +63,27 @@ impl MetricsFile {
     /// Adds one event. It has left the process when this returns: a kill loses nothing that was written before.
     ///
     /// # Errors
-    /// If the file cannot be written, as when the disk is full.
+    /// If the file cannot be written, as when the disk is full. The file then ends with the event before, and a later event
+    /// may be written.
     pub fn write(&mut self, event: &Metrics) -> Result<(), ReportError> {
         let mut line = serde_json::to_vec(event).expect("an event is numbers under fixed names");
         line.push(b'\n');
-        self.file.write_all(&line).map_err(ReportError::file("written", &self.path))
+        self.write_line(&line).map_err(ReportError::file("written", &self.path))
+    }
+
+    fn write_line(&mut self, line: &[u8]) -> io::Result<()> {
+        if let Some(whole) = self.torn {
+            self.file.set_len(whole)?;
+        }
+        let whole = self.file.metadata()?.len();
+        self.torn = Some(whole);
+        if let Err(error) = self.file.write_all(line) {
+            // What was written of it goes; if not now, then before the next line.
+            let _ = self.file.set_len(whole);
+            return Err(error);
+        }
+        self.torn = None;
+        Ok(())
     }
 }
 

@@ -118,6 +118,8 @@ pub struct Report {
     file: MetricsFile,
     metrics: Vec<Metrics>,
     front: Front,
+    /// Whether the last figures could not be written, which was said.
+    is_unwritten: bool,
 }
 
 impl Report {
@@ -130,19 +132,20 @@ impl Report {
         let front = Front::new(front, total_steps, stop)?;
         fs::create_dir_all(folder).map_err(ReportError::file("created", folder))?;
         let file = MetricsFile::append(&folder.join(METRICS))?;
-        Ok(Self { path: folder.to_owned(), file, metrics: Vec::new(), front })
+        Ok(Self { path: folder.to_owned(), file, metrics: Vec::new(), front, is_unwritten: false })
     }
 
-    /// Writes, remembers and shows an event.
+    /// Writes, remembers and shows an event. Figures that cannot be written, as on a full disk, are shown all the same, with a
+    /// warning; the run need not end for them.
     ///
     /// # Errors
-    /// If the metrics file cannot be written; the event is remembered and shown all the same.
+    /// If what the metrics file had of earlier steps cannot be read.
     ///
     /// # Panics
     /// If the user has chosen, on the dashboard, to kill the program.
     pub fn hear(&mut self, event: &Event) -> Result<(), ReportError> {
         match event {
-            Event::Step(metrics) | Event::Evaluation(metrics) => return self.figures(metrics),
+            Event::Step(metrics) | Event::Evaluation(metrics) => self.figures(metrics),
             Event::Sample { prompt, text, .. } => self.front.note(&format!("sample: {prompt}{text}")),
             Event::Checkpoint { location, .. } => log::debug!("checkpoint {location}"),
             Event::Note(text) | Event::Trouble(text) => self.front.note(text),
@@ -154,16 +157,21 @@ impl Report {
         Ok(())
     }
 
-    fn figures(&mut self, metrics: &Metrics) -> Result<(), ReportError> {
+    fn figures(&mut self, metrics: &Metrics) {
         // A run that was killed at its end has told of its last evaluation already.
         let is_evaluation = |it: &Metrics| it.step == metrics.step && it.val_loss.is_some();
         if is_evaluation(metrics) && self.metrics.last().is_some_and(is_evaluation) {
-            return Ok(());
+            return;
         }
         self.front.metrics(metrics);
         let written = self.file.write(metrics);
         self.metrics.push(metrics.clone());
-        written
+        let was_unwritten = std::mem::replace(&mut self.is_unwritten, written.is_err());
+        if let (Err(error), false) = (written, was_unwritten) {
+            let step = metrics.step;
+            self.front
+                .note(&format!("warning: figures from step {step} on are not kept, and the run goes on: {error}"));
+        }
     }
 
     /// All figures so far, those before a resumption included.
@@ -171,24 +179,20 @@ impl Report {
         &self.metrics
     }
 
-    /// Leaves the screen, draws the loss curves under `title` and returns the path of the picture; `None` where the crate
-    /// was built without pictures.
-    ///
-    /// # Errors
-    /// If the picture cannot be written.
-    pub fn finish(self, title: &str) -> Result<Option<PathBuf>, ReportError> {
-        self.front.finish();
+    /// Draws the loss curves under `title`, leaves the screen and returns the path of the picture; `None` where it cannot be
+    /// written, which costs a warning, or the crate was built without pictures.
+    #[cfg_attr(not(feature = "cli"), expect(unused_mut, unused_variables, reason = "there is no picture"))]
+    pub fn finish(mut self, title: &str) -> Option<PathBuf> {
         #[cfg(feature = "cli")]
-        {
+        let picture = {
             let path = self.path.join(LOSS_CURVE);
-            draw_loss(&self.metrics, title, &path)?;
-            Ok(Some(path))
-        }
+            let drawn = draw_loss(&self.metrics, title, &path);
+            drawn.map(|()| path).inspect_err(|error| self.front.note(&format!("warning: no loss curve: {error}"))).ok()
+        };
         #[cfg(not(feature = "cli"))]
-        {
-            let _ = title;
-            Ok(None)
-        }
+        let picture = None;
+        self.front.finish();
+        picture
     }
 }
 
@@ -223,7 +227,7 @@ mod tests {
         (3..=4).for_each(|number| report.hear(&Event::Step(step(number))).unwrap());
         let all = [one, two, evaluation, step(3), step(4)];
         assert_eq!(report.metrics(), all);
-        let picture = report.finish("loss").unwrap().unwrap();
+        let picture = report.finish("loss").unwrap();
         assert_eq!(picture, run.join("loss.svg"));
         assert!(fs::read_to_string(picture).unwrap().contains("nats per token"));
         assert_eq!(read(&run.join("metrics.jsonl")).unwrap(), all);

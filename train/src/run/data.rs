@@ -7,7 +7,7 @@ use std::{
 };
 
 use hearth_data::{
-    Batches, DataError, Rows, Split, TokenFiles, TokenStream, Tokenizer, TokenizerKind, Tokens, read_text,
+    Batches, DataError, EndedFiles, Rows, Split, TokenFiles, TokenStream, Tokenizer, TokenizerKind, Tokens, read_text,
 };
 
 use crate::{
@@ -17,6 +17,7 @@ use crate::{
 };
 
 const TOKENIZER: &str = "tokenizer.json";
+const PREPARED: &str = "prepare.json";
 
 /// Tokens that a caller has, with what made them.
 #[derive(Clone)]
@@ -66,7 +67,8 @@ impl RunData {
             Some(text) => {
                 let tokens = Tokens::new(tokenizer.encode(&text)?)?;
                 let (train, validation) = tokens.split(config.data.validation_fraction)?;
-                (vec![(1.0, Arc::new(train))], vec![(1.0, Arc::new(validation))])
+                let validation = (!validation.is_empty()).then(|| (1.0, Arc::new(validation) as Arc<dyn TokenStream>));
+                (vec![(1.0, Arc::new(train))], validation.into_iter().collect())
             }
             None => (
                 streams(&config.data, Split::Train, &tokenizer)?,
@@ -82,8 +84,14 @@ impl RunData {
             content.update(&stream.content_hash());
         }
         let train = batches(config, train, config.data.stride)?;
-        let validation = batches(config, validation, 0)?;
-        let validation = validation.evaluation(config.batch.micro_batch, config.evaluation.batches)?;
+        let validation = match validation.is_empty() {
+            true if config.evaluation.patience > 0 => return Err(no_patience(config.evaluation.patience)),
+            true => Vec::new(),
+            false => {
+                let validation = batches(config, validation, 0).map_err(|error| too_short(error, config))?;
+                validation.evaluation(config.batch.micro_batch, config.evaluation.batches)?
+            }
+        };
         Ok(Self { data: Data { train, validation }, tokenizer, hash: content.finalize().into() })
     }
 }
@@ -118,24 +126,58 @@ fn tokenizer_of(config: &DataConfig, text: Option<&str>) -> Result<Tokenizer, Tr
     })
 }
 
-/// One part of every folder that is named, with what the tokenizer cannot have made refused.
+fn no_patience(patience: u64) -> TrainError {
+    let reason = "there is no validation part that could get better: set it to 0, or hold a part of the data out";
+    TrainError::Config { source_name: format!("evaluation.patience = {patience}"), reason: reason.into() }
+}
+
+/// What is wrong with the validation part, and what may be done about it.
+fn too_short(error: DataError, config: &TrainConfig) -> TrainError {
+    let without = match config.data.text {
+        Some(_) => "data.validation_fraction = 0 trains without one",
+        None => "a folder that was prepared with --validation-fraction 0 trains without one",
+    };
+    TrainError::Config { source_name: "the validation part".into(), reason: format!("{error}; {without}") }
+}
+
+fn no_documents(folder: &Path) -> TrainError {
+    let reason = "its .bin files do not say where documents end, and the tokenizer has no token that does: give data.packing = \
+                  \"windows\", or another data.tokenizer";
+    TrainError::Config { source_name: folder.display().to_string(), reason: reason.into() }
+}
+
+/// One part of every folder that is named, with what the tokenizer cannot have made refused. A folder may have no validation
+/// part.
 fn streams(config: &DataConfig, split: Split, tokenizer: &Tokenizer) -> Result<Streams, TrainError> {
     let open = |(weight, folder): (f64, &Path)| {
-        let files = if folder.join("prepare.json").exists() {
-            TokenFiles::open_prepared(folder, split, Some(tokenizer.hash()))?
+        let files = if folder.join(PREPARED).exists() {
+            TokenFiles::open_prepared(folder, split, Some(tokenizer.hash()))
         } else {
-            TokenFiles::open(&bin_files(folder, split)?, None)?
+            TokenFiles::open(&bin_files(folder, split)?, None)
         };
-        Ok((weight, Arc::new(files.for_vocabulary(tokenizer.vocab_size())) as Arc<dyn TokenStream>))
+        match files {
+            Err(DataError::NoShards { .. } | DataError::NoTokenFiles) if split == Split::Validation => Ok(None),
+            files => {
+                let files = files?.for_vocabulary(tokenizer.vocab_size());
+                let stream: Arc<dyn TokenStream> = match config.packing {
+                    PackingKind::Documents if !folder.join(PREPARED).exists() => {
+                        let end = tokenizer.end_of_text().ok_or_else(|| no_documents(folder))?;
+                        Arc::new(EndedFiles::new(files, end)?)
+                    }
+                    _ => Arc::new(files),
+                };
+                Ok(Some((weight, stream)))
+            }
+        }
     };
-    config.folders().map(open).collect()
+    config.folders().filter_map(|folder| open(folder).transpose()).collect()
 }
 
 /// nanoGPT's and llm.c's files of one part, in the order of their names.
 fn bin_files(folder: &Path, split: Split) -> Result<Vec<PathBuf>, TrainError> {
-    let part = match split {
-        Split::Train => "train",
-        Split::Validation => "val",
+    let names = match split {
+        Split::Train => &["train"][..],
+        Split::Validation => &["val", "valid", "validation"],
     };
     let entries = fs::read_dir(folder).map_err(|cause| TrainError::Io {
         action: "reading the folder of tokens",
@@ -143,15 +185,17 @@ fn bin_files(folder: &Path, split: Split) -> Result<Vec<PathBuf>, TrainError> {
         cause,
     })?;
     let is_part = |path: &PathBuf| {
-        let name = path.file_stem().unwrap_or_default().to_string_lossy();
-        path.extension().is_some_and(|extension| extension == "bin") && name.contains(part)
+        let name = path.file_stem().unwrap_or_default().to_string_lossy().to_lowercase();
+        let mut words = name.split(|it: char| !it.is_ascii_alphanumeric());
+        path.extension().is_some_and(|extension| extension == "bin") && words.any(|word| names.contains(&word))
     };
     let mut files: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).filter(is_part).collect();
     files.sort();
-    if files.is_empty() {
-        let reason = format!(
-            "is no folder that `hearth prepare` finished, and holds no .bin file with \"{part}\" in its name: prepare it first"
-        );
+    if files.is_empty() && split == Split::Train {
+        let reason =
+            "is no folder that `hearth prepare` finished, and holds no .bin file with the word \"train\" in its name: \
+                      prepare it first"
+                .into();
         return Err(TrainError::Config { source_name: folder.display().to_string(), reason });
     }
     Ok(files)

@@ -1,6 +1,7 @@
 //! What a run leaves behind, and how it is read again.
 
 use std::{
+    ffi::{OsStr, OsString},
     fs::{self, File, TryLockError},
     path::{Path, PathBuf},
     sync::Arc,
@@ -10,9 +11,10 @@ use burn::tensor::Device;
 use hearth_data::Tokenizer;
 use hearth_model::{Transformer, weights};
 
+use super::foreign::refuse_foreign;
 use crate::{
     TrainConfig, TrainError,
-    checkpoint::{Folder, Store},
+    checkpoint::{self, Folder, Store},
     files,
 };
 
@@ -23,6 +25,19 @@ const KERNELS: &str = "kernels.db";
 /// Held by the process that trains.
 const LOCK: &str = ".lock";
 
+/// What a run has come to, or to its newest checkpoint.
+#[derive(Clone, Debug)]
+pub struct TrainedModel {
+    /// Its configuration.
+    pub config: TrainConfig,
+    /// What turns its text into tokens and back.
+    pub tokenizer: Tokenizer,
+    /// Without autodiff.
+    pub model: Transformer,
+    /// Where the weights come from, if not from the end of the run.
+    pub note: Option<String>,
+}
+
 /// The folder of a run.
 #[derive(Clone, Debug)]
 pub struct RunFolder {
@@ -30,15 +45,17 @@ pub struct RunFolder {
 }
 
 impl RunFolder {
-    /// `base`, or the first of `base-2`, `base-3`, .. that holds no run yet.
-    pub fn free(base: impl Into<PathBuf>) -> PathBuf {
-        numbered(base.into()).find(|path| !path.join(CONFIG).exists()).expect("numbers do not end")
+    /// Where the next run of the configuration `name` goes, in the folder `runs`: `name`, then `name-2`, `name-3`, ..
+    ///
+    /// A name that ends like that itself gets a number from its first run on, `name-2-1`, so that no configuration takes
+    /// another's run for its own. The number is above that of every run that is there.
+    pub fn next(runs: &Path, name: &OsStr) -> PathBuf {
+        runs.join(numbered(name, last_run(runs, name).map_or(1, |last| last + 1)))
     }
 
-    /// The last of `base`, `base-2`, `base-3`, .. that holds a run; `base` if none does.
-    pub fn latest(base: impl Into<PathBuf>) -> PathBuf {
-        let base = base.into();
-        numbered(base.clone()).take_while(|path| path.join(CONFIG).exists()).last().unwrap_or(base)
+    /// The last run of the configuration `name` in the folder `runs`; where its first will go if there is none.
+    pub fn latest(runs: &Path, name: &OsStr) -> PathBuf {
+        runs.join(numbered(name, last_run(runs, name).unwrap_or(1)))
     }
 
     /// Makes the folder for a new run.
@@ -96,6 +113,11 @@ impl RunFolder {
         &self.path
     }
 
+    /// Whether a run has begun here.
+    pub(super) fn has_config(&self) -> bool {
+        self.path.join(CONFIG).exists()
+    }
+
     /// Writes the effective configuration.
     ///
     /// # Errors
@@ -127,11 +149,29 @@ impl RunFolder {
         files::sync_folder_of(&path).map_err(|cause| io("writing", &path, cause))
     }
 
-    /// The configuration, the tokenizer and the trained model, on `device`.
+    /// The configuration, the tokenizer and the trained model, on `device`. Of a run that has not come to its end, as while it
+    /// trains or after a kill, those of its newest whole checkpoint; the folder may be a checkpoint's own, too.
     ///
     /// # Errors
     /// A file that is missing, broken or does not fit the others.
-    pub fn load(&self, device: &Device) -> Result<(TrainConfig, Tokenizer, Transformer), TrainError> {
+    pub fn load(&self, device: &Device) -> Result<TrainedModel, TrainError> {
+        refuse_foreign(&self.path)?;
+        if self.path.join(MODEL).exists() {
+            return self.load_files(device);
+        }
+        let found = checkpoint::newest(&self.store(), |_, _| {})?;
+        let checkpoint = found.ok_or_else(|| TrainError::Config {
+            source_name: self.path.display().to_string(),
+            reason: format!(
+                "holds neither {MODEL} nor a checkpoint: give the folder that `hearth train` made, as runs/NAME"
+            ),
+        })?;
+        let folder = Self::existing(self.path.join(checkpoint.name()));
+        let loaded = folder.load_files(device)?;
+        Ok(TrainedModel { note: Some(format!("the weights are those of {}", checkpoint.location())), ..loaded })
+    }
+
+    fn load_files(&self, device: &Device) -> Result<TrainedModel, TrainError> {
         let config = TrainConfig::read(&self.path.join(CONFIG), &[])?;
         let path = self.path.join(TOKENIZER);
         let json = fs::read(&path).map_err(|cause| io("reading the tokenizer", &path, cause))?;
@@ -141,7 +181,7 @@ impl RunFolder {
         })?;
         let mut model = config.model.init(0, device)?;
         weights::load(&mut model, &self.path.join(MODEL))?;
-        Ok((config, tokenizer, model))
+        Ok(TrainedModel { config, tokenizer, model, note: None })
     }
 
     fn write(&self, name: &str, bytes: &[u8]) -> Result<(), TrainError> {
@@ -150,16 +190,52 @@ impl RunFolder {
     }
 }
 
-fn numbered(base: PathBuf) -> impl Iterator<Item = PathBuf> {
-    let more = base.clone();
-    let numbered = (2..).map(move |number| {
-        let mut name = more.clone().into_os_string();
-        name.push(format!("-{number}"));
-        PathBuf::from(name)
-    });
-    std::iter::once(base).chain(numbered)
+/// The name of run `number` of the configuration `name`.
+fn numbered(name: &OsStr, number: u64) -> OsString {
+    let is_numbered = name.to_string_lossy().rsplit_once('-').is_some_and(|(_, end)| end.parse::<u64>().is_ok());
+    let mut numbered = name.to_owned();
+    if number > 1 || is_numbered {
+        numbered.push(format!("-{number}"));
+    }
+    numbered
+}
+
+/// The number of the last run of the configuration `name`.
+fn last_run(runs: &Path, name: &OsStr) -> Option<u64> {
+    let entries = fs::read_dir(runs).ok()?.flatten().filter(|entry| entry.path().join(CONFIG).exists());
+    let number = |entry: fs::DirEntry| {
+        let found = entry.file_name();
+        let end = found.to_string_lossy().rsplit_once('-').and_then(|(_, end)| end.parse().ok());
+        [1, end.unwrap_or(1)].into_iter().find(|number| numbered(name, *number) == found)
+    };
+    entries.filter_map(number).max()
 }
 
 fn io(action: &'static str, path: &Path, cause: std::io::Error) -> TrainError {
     TrainError::Io { action, path: path.into(), cause }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_configuration_takes_anothers_run() {
+        let runs = tempfile::tempdir().unwrap();
+        let runs = runs.path();
+        let make = |name: &str| {
+            let path = RunFolder::next(runs, name.as_ref());
+            fs::create_dir_all(&path).unwrap();
+            fs::write(path.join(CONFIG), "").unwrap();
+            path.file_name().unwrap().to_str().unwrap().to_string()
+        };
+        let latest = |name: &str| RunFolder::latest(runs, name.as_ref()).strip_prefix(runs).unwrap().to_path_buf();
+        let made = ["exp", "exp", "exp-2", "exp-2", "exp-2-1", "exp", "exp-x", "exp-02"].map(make);
+        assert_eq!(made, ["exp", "exp-2", "exp-2-1", "exp-2-2", "exp-2-1-1", "exp-3", "exp-x", "exp-02-1"]);
+        let found = ["exp", "exp-2", "exp-2-1", "exp-x", "exp-02", "new", "new-7"].map(latest);
+        assert_eq!(found, ["exp-3", "exp-2-2", "exp-2-1-1", "exp-x", "exp-02-1", "new", "new-7-1"].map(PathBuf::from));
+        // A number is not given again while a later run stands.
+        fs::remove_dir_all(runs.join("exp")).unwrap();
+        assert_eq!((latest("exp"), make("exp")), ("exp-3".into(), "exp-4".into()));
+    }
 }

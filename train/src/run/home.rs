@@ -57,9 +57,9 @@ impl NativeHome {
     }
 
     /// Ends the reports: see [`Report::finish`].
-    pub fn finish(&self, title: &str) -> Result<Option<PathBuf>, TrainError> {
+    pub fn finish(&self, title: &str) -> Option<PathBuf> {
         let report = self.0.borrow_mut().report.take();
-        Ok(report.map_or(Ok(None), |report| report.finish(title))?)
+        report.and_then(|report| report.finish(title))
     }
 }
 

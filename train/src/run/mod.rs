@@ -6,9 +6,11 @@ mod crew;
 mod data;
 mod faults;
 mod folder;
+mod foreign;
 mod home;
 #[cfg(feature = "cli")]
 mod interrupt;
+mod reserve;
 mod saver;
 mod start;
 mod summary;
@@ -23,7 +25,7 @@ use hearth_model::{ParameterCount, Transformer, TransformerConfig};
 
 pub use data::{RunTokens, tokenizer};
 pub use faults::{InjectedFault, InjectedFaults};
-pub use folder::RunFolder;
+pub use folder::{RunFolder, TrainedModel};
 pub use home::Listener;
 #[cfg(feature = "cli")]
 pub use interrupt::stop_on_ctrl_c;
@@ -36,12 +38,13 @@ use crate::{
     engine::{self, Members},
     parallel::Exchange,
     report::{FrontKind, Report},
-    session::{Common, DeviceSummary, End, Event, Home, Identity, Origin, Outcome, Session},
+    session::{Common, DeviceSummary, End, Event, Home, Identity, Origin, Outcome, Prompt, Session},
 };
 use attempt::Attempts;
 use crew::Crew;
 use data::{RunData, Source};
 use home::NativeHome;
+use reserve::Reserve;
 use start::Opened;
 
 /// A run that is about to start. See [`Run::new`] for what it does where nothing else is said.
@@ -53,6 +56,7 @@ pub struct Run {
     line: Option<Exchange>,
     folder: PathBuf,
     begin: Start,
+    changes_batch: bool,
     model: Option<Transformer>,
     front: FrontKind,
     listener: Option<Listener>,
@@ -72,6 +76,7 @@ impl Run {
             line: None,
             folder: folder.into(),
             begin: Start::New,
+            changes_batch: false,
             model: None,
             front: FrontKind::default(),
             listener: None,
@@ -110,6 +115,11 @@ impl Run {
         Self { begin, ..self }
     }
 
+    /// Where the run goes on, its steps may have other sequences than before; it keeps its place in the data.
+    pub fn changes_batch(self, changes_batch: bool) -> Self {
+        Self { changes_batch, ..self }
+    }
+
     /// Shows progress there.
     pub fn front(self, front: FrontKind) -> Self {
         Self { front, ..self }
@@ -137,21 +147,28 @@ impl Run {
     /// A text too short, a folder that cannot be written, a checkpoint of another run, a run that diverges; a line on which
     /// this rank is not the first.
     pub fn go(self) -> Result<RunSummary, TrainError> {
-        let Self { mut config, source, device, others, line, folder, begin, model, front, listener, stop, faults } =
-            self;
+        let Self { mut config, source, device, others, line, folder, begin, changes_batch, model, .. } = self;
+        let (front, listener, stop, faults) = (self.front, self.listener, self.stop, self.faults);
         first_rank(line.as_ref())?;
+        #[cfg(feature = "cli")]
+        let preparing = interrupt::Preparing::begin();
         config.validate()?;
         config.kernels.apply();
         let RunData { tokenizer, data, hash } = RunData::open(&config, source)?;
         fit_vocabulary(&mut config.model, &tokenizer)?;
+        if config.sample.every > 0 {
+            // Said now, and not when the first sample is due.
+            Prompt::new(&tokenizer, config.sample.prompt.as_deref(), false, "sample.prompt")?;
+        }
         let identity = Identity { tokenizer: hex(&tokenizer.hash()), data: hex(&hash) };
-        let Opened { folder, origin, notes, claim: _claim } = begin.open(folder, &config, &identity)?;
+        let Opened { folder, origin, mut notes, claim: _claim } =
+            begin.open(folder, &config, &identity, changes_batch)?;
         let origin = match model {
             None => origin,
             Some(model) => with_model(model, &config, &origin)?,
         };
-        folder.write_config(&config)?;
-        folder.write_tokenizer(&tokenizer)?;
+        notes.extend(data.validation.is_empty().then(|| "no validation part: the run is not evaluated".to_string()));
+        let reserve = prepare_folder(&folder, &config, &tokenizer, &mut notes)?;
         let config = Arc::new(config);
         let common = Common {
             config: config.to_toml().into_bytes(),
@@ -168,13 +185,16 @@ impl Run {
         let mut attempts = Attempts::new(crew, folder.clone(), common, home.clone());
         let mut session = attempts.session(tokenizer, &origin)?;
         let title = format!("{} · {}", model_name(&config.model), device_name);
+        #[cfg(feature = "cli")]
+        drop(preparing);
         let trained = attempts.train(&mut session, origin);
         // After a fault the curve up to it is worth seeing; the fault is what the user must hear of.
         let outcome = trained.inspect_err(|_| drop(home.finish(&title)))?;
+        drop(reserve);
         let devices = session.engine.devices();
         session.engine.end()?;
         folder.write_model(&outcome.model)?;
-        let picture = home.finish(&title)?;
+        let picture = home.finish(&title);
         Ok(summary(folder, &session, outcome, devices, picture))
     }
 
@@ -194,6 +214,28 @@ impl Run {
         let members = Members { config: Arc::new(config), identity, data, device, others: Vec::new() };
         engine::follow(members, line)
     }
+}
+
+/// Writes what the folder has of a run from its start on, and takes room for what it has at its end. A run that goes on need
+/// not end where the disk is full: it is told in `notes`.
+fn prepare_folder(
+    folder: &RunFolder,
+    config: &TrainConfig,
+    tokenizer: &Tokenizer,
+    notes: &mut Vec<String>,
+) -> Result<Option<Reserve>, TrainError> {
+    let goes_on = folder.has_config();
+    match folder.write_config(config).and_then(|()| folder.write_tokenizer(tokenizer)) {
+        Err(error) if goes_on => notes.push(format!("warning: the run goes on, though {error}")),
+        written => written?,
+    }
+    let bytes = (ParameterCount::of(&config.model).total * size_of::<f32>()) as u64;
+    // A header, of which each tensor takes about 100 bytes.
+    let reserve = Reserve::take(folder.path(), bytes + (1 << 16));
+    if let Err(error) = &reserve {
+        notes.push(format!("warning: no room is kept on the disk for the trained model: {error}"));
+    }
+    Ok(reserve.ok())
 }
 
 /// # Errors
@@ -229,7 +271,8 @@ fn introduce(
 ) -> Result<(), TrainError> {
     let compiles = "compiling and choosing kernels for this device: the first steps are slow, later runs reuse them";
     let compiles = device.compiles_kernels.then(|| compiles.to_string());
-    let all = [describe(config, device)].into_iter().chain(notes).chain(device.note.clone()).chain(compiles);
+    let odd = config.schedule.oddities(config.total_steps(), config.optimizer.learning_rate);
+    let all = [describe(config, device)].into_iter().chain(odd).chain(notes).chain(device.note.clone()).chain(compiles);
     all.into_iter().try_for_each(|note| home.clone().event(Event::Note(note)))
 }
 
@@ -244,7 +287,7 @@ fn summary(
     RunSummary {
         folder: folder.path().into(),
         steps,
-        tokens: steps * session.config().tokens_per_step(),
+        tokens: session.state().data * session.config().tokens_per_step(),
         train_loss: session.last_loss(),
         val_loss: outcome.val_loss,
         best: session.best(),

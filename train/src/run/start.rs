@@ -6,11 +6,11 @@ use std::{
     sync::Arc,
 };
 
-use super::RunFolder;
+use super::{RunFolder, foreign::refuse_foreign};
 use crate::{
     TrainConfig, TrainError,
     checkpoint::{self, Checkpoint, Folder, Store},
-    session::{Identity, Origin, same_model, same_run},
+    session::{Identity, Origin, fitting_model, same_run},
 };
 
 /// Where a run starts.
@@ -41,7 +41,13 @@ pub(super) struct Opened {
 impl Start {
     /// Claims the folder that the run goes to, and opens what it begins with, in that order: a process that trains there
     /// may write a newer checkpoint until it has let go.
-    pub(super) fn open(self, folder: PathBuf, config: &TrainConfig, identity: &Identity) -> Result<Opened, TrainError> {
+    pub(super) fn open(
+        self,
+        folder: PathBuf,
+        config: &TrainConfig,
+        identity: &Identity,
+        changes_batch: bool,
+    ) -> Result<Opened, TrainError> {
         let mut notes = Vec::new();
         let (folder, claim, checkpoint) = match self {
             Self::New => {
@@ -51,7 +57,7 @@ impl Start {
             }
             Self::Fork(path) => {
                 let checkpoint = find(&path, &mut notes)?;
-                same_model(&checkpoint, config, identity)?;
+                notes.extend(fitting_model(&checkpoint, config, identity)?);
                 notes.push(format!("the first weights are those of {}", checkpoint.location()));
                 let folder = RunFolder::create(folder)?;
                 let claim = claimed(&folder)?;
@@ -79,7 +85,7 @@ impl Start {
                 (folder, claim, checkpoint)
             }
         };
-        notes.extend(same_run(&checkpoint, config, identity)?);
+        notes.extend(same_run(&checkpoint, config, identity, changes_batch)?);
         notes.push(format!("going on from step {} of {}", checkpoint.step(), folder.path().display()));
         Ok(Opened { folder, origin: Origin::open(checkpoint, config)?, notes, claim })
     }
@@ -100,6 +106,7 @@ fn is_checkpoint(path: &Path) -> bool {
 /// The checkpoint that `path` means: itself, or the newest whole one in a run's folder. Broken ones that are passed over
 /// are told in `notes`.
 fn find(path: &Path, notes: &mut Vec<String>) -> Result<Checkpoint, TrainError> {
+    refuse_foreign(path)?;
     if is_checkpoint(path) {
         let (store, name) = Folder::of(path).map_err(|cause| TrainError::Io {
             action: "opening the checkpoint",

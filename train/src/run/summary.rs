@@ -18,8 +18,8 @@ pub struct RunSummary {
     pub tokens: u64,
     /// Loss of the last step, nats per token.
     pub train_loss: f64,
-    /// Loss on the validation set at the end, nats per token.
-    pub val_loss: f64,
+    /// Loss on the validation set at the end, nats per token; `None` where there is none.
+    pub val_loss: Option<f64>,
     /// The lowest loss on the validation set, that at the end included, and the step it was found at.
     pub best: Option<Best>,
     /// Wall time of the loop, evaluation and samples included, in seconds.

@@ -66,8 +66,8 @@ pub trait Engine {
     /// Waits until every parameter is made, so that a device which refused memory for one says so.
     fn check(&mut self) -> Answer<'_, ()>;
 
-    /// Mean loss over the validation batches, nats per token, without z-loss or dropout.
-    fn evaluate(&mut self) -> Answer<'_, f64>;
+    /// Mean loss over the validation batches, nats per token, without z-loss or dropout; `None` where there are none.
+    fn evaluate(&mut self) -> Answer<'_, Option<f64>>;
 
     /// Queues copies of all parameters and moments: those of the whole model, whatever each rank has.
     ///

@@ -18,6 +18,7 @@ mod origin;
 mod saver;
 mod state;
 mod steps;
+mod text;
 mod throughput;
 
 use std::{sync::Arc, time::Duration};
@@ -30,9 +31,10 @@ pub use engine::{Answer, DeviceSummary, Engine, Queued, StepOrder};
 pub use events::{Event, Home, Wish};
 pub use identity::{Identity, differences};
 pub use metrics::{DeviceFigures, Metrics};
-pub use origin::{Origin, same_model, same_run};
+pub use origin::{Origin, fitting_model, same_run};
 pub use saver::{Common, DirectSaver, Saver, Unwritten, Written};
 pub use state::{Best, RunState};
+pub use text::{Prompt, draw};
 
 use crate::{TrainConfig, TrainError};
 use throughput::Throughput;
@@ -92,8 +94,8 @@ pub enum End {
 pub struct Outcome {
     /// Why it ended.
     pub end: End,
-    /// Loss over the validation batches at the end, nats per token.
-    pub val_loss: f64,
+    /// Loss over the validation batches at the end, nats per token; `None` where there are none.
+    pub val_loss: Option<f64>,
     /// The model, without autodiff.
     pub model: Transformer,
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use hearth_model::Transformer;
+use hearth_model::{Positions, Transformer};
 
 use super::{Identity, RunState, SavedAssignment, differences};
 use crate::{
@@ -25,14 +25,21 @@ pub enum Origin {
 }
 
 impl Origin {
-    /// Opens a checkpoint of a run with this configuration.
+    /// Opens a checkpoint of a run with this configuration. Where the run had other sequences a step, the state goes on behind
+    /// the sequences that it had seen, or, if no step begins there, behind the next that begins one.
     ///
     /// # Errors
     /// A state that is broken, or of another run.
     pub fn open(checkpoint: Checkpoint, config: &TrainConfig) -> Result<Self, TrainError> {
         const FILE: &str = "state.json";
         let json = checkpoint.read(FILE)?;
-        let state: RunState = serde_json::from_slice(&json).map_err(|error| checkpoint.broken(FILE, error))?;
+        let mut state: RunState = serde_json::from_slice(&json).map_err(|error| checkpoint.broken(FILE, error))?;
+        let (before, now) = (sequences(&read_config(&checkpoint)?.batch), sequences(&config.batch));
+        if before != now {
+            state.data = state.data.saturating_mul(before).div_ceil(now);
+            // Rows and cut are of the other number.
+            state.assignment = SavedAssignment::default();
+        }
         state.check(config).map_err(|reason| checkpoint.broken(FILE, reason))?;
         Ok(Self::Checkpoint(checkpoint, Box::new(state)))
     }
@@ -105,12 +112,21 @@ fn refuse(checkpoint: &Checkpoint, reason: String) -> TrainError {
     TrainError::Resume { path: checkpoint.location(), reason }
 }
 
-/// Checks that `config` is that of the checkpoint's run. Returns a sentence for each difference that is allowed.
+/// Checks that `config` is that of the checkpoint's run, but for the sequences a step where `changes_batch`. Returns a sentence for
+/// each difference that is allowed.
 ///
 /// # Errors
 /// The field that must be the same, with both values.
-pub fn same_run(checkpoint: &Checkpoint, config: &TrainConfig, identity: &Identity) -> Result<Vec<String>, TrainError> {
-    let differences = same_model(checkpoint, config, identity)?;
+pub fn same_run(
+    checkpoint: &Checkpoint,
+    config: &TrainConfig,
+    identity: &Identity,
+    changes_batch: bool,
+) -> Result<Vec<String>, TrainError> {
+    let differences = same_tokens(checkpoint, config, identity)?;
+    if let Some((field, [before, now])) = differences.iter().find(|(field, _)| field.starts_with("model.")) {
+        return Err(refuse(checkpoint, other_model(field, before, now)));
+    }
     let refuse =
         |reason: String| Err(refuse(checkpoint, format!("{reason}; --fork starts a new run with its weights")));
     for (field, [before, now]) in &differences {
@@ -123,46 +139,82 @@ pub fn same_run(checkpoint: &Checkpoint, config: &TrainConfig, identity: &Identi
             "the tokens are not those of the checkpoint's run (data.text, data.tokens, data.mixture)".into(),
         );
     }
-    if let [Some(before), Some(now)] = rows(&differences, &config.batch)
-        && before != now
-    {
-        return refuse(format!(
-            "batch.micro_batch * batch.accumulation = {now}, but the checkpoint's run has {before} sequences a step"
-        ));
+    let (before, now) = (sequences(&read_config(checkpoint)?.batch), sequences(&config.batch));
+    if before != now && !changes_batch {
+        let fields = "batch.micro_batch * batch.accumulation";
+        let reason = format!(
+            "{fields} = {now}, but the checkpoint's run has {before} sequences a step; --change-batch allows it"
+        );
+        return Err(self::refuse(checkpoint, reason));
     }
     let allowed = differences.into_iter().filter(|(field, _)| !field.starts_with("data."));
     Ok(allowed.map(|(field, [before, now])| format!("{field} = {now} from here on, was {before}")).collect())
 }
 
-/// Sequences a step, before and now; `None` where they are no numbers.
-fn rows(differences: &BTreeMap<String, [String; 2]>, batch: &BatchConfig) -> [Option<usize>; 2] {
-    let of = |name: &str, side: usize, same: usize| {
-        let both = differences.get(&format!("batch.{name}"));
-        both.map_or(Some(same), |both| both[side].parse().ok())
-    };
-    [0, 1].map(|side| {
-        of("micro_batch", side, batch.micro_batch)?.checked_mul(of("accumulation", side, batch.accumulation)?)
-    })
+/// Sequences a step.
+fn sequences(batch: &BatchConfig) -> u64 {
+    (batch.micro_batch as u64).saturating_mul(batch.accumulation as u64)
 }
 
-/// Checks that the weights fit the model, and mean the same tokens. Returns what else differs.
+/// Checks that the weights fit the model of a new run, and mean the same tokens. Returns a sentence for each difference of the
+/// models that is allowed.
 ///
 /// # Errors
 /// The field that must be the same, with both values.
-pub fn same_model(
+pub fn fitting_model(
+    checkpoint: &Checkpoint,
+    config: &TrainConfig,
+    identity: &Identity,
+) -> Result<Vec<String>, TrainError> {
+    let differences = same_tokens(checkpoint, config, identity)?;
+    let of_model = differences.iter().filter(|(field, _)| field.starts_with("model."));
+    let sentence = |(field, [before, now]): (&String, &[String; 2])| match keeps_weights(field, before, config) {
+        true => Ok(format!("{field} = {now}, and the checkpoint's model had {before}: its weights fit")),
+        false => Err(refuse(checkpoint, other_model(field, before, now))),
+    };
+    of_model.map(sentence).collect()
+}
+
+fn other_model(field: &str, before: &str, now: &str) -> String {
+    format!("{field} = {now}, but the checkpoint's model has {before}")
+}
+
+/// Whether weights of a model with another value of this field fit the one of `config`.
+fn keeps_weights(field: &str, before: &str, config: &TrainConfig) -> bool {
+    const OF_NO_WEIGHT: [&str; 8] = [
+        "model.dropout",
+        "model.init_std",
+        "model.scaled_residual_init",
+        "model.vocab_shard_bytes",
+        "model.norm_eps",
+        "model.rope_base",
+        "model.sliding_window",
+        "model.logit_softcap",
+    ];
+    let model = &config.model;
+    match field {
+        // Rotation needs no weights; of learned positions the first are taken.
+        "model.context_length" => {
+            model.positions == Positions::Rope
+                || before.parse().is_ok_and(|before: usize| model.context_length <= before)
+        }
+        field => OF_NO_WEIGHT.contains(&field),
+    }
+}
+
+/// Checks that the tokens mean the same. Returns what else differs.
+fn same_tokens(
     checkpoint: &Checkpoint,
     config: &TrainConfig,
     identity: &Identity,
 ) -> Result<BTreeMap<String, [String; 2]>, TrainError> {
     if checkpoint.manifest().tokenizer != identity.tokenizer {
-        let reason = "the tokenizer is not the one of the checkpoint's run (data.tokenizer, data.text)";
-        return Err(refuse(checkpoint, reason.into()));
+        let file = format!("{}/tokenizer.json", checkpoint.location());
+        let reason = format!(
+            "the tokenizer is not the one of the checkpoint's run (data.tokenizer, data.text): for another text with the same \
+             tokens give data.tokenizer = \"{file}\""
+        );
+        return Err(refuse(checkpoint, reason));
     }
-    let differences = differences(&read_config(checkpoint)?, config);
-    match differences.iter().find(|(field, _)| field.starts_with("model.")) {
-        Some((field, [before, now])) => {
-            Err(refuse(checkpoint, format!("{field} = {now}, but the checkpoint's model has {before}")))
-        }
-        None => Ok(differences),
-    }
+    Ok(differences(&read_config(checkpoint)?, config))
 }

@@ -11,7 +11,8 @@ use crate::{TrainConfig, guard::Guard};
 pub struct RunState {
     /// Steps until here, which is the number of the next one.
     pub step: u64,
-    /// Global batches that were drawn until here; more than `step` where the run went back and on with other data.
+    /// Global batches that were drawn until here, counted in those of now; more than `step` where the run went back and on with
+    /// other data, and others where it had other sequences a step.
     pub data: u64,
     /// Wall time until here.
     pub seconds: f64,
@@ -91,7 +92,7 @@ impl RunState {
     /// The field, and why it cannot be.
     pub fn check(&self, config: &TrainConfig) -> Result<(), String> {
         const MOST: u64 = 1 << 40;
-        if self.step > MOST || self.data > MOST || self.data < self.step {
+        if self.step > MOST || self.data > MOST {
             return Err(format!("step = {} and data = {} cannot be", self.step, self.data));
         }
         self.assignment.read()?.as_ref().map_or(Ok(()), |assignment: &Assignment| assignment.fits(config))

@@ -3,9 +3,9 @@
 use std::ops::ControlFlow;
 
 use burn::tensor::Tensor;
-use hearth_model::{Sampling, generate};
+use hearth_model::Sampling;
 
-use super::{Best, DeviceFigures, End, Event, Metrics, Outcome, RunState, Session, StepOrder, Wish};
+use super::{Best, DeviceFigures, End, Event, Metrics, Outcome, Prompt, RunState, Session, StepOrder, Wish, draw};
 use crate::{
     TrainError,
     guard::{Figures, Verdict},
@@ -73,8 +73,7 @@ impl Session {
         let mut is_best = false;
         if self.is_due(self.config.evaluation.every) {
             self.settle(in_flight.take()).await?;
-            let loss = self.evaluate().await?;
-            is_best = self.state.evaluated(loss);
+            is_best = self.evaluate().await?.is_some_and(|loss| self.state.evaluated(loss));
         }
         if self.is_due(self.config.sample.every) {
             self.settle(in_flight.take()).await?;
@@ -172,10 +171,10 @@ impl Session {
     pub(super) async fn end(&mut self, end: End) -> Result<Outcome, TrainError> {
         let step = self.state.step;
         let val_loss = match self.attempt.evaluated {
-            Some((at, loss)) if at == step => loss,
+            Some((at, loss)) if at == step => Some(loss),
             _ => {
                 let loss = self.evaluate().await?;
-                if self.is_due(self.config.evaluation.every) {
+                if let Some(loss) = loss.filter(|_| self.is_due(self.config.evaluation.every)) {
                     self.state.evaluated(loss);
                 }
                 loss
@@ -184,7 +183,8 @@ impl Session {
         if self.config.sample.every > 0 {
             self.sample().await?;
         }
-        if val_loss.is_finite() && step > 0 {
+        // What a run comes to must be fit to go on with; where nothing was evaluated, its last step says so.
+        if val_loss.unwrap_or(self.figures.last_loss).is_finite() && step > 0 {
             self.snapshot()?;
             if let Some(checkpoint) = self.attempt.unwritten.take() {
                 self.save(checkpoint).await?;
@@ -194,34 +194,40 @@ impl Session {
         Ok(Outcome { end, val_loss, model: self.engine.model().await? })
     }
 
-    /// The mean loss over the fixed validation batches, nats per token, told.
-    async fn evaluate(&mut self) -> Result<f64, TrainError> {
-        let (step, loss) = (self.state.step, self.engine.evaluate().await?);
+    /// The mean loss over the fixed validation batches, nats per token, told; `None` where there are none.
+    async fn evaluate(&mut self) -> Result<Option<f64>, TrainError> {
+        let step = self.state.step;
+        let Some(loss) = self.engine.evaluate().await? else { return Ok(None) };
         self.attempt.evaluated = Some((step, loss));
         self.figures.last_evaluation = Some(Best { step, loss: loss as f32 });
         self.tell(Event::Evaluation(Metrics { val_loss: Some(loss), ..self.metrics(step) }))?;
         self.figures.throughput.pause_over(self.home.now());
-        Ok(loss)
+        Ok(Some(loss))
     }
 
     /// Draws a text and tells it.
     async fn sample(&mut self) -> Result<(), TrainError> {
         let config = self.config.clone();
         let sample = &config.sample;
-        let prompt = self.tokenizer.encode(&sample.prompt)?;
+        let prompt = Prompt::new(&self.tokenizer, sample.prompt.as_deref(), false, "sample.prompt")?;
         let sampling =
             Sampling { temperature: sample.temperature, top_k: sample.top_k, seed: config.seed, ..Sampling::default() };
         let model = self.engine.model().await?;
-        let keep_on = |_| ControlFlow::Continue(());
-        let ids = generate(&model, &prompt, sample.tokens, &sampling, keep_on).await?;
-        let text = self.tokenizer.decode(&ids)?;
-        self.tell(Event::Sample { step: self.state.step, prompt: sample.prompt.clone(), text })?;
+        let mut text = String::new();
+        let show = |piece: &str| {
+            text.push_str(piece);
+            ControlFlow::Continue(())
+        };
+        draw(&model, &self.tokenizer, &prompt, (sample.tokens, sampling), &[], show).await?;
+        self.tell(Event::Sample { step: self.state.step, prompt: prompt.text, text })?;
         self.figures.throughput.pause_over(self.home.now());
         Ok(())
     }
 
     fn metrics(&self, step: u64) -> Metrics {
-        let tokens = step * self.config.tokens_per_step();
+        // As many global batches before the session's own position as steps.
+        let batches = self.state.data.saturating_sub(self.state.step.saturating_sub(step));
+        let tokens = batches * self.config.tokens_per_step();
         Metrics { step, tokens, seconds: self.seconds(), ..Metrics::default() }
     }
 

@@ -31,7 +31,7 @@ fn a_program_feeds_hears_and_ends_a_run() {
     };
     let second = run(&["limits.steps=1", "evaluation.every=1"], &folder.path().join("second"));
     second.model(summary.model).on_event(hear).go().unwrap();
-    assert_eq!(told.iter().next().unwrap(), (0, summary.val_loss));
+    assert_eq!(told.iter().next().unwrap(), (0, summary.val_loss.unwrap()));
 }
 
 /// A folder is claimed before anything in it is looked at: another process may be about to write a newer checkpoint.

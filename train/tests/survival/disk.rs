@@ -42,3 +42,26 @@ fn earlier_checkpoints_stay_and_the_run_goes_on() {
     let again = hearth(folder.path(), &["--resume", "small/run", "--device", "cpu"]).output().unwrap();
     assert!(succeeded(again).contains("going on from step "));
 }
+
+/// Figures, checkpoint and picture do not fit; the model does, for which room was kept.
+#[test]
+fn a_disk_that_fills_up_costs_warnings_and_not_the_model() {
+    let folder = folder();
+    let small = folder.path().join("small");
+    fs::create_dir(&small).unwrap();
+    let mount = Command::new("mount").args(["-t", "tmpfs", "-o", "size=300k", "tmpfs"]).arg(&small).status();
+    if !cfg!(target_os = "linux") || !mount.is_ok_and(|status| status.success()) {
+        let _ = writeln!(std::io::stderr(), "SKIPPED: only root can mount a small disk");
+        return;
+    }
+    let _mounted = Small(&small);
+    fs::write(small.join("filler"), vec![1; 96 << 10]).unwrap();
+    let settings = ["--set", "limits.steps=300", "--set", "evaluation.every=0", "--set", "checkpoint.every=0"];
+    let arguments = [&["config.toml", "--device", "cpu", "--out", "small/run"], &settings[..]].concat();
+    let text = succeeded(hearth(folder.path(), &arguments).output().unwrap());
+    assert_eq!(text.matches("are not kept, and the run goes on").count(), 1, "{text}");
+    assert!(text.contains("warning: a checkpoint was not written"), "{text}");
+    assert!(small.join("run/model.safetensors").exists() && !small.join("run/.reserve").exists(), "{text}");
+    let kept = super::curve(&small.join("run")).len();
+    assert!((1..300).contains(&kept), "{kept} of 300 figures were kept");
+}

@@ -124,7 +124,7 @@ fn another_run_is_refused_by_the_field() {
     }
     for (arguments, expected) in [
         (&["--resume", "nowhere"][..], "nowhere/config.toml: reading the configuration failed"),
-        (&["config.toml", "--resume", "nowhere"], "nowhere/manifest.json: opening the checkpoint's manifest failed"),
+        (&["config.toml", "--resume", "nowhere"], "nowhere: is not there: give the folder"),
         (&["--resume", "auto"], "--resume auto needs the configuration too"),
         (&["config.toml", "--fork"], "--resume"),
         (&["config.toml", "--resume", "auto", "--fork"], "--fork needs the checkpoint"),

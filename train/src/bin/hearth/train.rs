@@ -42,6 +42,10 @@ pub struct TrainCommand {
     /// With --resume PATH: start a new run with the weights of that checkpoint.
     #[arg(long, requires = "resume")]
     fork: bool,
+    /// With --resume: steps may have other sequences (batch.micro_batch * batch.accumulation) than the run had; it keeps its
+    /// place in the data.
+    #[arg(long, requires = "resume", conflicts_with = "fork")]
+    change_batch: bool,
     /// Show the terminal dashboard instead of a progress bar.
     #[arg(long)]
     tui: bool,
@@ -78,6 +82,7 @@ impl TrainCommand {
         }
         let summary = Run::new(config, device, folder)
             .begin(begin)
+            .changes_batch(self.change_batch)
             .others(others)
             .line(line)
             .front(if self.tui { FrontKind::Dashboard } else { FrontKind::Progress })
@@ -118,10 +123,10 @@ impl TrainCommand {
     /// The run's folder: the one that is named, else one by the configuration's name.
     fn folder(&mut self, begin: &Start) -> PathBuf {
         let name = self.config.as_deref().and_then(Path::file_stem).unwrap_or("run".as_ref());
-        let default = Path::new("runs").join(name);
+        let runs = Path::new("runs");
         self.out.take().unwrap_or_else(|| match begin {
-            Start::Auto => RunFolder::latest(default),
-            _ => RunFolder::free(default),
+            Start::Auto => RunFolder::latest(runs, name),
+            _ => RunFolder::next(runs, name),
         })
     }
 }
@@ -130,7 +135,7 @@ impl TrainCommand {
 fn show(summary: &RunSummary, out: &mut impl Write) -> io::Result<()> {
     writeln!(
         out,
-        "{} after {} steps ({} tokens, {:.1} s, {:.0} tokens/s): train {:.4}, validation {:.4} nats per token",
+        "{} after {} steps ({} tokens, {:.1} s, {:.0} tokens/s): train {:.4}{} nats per token",
         match (summary.interrupted, summary.out_of_patience) {
             (true, _) => "stopped",
             (_, true) => "ended for want of a better evaluation",
@@ -141,7 +146,7 @@ fn show(summary: &RunSummary, out: &mut impl Write) -> io::Result<()> {
         summary.seconds,
         summary.tokens_per_second,
         summary.train_loss,
-        summary.val_loss,
+        summary.val_loss.map_or(String::new(), |loss| format!(", validation {loss:.4}")),
     )?;
     if let [Some(first), tenth] = summary.first_and_tenth {
         let tenth = tenth.map_or(String::new(), |tenth| format!(", the tenth after {tenth:.1} s"));

@@ -82,6 +82,9 @@ fn set(trainer: &mut Trainer, parameters: &Tensors, moments: Option<&Tensors>) -
     error.map_or(Ok(()), |error| Err(error.into()))
 }
 
+/// The learned vectors of positions.
+const POSITIONS: &str = "embedding.positions";
+
 struct Restore<'a> {
     parameters: &'a Tensors,
     moments: Option<&'a Tensors>,
@@ -110,7 +113,11 @@ impl Restore<'_> {
         device: &Device,
     ) -> Result<Tensor<D>, CheckpointError> {
         let name = self.path.file_name();
-        let bytes = tensors.get(&format!("{prefix}{name}"), &self.shapes[&name])?;
+        let bytes = match self.moments {
+            // A new run may have a shorter context.
+            None if name == POSITIONS => tensors.first_rows(&name, &self.shapes[&name])?,
+            _ => tensors.get(&format!("{prefix}{name}"), &self.shapes[&name])?,
+        };
         let start = self.offsets.get(&name).copied().unwrap_or(0);
         let bytes = &bytes[start..start + dims.iter().product::<usize>() * size_of::<f32>()];
         Ok(Tensor::from_data(TensorData::from_bytes_vec(bytes.to_vec(), dims, DType::F32), device))

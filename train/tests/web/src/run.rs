@@ -70,7 +70,7 @@ pub async fn train(store: &Arc<dyn Store>, steps: u64) -> Result<(Vec<f64>, f64)
     let origin = match newest(store, |_, _| ())? {
         None => Origin::Seed,
         Some(checkpoint) => {
-            same_run(&checkpoint, &config, &identity)?;
+            same_run(&checkpoint, &config, &identity, false)?;
             Origin::open(checkpoint, &config)?
         }
     };
@@ -92,7 +92,7 @@ pub async fn train(store: &Arc<dyn Store>, steps: u64) -> Result<(Vec<f64>, f64)
     let losses = page.losses.clone();
     let mut session = Session::new(config, tokenizer, Box::new(engine), Box::new(saver), Box::new(page));
     let outcome = session.train(&origin, origin.state()).await?;
-    Ok((losses.take(), outcome.val_loss))
+    Ok((losses.take(), outcome.val_loss.expect("there are validation batches")))
 }
 
 /// Batches of the text, and what tells it from others: as a native run has them.

@@ -61,7 +61,7 @@ fn as_the_program_does(folder: &Path, begin: Start, steps: u64) -> Losses {
         }
         ControlFlow::Continue(())
     });
-    let val_loss = run.go().unwrap().val_loss;
+    let val_loss = run.go().unwrap().val_loss.unwrap();
     (losses.take(), val_loss)
 }
 

@@ -1,0 +1,163 @@
+//! The steps from a text to ids and back.
+//!
+//! The crate's own `encode` is not used: it knows no patterns but those with a built-in splitter, it writes the space of
+//! `Metaspace` before it looks for added tokens in normalized text, and it cannot encode a text that goes on from another.
+
+use std::sync::{Mutex, PoisonError};
+
+use serde_json::Value;
+use tokenizers::pipeline::{
+    Model, PipelineModelScratch, PipelineToken, PipelineTokenizer, PreTokenizerScratch, Segment, Span,
+    SpecialSegmentIterator,
+};
+
+use super::lone::LoneCharacters;
+use super::normalizers::Normalizers;
+use super::splitter::Splitter;
+use crate::DataError;
+use crate::tokenizer::fault::{broken, unencodable};
+
+/// What the name of a special token in a text stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::tokenizer) enum Specials {
+    /// Text like any other.
+    AsText,
+    /// The token's id.
+    AsIds,
+}
+
+/// Where a text stands in its document. Some tokenizers put a space before what opens one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::tokenizer) enum Place {
+    /// It opens the document.
+    Start,
+    /// It goes on from an earlier piece.
+    Rest,
+}
+
+pub(super) struct Pipeline {
+    tables: PipelineTokenizer,
+    splitter: Splitter,
+    lone: Option<LoneCharacters>,
+    /// Buffers and caches of words; as many as there ever were encoders at once.
+    scratches: Mutex<Vec<Scratch>>,
+}
+
+struct Scratch {
+    splitter: PreTokenizerScratch,
+    words: Vec<Span>,
+    model: PipelineModelScratch,
+}
+
+impl Pipeline {
+    /// The pipeline of `tables`, which were made from the canonical `json`.
+    ///
+    /// # Errors
+    /// When a pattern cannot be used.
+    pub(super) fn of(tables: PipelineTokenizer, json: &Value) -> Result<Self, DataError> {
+        let splitter = Splitter::of(tables.get_pre_tokenizer())?;
+        Ok(Self { tables, splitter, lone: LoneCharacters::of(json), scratches: Mutex::default() })
+    }
+
+    pub(super) fn added_id(&self, token: &str) -> Option<u32> {
+        self.tables.get_added_vocabulary().token_to_id(token)
+    }
+
+    pub(super) fn token(&self, id: u32) -> Option<String> {
+        let added = self.tables.get_added_vocabulary().simple_id_to_token(id);
+        added.or_else(|| self.tables.get_model().id_to_token(id))
+    }
+
+    pub(super) fn special_ids(&self) -> Vec<u32> {
+        let added = self.tables.get_added_vocabulary().get_added_tokens_decoder();
+        let mut ids: Vec<u32> = added.iter().filter(|(_, token)| token.special).map(|(&id, _)| id).collect();
+        ids.sort_unstable();
+        ids
+    }
+
+    pub(super) fn decode(&self, ids: &[u32], without_specials: bool) -> Result<String, DataError> {
+        let added = self.tables.get_added_vocabulary();
+        let is_left_out = |token: &str| without_specials && added.is_special_token(token);
+        // Some decoders fail on no tokens at all.
+        if !ids.iter().any(|&id| self.token(id).is_some_and(|token| !is_left_out(&token))) {
+            return Ok(String::new());
+        }
+        self.tables.decode(ids, without_specials).map_err(broken)
+    }
+
+    pub(super) fn encode(&self, text: &str, specials: Specials, place: Place) -> Result<Vec<u32>, DataError> {
+        let mut scratch = self.scratches().pop().unwrap_or_else(|| self.scratch());
+        let mut ids = Vec::with_capacity(text.len() / 3);
+        let encoded = self.encode_into(text, specials, place, &mut scratch, &mut ids);
+        self.scratches().push(scratch);
+        encoded.map_err(unencodable)?;
+        Ok(ids.into_iter().map(u32::from).collect())
+    }
+
+    fn encode_into(
+        &self,
+        text: &str,
+        specials: Specials,
+        place: Place,
+        scratch: &mut Scratch,
+        ids: &mut Vec<PipelineToken>,
+    ) -> tokenizers::Result<()> {
+        let added = self.tables.get_added_vocabulary();
+        let normalizers = Normalizers::of(self.tables.get_normalizers());
+        let specials_as_text = specials == Specials::AsText;
+        for segment in SpecialSegmentIterator::new(text, added, false, specials_as_text) {
+            let (part, offset) = match segment {
+                Segment::SpecialToken(id) => {
+                    ids.push(id.into());
+                    continue;
+                }
+                Segment::Text { text, input_offset } => (text, input_offset),
+            };
+            let continues = place == Place::Rest && offset == 0;
+            let normalized = normalizers.normalized(part, offset, continues)?;
+            for segment in SpecialSegmentIterator::new(&normalized, added, true, specials_as_text) {
+                match segment {
+                    Segment::SpecialToken(id) => ids.push(id.into()),
+                    Segment::Text { text, input_offset } => {
+                        let continues = continues && input_offset == 0;
+                        let text = normalizers.separated(text, offset + input_offset, continues)?;
+                        self.encode_words(&text, scratch, ids)?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn encode_words(&self, text: &str, scratch: &mut Scratch, ids: &mut Vec<PipelineToken>) -> tokenizers::Result<()> {
+        // Places of words are counted in 32 bits.
+        if u32::try_from(text.len()).is_err() {
+            return Err(
+                format!("it has {} bytes between two special tokens, more than {}", text.len(), u32::MAX).into()
+            );
+        }
+        scratch.words.clear();
+        self.splitter.split(text, &mut scratch.splitter, &mut scratch.words)?;
+        ids.reserve(scratch.words.len());
+        let model = self.tables.get_model();
+        let Some(lone) = &self.lone else {
+            return model.tokenize_spans(text, &scratch.words, &mut scratch.model, ids);
+        };
+        for word in &scratch.words {
+            match lone.id(&text[word.range()]) {
+                Some(id) => ids.push(id.into()),
+                None => model.tokenize_spans(text, std::slice::from_ref(word), &mut scratch.model, ids)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn scratch(&self) -> Scratch {
+        let model = self.tables.get_model().init_scratch();
+        Scratch { splitter: PreTokenizerScratch::default(), words: Vec::new(), model }
+    }
+
+    fn scratches(&self) -> std::sync::MutexGuard<'_, Vec<Scratch>> {
+        self.scratches.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

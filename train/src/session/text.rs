@@ -1,0 +1,173 @@
+//! Text from a model: what a prompt becomes, and what is drawn behind it.
+
+use std::ops::ControlFlow;
+
+use hearth_data::{DataError, TextStream, Tokenizer};
+use hearth_model::{ModelError, Sampling, Transformer, generate};
+
+use crate::TrainError;
+
+/// What a text begins with: the ids that the model reads first, and what of them is shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Prompt {
+    /// At least one.
+    pub ids: Vec<u32>,
+    /// Shown before what is drawn.
+    pub text: String,
+}
+
+impl Prompt {
+    /// The prompt of a text; with `special`, names of special tokens in it mean those tokens. Without a text, or with an empty
+    /// one, a text begins as documents do: behind the token between them or, where there is none, at the start of a line.
+    ///
+    /// # Errors
+    /// A character that the tokenizer does not have; `source` is what the user gave the text as.
+    pub fn new(tokenizer: &Tokenizer, text: Option<&str>, special: bool, source: &str) -> Result<Self, TrainError> {
+        let text = text.unwrap_or_default();
+        if text.is_empty() {
+            return Ok(Self::beginning(tokenizer));
+        }
+        let ids = if special { tokenizer.encode_with_special(text) } else { tokenizer.encode(text) };
+        let ids = ids.map_err(|error| match error {
+            DataError::UnknownCharacter { character, .. } => TrainError::Config {
+                source_name: source.into(),
+                reason: format!(
+                    "{character:?} is none of the characters that the model was trained on: leave it out, or give no prompt"
+                ),
+            },
+            other => other.into(),
+        })?;
+        match ids.is_empty() {
+            true => Ok(Self { text: text.into(), ..Self::beginning(tokenizer) }),
+            false => Ok(Self { ids, text: text.into() }),
+        }
+    }
+
+    fn beginning(tokenizer: &Tokenizer) -> Self {
+        if let Some(end) = tokenizer.end_of_text() {
+            return Self { ids: vec![end], text: String::new() };
+        }
+        let lines = ["\n", " "].into_iter();
+        let found = lines.filter_map(|text| Some((tokenizer.encode(text).ok().filter(|ids| !ids.is_empty())?, text)));
+        let first = || (vec![0], String::new());
+        let (ids, text) = found.map(|(ids, text)| (ids, text.to_string())).next().unwrap_or_else(first);
+        Self { ids, text }
+    }
+}
+
+/// Draws up to `tokens` tokens behind `prompt` and gives their text to `show`, in pieces, as it becomes certain; `show` ends it by
+/// breaking. It ends before the first of `stops`, which are not empty, and with the document: at the end-of-text token, which
+/// is not shown. No id is drawn that the tokenizer does not have.
+///
+/// # Errors
+/// A prompt or settings that the model cannot take; a device that fails.
+pub async fn draw(
+    model: &Transformer,
+    tokenizer: &Tokenizer,
+    prompt: &Prompt,
+    (tokens, sampling): (usize, Sampling),
+    stops: &[String],
+    mut show: impl FnMut(&str) -> ControlFlow<()>,
+) -> Result<(), TrainError> {
+    let never = (0..model.config().vocab_size as u32).filter(|id| !tokenizer.is_known(*id)).collect();
+    let sampling = Sampling { never, ..sampling };
+    let mut stream = TextStream::after(tokenizer, &prompt.ids)?;
+    let mut held = Held { text: String::new(), stops };
+    let mut fault = None;
+    let mut is_over = false;
+    let on_token = |id| {
+        if tokenizer.end_of_text() == Some(id) {
+            return ControlFlow::Break(());
+        }
+        let flow = match stream.push(id) {
+            Ok(text) => held.push(&text, &mut show),
+            Err(error) => {
+                fault = Some(error);
+                ControlFlow::Break(())
+            }
+        };
+        is_over = flow.is_break();
+        flow
+    };
+    generate(model, &prompt.ids, tokens, &sampling, on_token).await.map_err(|error| match error {
+        ModelError::Generate(reason) => TrainError::Config { source_name: "the text".into(), reason },
+        other => other.into(),
+    })?;
+    if let Some(error) = fault {
+        return Err(error.into());
+    }
+    if !is_over && held.push(&stream.finish(), &mut show).is_continue() {
+        // What might have become a stop did not.
+        let _ = show(&held.text);
+    }
+    Ok(())
+}
+
+/// Text that is not shown yet, for it may be the beginning of a stop.
+struct Held<'a> {
+    text: String,
+    stops: &'a [String],
+}
+
+impl Held<'_> {
+    /// Shows what is no part of a stop; breaks where one is whole.
+    fn push(&mut self, text: &str, show: &mut impl FnMut(&str) -> ControlFlow<()>) -> ControlFlow<()> {
+        self.text.push_str(text);
+        if let Some(at) = self.stops.iter().filter_map(|stop| self.text.find(stop.as_str())).min() {
+            let _ = show(&self.text[..at]);
+            return ControlFlow::Break(());
+        }
+        let is_begun = |at: &usize| self.stops.iter().any(|stop| stop.starts_with(&self.text[*at..]));
+        let certain = self.text.char_indices().map(|(at, _)| at).find(is_begun).unwrap_or(self.text.len());
+        let shown: String = self.text.drain(..certain).collect();
+        if shown.is_empty() { ControlFlow::Continue(()) } else { show(&shown) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is shown of these pieces, one after the other, and whether a stop ended it.
+    fn shown(pieces: &[&str], stops: &[&str]) -> (Vec<String>, bool) {
+        let stops: Vec<String> = stops.iter().map(ToString::to_string).collect();
+        let mut held = Held { text: String::new(), stops: &stops };
+        let mut seen = Vec::new();
+        for piece in pieces {
+            let mut show = |text: &str| {
+                seen.push(text.to_string());
+                ControlFlow::Continue(())
+            };
+            if held.push(piece, &mut show).is_break() {
+                return (seen, true);
+            }
+        }
+        seen.push(held.text);
+        (seen, false)
+    }
+
+    #[test]
+    fn a_stop_ends_the_text_wherever_tokens_are_cut() {
+        let texts = |list: &[&str]| list.iter().map(ToString::to_string).collect::<Vec<_>>();
+        assert_eq!(shown(&["ab", "cd"], &[]), (texts(&["ab", "cd", ""]), false));
+        // Inside of a token, over two, and the first of several.
+        assert_eq!(shown(&["ab.\ncd"], &["\n"]), (texts(&["ab."]), true));
+        assert_eq!(shown(&["ab<", "en", "d>cd"], &["<end>"]), (texts(&["ab", ""]), true));
+        assert_eq!(shown(&["abcd"], &["d", "b"]), (texts(&["a"]), true));
+        // What only looks like one is shown when that is certain.
+        assert_eq!(shown(&["a<", "en", "t"], &["<end>"]), (texts(&["a", "<ent", ""]), false));
+        assert_eq!(shown(&["aé<"], &["<end>", "é!"]), (texts(&["aé", "<"]), false));
+    }
+
+    #[test]
+    fn a_text_begins_as_documents_do() {
+        let beginning = |text: &str| Prompt::new(&Tokenizer::chars_of(text).unwrap(), None, false, "").unwrap();
+        assert_eq!(beginning("a\nb"), Prompt { ids: vec![0], text: "\n".into() });
+        assert_eq!(beginning("b a"), Prompt { ids: vec![0], text: " ".into() });
+        assert_eq!(beginning("ab"), Prompt { ids: vec![0], text: String::new() });
+        let empty = Prompt::new(&Tokenizer::byte(), Some(""), false, "").unwrap();
+        assert_eq!(empty, Prompt { ids: vec![10], text: "\n".into() });
+        let error = Prompt::new(&Tokenizer::chars_of("ab").unwrap(), Some("abc"), false, "--prompt").unwrap_err();
+        assert!(error.to_string().starts_with("--prompt: 'c' is none of the characters"), "{error}");
+    }
+}

@@ -1,0 +1,293 @@
+//! What people do with runs, taken from their reports of bugs in other programs.
+
+use std::{
+    fs,
+    path::Path,
+    process::{Command, Output},
+};
+
+const TEXT: &str = include_str!("../../examples/shakespeare/input.txt");
+const CONFIG: &str = r#"
+seed = 1
+[data]
+text = "text.txt"
+[model]
+preset = "shakespeare-cpu"
+layers = 1
+width = 32
+heads = 2
+context_length = 16
+[batch]
+micro_batch = 4
+[schedule]
+warmup_steps = 0
+[limits]
+steps = 4
+[evaluation]
+every = 0
+"#;
+
+/// A folder with a text of 65 characters or less and a configuration.
+fn folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("text.txt"), &TEXT[..5_000]).unwrap();
+    fs::write(folder.path().join("run.toml"), CONFIG).unwrap();
+    folder
+}
+
+fn hearth(folder: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_hearth")).args(arguments).current_dir(folder).output().unwrap()
+}
+
+/// Trains on the CPU into `out` with these settings; what was said.
+fn train(folder: &Path, out: &str, more: &[&str], settings: &[&str]) -> String {
+    let mut arguments = vec!["train", "run.toml", "--device", "cpu", "--out", out];
+    arguments.extend(more);
+    arguments.extend(settings.iter().flat_map(|setting| ["--set", setting]));
+    let output = hearth(folder, &arguments);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{arguments:?}: {said}");
+    said + &String::from_utf8(output.stdout).unwrap()
+}
+
+/// The last line of what a command says that must fail.
+fn refused(folder: &Path, arguments: &[&str]) -> String {
+    let output = hearth(folder, arguments);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.code() == Some(1) && !said.contains("panicked"), "{arguments:?}: {said}");
+    said.lines().last().unwrap().strip_prefix("error: ").expect("an error comes last").to_string()
+}
+
+fn generate(folder: &Path, more: &[&str]) -> String {
+    let greedy: &[&str] = if more.contains(&"--temperature") { &[] } else { &["--temperature", "0"] };
+    let arguments = [&["generate", "--device", "cpu"], greedy, more].concat();
+    let output = hearth(folder, &arguments);
+    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Values of a field of the run's metrics.
+fn metrics(run: &Path, field: &str) -> Vec<f64> {
+    let text = fs::read_to_string(run.join("metrics.jsonl")).unwrap();
+    let events = text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    events.filter_map(|event| event[field].as_f64()).collect()
+}
+
+/// 16-bit ids as nanoGPT writes them.
+fn write_ids(path: &Path, ids: impl IntoIterator<Item = u16>) {
+    fs::write(path, ids.into_iter().flat_map(u16::to_le_bytes).collect::<Vec<u8>>()).unwrap();
+}
+
+#[test]
+fn a_new_run_takes_weights_that_fit() {
+    let folder = folder();
+    let folder = folder.path();
+    train(folder, "base", &[], &["limits.steps=40"]);
+    for (name, setting) in [
+        ("dropout", "model.dropout=0.1"),
+        ("spread", "model.init_std=0.05"),
+        ("shards", "model.vocab_shard_bytes=4096"),
+        ("shorter", "model.context_length=8"),
+        ("capped", "model.logit_softcap=30.0"),
+    ] {
+        let said = train(folder, name, &["--resume", "base", "--fork"], &[setting, "optimizer.learning_rate=0"]);
+        let field = setting.split('=').next().unwrap();
+        assert!(said.contains(&format!("{field} = ")) && said.contains("its weights fit"), "{setting}: {said}");
+        // Trained weights, in the order of their ids.
+        let (new, old) = (metrics(&folder.join(name), "train_loss")[0], metrics(&folder.join("base"), "train_loss"));
+        assert!(new < old[0] - 0.3, "{setting}: {new} is no loss of weights that came from {} to {}", old[0], old[39]);
+    }
+    train(folder, "rope", &[], &["model.positions=rope"]);
+    let longer = ["model.positions=rope", "model.context_length=32"];
+    train(folder, "longer", &["--resume", "rope", "--fork"], &longer);
+    let fork = |setting| {
+        refused(folder, &["train", "run.toml", "--resume", "base", "--fork", "--out", "no", "--set", setting])
+    };
+    for (setting, told) in [
+        ("model.context_length=32", "model.context_length = 32, but the checkpoint's model has 16"),
+        ("model.width=64", "model.width = 64, but the checkpoint's model has 32"),
+        ("data.tokenizer=byte", "give data.tokenizer = \"base/step-00000040/tokenizer.json\""),
+    ] {
+        let sentence = fork(setting);
+        assert!(sentence.contains(told), "{sentence}");
+    }
+}
+
+/// The place in the data is counted in sequences, which stay seen.
+#[test]
+fn a_run_goes_on_with_another_batch_where_that_is_asked_for() {
+    let folder = folder();
+    let folder = folder.path();
+    train(folder, "run", &[], &[]);
+    let settings = ["--set", "batch.micro_batch=3", "--set", "batch.accumulation=2", "--set", "limits.steps=6"];
+    let resume = [&["train", "--resume", "run", "--device", "cpu"], &settings[..]].concat();
+    let sentence = refused(folder, &resume);
+    assert!(sentence.contains("= 6, but the checkpoint's run has 4 sequences a step; --change-batch"), "{sentence}");
+    let output = hearth(folder, &[&resume[..], &["--change-batch"]].concat());
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success() && said.contains("batch.micro_batch = 3 from here on, was 4"), "{said}");
+    // 16 sequences were seen; the third of 6 that begin a step are those from 18 on.
+    assert_eq!(
+        metrics(&folder.join("run"), "tokens"),
+        [0, 4, 8, 12, 16, 18, 24, 30].map(|sequences| f64::from(sequences * 16))
+    );
+    let state = fs::read(folder.join("run/step-00000006/state.json")).unwrap();
+    let state: serde_json::Value = serde_json::from_slice(&state).unwrap();
+    assert_eq!((&state["step"], &state["data"]), (&6.into(), &5.into()));
+}
+
+/// llm.c's issue 710: a loss must not depend on how many rows are measured at once, and not leave the tail out.
+#[test]
+fn an_evaluation_is_the_same_in_batches_of_any_size() {
+    let folder = folder();
+    let losses: Vec<f64> = ["1", "3", "7", "8", "12", "64"]
+        .map(|rows| {
+            let settings = [
+                &format!("batch.micro_batch={rows}"),
+                "evaluation.batches=1000",
+                "limits.steps=1",
+                "evaluation.every=1",
+            ];
+            train(folder.path(), rows, &[], &settings);
+            metrics(&folder.path().join(rows), "val_loss")[0]
+        })
+        .into();
+    assert!(losses.iter().all(|loss| (loss - losses[0]).abs() < 1e-5), "{losses:?}");
+}
+
+#[test]
+fn a_run_may_have_no_validation_part() {
+    let folder = folder();
+    let folder = folder.path();
+    let said = train(folder, "text", &[], &["data.validation_fraction=0", "evaluation.every=2"]);
+    assert!(said.contains("no validation part") && !said.contains("NaN") && !said.contains("validation 0"), "{said}");
+    assert!(metrics(&folder.join("text"), "val_loss").is_empty());
+    assert!(folder.join("text/model.safetensors").exists() && folder.join("text/step-00000004").exists());
+    let prepare = ["prepare", "text.txt", "--tokenizer", "byte", "--validation-fraction", "0", "--out", "tokens"];
+    assert!(hearth(folder, &prepare).status.success());
+    train(folder, "prepared", &[], &["data.tokens=tokens"]);
+    fs::create_dir(folder.join("bin")).unwrap();
+    write_ids(&folder.join("bin/train.bin"), (0..500).map(|it| it % 50));
+    train(folder, "files", &[], &["data.tokens=bin", "data.tokenizer=byte"]);
+    let patience = ["train", "run.toml", "--set", "data.validation_fraction=0", "--set", "evaluation.patience=2"];
+    let sentence = refused(folder, &patience);
+    assert!(sentence.starts_with("evaluation.patience = 2: there is no validation part"), "{sentence}");
+    let short = refused(folder, &["train", "run.toml", "--set", "data.validation_fraction=0.001"]);
+    assert!(short.starts_with("the validation part: ") && short.contains("data.validation_fraction"), "{short}");
+}
+
+#[test]
+fn parts_of_bin_files_are_told_by_words() {
+    let folder = folder();
+    let folder = folder.path();
+    fs::create_dir(folder.join("bin")).unwrap();
+    write_ids(&folder.join("bin/medieval_train_000.bin"), (0..4000).map(|it| it % 50));
+    write_ids(&folder.join("bin/Retrieval-VAL.bin"), 0..5);
+    let run = ["train", "run.toml", "--set", "data.tokens=bin", "--set", "data.tokenizer=byte"];
+    let sentence = refused(folder, &run);
+    assert!(sentence.contains("5 tokens"), "{sentence}");
+    fs::rename(folder.join("bin/Retrieval-VAL.bin"), folder.join("bin/validated.bin")).unwrap();
+    assert!(train(folder, "run", &[], &["data.tokens=bin", "data.tokenizer=byte"]).contains("no validation part"));
+}
+
+#[test]
+fn a_rate_never_rises_by_itself() {
+    let folder = folder();
+    let folder = folder.path();
+    train(folder, "low", &[], &["optimizer.learning_rate=1e-5", "limits.steps=10"]);
+    let rates = metrics(&folder.join("low"), "lr");
+    assert!(rates.is_sorted_by(|a, b| a > b) && rates[0] == 1e-5, "{rates:?}");
+    let steps = |steps: &str, out: &str| {
+        let said = train(folder, out, &[], &["optimizer.learning_rate=0", &format!("limits.steps={steps}")]);
+        assert!(said.contains("no weight will change"), "{said}");
+        fs::read(folder.join(out).join("model.safetensors")).unwrap()
+    };
+    assert!(steps("1", "one") == steps("9", "nine"));
+    let risen = train(folder, "risen", &[], &["optimizer.learning_rate=1e-4", "schedule.final_learning_rate=1e-2"]);
+    assert!(risen.contains("schedule.final_learning_rate = 1e-2 is above optimizer.learning_rate = 1e-4"), "{risen}");
+}
+
+/// A run that was killed has checkpoints and no model.
+#[test]
+fn a_text_comes_from_the_newest_checkpoint() {
+    let folder = folder();
+    let folder = folder.path();
+    train(folder, "run", &[], &["checkpoint.every=2"]);
+    let expected = generate(folder, &["run", "--tokens", "20"]);
+    fs::remove_file(folder.join("run/model.safetensors")).unwrap();
+    for name in ["run", "run/step-00000004"] {
+        assert_eq!(generate(folder, &[name, "--tokens", "20"]), expected);
+    }
+    let output = hearth(folder, &["generate", "run", "--device", "cpu", "--tokens", "1"]);
+    assert!(String::from_utf8_lossy(&output.stderr).contains("run/step-00000004"), "{output:?}");
+    fs::create_dir(folder.join("empty")).unwrap();
+    for (name, told) in [
+        ("nowhere", "nowhere: is not there"),
+        ("run.toml", "run.toml: is no folder"),
+        ("empty", "empty: holds neither model.safetensors nor a checkpoint"),
+    ] {
+        let sentence = refused(folder, &["generate", name, "--device", "cpu"]);
+        assert!(sentence.starts_with(told), "{sentence}");
+    }
+}
+
+#[test]
+fn prompts_and_stops_as_people_give_them() {
+    let folder = folder();
+    let folder = folder.path();
+    fs::write(folder.join("text.txt"), "- a - b ".repeat(1000)).unwrap();
+    // A vocabulary that was made larger than the tokenizer's: what is beyond it is never drawn.
+    let settings = ["optimizer.learning_rate=5e-3", "limits.steps=300", "data.stride=1", "model.vocab_size=64"];
+    train(folder, "run", &[], &settings);
+    let run = |more: &[&str]| generate(folder, &[&["run", "--tokens", "6"], more].concat());
+    assert_eq!(run(&["--prompt", "- a"]), "- a - b -\n");
+    fs::write(folder.join("prompt.txt"), "- a").unwrap();
+    assert_eq!(run(&["--prompt-file", "prompt.txt"]), "- a - b -\n");
+    assert_eq!(run(&["--prompt", "- a", "--stop", "b", "--stop", "zz"]), "- a - \n");
+    assert_eq!(run(&["--prompt", "- a", "--stop", "- b"]), "- a \n");
+    assert_eq!(run(&[]).len(), " ".len() + 6 + "\n".len());
+    assert_eq!(run(&["--prompt", ""]), run(&[]));
+    let more = ["run", "--prompt", "a", "--temperature", "2", "--tokens", "50", "--top-k", "100000"];
+    let drawn = generate(folder, &more);
+    assert_eq!(drawn.len(), 52, "{drawn}");
+    let refused = |more: &[&str]| refused(folder, &[&["generate", "run", "--device", "cpu"], more].concat());
+    assert!(refused(&["--stop", ""]).starts_with("--stop '':"));
+    assert!(refused(&["--prompt", "xyz"]).starts_with("--prompt: 'x' is none of the characters"));
+}
+
+/// The same values in other types of numbers give the same text.
+#[test]
+fn weights_of_other_widths_are_read() {
+    let folder = folder();
+    let folder = folder.path();
+    train(folder, "run", &[], &["limits.steps=60", "optimizer.learning_rate=1e-2"]);
+    let file = fs::read(folder.join("run/model.safetensors")).unwrap();
+    let (length, rest) = file.split_first_chunk::<8>().unwrap();
+    let (header, values) = rest.split_at(u64::from_le_bytes(*length) as usize);
+    let header: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(header).unwrap();
+    let values: Vec<f32> = values.chunks_exact(4).map(|bytes| f32::from_le_bytes(bytes.try_into().unwrap())).collect();
+    // As bf16 has them, which f32 and f64 hold without a loss.
+    let upper = |value: &f32| (value.to_bits().wrapping_add(0x8000) >> 16) as u16;
+    let rounded = |value: &f32| f32::from_bits(u32::from(upper(value)) << 16);
+    let write = |kind: &str, width: usize, bytes: Vec<u8>| {
+        let mut header = header.clone();
+        for (_, tensor) in header.iter_mut().filter(|(name, _)| *name != "__metadata__") {
+            tensor["dtype"] = kind.into();
+            for offset in tensor["data_offsets"].as_array_mut().unwrap() {
+                *offset = (offset.as_u64().unwrap() / 4 * width as u64).into();
+            }
+        }
+        let header = serde_json::to_vec(&header).unwrap();
+        let file = [&(header.len() as u64).to_le_bytes()[..], &header, &bytes].concat();
+        fs::create_dir(folder.join(kind)).unwrap();
+        for name in ["config.toml", "tokenizer.json"] {
+            fs::copy(folder.join("run").join(name), folder.join(kind).join(name)).unwrap();
+        }
+        fs::write(folder.join(kind).join("model.safetensors"), file).unwrap();
+    };
+    write("F32", 4, values.iter().flat_map(|value| rounded(value).to_le_bytes()).collect());
+    write("BF16", 2, values.iter().flat_map(|value| upper(value).to_le_bytes()).collect());
+    write("F64", 8, values.iter().flat_map(|value| f64::from(rounded(value)).to_le_bytes()).collect());
+    let text = |name: &str| generate(folder, &[name, "--tokens", "60", "--prompt", "the"]);
+    assert_eq!(["BF16", "F64"].map(text), [text("F32"), text("F32")]);
+}
