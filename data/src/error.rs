@@ -475,7 +475,7 @@ pub enum DataError {
     #[error("`shard_tokens` is 0: give at least 1")]
     ZeroShardTokens,
     /// The corpus has nothing to prepare.
-    #[error("the {files} files of the corpus have no documents with any text: check that they are the right ones")]
+    #[error("there is no text in the corpus (files: {files}): check that they are the right ones, and not empty")]
     NoDocuments {
         /// How many files there are.
         files: usize,

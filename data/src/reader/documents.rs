@@ -118,8 +118,8 @@ fn parts(
         Content::Json => json::documents(path, file, field.to_owned()),
         Content::Csv { delimiter } => Box::new(CsvColumn::open(path, file.into_bytes(), delimiter, field)?),
         Content::Plain | Content::Parquet => {
-            if let Some(reason) = foreign::of_name(&path) {
-                return Err(foreign::not_text(&path, reason));
+            if let Some(fault) = foreign::by_name(&path) {
+                return Err(fault);
             }
             // Pieces of one document go to the same part: only their number matters, so they may be large.
             let piece_size = if options.separator.is_some() { PieceSize::Even } else { piece_size };

@@ -89,9 +89,9 @@ pub(super) fn of_content(head: &[u8]) -> Option<&'static str> {
     FOREIGN.iter().find(begins).map(|foreign| foreign.reason)
 }
 
-/// The same by the name of a file.
-pub(super) fn of_name(path: &Path) -> Option<&'static str> {
-    of_extension(&extension(path))
+/// The fault of a file whose name is of such a form.
+pub(super) fn by_name(path: &Path) -> Option<FileFault> {
+    of_extension(&extension(path)).map(|reason| not_text(path, reason))
 }
 
 fn of_extension(extension: &str) -> Option<&'static str> {

@@ -1,5 +1,5 @@
 //! Files of text, in their many forms, as a stream of documents. A corpus may be larger than memory: no more than a
-//! piece of a plain text, a line of JSON or a page of Parquet is held.
+//! piece of a plain text, a record of JSON, a row of comma-separated values or a page of Parquet is held.
 
 mod compression;
 mod csv;
@@ -50,13 +50,20 @@ impl Corpus {
     ///
     /// # Errors
     /// When a path does not exist or cannot be read, names a pipe, a Parquet file inside of another compression or a
-    /// folder that a preparation wrote, a link leads nowhere and faults are not skipped, or there are no files at all.
+    /// folder that a preparation wrote, there are no files at all, or, where faults are not skipped, a link leads nowhere
+    /// or a file's name is of a form that is not read.
     pub fn open(paths: &[PathBuf], options: ReadOptions) -> Result<Self, DataError> {
         let mut found = Found::default();
         paths.iter().try_for_each(|path| found.add(path, options.faults))?;
         let (files, sizes): (Vec<_>, Vec<_>) = found.files.into_iter().unzip();
         if let Some(path) = files.iter().find(|file| Form::of(file).is_wrapped_parquet()) {
             return Err(DataError::WrappedParquet { path: path.clone() });
+        }
+        // Better now than when the files before it have been read.
+        if let Some(fault) =
+            files.iter().find_map(|file| foreign::by_name(file)).filter(|_| options.faults == OnFault::Fail)
+        {
+            return Err(DataError::Faulty(fault));
         }
         if files.is_empty() {
             return Err(DataError::NoFiles { paths: paths.to_vec() });

@@ -1,4 +1,4 @@
-use hearth_data::{FaultKind, ReadOptions};
+use hearth_data::{Corpus, FaultKind, ReadOptions};
 
 use super::files::{Folder, gzip, read, skipping, zstd};
 
@@ -63,6 +63,18 @@ fn files_of_other_forms_are_known_by_their_names() {
         let (error, kind) = refused(name, b"what text could be");
         assert!(error.contains(said) && kind == FaultKind::NotText, "{kind}: {error}");
     }
+}
+
+/// Before the files before it are read.
+#[test]
+fn a_name_is_refused_at_once() {
+    let folder = Folder::new();
+    folder.write("a.txt", b"words");
+    folder.write("b.pdf", b"%PDF-1.7");
+    let error = Corpus::open(&[folder.path()], ReadOptions::default()).unwrap_err().to_string();
+    assert!(error.contains("b.pdf: this is a PDF file"), "{error}");
+    let (pieces, faults) = read(&[folder.path()], skipping()).unwrap();
+    assert_eq!((pieces.len(), faults.counts()[&FaultKind::NotText]), (1, 1));
 }
 
 #[test]

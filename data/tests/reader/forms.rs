@@ -163,6 +163,19 @@ fn keys_name_documents() {
 }
 
 #[test]
+fn empty_files_have_no_documents_and_no_faults() {
+    let folder = Folder::new();
+    for name in ["a.txt", "a.json", "a.jsonl", "a.csv", "a.tsv"] {
+        for content in ["", "\u{feff}", "\n"] {
+            let path = folder.write(name, content.as_bytes());
+            let (pieces, faults) = read(&[path], ReadOptions::default()).unwrap();
+            let blank = pieces.iter().all(|piece| piece.text.trim().is_empty());
+            assert!(blank && faults.total() == 0, "{name}, {content:?}: {pieces:?}");
+        }
+    }
+}
+
+#[test]
 fn what_cannot_be_opened_is_refused() {
     let folder = Folder::new();
     let open = |name: &str| Corpus::open(&[folder.path().join(name)], ReadOptions::default()).unwrap_err();

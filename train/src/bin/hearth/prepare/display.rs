@@ -74,5 +74,8 @@ pub fn show_left_out(paths: &[PathBuf]) {
     if paths.len() > SHOWN {
         shown.push(format!("and {} more", paths.len() - SHOWN));
     }
-    tell(format_args!("not read, for they are about the data (name a file to have it read): {}", shown.join(", ")));
+    tell(format_args!(
+        "not read, for they are no part of the data (name a file to have it read): {}",
+        shown.join(", ")
+    ));
 }
