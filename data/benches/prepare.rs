@@ -34,7 +34,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             settings: PrepareSettings { threads, ..PrepareSettings::default() },
         };
         let start = Instant::now();
-        let summary = preparation.run(&mut corpus.documents(), &AtomicBool::new(false), |_| {})?;
+        let summary = preparation.run(&mut corpus.documents_for(tokenizer), &AtomicBool::new(false), |_| {})?;
         let seconds = start.elapsed().as_secs_f64();
         let tokens = (summary.train.tokens + summary.validation.tokens) as f64 / 1e6;
         let resident = resident_peak().map_or_else(|| "unknown".into(), |bytes| format!("{:.0}", bytes as f64 / 1e6));

@@ -30,12 +30,14 @@ impl<Pieces> PieceBatches<'_, Pieces> {
         let split = Split::of(key, self.validation_fraction);
         let other = split.other();
         let ends_in_other = ends_document && self.begun[other as usize];
+        // Whichever split has the pieces before.
+        let begins_document = self.begun == [false; 2];
         self.begun[split as usize] = true;
         if ends_document {
             self.begun = [false; 2];
         }
-        let own = TextPart { number, split, ends_document, content: text };
-        let end = TextPart { number, split: other, ends_document, content: String::new() };
+        let own = TextPart { number, split, begins_document, ends_document, content: text };
+        let end = TextPart { number, split: other, begins_document: false, ends_document, content: String::new() };
         let first_wanted = self.first_wanted;
         let parts = [Some(own), ends_in_other.then_some(end)].into_iter().flatten();
         parts.filter(move |part| number >= first_wanted[part.split as usize])

@@ -14,6 +14,13 @@ pub trait Encode: Sync {
     /// # Errors
     /// When `text` has something that the tokenizer has no id for.
     fn encode(&self, text: &str) -> Result<Vec<u32>, DataError>;
+    /// As [`Encode::encode`], of a piece that goes on from an earlier one of its document.
+    ///
+    /// # Errors
+    /// As [`Encode::encode`].
+    fn encode_rest(&self, text: &str) -> Result<Vec<u32>, DataError> {
+        self.encode(text)
+    }
     /// Number of ids.
     fn vocab_size(&self) -> usize;
     /// The id that goes after each document, if the tokenizer has one.
@@ -25,6 +32,10 @@ pub trait Encode: Sync {
 impl Encode for Tokenizer {
     fn encode(&self, text: &str) -> Result<Vec<u32>, DataError> {
         self.encode(text)
+    }
+
+    fn encode_rest(&self, text: &str) -> Result<Vec<u32>, DataError> {
+        self.encode_rest(text)
     }
 
     fn vocab_size(&self) -> usize {
@@ -45,6 +56,7 @@ pub(super) struct TextPart<Content> {
     /// Number of its piece in the corpus.
     pub number: u64,
     pub split: Split,
+    pub begins_document: bool,
     pub ends_document: bool,
     pub content: Content,
 }
@@ -115,9 +127,11 @@ fn encode_jobs(tokenizer: &impl Encode, queue: &Mutex<Receiver<EncodeJob>>) {
 
 fn encode_batch(tokenizer: &impl Encode, batch: Batch<String>) -> Result<Batch<Vec<u32>>, DataError> {
     let encode = |part: TextPart<String>| {
-        let mut content = tokenizer.encode(&part.content)?;
-        content.extend(tokenizer.end_of_text().filter(|_| part.ends_document));
-        Ok(TextPart { number: part.number, split: part.split, ends_document: part.ends_document, content })
+        let TextPart { number, split, begins_document, ends_document, content } = part;
+        let ids = if begins_document { tokenizer.encode(&content) } else { tokenizer.encode_rest(&content) };
+        let mut content = ids?;
+        content.extend(tokenizer.end_of_text().filter(|_| ends_document));
+        Ok(TextPart { number, split, begins_document, ends_document, content })
     };
     let parts = batch.parts.into_iter().map(encode).collect::<Result<_, _>>()?;
     Ok(Batch { parts, bytes_read: batch.bytes_read })
@@ -163,7 +177,13 @@ mod tests {
             drawn.fetch_add(1, Ordering::SeqCst);
             let content = format!("{number}{}", " ".repeat(bytes));
             Ok(Batch {
-                parts: vec![TextPart { number, split: Split::Train, ends_document: false, content }],
+                parts: vec![TextPart {
+                    number,
+                    split: Split::Train,
+                    begins_document: true,
+                    ends_document: false,
+                    content,
+                }],
                 bytes_read: 0,
             })
         });

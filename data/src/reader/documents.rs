@@ -16,7 +16,7 @@ use super::plain::{PieceSize, Plain};
 use super::standard_input::is_standard_input;
 use super::text_file::TextFile;
 use super::{foreign, json};
-use crate::DataError;
+use crate::{DataError, Tokenizer};
 
 /// The documents of a [`Corpus`](super::Corpus), in pieces. After an error there is nothing more.
 pub struct Documents<'a> {
@@ -24,6 +24,7 @@ pub struct Documents<'a> {
     /// Size of each file on disk, in bytes.
     sizes: &'a [u64],
     options: &'a ReadOptions,
+    tokenizer: Option<&'a Tokenizer>,
     next_file: usize,
     file: Option<OpenFile>,
     /// Sizes of the files before the open one.
@@ -40,8 +41,14 @@ struct OpenFile {
 }
 
 impl<'a> Documents<'a> {
-    pub(super) fn of(files: &'a [PathBuf], sizes: &'a [u64], options: &'a ReadOptions) -> Self {
-        Self { files, sizes, options, next_file: 0, file: None, bytes_before: 0, faults: FileFaults::default() }
+    pub(super) fn of(
+        files: &'a [PathBuf],
+        sizes: &'a [u64],
+        options: &'a ReadOptions,
+        tokenizer: Option<&'a Tokenizer>,
+    ) -> Self {
+        let (next_file, file, bytes_before, faults) = (0, None, 0, FileFaults::default());
+        Self { files, sizes, options, tokenizer, next_file, file, bytes_before, faults }
     }
 
     /// The faults that were left out so far, where faults are skipped.
@@ -64,7 +71,8 @@ impl Iterator for Documents<'_> {
             let Some(file) = &mut self.file else {
                 let path = self.files.get(self.next_file)?;
                 let piece_size = if self.files.len() == 1 { PieceSize::Growing } else { PieceSize::Even };
-                self.file = Some(OpenFile::of(path.clone(), self.options, piece_size));
+                let reading = Reading { options: self.options, piece_size, tokenizer: self.tokenizer };
+                self.file = Some(OpenFile::of(path.clone(), &reading));
                 continue;
             };
             match file.parts.next() {
@@ -83,11 +91,18 @@ impl Iterator for Documents<'_> {
     }
 }
 
+/// How a file is read.
+struct Reading<'a> {
+    options: &'a ReadOptions,
+    piece_size: PieceSize,
+    tokenizer: Option<&'a Tokenizer>,
+}
+
 impl OpenFile {
-    fn of(path: PathBuf, options: &ReadOptions, piece_size: PieceSize) -> Self {
+    fn of(path: PathBuf, reading: &Reading) -> Self {
         let read = Arc::new(AtomicU64::new(0));
-        let (parts, key_of_each_piece) = match parts(path, options, piece_size, read.clone()) {
-            Ok((parts, content)) => (parts, content == Content::Plain && options.separator.is_none()),
+        let (parts, key_of_each_piece) = match parts(path, reading, read.clone()) {
+            Ok((parts, content)) => (parts, content == Content::Plain && reading.options.separator.is_none()),
             Err(fault) => (Box::new(iter::once(Err(fault))) as Parts, false),
         };
         Self { parts, read, key_of_each_piece, key: None }
@@ -101,12 +116,8 @@ impl OpenFile {
     }
 }
 
-fn parts(
-    path: PathBuf,
-    options: &ReadOptions,
-    piece_size: PieceSize,
-    read: Arc<AtomicU64>,
-) -> Result<(Parts, Content), FileFault> {
+fn parts(path: PathBuf, reading: &Reading, read: Arc<AtomicU64>) -> Result<(Parts, Content), FileFault> {
+    let Reading { options, piece_size, tokenizer } = *reading;
     let Form { content, compression } = Form::of(&path);
     let field = options.field.as_str();
     if content == Content::Parquet {
@@ -123,7 +134,8 @@ fn parts(
             }
             // Pieces of one document go to the same part: only their number matters, so they may be large.
             let piece_size = if options.separator.is_some() { PieceSize::Even } else { piece_size };
-            Box::new(Plain::of(path, Lines::of(file.into_bytes()), options.separator.clone(), piece_size))
+            let plain = Plain::of(path, Lines::of(file.into_bytes()), options.separator.clone(), piece_size);
+            Box::new(plain.for_tokenizer(tokenizer.cloned()))
         }
     };
     Ok((parts, content))

@@ -27,7 +27,7 @@ pub use self::options::{OnFault, ReadOptions};
 pub use self::part::Piece;
 pub(crate) use self::standard_input::is_standard_input;
 use self::walk::Found;
-use crate::DataError;
+use crate::{DataError, Tokenizer};
 
 /// Files of text in a fixed order.
 ///
@@ -100,6 +100,12 @@ impl Corpus {
 
     /// The documents of all files, from the first.
     pub fn documents(&self) -> Documents<'_> {
-        Documents::of(&self.files, &self.sizes, &self.options)
+        Documents::of(&self.files, &self.sizes, &self.options, None)
+    }
+
+    /// As [`Corpus::documents`]; a long plain text is cut where the ids that `tokenizer` gives of its pieces are those of the
+    /// whole.
+    pub fn documents_for<'a>(&'a self, tokenizer: &'a Tokenizer) -> Documents<'a> {
+        Documents::of(&self.files, &self.sizes, &self.options, Some(tokenizer))
     }
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use super::fault::{FaultKind, FaultPlace, FileFault};
 use super::lines::Lines;
 use super::part::FilePart;
+use crate::Tokenizer;
 
 /// A piece is cut at the first good place from here on.
 const PIECE_BYTES: usize = 64 << 10;
@@ -16,6 +17,9 @@ const PART_OF_TEXT: u64 = 64;
 const UNTIL_ANY_LINE: usize = 8;
 /// A piece of this size is cut at any place. Also the most that is read of a line at once.
 const MAX_PIECE_BYTES: usize = 1 << 20;
+
+/// What a tokenizer is shown of a line behind a cut, at most.
+const NEXT_BYTES: usize = 512;
 
 /// How large the pieces of a plain text are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +36,7 @@ pub(super) struct Plain {
     lines: Lines,
     separator: Option<String>,
     piece_size: PieceSize,
+    tokenizer: Option<Tokenizer>,
     piece: String,
     /// Bytes of the parts before.
     given: u64,
@@ -42,7 +47,13 @@ pub(super) struct Plain {
 
 impl Plain {
     pub(super) fn of(path: PathBuf, lines: Lines, separator: Option<String>, piece_size: PieceSize) -> Self {
-        Self { path, lines, separator, piece_size, piece: String::new(), given: 0, carried: 0, done: false }
+        let (tokenizer, piece) = (None, String::new());
+        Self { path, lines, separator, piece_size, tokenizer, piece, given: 0, carried: 0, done: false }
+    }
+
+    /// Cut where the ids of this tokenizer stay what they are.
+    pub(super) fn for_tokenizer(self, tokenizer: Option<Tokenizer>) -> Self {
+        Self { tokenizer, ..self }
     }
 
     /// Bytes that the piece should have.
@@ -55,12 +66,25 @@ impl Plain {
         }
     }
 
-    /// Whether the piece ends before `next`.
-    fn is_cut_before(&self, next: &str) -> bool {
+    /// How many bytes of what is read so far are a piece that ends there, if `next` comes behind.
+    fn cut_before(&self, next: &str) -> Option<usize> {
         let (bytes, wanted) = (self.piece.len(), self.wanted_bytes());
-        bytes >= MAX_PIECE_BYTES
-            || bytes >= UNTIL_ANY_LINE * wanted && self.piece.ends_with('\n')
-            || bytes >= wanted && may_cut(&self.piece, next)
+        // A tokenizer that says where it may be cut is asked for longer.
+        let until_any_line = UNTIL_ANY_LINE * self.tokenizer.as_ref().map_or(wanted, |_| PIECE_BYTES);
+        if bytes >= MAX_PIECE_BYTES || bytes >= until_any_line && self.piece.ends_with('\n') {
+            return Some(bytes);
+        }
+        if bytes < wanted || !may_cut(&self.piece, next) {
+            return None;
+        }
+        let Some(tokenizer) = &self.tokenizer else { return Some(bytes) };
+        // Some read a newline as the space that begins the next word.
+        let (line, newline) = self.piece.split_at(bytes - 1);
+        let next = &next[..next.floor_char_boundary(NEXT_BYTES)];
+        match tokenizer.may_cut(&self.piece, next) {
+            true => Some(bytes),
+            false => tokenizer.may_cut(line, &[newline, next].concat()).then_some(bytes - 1),
+        }
     }
 
     /// Adds the line just read; the part that this completes, if any.
@@ -78,8 +102,11 @@ impl Plain {
         if whole_line && self.separator.as_deref() == Some(text.trim_end_matches(['\r', '\n'])) {
             return Ok(end_of(&mut self.piece));
         }
-        let is_cut = self.is_cut_before(text);
-        let part = is_cut.then(|| FilePart { text: std::mem::take(&mut self.piece), ends_document: false });
+        let cut = self.cut_before(text);
+        let part = cut.map(|at| {
+            let rest = self.piece.split_off(at);
+            FilePart { text: std::mem::replace(&mut self.piece, rest), ends_document: false }
+        });
         self.given += part.as_ref().map_or(0, |part| part.text.len() as u64);
         self.piece.push_str(text);
         Ok(part)

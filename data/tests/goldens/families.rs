@@ -3,7 +3,7 @@
 use std::fs;
 use std::sync::LazyLock;
 
-use hearth_data::{TextStream, Tokenizer};
+use hearth_data::{Corpus, ReadOptions, TextStream, Tokenizer};
 use proptest::prelude::*;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -95,6 +95,34 @@ fn pieces_have_the_tokens_of_the_whole() {
             assert_eq!(pieces.concat(), whole, "{name}, cut at {cut}");
         }
         assert!(cuts.len() >= 20, "{name}: {} places to cut", cuts.len());
+    }
+}
+
+/// What `hearth prepare` makes of a long text: cut by the reader, encoded piece by piece.
+#[test]
+fn a_text_that_is_read_in_pieces_has_the_tokens_of_the_whole() {
+    let line = |n: usize| match n % 5 {
+        3 => "\n".to_owned(),
+        4 => format!("  indented {n}, \n"),
+        _ => format!("The fox jumps over {n} dogs, isn't it?\n"),
+    };
+    let text: String = (0..3000).map(line).collect();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("text.txt");
+    fs::write(&path, &text).unwrap();
+    let corpus = Corpus::open(&[path], ReadOptions::default()).unwrap();
+    for (Family { name, .. }, tokenizer) in &*GOLDENS {
+        let mut ids = Vec::new();
+        let mut pieces = 0;
+        for piece in corpus.documents_for(tokenizer) {
+            let text = piece.unwrap().text;
+            let of_piece = if pieces == 0 { tokenizer.encode(&text) } else { tokenizer.encode_rest(&text) };
+            ids.extend(of_piece.unwrap());
+            pieces += 1;
+        }
+        assert_eq!(ids, tokenizer.encode(&text).unwrap(), "{name} in {pieces} pieces");
+        // One of them parts words at a delimiter alone, so that a line is no border.
+        assert!(pieces > 20 || name == "delimited", "{name}: {pieces} pieces");
     }
 }
 

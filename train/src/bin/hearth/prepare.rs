@@ -98,7 +98,7 @@ impl PrepareCommand {
                 threads: self.threads,
             },
         };
-        let mut documents = corpus.documents();
+        let mut documents = corpus.documents_for(&tokenizer);
         let mut display = ProgressDisplay::new(corpus.bytes());
         let stop = stop_on_ctrl_c();
         let summary = preparation.run(&mut documents, &stop, |progress| display.show(&progress));
