@@ -123,6 +123,40 @@ fn another_size_of_the_vocabulary_is_refused_once_shards_depend_on_it() {
 }
 
 #[test]
+fn the_token_between_documents_is_the_one_that_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    fs::write(folder.join("a.txt"), "one\n<turn>\ntwo\n").unwrap();
+    let learned = hearth_data::Tokenizer::train_bpe(std::iter::empty(), 257).unwrap();
+    let mut tokenizer = serde_json::to_value(learned).unwrap()["tokenizer"].take();
+    let mut turn = tokenizer["added_tokens"][0].clone();
+    (turn["id"], turn["content"]) = (257.into(), "<turn>".into());
+    tokenizer["added_tokens"].as_array_mut().unwrap().push(turn);
+    fs::write(folder.join("tokenizer.json"), tokenizer.to_string()).unwrap();
+    let end = |more: &[&str], out| {
+        let arguments =
+            [&["a.txt", "--tokenizer", "tokenizer.json", "--validation-fraction", "0", "--out", out], more].concat();
+        prepared(&arguments, folder, b"");
+        let files = TokenFiles::open_prepared(&folder.join(out), Split::Train, None).unwrap();
+        let mut last = [0];
+        files.copy(files.len() - 1, &mut last).unwrap();
+        (last[0], files.documents())
+    };
+    assert_eq!(end(&[], "plain"), (0, 1));
+    assert_eq!(end(&["--separator", "<turn>"], "separator"), (257, 2));
+    assert_eq!(end(&["--separator", "one"], "word"), (0, 1));
+    assert_eq!(end(&["--separator", "<turn>", "--end-of-text", "<|endoftext|>"], "named"), (0, 2));
+    let error = |more: &[&str]| {
+        let arguments = [&["a.txt", "--out", "no"], more].concat();
+        refused(&arguments, folder, b"")
+    };
+    let unknown = error(&["--tokenizer", "tokenizer.json", "--end-of-text", "<eos>"]);
+    assert!(unknown.contains("has no token \"<eos>\""), "{unknown}");
+    assert!(error(&["--tokenizer", "byte", "--end-of-text", "<eos>"]).contains("has no token \"<eos>\""));
+    assert!(error(&["--tokenizer", "byte", "--pattern", "x"]).starts_with("--pattern 'x' cuts text"));
+}
+
+#[test]
 fn a_part_that_gets_nothing_is_told() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();

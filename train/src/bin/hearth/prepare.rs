@@ -11,8 +11,8 @@ use std::{
 use anyhow::bail;
 use clap::{ArgGroup, Args, ValueEnum};
 use hearth_data::{
-    Corpus, DataError, OnFault, Outcome, Preparation, PrepareSettings, PrepareSummary, ReadOptions, Tokenizer,
-    TokenizerOptions, tokenizer_of_shards,
+    Corpus, OnFault, Outcome, Preparation, PrepareSettings, PrepareSummary, ReadOptions, Tokenizer, TokenizerOptions,
+    tokenizer_of_shards,
 };
 use hearth_train::run::stop_on_ctrl_c;
 
@@ -36,11 +36,11 @@ pub struct PrepareCommand {
     #[arg(long)]
     tokenizer: Option<PathBuf>,
     /// The regular expression that cuts text into words, for tiktoken's ranks of an unknown tokenizer.
-    #[arg(long, requires = "tokenizer")]
+    #[arg(long)]
     pattern: Option<String>,
     /// The token between documents, by its name. Without it, the separator if that is one, else what files beside the
     /// tokenizer's say, else known names.
-    #[arg(long, requires = "tokenizer", value_name = "TOKEN")]
+    #[arg(long, value_name = "TOKEN")]
     end_of_text: Option<String>,
     /// Learn a byte-level BPE of so many ids from the first 256 MiB instead.
     #[arg(long)]
@@ -156,22 +156,26 @@ impl PrepareCommand {
         }
     }
 
-    fn named_tokenizer(&self, path: &Path) -> Result<Tokenizer, DataError> {
-        let options = TokenizerOptions { pattern: self.pattern.clone(), end_of_text: self.end_of_text.clone() };
-        let tokenizer = Tokenizer::open(path, &options)?;
-        let of_separator = |name: &&String| {
-            self.end_of_text.is_none() && tokenizer.id_of(name).is_some_and(|id| tokenizer.special_ids().contains(&id))
-        };
-        match self.separator.as_ref().filter(of_separator) {
-            Some(name) => tokenizer.clone().with_end_of_text(name),
-            None => Ok(tokenizer),
+    /// The tokenizer, with the token between documents that was asked for.
+    fn tokenizer(&self, corpus: &Corpus) -> anyhow::Result<Tokenizer> {
+        let is_read = self.tokenizer.as_deref().is_some_and(|name| name != Path::new("byte"));
+        if let Some(pattern) = self.pattern.as_ref().filter(|_| !is_read) {
+            bail!("--pattern '{pattern}' cuts text into words for tiktoken's ranks: give their file in --tokenizer");
         }
+        let tokenizer = self.bare_tokenizer(corpus)?;
+        let is_special = |name: &&String| tokenizer.id_of(name).is_some_and(|id| tokenizer.special_ids().contains(&id));
+        Ok(match self.end_of_text.as_ref().or(self.separator.as_ref().filter(is_special)) {
+            Some(name) => tokenizer.clone().with_end_of_text(name)?,
+            None => tokenizer,
+        })
     }
 
-    fn tokenizer(&self, corpus: &Corpus) -> anyhow::Result<Tokenizer> {
+    fn bare_tokenizer(&self, corpus: &Corpus) -> anyhow::Result<Tokenizer> {
         Ok(match (&self.tokenizer, self.vocab_size) {
             (Some(name), _) if name == Path::new("byte") => Tokenizer::byte(),
-            (Some(file), _) => self.named_tokenizer(file)?,
+            (Some(file), _) => {
+                Tokenizer::open(file, &TokenizerOptions { pattern: self.pattern.clone(), end_of_text: None })?
+            }
             (None, vocab_size) => match tokenizer_of_shards(&self.out)? {
                 // Of an earlier run that was stopped.
                 Some(learned) => learned,
