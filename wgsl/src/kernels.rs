@@ -23,7 +23,8 @@ pub enum Kernel {
     Gate,
     /// Those of [`norm`](crate::norm()).
     Norm,
-    /// Those of [`linear`](crate::linear()) and [`add_product`](crate::add_product), which the CPU alone has.
+    /// Those of [`linear`](crate::linear()), [`add_product`](crate::add_product) and [`accumulate`](crate::accumulate), which the
+    /// CPU alone has.
     Product,
     /// That of [`rotate`](crate::rotate).
     Rope,

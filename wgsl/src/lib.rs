@@ -24,7 +24,7 @@
 //! | [`norm()`] | RMS and layer normalisation, with scale and shift |
 //! | [`rotate`] | rotary position embedding of queries and keys |
 //! | [`gelu`], [`swiglu`] | activations of the feed-forward network |
-//! | [`linear()`], [`linears`], [`add_product`] | products with weights, and sums of products |
+//! | [`linear()`], [`linears`], [`add_product`], [`accumulate`] | products with weights, and sums of products and of gradients |
 //! | [`embedding()`], [`add_embedding_gradient`] | rows of a table by ids, and the table's gradient |
 //! | [`cross_entropy()`] | the loss over logits in shards, its gradient in closed form |
 //! | [`dropout()`], [`Key`] | dropout whose mask depends on a key alone |
@@ -78,7 +78,7 @@ pub use dropout::dropout;
 pub use embedding::{add_embedding_gradient, embedding};
 pub use gate::{gelu, swiglu};
 pub use kernels::{Kernel, without_kernels};
-pub use linear::{add_product, linear, linears};
+pub use linear::{accumulate, add_product, linear, linears};
 pub use norm::{NormOptions, norm};
 pub use rope::rotate;
 pub use softmax::softmax;

@@ -48,6 +48,12 @@ impl LinearKernels for Flex {
         y
     }
 
+    fn accumulated(sum: FloatTensor<Self>, x: FloatTensor<Self>) -> FloatTensor<Self> {
+        let (mut sum, x) = (contiguous(sum), contiguous(x));
+        each(split([values_mut(&mut sum)], ELEMENTS), |number, [sum]| add(piece(values(&x), number, ELEMENTS), sum));
+        sum
+    }
+
     fn sum_of_rows(x: FloatTensor<Self>) -> FloatTensor<Self> {
         let x = contiguous(x);
         let width = x.shape()[1];

@@ -112,6 +112,25 @@ pub fn add_product(sum: Option<Tensor<2>>, a: Tensor<2>, b: Tensor<2>) -> Tensor
     })
 }
 
+/// `sum + x`, for gradients that go on over several micro-batches: on the CPU in place, where nothing else holds `sum`, and on all
+/// cores. Not differentiable.
+///
+/// # Panics
+/// If a tensor is with autodiff, or their shapes or dtypes differ.
+#[track_caller]
+pub fn accumulate<const D: usize>(sum: Tensor<D>, x: Tensor<D>) -> Tensor<D> {
+    let shapes = [("sum", &sum.dims()[..]), ("x", &x.dims()[..])];
+    check::shapes("accumulate", sum.dims() == x.dims(), shapes, "must be of one shape");
+    check::one_dtype("accumulate", [("sum", sum.dtype()), ("x", x.dtype())]);
+    for (name, tensor) in [("sum", &sum), ("x", &x)] {
+        check::plain("accumulate", name, tensor);
+    }
+    if x.dtype() != DType::F32 || !runs(Kernel::Product, &x.device(), DType::F32) {
+        return sum + x;
+    }
+    Tensor::from_dispatch(Dispatch::accumulated(sum.into_dispatch(), x.into_dispatch()))
+}
+
 /// Backends that can apply [`linear`] by kernels.
 #[backend_extension(Flex, Autodiff)]
 pub trait LinearOps: Backend {
@@ -141,6 +160,9 @@ pub trait LinearKernels: Backend {
 
     /// `a b` with `bias` `[n]` added to each row.
     fn product_shifted(a: FloatTensor<Self>, b: FloatTensor<Self>, bias: FloatTensor<Self>) -> FloatTensor<Self>;
+
+    /// `sum + x`, in place where nothing else holds `sum`.
+    fn accumulated(sum: FloatTensor<Self>, x: FloatTensor<Self>) -> FloatTensor<Self>;
 
     /// The sum of the rows of `x` `[m, n]`, `[n]`.
     fn sum_of_rows(x: FloatTensor<Self>) -> FloatTensor<Self>;

@@ -1,8 +1,8 @@
 use burn::tensor::{Device, Tensor};
 
-use super::{add_product, linear, linears};
+use super::{accumulate, add_product, linear, linears};
 use crate::{
-    cpu::same_in_all_pools,
+    cpu::{ODD, same_in_all_pools},
     each_device,
     testing::{gradient_by_differences, uniform},
 };
@@ -53,6 +53,23 @@ each_device! {
         let twice = add_product(Some(sum.clone()), a.transpose(), b.transpose());
         assert_near(values(twice), once.iter().map(|value| 2.0 * value).collect());
         assert_near(values(sum), once);
+    }
+}
+
+each_device! {
+    fn gradients_go_on(device) {
+        let a = uniform([70, 1003], -1.0..1.0, 1, &device);
+        let b = uniform([1003, 70], -1.0..1.0, 2, &device).transpose();
+        let sum = accumulate(a.clone(), b.clone());
+        let expected: Vec<f32> = values(a.clone()).iter().zip(values(b)).map(|(a, b)| a + b).collect();
+        assert_eq!(values(sum), expected);
+        // What else is held stays as it is, and odd values are added as any others.
+        assert_eq!(values(a), values(uniform([70, 1003], -1.0..1.0, 1, &device)));
+        let odd = Tensor::<1>::from_floats(ODD, &device);
+        let twice: Vec<u32> = values(accumulate(odd.clone(), odd)).iter().map(|value| value.to_bits()).collect();
+        if device == Device::flex() {
+            assert_eq!(twice, ODD.map(|value| (value + value).to_bits()));
+        }
     }
 }
 

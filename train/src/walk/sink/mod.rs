@@ -14,6 +14,7 @@ use burn::{
     optim::GradientsParams,
     tensor::{Device, Gradients, Tensor, TensorData},
 };
+use hearth_wgsl::accumulate;
 
 use super::{outlet::Outlet, policy::Placement};
 use host::{Arrival, HostGradients};
@@ -80,7 +81,7 @@ impl Sink {
         match placement {
             Placement::Device => {
                 let sum = match self.on_device.remove::<D>(id) {
-                    Some(earlier) => earlier + gradient,
+                    Some(earlier) => accumulate(earlier, gradient),
                     None => gradient,
                 };
                 self.on_device.register(id, sum);
