@@ -36,6 +36,7 @@
 //! what reads and writes files is not there.
 
 mod batch;
+mod contained;
 mod encoding;
 mod error;
 #[cfg(not(target_family = "wasm"))]

@@ -203,3 +203,18 @@ fn a_text_without_tokens_is_refused() {
     assert_eq!(tokenizer.encode("a").unwrap(), [0]);
     assert!(matches!(tokenizer.encode("b"), Err(DataError::Unencodable { .. })));
 }
+
+/// A right file that the crate below `tokenizers` has no hash for, as fuzzing (`fuzz/`) found.
+#[test]
+fn a_vocabulary_that_a_library_panics_at_is_refused() {
+    let names =
+        ["<unk>", "<s>", "</s>"].map(str::to_owned).into_iter().chain((0..9).map(|byte| format!("<0x{byte:02X}>")));
+    let vocabulary: serde_json::Map<String, Value> = names.zip(0..).map(|(name, id)| (name, id.into())).collect();
+    let model =
+        json!({ "type": "BPE", "unk_token": "<unk>", "byte_fallback": true, "merges": [], "vocab": vocabulary });
+    let json = json!({ "added_tokens": [], "pre_tokenizer": { "type": "Whitespace" }, "model": model });
+    let folder = folder(&[("tokenizer.json", &serde_json::to_vec(&json).unwrap())]);
+    // Should a later version read it, this test may go.
+    let error = Tokenizer::from_file(folder.path()).unwrap_err().to_string();
+    assert!(error.contains("tokenizer.json holds no usable tokenizer"), "{error}");
+}

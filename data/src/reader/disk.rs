@@ -45,6 +45,6 @@ pub(super) fn dangling(path: &Path, target: &Path) -> FileFault {
 }
 
 /// The fault of a file that cannot be opened or begun.
-pub(super) fn unreadable(path: &Path, error: &dyn std::error::Error) -> FileFault {
+pub(super) fn unreadable(path: &Path, error: &dyn std::fmt::Display) -> FileFault {
     FileFault { kind: FaultKind::Unreadable, path: path.into(), place: None, reason: error.to_string() }
 }

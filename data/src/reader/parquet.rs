@@ -18,6 +18,7 @@ use super::disk::{self, unreadable};
 use super::fault::{FaultKind, FaultPlace, FileFault, listed};
 use super::foreign;
 use super::part::FilePart;
+use crate::contained::contained;
 
 /// Rows decoded at once.
 const ROWS: usize = 256;
@@ -106,9 +107,10 @@ fn open_file(path: &Path) -> Result<(SerializedFileReader<File>, u64), FileFault
         .read_to_end(&mut head)
         .and_then(|_| Ok(file.metadata()?.len()))
         .map_err(|error| unreadable(path, &error))?;
-    SerializedFileReader::new(file).map(|file| (file, size)).map_err(|error| match foreign::of_content(&head) {
+    let opened = contained(|| SerializedFileReader::new(file).map_err(|error| error.to_string())).flatten();
+    opened.map(|file| (file, size)).map_err(|reason| match foreign::of_content(&head) {
         Some(reason) if !head.starts_with(b"PAR1") => foreign::not_text(path, reason),
-        _ => unreadable(path, &error),
+        _ => unreadable(path, &reason),
     })
 }
 
@@ -151,14 +153,15 @@ impl Iterator for Column {
         loop {
             let Some(value) = self.rows.next() else {
                 self.follow_progress();
-                match self.decode() {
+                match contained(|| self.decode().map_err(|error| error.to_string())).flatten() {
                     Ok(true) => continue,
                     Ok(false) => return None,
-                    Err(error) => {
+                    Err(reason) => {
                         self.group = None;
                         self.next_group = self.file.num_row_groups();
                         self.row += 1;
-                        return Some(Err(self.fault(FaultKind::Unreadable, error.to_string())));
+                        let reason = format!("the file is damaged: {reason}");
+                        return Some(Err(self.fault(FaultKind::Unreadable, reason)));
                     }
                 }
             };

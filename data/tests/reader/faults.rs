@@ -1,5 +1,6 @@
 use std::path::PathBuf;
 
+use base64::{Engine, prelude::BASE64_STANDARD};
 use hearth_data::FaultPlace::{self, Element, Line, Row};
 use hearth_data::{DataError, FaultKind, OnFault, ReadOptions};
 use parquet::basic::Compression;
@@ -219,4 +220,17 @@ fn rows_and_columns_of_parquet() {
     damaged[4..pages].fill(0xff);
     let path = folder.write("damaged.parquet", &damaged);
     check(path, ReadOptions::default(), &[], &[(FaultKind::Unreadable, Some(Row(1)))]);
+}
+
+/// Files with which fuzzing (`fuzz/`) made the crate `parquet` 60.1 panic.
+#[test]
+fn a_parquet_file_that_a_library_panics_at_is_damaged() {
+    let folder = Folder::new();
+    for (number, line) in include_str!("damaged_parquet.txt").lines().enumerate() {
+        let path = folder.write(&format!("{number}.parquet"), &BASE64_STANDARD.decode(line).unwrap());
+        let error = read(std::slice::from_ref(&path), ReadOptions::default()).unwrap_err().to_string();
+        assert!(error.contains(&format!("{number}.parquet")) && !error.contains('\n'), "{error}");
+        let (_, faults) = read(&[path], ReadOptions { faults: OnFault::Skip, ..ReadOptions::default() }).unwrap();
+        assert!(faults.total() > 0, "{number}");
+    }
 }

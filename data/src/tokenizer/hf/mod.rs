@@ -22,6 +22,7 @@ pub(super) use self::pipeline::{Place, Specials};
 use super::end_of_text;
 use super::fault::{broken, unread};
 use crate::DataError;
+use crate::contained::contained;
 
 /// A tokenizer as Hugging Face's `tokenizer.json` describes it: BPE, WordPiece, Unigram or WordLevel. A clone is cheap and
 /// shares the tables; any number of threads can encode with one.
@@ -50,7 +51,9 @@ impl JsonTokenizer {
         let mut json = lower::lowered(json)?;
         added::keep_ids(&mut json)?;
         let largest = check::largest_id(&json)?;
-        let tables = tokenizers::from_json(&json.to_string()).map_err(unread)?;
+        // It fails to hash some small vocabularies.
+        let read = contained(|| tokenizers::from_json(&json.to_string()));
+        let tables = read.map_err(broken)?.map_err(unread)?;
 
         let added = tables.get_added_vocabulary();
         let mut vocab_size = largest + 1;
