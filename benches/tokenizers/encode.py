@@ -1,6 +1,6 @@
 """How fast the Hugging Face Python package encodes files of text: encode.py TOKENIZER FILE..
 
-TOKENIZER is the byte-level BPE that `cargo bench -p hearth-data --bench prepare` saved. Prints megabytes and tokens a
+TOKENIZER is a tokenizer.json, or the byte-level BPE that `cargo bench -p hearth-data --bench prepare` saved. Prints megabytes and tokens a
 second, without reading and writing.
 """
 
@@ -16,11 +16,15 @@ import tokenizers  # noqa: E402  (reads the number of threads)
 
 PIECE = 64 << 10
 
-model = json.load(open(sys.argv[1], encoding="utf-8"))["tokenizer"]["model"]
-tokenizer = tokenizers.Tokenizer(
-    tokenizers.models.BPE(vocab=model["vocab"], merges=[tuple(pair) for pair in model["merges"]])
-)
-tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
+saved = json.load(open(sys.argv[1], encoding="utf-8"))
+if "tokenizer" in saved:
+    model = saved["tokenizer"]["model"]
+    tokenizer = tokenizers.Tokenizer(
+        tokenizers.models.BPE(vocab=model["vocab"], merges=[tuple(pair) for pair in model["merges"]])
+    )
+    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
+else:
+    tokenizer = tokenizers.Tokenizer.from_file(sys.argv[1])
 text = "".join(open(path, encoding="utf-8", errors="ignore", newline="").read() for path in sys.argv[2:])
 pieces = [text[start : start + PIECE] for start in range(0, len(text), PIECE)]
 megabytes = len(text.encode()) / 1e6

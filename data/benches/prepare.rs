@@ -1,7 +1,7 @@
-//! How fast a corpus becomes token shards: `cargo bench -p hearth-data --bench prepare -- FILE..`.
+//! How fast a corpus becomes token shards: `cargo bench -p hearth-data --bench prepare -- [--tokenizer FILE] FILE..`.
 //!
-//! Reads, encodes with GPT-2's vocabulary and writes on one thread and on two. `benches/tokenizers/encode.py` times the
-//! Hugging Face Python package on the same files.
+//! Reads, encodes and writes on one thread and on two, with GPT-2's vocabulary where no other is given.
+//! `benches/tokenizers/encode.py` times the Hugging Face Python package on the same files.
 
 use std::{fs, path::PathBuf, sync::atomic::AtomicBool, time::Instant};
 
@@ -11,16 +11,20 @@ use hearth_data::{Corpus, Preparation, PrepareSettings, ReadOptions, Tokenizer};
 mod gpt2;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let files: Vec<PathBuf> = std::env::args().skip(1).filter(|it| it != "--bench").map(PathBuf::from).collect();
+    let mut files: Vec<PathBuf> = std::env::args().skip(1).filter(|it| it != "--bench").map(PathBuf::from).collect();
+    let given = (files.len() > 1 && files[0].as_os_str() == "--tokenizer").then(|| files.drain(..2).nth(1)).flatten();
     if files.is_empty() {
-        println!("name files of text: cargo bench -p hearth-data --bench prepare -- FILE..");
+        println!("name files of text: cargo bench -p hearth-data --bench prepare -- [--tokenizer FILE] FILE..");
         return Ok(());
     }
     let folder = tempfile::tempdir()?;
-    let tokenizer: &Tokenizer = &gpt2::GPT2;
-    let saved = std::env::temp_dir().join("gpt2.tokenizer.json");
-    fs::write(&saved, serde_json::to_vec(tokenizer)?)?;
-    println!("the tokenizer, for encode.py: {}", saved.display());
+    let given = given.map(Tokenizer::from_file).transpose()?;
+    let tokenizer = given.as_ref().unwrap_or_else(|| &gpt2::GPT2);
+    if given.is_none() {
+        let saved = std::env::temp_dir().join("gpt2.tokenizer.json");
+        fs::write(&saved, serde_json::to_vec(tokenizer)?)?;
+        println!("the tokenizer, for encode.py: {}", saved.display());
+    }
     let corpus = Corpus::open(&files, ReadOptions::default())?;
     let megabytes = corpus.bytes() as f64 / 1e6;
     println!("{megabytes:.1} MB of text\n\nthreads   MB/s   Mtokens/s   resident MB at most");

@@ -58,7 +58,7 @@ mod tokens;
 #[cfg(feature = "dataset")]
 pub use batch::TokenDataset;
 pub use batch::{Batch, Batches, IGNORED, Loader, Packed, Rows};
-pub use error::DataError;
+pub use error::{DataError, TokenizerError};
 pub use order::{Share, rows_by_speed};
 #[cfg(not(target_family = "wasm"))]
 pub use prepare::{

@@ -3,7 +3,7 @@
 use std::fs;
 use std::sync::LazyLock;
 
-use hearth_data::{DataError, Tokenizer, TokenizerOptions};
+use hearth_data::{DataError, Tokenizer, TokenizerError, TokenizerOptions};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -61,7 +61,7 @@ fn learns_the_pairs_that_repeat() {
 fn refuses_a_vocabulary_that_cannot_be() {
     for vocab_size in [0, 256, usize::MAX] {
         let error = Tokenizer::train_bpe(std::iter::empty(), vocab_size).unwrap_err();
-        assert!(matches!(error, DataError::VocabSize { .. }), "{error}");
+        assert!(matches!(error, DataError::Tokenizer(TokenizerError::VocabSize { .. })), "{error}");
     }
 }
 
@@ -72,7 +72,9 @@ fn decodes_broken_utf8_and_refuses_unknown_ids() {
     assert_eq!(tokenizer.decode(&ids[..ids.len() - 1]).unwrap(), "n\u{fffd}");
     let vocab_size = tokenizer.vocab_size();
     let error = tokenizer.decode(&[1, vocab_size as u32]).unwrap_err();
-    assert!(matches!(error, DataError::UnknownId { position: 1, vocab_size: size, .. } if size == vocab_size));
+    assert!(
+        matches!(error, DataError::Tokenizer(TokenizerError::UnknownId { position: 1, vocab_size: size, .. }) if size == vocab_size)
+    );
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use hearth_data::{DataError, TextStream, Tokenizer};
+use hearth_data::{DataError, TextStream, Tokenizer, TokenizerError};
 use proptest::prelude::*;
 
 /// Bytes, with tokens that end and begin inside of an emoji.
@@ -50,7 +50,10 @@ fn an_id_outside_the_vocabulary_is_refused_and_changes_nothing() {
     let tokenizer = Tokenizer::chars_of("né").unwrap();
     let mut stream = TextStream::after(&tokenizer, &[0]).unwrap();
     assert_eq!(stream.push(1).unwrap(), "é");
-    assert!(matches!(stream.push(2), Err(DataError::UnknownId { id: 2, vocab_size: 2, .. })));
+    assert!(matches!(
+        stream.push(2),
+        Err(DataError::Tokenizer(TokenizerError::UnknownId { id: 2, vocab_size: 2, .. }))
+    ));
     assert_eq!(stream.push(0).unwrap(), "n");
     assert_eq!(stream.finish(), "");
     assert!(TextStream::after(&tokenizer, &[7]).is_err());

@@ -1,6 +1,6 @@
 //! Tokenizers: ids, round trips, what is refused, and how they are saved.
 
-use hearth_data::{DataError, Tokenizer, TokenizerKind};
+use hearth_data::{DataError, Tokenizer, TokenizerError, TokenizerKind};
 
 #[test]
 fn char_ids_follow_code_point_order() {
@@ -14,10 +14,16 @@ fn char_ids_follow_code_point_order() {
 fn char_refuses_what_it_does_not_know() {
     let tokenizer = Tokenizer::chars_of("aé").unwrap();
     let error = tokenizer.encode("aéß").unwrap_err();
-    assert!(matches!(error, DataError::UnknownCharacter { character: 'ß', char_position: 2, byte_position: 3 }));
+    assert!(matches!(
+        error,
+        DataError::Tokenizer(TokenizerError::UnknownCharacter { character: 'ß', char_position: 2, byte_position: 3 })
+    ));
     assert!(error.to_string().starts_with("character 'ß' at character 2 (byte 3)"), "{error}");
-    assert!(matches!(tokenizer.decode(&[0, 2]), Err(DataError::UnknownId { id: 2, position: 1, vocab_size: 2 })));
-    assert!(matches!(Tokenizer::chars_of(""), Err(DataError::EmptyVocabulary)));
+    assert!(matches!(
+        tokenizer.decode(&[0, 2]),
+        Err(DataError::Tokenizer(TokenizerError::UnknownId { id: 2, position: 1, vocab_size: 2 }))
+    ));
+    assert!(matches!(Tokenizer::chars_of(""), Err(DataError::Tokenizer(TokenizerError::EmptyVocabulary))));
 }
 
 #[test]
@@ -29,7 +35,7 @@ fn byte_encodes_any_text_and_decodes_lossily() {
     assert_eq!(tokenizer.decode(&[110, 195]).unwrap(), "n\u{fffd}");
     assert!(matches!(
         tokenizer.decode(&[255, 256]),
-        Err(DataError::UnknownId { id: 256, position: 1, vocab_size: 256 })
+        Err(DataError::Tokenizer(TokenizerError::UnknownId { id: 256, position: 1, vocab_size: 256 }))
     ));
 }
 

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use hearth_data::{DataError, Tokenizer, TokenizerOptions};
+use hearth_data::{DataError, Tokenizer, TokenizerError, TokenizerOptions};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -46,7 +46,10 @@ fn ids_may_have_gaps() {
     assert_eq!(tokenizer.encode_with_special("cab<｜late｜>").unwrap(), [2, 26, 40]);
     assert!((28..40).all(|id| !tokenizer.is_known(id)) && tokenizer.is_known(40) && !tokenizer.is_known(41));
     assert_eq!(tokenizer.decode(&[2, 30]).unwrap(), "c");
-    assert!(matches!(tokenizer.decode(&[41]), Err(DataError::UnknownId { id: 41, vocab_size: 41, .. })));
+    assert!(matches!(
+        tokenizer.decode(&[41]),
+        Err(DataError::Tokenizer(TokenizerError::UnknownId { id: 41, vocab_size: 41, .. }))
+    ));
     assert_eq!(
         (tokenizer.id_of("<｜late｜>"), tokenizer.id_of("ab"), tokenizer.id_of("ba")),
         (Some(40), Some(26), None)
@@ -126,7 +129,10 @@ fn a_name_given_for_the_end_of_text_is_saved() {
 
     let error = default.with_end_of_text("<none>").unwrap_err();
     assert!(error.to_string().contains("no token \"<none>\""), "{error}");
-    assert!(matches!(Tokenizer::Byte.with_end_of_text("a"), Err(DataError::UnknownToken { .. })));
+    assert!(matches!(
+        Tokenizer::Byte.with_end_of_text("a"),
+        Err(DataError::Tokenizer(TokenizerError::UnknownToken { .. }))
+    ));
 }
 
 #[test]
@@ -189,7 +195,10 @@ fn what_is_no_tokenizer_is_named() {
         assert!(error.contains(name) && error.contains(what), "{error}");
     }
     let empty = folder(&[]);
-    assert!(matches!(Tokenizer::from_file(empty.path()), Err(DataError::NoTokenizerIn { .. })));
+    assert!(matches!(
+        Tokenizer::from_file(empty.path()),
+        Err(DataError::Tokenizer(TokenizerError::NoTokenizerIn { .. }))
+    ));
     let missing = empty.path().join("none.json");
     assert!(matches!(Tokenizer::from_file(missing), Err(DataError::Missing { .. })));
 }
@@ -201,7 +210,7 @@ fn a_text_without_tokens_is_refused() {
     let folder = folder(&[("tokenizer.json", &serde_json::to_vec(&json).unwrap())]);
     let tokenizer = Tokenizer::from_file(folder.path()).unwrap();
     assert_eq!(tokenizer.encode("a").unwrap(), [0]);
-    assert!(matches!(tokenizer.encode("b"), Err(DataError::Unencodable { .. })));
+    assert!(matches!(tokenizer.encode("b"), Err(DataError::Tokenizer(TokenizerError::Unencodable { .. }))));
 }
 
 /// A right file that the crate below `tokenizers` has no hash for, as fuzzing (`fuzz/`) found.

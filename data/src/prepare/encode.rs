@@ -133,7 +133,7 @@ fn encode_batch(tokenizer: &impl Encode, batch: Batch<String>) -> Result<Batch<V
         content.extend(tokenizer.end_of_text().filter(|_| ends_document));
         Ok(TextPart { number, split, begins_document, ends_document, content })
     };
-    let parts = batch.parts.into_iter().map(encode).collect::<Result<_, _>>()?;
+    let parts = batch.parts.into_iter().map(encode).collect::<Result<_, DataError>>()?;
     Ok(Batch { parts, bytes_read: batch.bytes_read })
 }
 

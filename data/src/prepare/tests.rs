@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use super::manifest::PreparedManifest;
 use super::*;
 use crate::order::splitmix::splitmix64;
-use crate::{DataError, OnFault, Piece, ReadOptions, TokenFiles};
+use crate::{DataError, OnFault, Piece, ReadOptions, TokenFiles, TokenizerError};
 
 const HASH: [u8; 32] = [5; 32];
 const END: u32 = 999;
@@ -33,7 +33,7 @@ fn numbers() -> Numbers {
 impl Encode for Numbers {
     fn encode(&self, text: &str) -> Result<Vec<u32>, DataError> {
         self.encoded.fetch_add(1, Ordering::Relaxed);
-        let unknown = DataError::UnknownCharacter { character: '?', char_position: 0, byte_position: 0 };
+        let unknown = TokenizerError::UnknownCharacter { character: '?', char_position: 0, byte_position: 0 }.into();
         text.split_whitespace().map(|word| word.parse().ok()).collect::<Option<_>>().ok_or(unknown)
     }
 
@@ -338,7 +338,10 @@ fn faults_are_errors_and_a_corpus_of_nothing_too() {
     let run = |settings, pieces: Vec<_>| run(folder.path(), settings, &numbers(), pieces);
 
     assert!(matches!(run(SETTINGS, vec![]), Err(DataError::NoDocuments { files: 0 })));
-    assert!(matches!(run(SETTINGS, vec![piece("1"), piece("a")]), Err(DataError::UnknownCharacter { .. })));
+    assert!(matches!(
+        run(SETTINGS, vec![piece("1"), piece("a")]),
+        Err(DataError::Tokenizer(TokenizerError::UnknownCharacter { .. }))
+    ));
     assert!(matches!(run(SETTINGS, vec![piece("1000")]), Err(DataError::IdOutsideVocabulary { id: 1000, .. })));
     let no_tokens = PrepareSettings { shard_tokens: 0, ..SETTINGS };
     assert!(matches!(run(no_tokens, vec![]), Err(DataError::ZeroShardTokens)));

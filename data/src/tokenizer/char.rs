@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use crate::DataError;
+use crate::{DataError, TokenizerError};
 
 /// A character-level tokenizer: id `i` is the `i`-th of the known characters in code point order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,10 +29,10 @@ impl CharTokenizer {
 
     fn from_sorted(characters: Vec<char>) -> Result<Self, DataError> {
         if characters.is_empty() {
-            return Err(DataError::EmptyVocabulary);
+            return Err(TokenizerError::EmptyVocabulary.into());
         }
         match characters.windows(2).find(|pair| pair[0] >= pair[1]) {
-            Some(pair) => Err(DataError::UnsortedVocabulary { previous: pair[0], next: pair[1] }),
+            Some(pair) => Err(TokenizerError::UnsortedVocabulary { previous: pair[0], next: pair[1] }.into()),
             None => Ok(Self { characters }),
         }
     }
@@ -46,14 +46,16 @@ impl CharTokenizer {
             self.characters
                 .binary_search(&character)
                 .map(|id| id as u32) // there are fewer code points than u32s
-                .map_err(|_| DataError::UnknownCharacter { character, char_position, byte_position })
+                .map_err(|_| TokenizerError::UnknownCharacter { character, char_position, byte_position }.into())
         };
         text.char_indices().enumerate().map(id_of).collect()
     }
 
     pub(crate) fn decode(&self, ids: &[u32]) -> Result<String, DataError> {
         let character_of = |(position, &id): (usize, &u32)| {
-            self.characters.get(id as usize).ok_or(DataError::UnknownId { id, position, vocab_size: self.vocab_size() })
+            self.characters
+                .get(id as usize)
+                .ok_or_else(|| TokenizerError::UnknownId { id, position, vocab_size: self.vocab_size() }.into())
         };
         ids.iter().enumerate().map(character_of).collect()
     }

@@ -2,7 +2,7 @@
 
 use super::Tokenizer;
 use super::hf::{Place, Specials};
-use crate::DataError;
+use crate::{DataError, TokenizerError};
 
 /// Bytes on each side of a cut that are encoded to see whether it changes tokens; words are much shorter.
 const CONTEXT: usize = 256;
@@ -81,7 +81,7 @@ impl Tokenizer {
 
 fn decode_bytes(ids: &[u32]) -> Result<String, DataError> {
     let byte_of = |(position, &id): (usize, &u32)| {
-        u8::try_from(id).map_err(|_| DataError::UnknownId { id, position, vocab_size: 256 })
+        u8::try_from(id).map_err(|_| TokenizerError::UnknownId { id, position, vocab_size: 256 })
     };
     let bytes: Vec<u8> = ids.iter().enumerate().map(byte_of).collect::<Result<_, _>>()?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())

@@ -2,16 +2,16 @@
 
 use std::fmt::Display;
 
-use crate::DataError;
+use crate::{DataError, TokenizerError};
 
 /// The error of a tokenizer whose parts do not fit together; `reason` is a clause.
 pub(super) fn broken(reason: impl Display) -> DataError {
-    DataError::BrokenTokenizer { reason: reason.to_string() }
+    TokenizerError::BrokenTokenizer { reason: reason.to_string() }.into()
 }
 
 /// The error of a text that the tokenizer has no ids for; `reason` is a clause.
 pub(super) fn unencodable(reason: impl Display) -> DataError {
-    DataError::Unencodable { reason: reason.to_string() }
+    TokenizerError::Unencodable { reason: reason.to_string() }.into()
 }
 
 /// As [`broken`], of what the reader of `tokenizer.json` says, which speaks of itself and of how it was built.

@@ -19,7 +19,7 @@ pub use self::file::TokenizerOptions;
 pub use self::hf::JsonTokenizer;
 pub use self::kind::TokenizerKind;
 pub use self::text_stream::TextStream;
-use crate::DataError;
+use crate::{DataError, TokenizerError};
 
 /// Turns text into ids `0..vocab_size` and back. Saved beside a run's checkpoints, as JSON
 /// `{"kind":"byte"}`, `{"kind":"char","characters":"..."}` or `{"kind":"bpe","tokenizer":{...}}`, where
@@ -68,7 +68,7 @@ impl Tokenizer {
     /// When it has no such token.
     pub fn with_end_of_text(self, name: &str) -> Result<Self, DataError> {
         match self {
-            Self::Byte | Self::Char(_) => Err(DataError::UnknownToken { token: name.to_owned() }),
+            Self::Byte | Self::Char(_) => Err(TokenizerError::UnknownToken { token: name.to_owned() }.into()),
             Self::Json(tokenizer) => tokenizer.with_end_of_text(name).map(Self::Json),
         }
     }

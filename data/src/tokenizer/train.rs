@@ -13,7 +13,7 @@ use super::byte_level::{ByteLevelBpe, END_OF_TEXT, spell};
 use super::fault::broken;
 use super::hf::MAX_VOCABULARY;
 use super::patterns::GPT2;
-use crate::DataError;
+use crate::{DataError, TokenizerError};
 
 /// The 256 bytes and the end of text.
 const SMALLEST: usize = 257;
@@ -24,7 +24,7 @@ const SEEN_AT_LEAST: u64 = 2;
 /// `vocab_size - 257` merges (fewer where the texts have no more pairs that repeat).
 pub(super) fn train(texts: impl Iterator<Item = String> + Send, vocab_size: usize) -> Result<Value, DataError> {
     if !(SMALLEST..=MAX_VOCABULARY).contains(&vocab_size) {
-        return Err(DataError::VocabSize { vocab_size, smallest: SMALLEST, largest: MAX_VOCABULARY });
+        return Err(TokenizerError::VocabSize { vocab_size, smallest: SMALLEST, largest: MAX_VOCABULARY }.into());
     }
     let pattern = SplitPattern::Regex(GPT2.to_owned());
     let splitter = Split::native(pattern, SplitDelimiterBehavior::Isolated, false).map_err(broken)?;

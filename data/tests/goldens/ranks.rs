@@ -4,7 +4,7 @@ use std::fs;
 use std::sync::LazyLock;
 
 use base64::{Engine, prelude::BASE64_STANDARD};
-use hearth_data::{DataError, Tokenizer, TokenizerOptions};
+use hearth_data::{DataError, Tokenizer, TokenizerError, TokenizerOptions};
 use proptest::prelude::*;
 use tiktoken_rs::CoreBPE;
 
@@ -40,7 +40,10 @@ fn special_tokens_are_those_of_the_family() {
     assert_eq!(CL100K.encode_with_special("a<|endofprompt|>").unwrap(), [64, 100_276]);
     assert!([100_256, 100_261].iter().all(|&id| !CL100K.is_known(id)) && CL100K.is_known(100_255));
     assert_eq!(CL100K.decode(&[64, 100_261, 65]).unwrap(), "ab");
-    assert!(matches!(CL100K.decode(&[100_277]), Err(DataError::UnknownId { id: 100_277, position: 0, .. })));
+    assert!(matches!(
+        CL100K.decode(&[100_277]),
+        Err(DataError::Tokenizer(TokenizerError::UnknownId { id: 100_277, position: 0, .. }))
+    ));
 }
 
 #[test]
@@ -80,7 +83,10 @@ fn unknown_ranks_need_a_pattern() {
         _ => format!("{line}\n"),
     });
     let swapped = swapped.collect::<String>() + &lines(tiktoken_rs::r50k_base_singleton(), 50_255..50_256);
-    assert!(matches!(read(&swapped, None), Err(DataError::UnknownRanks { ranks: 50_256, .. })));
+    assert!(matches!(
+        read(&swapped, None),
+        Err(DataError::Tokenizer(TokenizerError::UnknownRanks { ranks: 50_256, .. }))
+    ));
 
     let by_letters = read(&ranks, Some(r"\p{L}|[^\p{L}]+")).unwrap();
     assert_eq!(by_letters.encode("the cat").unwrap(), [83, 71, 68, 220, 66, 64, 83]);

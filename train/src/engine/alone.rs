@@ -1,6 +1,6 @@
 //! One device by itself, anywhere: also in a browser.
 
-use std::sync::Arc;
+use std::{ops::Range, sync::Arc};
 
 use burn::{
     module::Module,
@@ -105,19 +105,21 @@ impl Engine for Alone {
         Box::pin(async { witness.data().await.map(drop).map_err(TrainError::of_device) })
     }
 
-    fn evaluate(&mut self) -> Answer<'_, Option<f64>> {
+    fn validation(&self) -> &[Batch] {
+        &self.data.validation
+    }
+
+    fn evaluate(&mut self, batches: Range<usize>) -> Answer<'_, f64> {
         let trainer = self.trainer();
         let model = trainer.model().valid();
         let rows = self.assignment.cut().micro_batch;
-        let counted: usize = self.data.validation.iter().map(Batch::counted).sum();
-        let parts = self.data.validation.iter().flat_map(|batch| batch.split(rows));
+        let parts = self.data.validation[batches].iter().flat_map(|batch| batch.split(rows));
         let losses = parts.map(|batch| trainer.evaluate(&model, &batch));
         let total = losses.reduce(Tensor::add).map(Readback::new);
         Box::pin(async move {
-            let Some(total) = total else { return Ok(None) };
+            let Some(total) = total else { return Ok(0.0) };
             let total = total.data().await.map_err(TrainError::of_device)?;
-            let total = total.iter::<f32>().next().expect("one number was queued");
-            Ok(Some(f64::from(total) / counted as f64))
+            Ok(total.iter::<f32>().next().expect("one number was queued").into())
         })
     }
 

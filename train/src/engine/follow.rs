@@ -91,9 +91,9 @@ impl Follower {
             (Order::LocalSteps { from, count }, _) => self.local_steps(from, count),
             (Order::Synchronize, _) => Ok(self.seat.work()?.rank.synchronize()?),
             (Order::GatherMoments, _) => Ok(self.seat.work()?.rank.gather_elsewhere().map(drop)?),
-            (Order::Evaluate, _) => {
+            (Order::Evaluate(batches), _) => {
                 let rows = self.site.config.batch.micro_batch;
-                Ok(self.seat.work()?.rank.evaluate(&self.validation, rows).map(drop)?)
+                Ok(self.seat.work()?.rank.evaluate(&self.validation[batches], rows).map(drop)?)
             }
             (Order::GatherModel, _) => {
                 let nothing = || Err(TrainError::Internal("the first rank alone gathers a model".into()));

@@ -36,8 +36,8 @@ pub(super) enum Order {
     },
     /// Give all the moments that each alone has.
     GatherMoments,
-    /// Take the validation batches through the stages.
-    Evaluate,
+    /// Take these validation batches through the stages.
+    Evaluate(Range<usize>),
     /// Give the first rank the stages.
     GatherModel,
     /// The run is over.

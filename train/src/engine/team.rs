@@ -158,22 +158,6 @@ impl Team {
         whole.ok_or_else(|| TrainError::Internal("the first rank has gathered no model".into()))
     }
 
-    fn validation_loss(&mut self) -> Result<Option<f64>, TrainError> {
-        if self.members.data.validation.is_empty() {
-            return Ok(None);
-        }
-        let rows = match self.is_staged() {
-            true => {
-                self.order(&Order::Evaluate)?;
-                self.members.config.batch.micro_batch
-            }
-            false => self.assignment.cut().micro_batch,
-        };
-        let validation = &self.members.data.validation;
-        let counted: usize = validation.iter().map(Batch::counted).sum();
-        Ok(Some(self.seat.work()?.rank.evaluate(validation, rows)? / counted as f64))
-    }
-
     /// Orders a step; steps alone are ordered when a round of them begins.
     fn order_step(&mut self, order: StepOrder) -> Result<(), TrainError> {
         match self.seat.work()?.rank.local_steps(order.step) {
@@ -229,8 +213,21 @@ impl Engine for Team {
         Box::pin(async { witness?.data().await.map(drop).map_err(TrainError::of_device) })
     }
 
-    fn evaluate(&mut self) -> Answer<'_, Option<f64>> {
-        Box::pin(ready(self.together(Self::validation_loss)))
+    fn validation(&self) -> &[Batch] {
+        &self.members.data.validation
+    }
+
+    fn evaluate(&mut self, batches: Range<usize>) -> Answer<'_, f64> {
+        Box::pin(ready(self.together(|team| {
+            let rows = match team.is_staged() {
+                true => {
+                    team.order(&Order::Evaluate(batches.clone()))?;
+                    team.members.config.batch.micro_batch
+                }
+                false => team.assignment.cut().micro_batch,
+            };
+            Ok(team.seat.work()?.rank.evaluate(&team.members.data.validation[batches], rows)?)
+        })))
     }
 
     fn snapshot(&mut self) -> Result<Snapshot, TrainError> {

@@ -207,5 +207,7 @@ fn batches(config: &TrainConfig, streams: Streams, stride: usize) -> Result<Batc
         PackingKind::Windows => Rows::windows(stream, context, stride, seed),
         PackingKind::Documents => Rows::packed(stream, context, seed),
     };
-    Batches::mixed(streams.into_iter().map(|(weight, stream)| Ok((weight, rows(stream)?))).collect::<Result<_, _>>()?)
+    Batches::mixed(
+        streams.into_iter().map(|(weight, stream)| Ok((weight, rows(stream)?))).collect::<Result<_, DataError>>()?,
+    )
 }

@@ -80,8 +80,11 @@ impl Home for NativeHome {
     }
 
     fn wish(&mut self) -> Pin<Box<dyn Future<Output = Wish> + '_>> {
-        let stop = self.0.borrow().stop.load(Ordering::Relaxed);
-        Box::pin(ready(if stop { Wish::Stop } else { Wish::Continue }))
+        Box::pin(ready(Wish::Continue))
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.0.borrow().stop.load(Ordering::Relaxed)
     }
 
     fn loss_factor(&mut self, step: u64) -> f64 {

@@ -1,7 +1,8 @@
 //! What takes the steps of a session: one device, or many.
 
-use std::pin::Pin;
+use std::{ops::Range, pin::Pin};
 
+use hearth_data::Batch;
 use hearth_model::Transformer;
 use serde::{Deserialize, Serialize};
 
@@ -66,8 +67,11 @@ pub trait Engine {
     /// Waits until every parameter is made, so that a device which refused memory for one says so.
     fn check(&mut self) -> Answer<'_, ()>;
 
-    /// Mean loss over the validation batches, nats per token, without z-loss or dropout; `None` where there are none.
-    fn evaluate(&mut self) -> Answer<'_, Option<f64>>;
+    /// The batches that an evaluation measures.
+    fn validation(&self) -> &[Batch];
+
+    /// Summed loss over these of [`Engine::validation`], nats, without z-loss or dropout.
+    fn evaluate(&mut self, batches: Range<usize>) -> Answer<'_, f64>;
 
     /// Queues copies of all parameters and moments: those of the whole model, whatever each rank has.
     ///

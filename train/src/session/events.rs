@@ -42,13 +42,17 @@ pub enum Event {
     },
 }
 
-/// What the home of a session wants of it at a step's boundary.
+/// What the home of a session wants of it at a step's boundary, besides what is due there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wish {
-    /// Another step.
+    /// Nothing: another step.
     Continue,
-    /// No further step; the session ends in order, with a checkpoint.
-    Stop,
+    /// An evaluation, which counts neither as the best nor against patience: the run stays what it would have been.
+    Evaluate,
+    /// A text.
+    Sample,
+    /// A checkpoint; there is none before the first step, or between the averages of DiLoCo.
+    Checkpoint,
 }
 
 /// What a session is given by where it runs: ears, a clock and a say between steps.
@@ -64,6 +68,10 @@ pub trait Home {
 
     /// Asked before each step. A home that pauses the session answers when it is to go on.
     fn wish(&mut self) -> Pin<Box<dyn Future<Output = Wish> + '_>>;
+
+    /// Whether the session is to end in order, with a checkpoint. Asked before each step; an evaluation or a text that is
+    /// under way is given up.
+    fn is_stopping(&self) -> bool;
 
     /// Factor of the loss of `step`: 1, but where a test makes trouble.
     fn loss_factor(&mut self, _step: u64) -> f64 {

@@ -127,10 +127,10 @@ impl Session {
     /// # Errors
     /// Some are not the end: the home may call again, from a checkpoint, with another engine.
     pub async fn train(&mut self, origin: &Origin, state: RunState) -> Result<Outcome, TrainError> {
-        let begun_at = matches!(origin, Origin::Checkpoint(..)).then_some(state.step);
-        self.attempt =
-            Attempt { start: self.home.now(), first: state.step, begun_at, saved: begun_at, ..Attempt::default() };
-        self.state = state;
+        let saved = matches!(origin, Origin::Checkpoint(..)).then_some(state.step);
+        let begun_at = saved.filter(|_| !state.owes_evaluation);
+        self.attempt = Attempt { start: self.home.now(), first: state.step, begun_at, saved, ..Attempt::default() };
+        self.state = RunState { owes_evaluation: false, ..state };
         self.tell(Event::Rewind { step: self.state.step, evaluated: begun_at.is_some() })?;
         if let Some(loss) = self.state.guard.last_loss() {
             self.figures.last_loss = loss.into();

@@ -24,6 +24,8 @@ pub struct RunState {
     pub best: Option<Best>,
     /// Evaluations since then.
     pub evaluations_since_best: u64,
+    /// Whether the evaluation due before the next step was given up, for the session was to end; it is made up for.
+    pub owes_evaluation: bool,
     /// Who had which rows and blocks when this was saved; empty in a session, where the engine knows.
     pub assignment: SavedAssignment,
 }
@@ -49,6 +51,8 @@ struct Saved {
     restores: u64,
     best: Option<Best>,
     evaluations_since_best: u64,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    owes_evaluation: bool,
     cut: Option<crate::plan::Cut>,
     #[serde(default)]
     rows: Vec<usize>,
@@ -58,17 +62,19 @@ struct Saved {
 
 impl From<Saved> for RunState {
     fn from(saved: Saved) -> Self {
-        let Saved { step, data, seconds, guard, restores, best, evaluations_since_best, cut, rows, blocks } = saved;
+        let Saved { step, data, seconds, guard, restores, best, .. } = saved;
+        let Saved { evaluations_since_best, owes_evaluation, cut, rows, blocks, .. } = saved;
         let assignment = SavedAssignment { cut, rows, blocks };
-        Self { step, data, seconds, guard, restores, best, evaluations_since_best, assignment }
+        Self { step, data, seconds, guard, restores, best, evaluations_since_best, owes_evaluation, assignment }
     }
 }
 
 impl From<RunState> for Saved {
     fn from(state: RunState) -> Self {
-        let RunState { step, data, seconds, guard, restores, best, evaluations_since_best, assignment } = state;
+        let RunState { step, data, seconds, guard, restores, best, .. } = state;
+        let RunState { evaluations_since_best, owes_evaluation, assignment, .. } = state;
         let SavedAssignment { cut, rows, blocks } = assignment;
-        Self { step, data, seconds, guard, restores, best, evaluations_since_best, cut, rows, blocks }
+        Self { step, data, seconds, guard, restores, best, evaluations_since_best, owes_evaluation, cut, rows, blocks }
     }
 }
 

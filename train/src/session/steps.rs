@@ -3,7 +3,8 @@
 use std::ops::ControlFlow;
 
 use burn::tensor::Tensor;
-use hearth_model::Sampling;
+use hearth_data::Batch;
+use hearth_model::{Flops, Sampling};
 
 use super::{Best, DeviceFigures, End, Event, Metrics, Outcome, Prompt, RunState, Session, StepOrder, Wish, draw};
 use crate::{
@@ -19,6 +20,10 @@ const FIRST_STEPS: u64 = 2;
 
 /// Seconds; longer than this for a first step deserves a word.
 const SLOW_START: f64 = 2.0;
+
+/// Forward FLOPs of the validation batches that are evaluated in one go, and the most of them.
+const PIECE_FLOPS: f64 = 5e10;
+const MOST_BATCHES: f64 = 8.0;
 
 /// A step whose figures are still on the way from the device.
 struct InFlight {
@@ -67,21 +72,29 @@ impl Session {
     async fn before_step(&mut self, in_flight: &mut Option<InFlight>) -> Result<Option<End>, TrainError> {
         let step = self.state.step;
         let synchronized = self.engine.is_synchronized(step);
-        if synchronized && self.home.wish().await == Wish::Stop {
+        let wish = self.home.wish().await;
+        if synchronized && self.home.is_stopping() {
             return Ok(Some(End::Stopped));
         }
         let mut is_best = false;
         if self.is_due(self.config.evaluation.every) {
             self.settle(in_flight.take()).await?;
             is_best = self.evaluate().await?.is_some_and(|loss| self.state.evaluated(loss));
+        } else if wish == Wish::Evaluate {
+            self.settle(in_flight.take()).await?;
+            self.evaluate().await?;
         }
-        if self.is_due(self.config.sample.every) {
+        if self.is_due(self.config.sample.every) || wish == Wish::Sample {
             self.settle(in_flight.take()).await?;
             self.sample().await?;
         }
+        if synchronized && self.home.is_stopping() {
+            return Ok(Some(End::Stopped));
+        }
         let is_kept = is_best && self.config.checkpoint.keep_best;
+        let is_wanted = self.is_due(self.config.checkpoint.every) || is_kept || wish == Wish::Checkpoint;
         // At step 0 there is nothing yet that the seed does not give again.
-        if synchronized && step > 0 && (self.is_due(self.config.checkpoint.every) || is_kept) {
+        if synchronized && step > 0 && is_wanted {
             if self.attempt.unwritten.is_some() {
                 // It is of the step before, whose loss it waits for.
                 self.settle(in_flight.take()).await?;
@@ -174,13 +187,16 @@ impl Session {
             Some((at, loss)) if at == step => Some(loss),
             _ => {
                 let loss = self.evaluate().await?;
-                if let Some(loss) = loss.filter(|_| self.is_due(self.config.evaluation.every)) {
-                    self.state.evaluated(loss);
+                let was_due = self.is_due(self.config.evaluation.every);
+                match loss {
+                    Some(loss) if was_due => drop(self.state.evaluated(loss)),
+                    Some(_) => {}
+                    None => self.state.owes_evaluation = was_due && !self.engine.validation().is_empty(),
                 }
                 loss
             }
         };
-        if self.config.sample.every > 0 {
+        if self.config.sample.every > 0 && !self.home.is_stopping() {
             self.sample().await?;
         }
         // What a run comes to must be fit to go on with; where nothing was evaluated, its last step says so.
@@ -194,10 +210,24 @@ impl Session {
         Ok(Outcome { end, val_loss, model: self.engine.model().await? })
     }
 
-    /// The mean loss over the fixed validation batches, nats per token, told; `None` where there are none.
+    /// The mean loss over the fixed validation batches, nats per token, told; `None` where there are none, or where the home
+    /// has no time for all of them.
     async fn evaluate(&mut self) -> Result<Option<f64>, TrainError> {
         let step = self.state.step;
-        let Some(loss) = self.engine.evaluate().await? else { return Ok(None) };
+        let count = self.engine.validation().len();
+        let piece = self.evaluation_piece();
+        let mut total = 0.0;
+        for first in (0..count).step_by(piece) {
+            if self.home.is_stopping() {
+                return Ok(None);
+            }
+            total += self.engine.evaluate(first..count.min(first + piece)).await?;
+        }
+        let counted: usize = self.engine.validation().iter().map(Batch::counted).sum();
+        if counted == 0 {
+            return Ok(None);
+        }
+        let loss = total / counted as f64;
         self.attempt.evaluated = Some((step, loss));
         self.figures.last_evaluation = Some(Best { step, loss: loss as f32 });
         self.tell(Event::Evaluation(Metrics { val_loss: Some(loss), ..self.metrics(step) }))?;
@@ -205,7 +235,15 @@ impl Session {
         Ok(Some(loss))
     }
 
-    /// Draws a text and tells it.
+    /// Batches that are evaluated before the home is asked again: few enough that a CPU has them in less than a second, and
+    /// the same on every device, for the sum of their losses depends on it.
+    fn evaluation_piece(&self) -> usize {
+        let context = self.config.model.context_length;
+        let flops = Flops::per_sequence(&self.config.model, context).forward * self.config.batch.micro_batch as f64;
+        (PIECE_FLOPS / flops).clamp(1.0, MOST_BATCHES) as usize
+    }
+
+    /// Draws a text and tells it, unless the home has no time for it.
     async fn sample(&mut self) -> Result<(), TrainError> {
         let config = self.config.clone();
         let sample = &config.sample;
@@ -214,11 +252,15 @@ impl Session {
             Sampling { temperature: sample.temperature, top_k: sample.top_k, seed: config.seed, ..Sampling::default() };
         let model = self.engine.model().await?;
         let mut text = String::new();
+        let home = &self.home;
         let show = |piece: &str| {
             text.push_str(piece);
-            ControlFlow::Continue(())
+            if home.is_stopping() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
         draw(&model, &self.tokenizer, &prompt, (sample.tokens, sampling), &[], show).await?;
+        if self.home.is_stopping() {
+            return Ok(());
+        }
         self.tell(Event::Sample { step: self.state.step, prompt: prompt.text, text })?;
         self.figures.throughput.pause_over(self.home.now());
         Ok(())

@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use hearth_data::{DataError, TextStream, Tokenizer};
+use hearth_data::{DataError, TextStream, Tokenizer, TokenizerError};
 use hearth_model::{ModelError, Sampling, Transformer, generate};
 
 use crate::TrainError;
@@ -29,7 +29,7 @@ impl Prompt {
         }
         let ids = if special { tokenizer.encode_with_special(text) } else { tokenizer.encode(text) };
         let ids = ids.map_err(|error| match error {
-            DataError::UnknownCharacter { character, .. } => TrainError::Config {
+            DataError::Tokenizer(TokenizerError::UnknownCharacter { character, .. }) => TrainError::Config {
                 source_name: source.into(),
                 reason: format!(
                     "{character:?} is none of the characters that the model was trained on: leave it out, or give no prompt"

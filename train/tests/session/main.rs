@@ -62,6 +62,8 @@ struct Watched {
     asked: Rc<RefCell<Vec<u64>>>,
     /// Steps after which the home pauses the session.
     pause_after: Rc<Cell<Option<usize>>>,
+    /// Times that the home says that the session goes on, before it says that it is to end.
+    stop_after: Rc<Cell<Option<usize>>>,
 }
 
 impl Watched {
@@ -96,6 +98,12 @@ impl Home for Watched {
         }))
     }
 
+    fn is_stopping(&self) -> bool {
+        let left = self.stop_after.get();
+        self.stop_after.set(left.map(|left| left.saturating_sub(1)));
+        left == Some(0)
+    }
+
     fn loss_factor(&mut self, step: u64) -> f64 {
         self.asked.borrow_mut().push(step);
         1.0
@@ -105,7 +113,7 @@ impl Home for Watched {
 fn session(config: TrainConfig, store: &Arc<dyn Store>, home: Watched) -> (Session, Origin) {
     let config = Arc::new(config);
     let batches = Batches::new(Rows::windows(Arc::new(tokens()), 16, 0, config.seed).unwrap());
-    let data = Data { train: batches.clone(), validation: batches.evaluation(2, 1).unwrap() };
+    let data = Data { train: batches.clone(), validation: batches.evaluation(2, config.evaluation.batches).unwrap() };
     let engine = Alone::new(config.clone(), data, &Device::flex(), &DeviceLimits::of_host(), 0.0, None).unwrap();
     let common = Common {
         config: config.to_toml().into_bytes(),
@@ -183,6 +191,36 @@ fn a_session_pauses_between_steps_and_goes_on() {
     home.pause_after.set(None);
     assert!(training.as_mut().poll(&mut context).is_ready());
     assert_eq!(*home.events.borrow(), *whole.events.borrow());
+}
+
+/// A stop gives up an evaluation that is under way. Who goes on makes up for it, and comes to what an unstopped run does: at
+/// every moment that a session is asked to end.
+#[test]
+fn an_evaluation_that_a_stop_cut_is_made_up_for() {
+    let settings = ["evaluation.every=2", "evaluation.batches=20", "sample.every=2", "sample.tokens=3"];
+    let (whole, told, session) = train(&settings, &memory());
+    let expected = (whole.val_loss, session.state().best, session.state().evaluations_since_best);
+    let mut cut = 0;
+    for moment in 0.. {
+        let store = memory();
+        let stopped = stopped_after(moment, &settings, &store);
+        if stopped.end == End::Limit && stopped.val_loss.is_some() {
+            assert!(moment > 20 && cut > 6, "{moment} questions, {cut} of them in evaluations");
+            return;
+        }
+        cut += usize::from(stopped.val_loss.is_none());
+        let (outcome, home, session) = train(&settings, &store);
+        assert_eq!((outcome.end, home.evaluations().last()), (End::Limit, told.evaluations().last()), "{moment}");
+        let state = session.state();
+        assert_eq!((outcome.val_loss, state.best, state.evaluations_since_best), expected, "{moment}");
+    }
+}
+
+fn stopped_after(moment: usize, settings: &[&str], store: &Arc<dyn Store>) -> Outcome {
+    let home = Watched::default();
+    home.stop_after.set(Some(moment));
+    let (mut session, origin) = session(config(settings), store, home);
+    pollster::block_on(session.train(&origin, origin.state())).unwrap()
 }
 
 /// Nats per token are nats per token, whatever the training loss has beside them.

@@ -21,7 +21,10 @@ fn a_program_feeds_hears_and_ends_a_run() {
     };
     let summary = run(&["limits.steps=50"], &folder.path().join("first")).on_event(hear).go().unwrap();
     assert!(summary.interrupted && (2..=3).contains(&summary.steps), "{}", summary.steps);
+    // A run that is to end has no time for an evaluation.
+    assert_eq!(summary.val_loss, None);
 
+    let summary = run(&["limits.steps=3"], &folder.path().join("whole")).go().unwrap();
     let (tell, told) = std::sync::mpsc::channel();
     let hear = move |event: &Event| {
         if let Event::Evaluation(metrics) = event {

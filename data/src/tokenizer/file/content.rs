@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use super::sentencepiece::{self, Model};
 use super::{ranks, vocab_and_merges};
-use crate::DataError;
 use crate::tokenizer::fault::broken;
+use crate::{DataError, TokenizerError};
 
 /// A form of tokenizer.
 pub(super) enum Content<'a> {
@@ -56,7 +56,7 @@ const BESIDE: &str = "give the tokenizer.json, tokenizer.model or vocab.json tha
 /// When it is something else than a tokenizer, no JSON although it begins so, or not UTF-8.
 pub(super) fn of<'a>(path: &Path, bytes: &'a [u8]) -> Result<Content<'a>, DataError> {
     if let Some(&(_, what, advice)) = BEGINNINGS.iter().find(|(beginning, ..)| bytes.starts_with(beginning)) {
-        return Err(DataError::NotTokenizer { path: path.into(), what, advice });
+        return Err(TokenizerError::NotTokenizer { path: path.into(), what, advice }.into());
     }
     if let Some(model) = sentencepiece::model_in(bytes) {
         return Ok(Content::SentencePiece(model));
@@ -64,7 +64,7 @@ pub(super) fn of<'a>(path: &Path, bytes: &'a [u8]) -> Result<Content<'a>, DataEr
     let is_utf16 = bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff");
     if bytes.contains(&0) && !is_utf16 {
         let (what, advice) = ("a binary file, but no model of SentencePiece", "give the tokenizer.json of the model");
-        return Err(DataError::NotTokenizer { path: path.into(), what, advice });
+        return Err(TokenizerError::NotTokenizer { path: path.into(), what, advice }.into());
     }
     let text = std::str::from_utf8(bytes)
         .map_err(|error| DataError::NotUtf8 { path: path.into(), offset: error.valid_up_to() })?;
@@ -80,7 +80,7 @@ pub(super) fn of<'a>(path: &Path, bytes: &'a [u8]) -> Result<Content<'a>, DataEr
         let what = "the vocab.txt of a WordPiece tokenizer";
         let advice = "convert it with transformers, whose `AutoTokenizer.from_pretrained(FOLDER).save_pretrained(FOLDER)` \
                       writes a tokenizer.json";
-        return Err(DataError::NotTokenizer { path: path.into(), what, advice });
+        return Err(TokenizerError::NotTokenizer { path: path.into(), what, advice }.into());
     }
     Ok(Content::Ranks(text))
 }
@@ -97,7 +97,7 @@ fn of_json<'a>(path: &Path, text: &'a str) -> Result<Content<'a>, DataError> {
         return Ok(Content::Vocabulary(text));
     }
     match FIELDS.iter().find(|(field, ..)| json.get(field).is_some()) {
-        Some(&(_, what, advice)) => Err(DataError::NotTokenizer { path: path.into(), what, advice }),
+        Some(&(_, what, advice)) => Err(TokenizerError::NotTokenizer { path: path.into(), what, advice }.into()),
         None => Ok(Content::TokenizerJson(json)),
     }
 }

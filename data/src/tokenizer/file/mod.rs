@@ -17,7 +17,7 @@ use self::content::Content;
 use super::Tokenizer;
 use super::fault::broken;
 use super::hf::JsonTokenizer;
-use crate::DataError;
+use crate::{DataError, TokenizerError};
 
 /// What a file of a tokenizer does not say.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -55,7 +55,9 @@ impl Tokenizer {
         let bytes = bytes_of(path)?;
         let read = content::of(path, &bytes).and_then(|content| tokenizer(path, content, options));
         let tokenizer = read.map_err(|error| match error {
-            DataError::BrokenTokenizer { reason } => DataError::TokenizerFile { path: path.into(), reason },
+            DataError::Tokenizer(TokenizerError::BrokenTokenizer { reason }) => {
+                TokenizerError::TokenizerFile { path: path.into(), reason }.into()
+            }
             other => other,
         })?;
         match &options.end_of_text {
@@ -74,7 +76,7 @@ fn tokenizer(path: &Path, content: Content<'_>, options: &TokenizerOptions) -> R
         Content::TokenizerJson(json) => json,
         Content::SentencePiece(model) => sentencepiece::tokenizer_json(&model)?,
         Content::Ranks(text) => ranks::parse(text, pattern)?
-            .ok_or_else(|| DataError::UnknownRanks { path: path.into(), ranks: text.lines().count() })?,
+            .ok_or_else(|| TokenizerError::UnknownRanks { path: path.into(), ranks: text.lines().count() })?,
         Content::Vocabulary(text) => vocab_and_merges::parse(text, &other_half(path)?, folder, pattern)?,
         Content::Merges(text) => vocab_and_merges::parse(&other_half(path)?, text, folder, pattern)?,
     };
@@ -90,7 +92,7 @@ fn tokenizer(path: &Path, content: Content<'_>, options: &TokenizerOptions) -> R
 fn file_at(path: &Path) -> Result<PathBuf, DataError> {
     if path.is_dir() {
         let file = NAMES.iter().map(|name| path.join(name)).find(|file| file.is_file());
-        return file.ok_or_else(|| DataError::NoTokenizerIn { folder: path.into() });
+        return file.ok_or_else(|| TokenizerError::NoTokenizerIn { folder: path.into() }.into());
     }
     let whole = path.with_file_name("tokenizer.json");
     Ok(if vocab_and_merges::is_half(path) && whole.is_file() { whole } else { path.to_owned() })

@@ -21,8 +21,8 @@ use self::pipeline::Pipeline;
 pub(super) use self::pipeline::{Place, Specials};
 use super::end_of_text;
 use super::fault::{broken, unread};
-use crate::DataError;
 use crate::contained::contained;
+use crate::{DataError, TokenizerError};
 
 /// A tokenizer as Hugging Face's `tokenizer.json` describes it: BPE, WordPiece, Unigram or WordLevel. A clone is cheap and
 /// shares the tables; any number of threads can encode with one.
@@ -74,7 +74,7 @@ impl JsonTokenizer {
 
     /// This tokenizer with another token between documents.
     pub(super) fn with_end_of_text(mut self, name: &str) -> Result<Self, DataError> {
-        let id = self.id_of(name).ok_or_else(|| DataError::UnknownToken { token: name.to_owned() })?;
+        let id = self.id_of(name).ok_or_else(|| TokenizerError::UnknownToken { token: name.to_owned() })?;
         let default = end_of_text::by_name(|name| self.pipeline.added_id(name));
         self.named_end = (default != Some(id)).then(|| name.to_owned());
         self.end_of_text = Some(id);
@@ -113,7 +113,7 @@ impl JsonTokenizer {
     pub(super) fn decode(&self, ids: &[u32], without_specials: bool) -> Result<String, DataError> {
         let vocab_size = self.vocab_size;
         if let Some(position) = ids.iter().position(|&id| id as usize >= vocab_size) {
-            return Err(DataError::UnknownId { id: ids[position], position, vocab_size });
+            return Err(TokenizerError::UnknownId { id: ids[position], position, vocab_size }.into());
         }
         self.pipeline.decode(ids, without_specials)
     }

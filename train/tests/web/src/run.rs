@@ -134,4 +134,8 @@ impl Home for Page {
     fn wish(&mut self) -> Pin<Box<dyn Future<Output = Wish> + '_>> {
         Box::pin(ready(Wish::Continue))
     }
+
+    fn is_stopping(&self) -> bool {
+        false
+    }
 }
