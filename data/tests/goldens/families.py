@@ -90,6 +90,18 @@ def llama2():
     return tokenizer
 
 
+def gemma():
+    """Its vocabulary has the tabulator in the place of the byte 9."""
+    parts = json.loads(llama2().to_str())
+    vocabulary = parts["model"]["vocab"]
+    vocabulary["\t"] = vocabulary.pop("<0x09>")
+    tokenizer = Tokenizer.from_str(json.dumps(parts))
+    tokenizer.normalizer = normalizers.Replace(" ", "\u2581")
+    tokenizer.pre_tokenizer = pre_tokenizers.Split(" ", "merged_with_previous")
+    tokenizer.decoder = decoders.Sequence([decoders.Replace("\u2581", " "), decoders.ByteFallback(), decoders.Fuse()])
+    return tokenizer
+
+
 def metaspace_bpe(scheme, cut, normalized=False):
     pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme=scheme, split=cut)
     decoder = decoders.Metaspace(prepend_scheme=scheme)
@@ -177,6 +189,7 @@ def families():
     yield "smollm", bpe(sequence(pre_tokenizers.Digits(individual_digits=True), plain))
     yield "nested", bpe(sequence(sequence(pre_tokenizers.Punctuation("contiguous")), pre_tokenizers.Digits(), plain))
     yield "llama2", llama2()
+    yield "gemma", gemma()
     yield "mistral", metaspace_bpe("first", False)
     yield "metaspace_first", metaspace_bpe("first", True, normalized=True)
     yield "metaspace_always", metaspace_bpe("always", True, normalized=True)

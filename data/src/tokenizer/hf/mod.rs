@@ -1,6 +1,7 @@
 //! Tokenizers as Hugging Face's `tokenizer.json` describes them, by the `tokenizers` crate.
 
 mod added;
+mod byte_fallback;
 mod check;
 mod components;
 mod lone;
@@ -49,8 +50,9 @@ impl JsonTokenizer {
     /// The tokenizer of a `tokenizer.json` of any version.
     pub(super) fn from_json(json: Value) -> Result<Self, DataError> {
         let mut json = lower::lowered(json)?;
+        let made_up = byte_fallback::complete(&mut json)?;
         added::keep_ids(&mut json)?;
-        let largest = check::largest_id(&json)?;
+        let largest = check::largest_id(&json)? - made_up.len();
         // It fails to hash some small vocabularies.
         let read = contained(|| tokenizers::from_json(&json.to_string()));
         let tables = read.map_err(broken)?.map_err(unread)?;
@@ -67,6 +69,7 @@ impl JsonTokenizer {
         let end_of_text = end_of_text::by_name(|name| added.token_to_id(name));
 
         let saved = tokenizers::to_json(&tables).map_err(broken)?;
+        let saved = byte_fallback::without(saved, &made_up).map_err(broken)?;
         let saved = RawValue::from_string(saved).map_err(broken)?.into();
         let pipeline = Arc::new(Pipeline::of(tables, &json)?);
         Ok(Self { pipeline, json: saved, vocab_size, end_of_text, named_end: None })
