@@ -91,6 +91,39 @@ fn the_end_of_text_is_known_by_its_name() {
         let folder = folder(&[("tokenizer.json", &letters(&specials))]);
         assert_eq!(end_in(folder.path()), end, "{names:?}");
     }
+    // As in Gemma 3, where it is a tag of HTML.
+    let mut json: Value = serde_json::from_slice(&letters(&[("</s>", 27), ("<eos>", 28)])).unwrap();
+    json["added_tokens"][0]["special"] = false.into();
+    let folder = folder(&[("tokenizer.json", &serde_json::to_vec(&json).unwrap())]);
+    assert_eq!(end_in(folder.path()), Some(28));
+}
+
+/// Of `byte_fallback` a file need not have what no text needs; where it has no byte at all, it has no fallback.
+#[test]
+fn tokens_of_bytes_may_be_left_out() {
+    let mut json: Value = serde_json::from_slice(&letters(&[])).unwrap();
+    json["model"]["byte_fallback"] = true.into();
+    json["model"]["unk_token"] = "a".into();
+    let read = |json: &Value| {
+        let folder = folder(&[("tokenizer.json", &serde_json::to_vec(json).unwrap())]);
+        Tokenizer::from_file(folder.path())
+    };
+    assert_eq!(read(&json).unwrap().encode("b\u{e9}").unwrap(), [1, 0]);
+
+    let is_letter = |byte: &u8| byte.is_ascii_lowercase();
+    for (id, byte) in (27..).zip((0..=0xf4).filter(|byte| !is_letter(byte) && ![0xc0, 0xc1].contains(byte))) {
+        json["model"]["vocab"][format!("<0x{byte:02X}>")] = id.into();
+    }
+    let tokenizer = read(&json).unwrap();
+    let bytes = tokenizer.encode("b\u{e9}").unwrap();
+    let named: Vec<_> = bytes.iter().map(|&id| id as i32 - 27).collect();
+    assert_eq!((named, tokenizer.vocab_size()), (vec![1 - 27, 0xc3 - 26 - 2, 0xa9 - 26], 27 + 217));
+    let saved: Tokenizer = serde_json::from_value(serde_json::to_value(&tokenizer).unwrap()).unwrap();
+    assert_eq!((saved.hash(), saved.vocab_size()), (tokenizer.hash(), 27 + 217));
+
+    json["model"]["vocab"].as_object_mut().unwrap().remove("<0xC3>");
+    let error = read(&json).unwrap_err().to_string();
+    assert!(error.contains("no token <0xC3> for characters that have this byte"), "{error}");
 }
 
 #[test]

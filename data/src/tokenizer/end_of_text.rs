@@ -1,7 +1,7 @@
 //! Which token stands between documents.
 
 /// What families of models call the token between documents, in the order in which they are looked for.
-const DOCUMENT_ENDS: [&str; 11] = [
+const DOCUMENT_ENDS: [&str; 12] = [
     super::byte_level::END_OF_TEXT, // GPT-2, GPT-NeoX, Qwen, SmolLM, Phi
     "<|end_of_text|>",              // Llama-3, Granite
     "</s>",                         // Llama-2, Mistral, T5, XLM-R, RoBERTa
@@ -11,8 +11,9 @@ const DOCUMENT_ENDS: [&str; 11] = [
     "<|EOS|>", // OLMo's first
     "[EOS]",
     "<EOS>",
-    "<|bos|>", // nanochat, which puts it before each document
-    "[SEP]",   // BERT, and Hugging Face's quick tour
+    "<EOS_TOKEN>", // Command R
+    "<|bos|>",     // nanochat, which puts it before each document
+    "[SEP]",       // BERT, and Hugging Face's quick tour
 ];
 
 /// What ends a turn of a chat; between documents only where a vocabulary has nothing better.

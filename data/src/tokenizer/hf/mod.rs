@@ -66,20 +66,18 @@ impl JsonTokenizer {
             }
             vocab_size = vocab_size.max(id as usize + 1);
         }
-        let end_of_text = end_of_text::by_name(|name| added.token_to_id(name));
-
         let saved = tokenizers::to_json(&tables).map_err(broken)?;
         let saved = byte_fallback::without(saved, &made_up).map_err(broken)?;
         let saved = RawValue::from_string(saved).map_err(broken)?.into();
         let pipeline = Arc::new(Pipeline::of(tables, &json)?);
+        let end_of_text = pipeline.default_end();
         Ok(Self { pipeline, json: saved, vocab_size, end_of_text, named_end: None })
     }
 
     /// This tokenizer with another token between documents.
     pub(super) fn with_end_of_text(mut self, name: &str) -> Result<Self, DataError> {
         let id = self.id_of(name).ok_or_else(|| TokenizerError::UnknownToken { token: name.to_owned() })?;
-        let default = end_of_text::by_name(|name| self.pipeline.added_id(name));
-        self.named_end = (default != Some(id)).then(|| name.to_owned());
+        self.named_end = (self.pipeline.default_end() != Some(id)).then(|| name.to_owned());
         self.end_of_text = Some(id);
         Ok(self)
     }

@@ -15,6 +15,7 @@ use super::lone::LoneCharacters;
 use super::normalizers::Normalizers;
 use super::splitter::Splitter;
 use crate::DataError;
+use crate::tokenizer::end_of_text::by_name;
 use crate::tokenizer::fault::{broken, unencodable};
 
 /// What the name of a special token in a text stands for.
@@ -61,6 +62,15 @@ impl Pipeline {
 
     pub(super) fn added_id(&self, token: &str) -> Option<u32> {
         self.tables.get_added_vocabulary().token_to_id(token)
+    }
+
+    /// The token between documents, as far as its name tells: a special one before all others, for Gemma's `</s>` is a tag of
+    /// HTML.
+    pub(super) fn default_end(&self) -> Option<u32> {
+        let added = self.tables.get_added_vocabulary();
+        let is_special = |name: &str| added.is_special_token(name);
+        by_name(|name| added.token_to_id(name).filter(|_| is_special(name)))
+            .or_else(|| by_name(|name| added.token_to_id(name)))
     }
 
     pub(super) fn token(&self, id: u32) -> Option<String> {
