@@ -233,7 +233,7 @@ fn what_is_no_tokenizer_is_named() {
         Err(DataError::Tokenizer(TokenizerError::NoTokenizerIn { .. }))
     ));
     let missing = empty.path().join("none.json");
-    assert!(matches!(Tokenizer::from_file(missing), Err(DataError::Missing { .. })));
+    assert!(matches!(Tokenizer::from_file(missing), Err(DataError::Tokenizer(TokenizerError::Missing { .. }))));
 }
 
 /// A word that is not known, and nothing that stands for it.

@@ -291,3 +291,65 @@ fn weights_of_other_widths_are_read() {
     let text = |name: &str| generate(folder, &[name, "--tokens", "60", "--prompt", "the"]);
     assert_eq!(["BF16", "F64"].map(text), [text("F32"), text("F32")]);
 }
+
+/// A start that fails leaves no run, and none that a later start would take for one.
+#[test]
+fn a_start_that_fails_leaves_nothing() {
+    let folder = folder();
+    let folder = folder.path();
+    let start = ["train", "run.toml", "--device", "cpu"];
+    for setting in ["memory.budget_mib=1", "data.text=absent.txt", "model.context_length=5000"] {
+        refused(folder, &[&start[..], &["--set", setting]].concat());
+        assert!(!folder.join("runs/run").exists(), "{setting}");
+    }
+    // What is not the run's own stays.
+    fs::create_dir(folder.join("mine")).unwrap();
+    fs::write(folder.join("mine/notes.txt"), "keep").unwrap();
+    refused(folder, &[&start[..], &["--set", "memory.budget_mib=1", "--out", "mine"]].concat());
+    let left: Vec<_> = fs::read_dir(folder.join("mine")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left, ["notes.txt"]);
+    train(folder, "mine", &[], &[]);
+}
+
+/// As a loop of the shell starts them.
+#[test]
+fn runs_that_start_at_once_get_a_folder_each() {
+    let folder = folder();
+    let start = || {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_hearth"));
+        command.args(["train", "run.toml", "--device", "cpu"]).current_dir(folder.path()).spawn().unwrap()
+    };
+    let started = [(); 3].map(|()| start());
+    for mut run in started {
+        assert!(run.wait().unwrap().success());
+    }
+    for name in ["run", "run-2", "run-3"] {
+        assert!(folder.path().join("runs").join(name).join("model.safetensors").exists(), "{name}");
+    }
+}
+
+#[test]
+fn what_is_no_text_is_told_what_it_is_for() {
+    let folder = folder();
+    let folder = folder.path();
+    fs::create_dir(folder.join("texts")).unwrap();
+    fs::write(folder.join("d.jsonl"), "{\"text\": \"to be\"}\n".repeat(99)).unwrap();
+    fs::write(folder.join("latin1.txt"), b"caf\xe9").unwrap();
+    let refused = |setting: &str| refused(folder, &["train", "run.toml", "--device", "cpu", "--set", setting]);
+    for (setting, said) in [
+        ("data.text=texts", "is a folder: make tokens of what is in it with `hearth prepare "),
+        ("data.text=d.jsonl", "is a .jsonl file, of which a run would learn the syntax"),
+        ("data.text=latin1.txt", "is not UTF-8 from byte 3 on"),
+        ("data.text=absent.txt", "is not there; in a configuration a path is relative to the configuration's folder"),
+        ("data.tokenizer=gpt2", "there is no tokenizer at"),
+    ] {
+        let error = refused(setting);
+        assert!(error.contains(said), "{setting}: {error}");
+    }
+    #[cfg(unix)]
+    assert!(refused("data.text=/dev/zero").contains("is a pipe or a device"));
+    // Larger than any memory, and no byte of it on the disk.
+    fs::File::create(folder.join("large.txt")).unwrap().set_len(1 << 42).unwrap();
+    let error = refused("data.text=large.txt");
+    assert!(error.contains("has 4398046 MB, which are held in memory"), "{error}");
+}

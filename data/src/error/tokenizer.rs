@@ -81,6 +81,16 @@ pub enum TokenizerError {
         /// What to give in its place.
         advice: &'static str,
     },
+    /// There is no file or folder.
+    #[error(
+        "there is no tokenizer at {}: give the tokenizer.json or another file or folder of a tokenizer; `byte` needs none, \
+         and `char` is for data.text",
+        path.display()
+    )]
+    Missing {
+        /// The path as it was given.
+        path: PathBuf,
+    },
     /// A folder was to hold a tokenizer.
     #[error(
         "there is no tokenizer in {}: it needs a tokenizer.json, a tokenizer.model, or vocab.json with merges.txt",

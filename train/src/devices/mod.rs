@@ -16,5 +16,7 @@ pub use device::OpenDevice;
 #[cfg(not(target_family = "wasm"))]
 pub use host_memory::keep_freed_host_memory;
 pub use kernels::PinnedKernels;
+#[cfg(not(target_family = "wasm"))]
+pub(crate) use memory::of_host as host_memory;
 pub use open::open;
 pub use peak::matmul_flops;

@@ -105,13 +105,15 @@ fn nothing_fits(config: &TrainConfig, limits: &DeviceLimits, budget: Option<u64>
             limits.tensor.map_or("less".into(), mib)
         );
     };
+    let advice = match limits.memory {
+        Some(memory) if memory < smallest.peak_bytes() => String::new(),
+        _ => format!("give memory.budget_mib = {} or more, or ", smallest.peak_bytes().div_ceil(1 << 20)),
+    };
     format!(
-        "no plan fits in {}: the smallest takes {} ({}); give memory.budget_mib = {} or more, or make the model or \
-         model.context_length smaller",
+        "no plan fits in {}: the smallest takes {} ({}); {advice}make the model or model.context_length smaller",
         budget.map_or("the device".into(), mib),
         mib(smallest.peak_bytes()),
         smallest.cut,
-        smallest.peak_bytes().div_ceil(1 << 20),
     )
 }
 

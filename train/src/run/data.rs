@@ -7,9 +7,10 @@ use std::{
 };
 
 use hearth_data::{
-    Batches, DataError, EndedFiles, Rows, Split, TokenFiles, TokenStream, Tokenizer, TokenizerKind, Tokens, read_text,
+    Batches, DataError, EndedFiles, Rows, Split, TokenFiles, TokenStream, Tokenizer, TokenizerKind, Tokens,
 };
 
+use super::text_file::text_of;
 use crate::{
     TrainConfig, TrainError,
     config::{DataConfig, PackingKind, TokenizerChoice},
@@ -103,10 +104,6 @@ impl RunData {
 pub fn tokenizer(config: &DataConfig) -> Result<Tokenizer, TrainError> {
     let text = text_of(config)?;
     tokenizer_of(config, text.as_deref())
-}
-
-fn text_of(config: &DataConfig) -> Result<Option<String>, DataError> {
-    config.text.as_ref().map(read_text).transpose()
 }
 
 fn tokenizer_of(config: &DataConfig, text: Option<&str>) -> Result<Tokenizer, TrainError> {

@@ -3,6 +3,7 @@
 use std::{
     ffi::{OsStr, OsString},
     fs::{self, File, TryLockError},
+    io::ErrorKind,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -45,6 +46,12 @@ pub struct RunFolder {
 }
 
 impl RunFolder {
+    /// The file of its figures.
+    pub const METRICS: &'static str = "metrics.jsonl";
+
+    /// What is written before the first step.
+    pub(super) const OF_A_START: [&'static str; 5] = [CONFIG, TOKENIZER, Self::METRICS, KERNELS, LOCK];
+
     /// Where the next run of the configuration `name` goes, in the folder `runs`: `name`, then `name-2`, `name-3`, ..
     ///
     /// A name that ends like that itself gets a number from its first run on, `name-2-1`, so that no configuration takes
@@ -56,6 +63,24 @@ impl RunFolder {
     /// The last run of the configuration `name` in the folder `runs`; where its first will go if there is none.
     pub fn latest(runs: &Path, name: &OsStr) -> PathBuf {
         runs.join(numbered(name, last_run(runs, name).unwrap_or(1)))
+    }
+
+    /// Makes that folder; of several processes that ask at once each gets its own.
+    ///
+    /// # Errors
+    /// It cannot be made.
+    pub fn make_next(runs: &Path, name: &OsStr) -> Result<PathBuf, TrainError> {
+        fs::create_dir_all(runs).map_err(|cause| io("making the folder of runs", runs, cause))?;
+        let mut number = last_run(runs, name).map_or(1, |last| last + 1);
+        loop {
+            let path = runs.join(numbered(name, number));
+            match fs::create_dir(&path) {
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => number += 1,
+                made => {
+                    return made.map(|()| path.clone()).map_err(|cause| io("making the run's folder", &path, cause));
+                }
+            }
+        }
     }
 
     /// Makes the folder for a new run.
@@ -111,6 +136,11 @@ impl RunFolder {
     /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Whether a run has come to its end here.
+    pub(super) fn has_model(&self) -> bool {
+        self.path.join(MODEL).exists()
     }
 
     /// Whether a run has begun here.
@@ -225,7 +255,7 @@ mod tests {
         let runs = runs.path();
         let make = |name: &str| {
             let path = RunFolder::next(runs, name.as_ref());
-            fs::create_dir_all(&path).unwrap();
+            assert_eq!(RunFolder::make_next(runs, name.as_ref()).unwrap(), path);
             fs::write(path.join(CONFIG), "").unwrap();
             path.file_name().unwrap().to_str().unwrap().to_string()
         };
@@ -237,5 +267,10 @@ mod tests {
         // A number is not given again while a later run stands.
         fs::remove_dir_all(runs.join("exp")).unwrap();
         assert_eq!((latest("exp"), make("exp")), ("exp-3".into(), "exp-4".into()));
+        // One that is about to begin has its folder, and nothing in it.
+        assert_eq!(
+            [0, 1].map(|_| RunFolder::make_next(runs, "exp".as_ref()).unwrap()),
+            ["exp-5", "exp-6"].map(|it| runs.join(it))
+        );
     }
 }

@@ -14,6 +14,8 @@ mod reserve;
 mod saver;
 mod start;
 mod summary;
+mod text_file;
+mod unbegun;
 
 use std::{
     path::PathBuf,
@@ -46,6 +48,7 @@ use data::{RunData, Source};
 use home::NativeHome;
 use reserve::Reserve;
 use start::Opened;
+use unbegun::Beginning;
 
 /// A run that is about to start. See [`Run::new`] for what it does where nothing else is said.
 pub struct Run {
@@ -163,6 +166,7 @@ impl Run {
         let identity = Identity { tokenizer: hex(&tokenizer.hash()), data: hex(&hash) };
         let Opened { folder, origin, mut notes, claim: _claim } =
             begin.open(folder, &config, &identity, changes_batch)?;
+        let _beginning = Beginning(folder.clone());
         let origin = match model {
             None => origin,
             Some(model) => with_model(model, &config, &origin)?,

@@ -100,7 +100,7 @@ fn file_at(path: &Path) -> Result<PathBuf, DataError> {
 
 fn bytes_of(path: &Path) -> Result<Vec<u8>, DataError> {
     let bytes = fs::read(path).map_err(|cause| match cause.kind() {
-        ErrorKind::NotFound => DataError::Missing { path: path.into() },
+        ErrorKind::NotFound => TokenizerError::Missing { path: path.into() }.into(),
         _ => DataError::Unreadable { path: path.into(), cause },
     })?;
     if bytes.is_empty() {

@@ -20,7 +20,6 @@ use serde_json::{Value, value::RawValue};
 pub(super) use self::check::MAX_VOCABULARY;
 use self::pipeline::Pipeline;
 pub(super) use self::pipeline::{Place, Specials};
-use super::end_of_text;
 use super::fault::{broken, unread};
 use crate::contained::contained;
 use crate::{DataError, TokenizerError};

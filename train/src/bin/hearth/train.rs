@@ -1,6 +1,7 @@
 //! `hearth train`.
 
 use std::{
+    fs,
     io::{self, Write},
     path::{Path, PathBuf},
     process::ExitCode,
@@ -71,23 +72,24 @@ impl TrainCommand {
         let begin = self.begin()?;
         let config = TrainConfig::read(&config_path, &self.set)?;
         config.data.require_source(&config_path.display().to_string())?;
-        let folder = self.folder(&begin);
         let (device, others) = match &line {
             None => open_all(&self.device)?,
             Some(_) => (open(self.device[local_rank % self.device.len()])?, Vec::new()),
         };
         if line.as_ref().is_some_and(|line| line.rank() > 0) {
-            Run::new(config, device, folder).line(line).follow()?;
+            Run::new(config, device, "").line(line).follow()?;
             return Ok(ExitCode::SUCCESS);
         }
-        let summary = Run::new(config, device, folder)
+        let folder = self.folder(&begin)?;
+        let run = Run::new(config, device, &folder)
             .begin(begin)
             .changes_batch(self.change_batch)
             .others(others)
             .line(line)
             .front(if self.tui { FrontKind::Dashboard } else { FrontKind::Progress })
-            .stop(stop_on_ctrl_c())
-            .go()?;
+            .stop(stop_on_ctrl_c());
+        // A start that failed before it wrote anything leaves the folder that was made for it.
+        let summary = run.go().inspect_err(|_| drop(fs::remove_dir(&folder)))?;
         show(&summary, &mut io::stdout().lock())?;
         Ok(ExitCode::SUCCESS)
     }
@@ -121,12 +123,15 @@ impl TrainCommand {
     }
 
     /// The run's folder: the one that is named, else one by the configuration's name.
-    fn folder(&mut self, begin: &Start) -> PathBuf {
+    fn folder(&mut self, begin: &Start) -> anyhow::Result<PathBuf> {
         let name = self.config.as_deref().and_then(Path::file_stem).unwrap_or("run".as_ref());
         let runs = Path::new("runs");
-        self.out.take().unwrap_or_else(|| match begin {
-            Start::Auto => RunFolder::latest(runs, name),
-            _ => RunFolder::next(runs, name),
+        Ok(match (self.out.take(), begin) {
+            (Some(folder), _) => folder,
+            // A run goes on in its own folder.
+            (None, Start::Resume(folder)) => folder.clone(),
+            (None, Start::Auto) => RunFolder::latest(runs, name),
+            (None, Start::New | Start::Fork(_)) => RunFolder::make_next(runs, name)?,
         })
     }
 }
