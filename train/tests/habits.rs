@@ -353,3 +353,43 @@ fn what_is_no_text_is_told_what_it_is_for() {
     let error = refused("data.text=large.txt");
     assert!(error.contains("has 4398046 MB, which are held in memory"), "{error}");
 }
+
+/// What packages install beside the program, made by the program itself.
+#[test]
+fn the_program_describes_itself() {
+    let folder = folder();
+    let folder = folder.path();
+    let said = |arguments: &[&str]| {
+        let output = hearth(folder, arguments);
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let version = said(&["--version"]);
+    assert!(version.starts_with("hearth 0.") && version.contains(", Burn 0.22.1, wgpu 30."), "{version}");
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let script = said(&["completions", shell]);
+        assert!(script.contains("hearth") && script.contains("certify") && script.contains("resume"), "{shell}");
+    }
+    assert!(said(&["man"]).starts_with(".ie"));
+    said(&["man", "--out", "man1"]);
+    let page = fs::read_to_string(folder.join("man1/hearth-train.1")).unwrap();
+    assert!(folder.join("man1/hearth.1").exists() && page.contains("\\-\\-resume"), "{page}");
+    assert!(refused(folder, &["man", "--out", "run.toml"]).starts_with("--out run.toml: the pages cannot be written"));
+}
+
+/// A minus is part of a number, and the number is what is wrong.
+#[test]
+fn numbers_below_zero_are_refused_by_what_is_wrong_with_them() {
+    let folder = folder();
+    let folder = folder.path();
+    train(folder, "run", &[], &[]);
+    let said = |arguments: &[&str]| String::from_utf8(hearth(folder, arguments).stderr).unwrap();
+    for (arguments, expected) in [
+        (&["prepare", "text.txt", "--out", "x", "--vocab-size", "-5"][..], "invalid value '-5' for '--vocab-size"),
+        (&["prepare", "text.txt", "--out", "x", "--tokenizer", "byte", "--validation-fraction", "-0.5"], "-0.5"),
+        (&["generate", "run", "--device", "cpu", "--temperature", "-1"], "temperature"),
+    ] {
+        let error = said(arguments);
+        assert!(error.contains(expected) && !error.contains("unexpected argument"), "{arguments:?}: {error}");
+    }
+}

@@ -9,6 +9,8 @@ mod kernels;
 mod memory;
 mod open;
 mod peak;
+#[cfg(not(target_family = "wasm"))]
+mod quiet;
 
 pub use adapter::{Adapter, adapters};
 pub use choice::DeviceChoice;
@@ -20,3 +22,5 @@ pub use kernels::PinnedKernels;
 pub(crate) use memory::of_host as host_memory;
 pub use open::open;
 pub use peak::matmul_flops;
+#[cfg(not(target_family = "wasm"))]
+pub use quiet::quiet_drivers;

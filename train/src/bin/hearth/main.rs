@@ -7,15 +7,27 @@ mod generate;
 mod output;
 mod plan;
 mod prepare;
+mod shell;
 mod train;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+
+const VERSION: &str = concat!(
+    env!("CARGO_PKG_VERSION"),
+    " (",
+    env!("HEARTH_COMMIT"),
+    ", Burn ",
+    env!("HEARTH_BURN"),
+    ", wgpu ",
+    env!("HEARTH_WGPU"),
+    ")"
+);
 
 /// Trains language models on the GPU you already own.
 #[derive(Parser)]
-#[command(version, about)]
+#[command(name = "hearth", version = VERSION, about)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -30,11 +42,25 @@ enum Command {
     Train(train::TrainCommand),
     Generate(generate::GenerateCommand),
     Certify(certify::CertifyCommand),
+    Completions(shell::CompletionsCommand),
+    Man(shell::ManCommand),
+}
+
+/// The program's arguments. A value may begin with a minus and a digit: then it is the number that is wrong, not an argument that
+/// nobody knows.
+fn program() -> clap::Command {
+    Arguments::command().mut_subcommands(|command| {
+        command.mut_args(|argument| match argument.get_action().takes_values() {
+            true => argument.allow_negative_numbers(true),
+            false => argument,
+        })
+    })
 }
 
 fn main() -> ExitCode {
     hearth_train::devices::keep_freed_host_memory();
-    let arguments = Arguments::parse();
+    hearth_train::devices::quiet_drivers();
+    let arguments = Arguments::from_arg_matches(&program().get_matches()).unwrap_or_else(|error| error.exit());
     env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("error,hearth=info")).init();
     output::exit_code(match arguments.command {
         Command::Devices(command) => command.run(),
@@ -44,5 +70,7 @@ fn main() -> ExitCode {
         Command::Train(command) => command.run(),
         Command::Generate(command) => command.run(),
         Command::Certify(command) => command.run(),
+        Command::Completions(command) => command.run(program()),
+        Command::Man(command) => command.run(program()),
     })
 }
