@@ -393,3 +393,21 @@ fn numbers_below_zero_are_refused_by_what_is_wrong_with_them() {
         assert!(error.contains(expected) && !error.contains("unexpected argument"), "{arguments:?}: {error}");
     }
 }
+
+/// Who serves a model or shares it in a group reads its file by another name.
+#[cfg(unix)]
+#[test]
+fn weights_have_the_rights_of_the_other_files() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let folder = folder();
+    train(folder.path(), "run", &[], &[]);
+    let mode = |name: &str| fs::metadata(folder.path().join("run").join(name)).unwrap().permissions().mode();
+    assert_eq!(mode("model.safetensors"), mode("config.toml"));
+    assert_eq!(mode("step-00000004/model.safetensors"), mode("config.toml"));
+    // A fork takes the name of the run that it comes from.
+    let forked = hearth(folder.path(), &["train", "--resume", "run", "--fork", "--device", "cpu"]);
+    assert!(forked.status.success() && folder.path().join("runs/run/model.safetensors").exists());
+    let forked = hearth(folder.path(), &["train", "--resume", "runs/run/step-00000004", "--fork", "--device", "cpu"]);
+    assert!(forked.status.success() && folder.path().join("runs/run-2/model.safetensors").exists());
+}

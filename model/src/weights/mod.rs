@@ -5,7 +5,11 @@
 
 pub mod llama2c;
 
-use std::path::Path;
+use std::{
+    fs::{self, File},
+    io,
+    path::Path,
+};
 
 use burn::tensor::{DType, TensorData};
 use burn_store::{ApplyResult, FloatCastAdapter, ModuleSnapshot, ModuleStore, SafetensorsStore, bridge};
@@ -22,7 +26,19 @@ pub fn save(model: &Transformer, path: &Path) -> Result<(), ModelError> {
         .clear_metadata()
         .metadata("format", "hearth-1")
         .with_key_remapping(r"\.shards\.0$", "");
-    store.collect_from(&with_whole_matrices(model)).map_err(|error| broken(path, error))
+    store.collect_from(&with_whole_matrices(model)).map_err(|error| broken(path, error))?;
+    readable(path).map_err(|error| broken(path, error))
+}
+
+/// Gives the file the rights that any other file of this process gets: the store writes it as one that nobody else may read.
+fn readable(path: &Path) -> io::Result<()> {
+    if cfg!(not(unix)) {
+        return Ok(());
+    }
+    let beside = path.with_extension("rights");
+    let rights = File::create(&beside)?.metadata()?.permissions();
+    fs::remove_file(beside)?;
+    fs::set_permissions(path, rights)
 }
 
 /// Reads all parameters from a file that [`save`] wrote, or one with the same tensors in f16, bf16 or f64, which become f32.
@@ -30,7 +46,7 @@ pub fn save(model: &Transformer, path: &Path) -> Result<(), ModelError> {
 /// # Errors
 /// A missing file, a tensor that is missing or has another shape, or one that the model does not have.
 pub fn load(model: &mut Transformer, path: &Path) -> Result<(), ModelError> {
-    if let Err(cause) = std::fs::File::open(path) {
+    if let Err(cause) = File::open(path) {
         return Err(ModelError::Io { path: path.into(), cause });
     }
     let mut store = SafetensorsStore::from_file(path)

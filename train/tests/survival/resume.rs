@@ -123,7 +123,7 @@ fn another_run_is_refused_by_the_field() {
         assert_eq!(text.trim().lines().count(), 1, "{text}");
     }
     for (arguments, expected) in [
-        (&["--resume", "nowhere"][..], "nowhere/config.toml: reading the configuration failed"),
+        (&["--resume", "nowhere"][..], "--resume nowhere: is not there; give the folder"),
         (&["config.toml", "--resume", "nowhere"], "nowhere: is not there: give the folder"),
         (&["--resume", "auto"], "--resume auto needs the configuration too"),
         (&["config.toml", "--fork"], "--resume"),

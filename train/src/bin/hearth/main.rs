@@ -61,7 +61,7 @@ fn main() -> ExitCode {
     hearth_train::devices::keep_freed_host_memory();
     hearth_train::devices::quiet_drivers();
     let arguments = Arguments::from_arg_matches(&program().get_matches()).unwrap_or_else(|error| error.exit());
-    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("error,hearth=info")).init();
+    output::log_as_told();
     output::exit_code(match arguments.command {
         Command::Devices(command) => command.run(),
         Command::Prepare(command) => command.run(),

@@ -13,6 +13,20 @@ pub fn tell(text: impl std::fmt::Display) {
     let _ = writeln!(io::stderr(), "{text}");
 }
 
+/// Has what libraries log be told as the program tells it, a line each. RUST_LOG says how much.
+pub fn log_as_told() {
+    let mut logger = env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("error,hearth=info"));
+    logger.format(|out, record| {
+        let level = match record.level() {
+            log::Level::Warn => "warning: ",
+            log::Level::Error => "error: ",
+            _ => "",
+        };
+        writeln!(out, "{level}{}", record.args())
+    });
+    logger.init();
+}
+
 /// The exit code for what a command came to. An error is told in one sentence, unless it is that the reader of standard
 /// output has gone away: then the program ends without a word.
 pub fn exit_code(result: anyhow::Result<ExitCode>) -> ExitCode {

@@ -102,7 +102,16 @@ impl TrainCommand {
     fn config_path(&self) -> anyhow::Result<PathBuf> {
         match (&self.config, &self.resume) {
             (Some(config), _) => Ok(config.clone()),
-            (None, Some(path)) if !self.resumes_by_itself() => Ok(path.join("config.toml")),
+            (None, Some(path)) if !self.resumes_by_itself() => {
+                if !path.exists() {
+                    bail!(
+                        "--resume {}: is not there; give the folder that `hearth train` made, as runs/NAME, or one of its \
+                         checkpoints",
+                        path.display()
+                    );
+                }
+                Ok(path.join("config.toml"))
+            }
             _ => bail!("--resume auto needs the configuration too, as in `hearth train CONFIG --resume auto`"),
         }
     }
@@ -124,7 +133,13 @@ impl TrainCommand {
 
     /// The run's folder: the one that is named, else one by the configuration's name.
     fn folder(&mut self, begin: &Start) -> anyhow::Result<PathBuf> {
-        let name = self.config.as_deref().and_then(Path::file_stem).unwrap_or("run".as_ref());
+        // A fork without a configuration of its own has the name of the run that it comes from.
+        let name = match (self.config.as_deref(), begin) {
+            (None, Start::Fork(path)) if path.join("manifest.json").exists() => path.parent().and_then(Path::file_name),
+            (None, Start::Fork(path)) => path.file_name(),
+            (config, _) => config.and_then(Path::file_stem),
+        };
+        let name = name.unwrap_or("run".as_ref());
         let runs = Path::new("runs");
         Ok(match (self.out.take(), begin) {
             (Some(folder), _) => folder,
