@@ -9,6 +9,8 @@ use std::{ops::ControlFlow, time::Instant};
 
 use hearth_model::{Sampling, TransformerConfig, burn::tensor::Device, generate, preset};
 
+const PROMPT: [u32; 3] = [1, 2, 3];
+
 fn models() -> [(&'static str, TransformerConfig); 3] {
     let model = |name: &str| preset(name).expect("a preset's name");
     let small = model("shakespeare-cpu");
@@ -28,13 +30,14 @@ fn times(config: &TransformerConfig, count: usize) -> Vec<f64> {
         times.push(begun.elapsed().as_secs_f64());
         ControlFlow::Continue(())
     };
-    pollster::block_on(generate(&model, &[1, 2, 3], count, &Sampling::default(), note)).expect("a text");
+    pollster::block_on(generate(&model, &PROMPT, count, &Sampling::default(), note)).expect("a text");
     times
 }
 
-/// Microseconds of a token around position `at` of the first context: the median of 21.
+/// Microseconds of a token around position `at` of the first context: the median of 9.
 fn around(times: &[f64], at: usize) -> Option<f64> {
-    let mut steps: Vec<f64> = times.get(at - 11..at + 11)?.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    let first = at - PROMPT.len() - 5;
+    let mut steps: Vec<f64> = times.get(first..first + 10)?.windows(2).map(|pair| pair[1] - pair[0]).collect();
     steps.sort_by(f64::total_cmp);
     Some(steps[steps.len() / 2] * 1e6)
 }
@@ -49,7 +52,7 @@ fn main() {
         let count = if config.layers < 10 { 3000 } else { 520 };
         let times = times(&config, count);
         let shown = |at: usize| {
-            let is_there = at + 20 < config.context_length;
+            let is_there = at + 5 < config.context_length;
             is_there.then(|| around(&times, at)).flatten().map_or("-".into(), |time| format!("{time:.0}"))
         };
         let rate = times.len() as f64 / times.last().expect("tokens came");

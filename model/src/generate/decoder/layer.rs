@@ -2,10 +2,7 @@
 
 use hearth_wgsl::decode::{KeyValueCache, gelu_in_place, multiply, rotate_in_place, swiglu_in_place};
 
-use super::{
-    add,
-    weights::{LinearWeights, NormWeights, optional},
-};
+use super::weights::{LinearWeights, NormWeights, optional};
 use crate::{Block, TransformerConfig};
 
 /// A block's parameters.
@@ -149,4 +146,9 @@ impl Layer {
         }
         multiply(up, [self.down.product(back)]);
     }
+}
+
+/// Adds as many numbers as `sum` has.
+pub fn add(x: &[f32], sum: &mut [f32]) {
+    x[..sum.len()].iter().zip(sum).for_each(|(x, sum)| *sum += x);
 }

@@ -14,7 +14,7 @@ use hearth_wgsl::{
 };
 
 use self::{
-    layer::{Angles, Layer, Room},
+    layer::{Angles, Layer, Room, add},
     weights::NormWeights,
 };
 use crate::{KeyValues, RopeLayout, TokenMatrix, Transformer, rope::frequencies};
@@ -43,7 +43,8 @@ impl<'a> Decoder<'a> {
     pub fn new(model: &'a Transformer, capacity: usize) -> Option<Self> {
         let config = model.config();
         let positions = model.embedding.positions.as_ref();
-        let cache = KeyValueCache::new(config.kv_heads(), config.head_width(), capacity);
+        // Each anew, for zeros that nobody has copied are pages that nobody has touched.
+        let cache = |_| KeyValueCache::new(config.kv_heads(), config.head_width(), capacity);
         Some(Self {
             model,
             embedding: shards(&model.embedding.tokens)?,
@@ -51,7 +52,7 @@ impl<'a> Decoder<'a> {
             layers: model.blocks.iter().map(Layer::new).collect::<Option<_>>()?,
             norm: NormWeights::new(&model.head.norm)?,
             output: shards(model.output())?,
-            caches: vec![cache; config.layers],
+            caches: (0..config.layers).map(cache).collect(),
             frequencies: frequencies(config),
             length: 0,
             stream: vec![0.0; config.width],
@@ -125,9 +126,4 @@ fn embed(shards: &[HostValues], id: u32, row: &mut [f32]) {
         }
     }
     panic!("token {id} is outside of the vocabulary");
-}
-
-/// Adds as many numbers as `sum` has.
-fn add(x: &[f32], sum: &mut [f32]) {
-    x[..sum.len()].iter().zip(sum).for_each(|(x, sum)| *sum += x);
 }
