@@ -69,6 +69,6 @@ pub use reader::{Corpus, Documents, FaultKind, FaultPlace, FileFault, FileFaults
 #[cfg(not(target_family = "wasm"))]
 pub use shard::{EndedFiles, TokenFiles};
 pub use stream::TokenStream;
-pub use text::read_text;
+pub use text::{decode_text, read_text};
 pub use tokenizer::{CharTokenizer, JsonTokenizer, TextStream, Tokenizer, TokenizerKind, TokenizerOptions};
 pub use tokens::Tokens;

@@ -22,6 +22,15 @@ pub fn read_text(path: impl AsRef<Path>) -> Result<String, DataError> {
         ErrorKind::NotFound => DataError::Missing { path: path.into() },
         _ => DataError::Unreadable { path: path.into(), cause },
     })?;
+    decode_text(bytes, path)
+}
+
+/// The UTF-8 text of `bytes`, which came from `path`; a byte order mark is left out.
+///
+/// # Errors
+/// When it is not UTF-8 (the error names UTF-16, or the byte), or it is empty.
+pub fn decode_text(bytes: Vec<u8>, path: impl AsRef<Path>) -> Result<String, DataError> {
+    let path = path.as_ref();
     if let Some(encoding) = wide_encoding(&bytes) {
         return Err(DataError::OtherEncoding { path: path.into(), encoding });
     }
@@ -50,6 +59,9 @@ mod tests {
         assert!(matches!(read_text(file("empty.txt", b"")), Err(DataError::EmptyFile { .. })));
         assert!(matches!(read_text(file("latin1.txt", b"caf\xe9!")), Err(DataError::NotUtf8 { offset: 3, .. })));
         assert_eq!(read_text(file("mark.txt", b"\xef\xbb\xbfa\xef\xbb\xbf")).unwrap(), "a\u{feff}");
+        assert_eq!(decode_text(b"\xef\xbb\xbfa".to_vec(), "standard input").unwrap(), "a");
+        let error = decode_text(b"caf\xe9".to_vec(), "standard input").unwrap_err().to_string();
+        assert!(error.starts_with("standard input is not UTF-8 from byte 3"), "{error}");
         assert!(matches!(read_text(file("only-mark.txt", b"\xef\xbb\xbf")), Err(DataError::EmptyFile { .. })));
         let error = read_text(file("wide.txt", b"\xff\xfea\0")).unwrap_err().to_string();
         assert!(error.contains("wide.txt is UTF-16") && error.contains("iconv -f UTF-16"), "{error}");

@@ -30,11 +30,14 @@ pub struct Attention {
     window: Option<usize>,
 }
 
-/// Keys and values of the positions already seen, each `[B, S, K, D]`.
+/// Keys and values of the positions already seen, with room for further ones, which are written in place.
 #[derive(Clone, Debug)]
 pub struct KeyValues {
+    /// `[B, S, K, D]`, of which `length` positions are seen.
     key_bskd: Tensor<4>,
+    /// As the keys.
     value_bskd: Tensor<4>,
+    length: usize,
 }
 
 impl Attention {
@@ -77,6 +80,11 @@ impl Attention {
         project(&self.output, mixed_bthd.reshape([b, t, h * d]))
     }
 
+    /// Positions that a query sees, itself included; `None` for all before it.
+    pub(crate) fn window(&self) -> Option<usize> {
+        self.window
+    }
+
     /// The channels of a projection as heads `[B, T, heads, D]`.
     fn heads(&self, y: Tensor<3>, norm: &Option<Norm>) -> Tensor<4> {
         let [b, t, channels] = y.dims();
@@ -89,16 +97,38 @@ impl Attention {
 }
 
 impl KeyValues {
-    /// Appends new positions to the cache and returns all of them.
+    /// The keys and the values, `[B, S, K, D]`.
+    pub(crate) fn tensors(&self) -> (Tensor<4>, Tensor<4>) {
+        let seen = |x: &Tensor<4>| x.clone().narrow(1, 0, self.length);
+        (seen(&self.key_bskd), seen(&self.value_bskd))
+    }
+
+    /// Adds new positions to the cache and returns all of them, and what is behind them, which no query sees.
     fn extend(cache: &mut Option<Self>, key_btkd: Tensor<4>, value_btkd: Tensor<4>) -> (Tensor<4>, Tensor<4>) {
+        let [_, t, ..] = key_btkd.dims();
         let all = match cache.take() {
-            Some(old) => Self {
-                key_bskd: Tensor::cat(vec![old.key_bskd, key_btkd], 1),
-                value_bskd: Tensor::cat(vec![old.value_bskd, value_btkd], 1),
+            Some(Self { key_bskd, value_bskd, length }) => Self {
+                key_bskd: write(key_bskd, key_btkd, length),
+                value_bskd: write(value_bskd, value_btkd, length),
+                length: length + t,
             },
-            None => Self { key_bskd: key_btkd, value_bskd: value_btkd },
+            None => Self { key_bskd: key_btkd, value_bskd: value_btkd, length: t },
         };
-        let KeyValues { key_bskd, value_bskd } = cache.insert(all).clone();
+        let KeyValues { key_bskd, value_bskd, .. } = cache.insert(all).clone();
         (key_bskd, value_bskd)
     }
+}
+
+/// Writes positions from `start` on, in place where there is room; else in twice the room that is needed, so that a long text is
+/// seldom copied.
+fn write(all_bskd: Tensor<4>, new_btkd: Tensor<4>, start: usize) -> Tensor<4> {
+    let ([b, room, k, d], [_, t, ..]) = (all_bskd.dims(), new_btkd.dims());
+    let end = start + t;
+    let all_bskd = if end <= room {
+        all_bskd
+    } else {
+        let wide = Tensor::zeros([b, 2 * end, k, d], (&all_bskd.device(), all_bskd.dtype()));
+        wide.slice_assign([0..b, 0..start, 0..k, 0..d], all_bskd.narrow(1, 0, start))
+    };
+    all_bskd.slice_assign([0..b, start..end, 0..k, 0..d], new_btkd)
 }

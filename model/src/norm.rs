@@ -44,7 +44,11 @@ impl Norm {
 
     /// Normalises over the last axis; the shape `[.., C]` is kept.
     pub fn forward<const R: usize>(&self, x: Tensor<R>) -> Tensor<R> {
-        let options = NormOptions { centred: self.centred, eps: self.eps };
-        norm(x, self.gamma.val(), self.beta.as_ref().map(Param::val), options)
+        norm(x, self.gamma.val(), self.beta.as_ref().map(Param::val), self.options())
+    }
+
+    /// How it normalises.
+    pub(crate) fn options(&self) -> NormOptions {
+        NormOptions { centred: self.centred, eps: self.eps }
     }
 }

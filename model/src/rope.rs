@@ -3,7 +3,7 @@
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use hearth_wgsl::rotate;
 
-use crate::{RopeLayout, TransformerConfig};
+use crate::{Positions, RopeLayout, TransformerConfig};
 
 /// Rotates pairs of channels by an angle that grows with the position.
 #[derive(Clone, Debug)]
@@ -15,15 +15,21 @@ pub(crate) struct Rope {
     interleaved: bool,
 }
 
+/// Radians that each pair of a head's channels turns by from a position to the next, `[D / 2]`; none without rotation.
+pub(crate) fn frequencies(config: &TransformerConfig) -> Vec<f64> {
+    let width = config.head_width();
+    let pairs = if config.positions == Positions::Rope { width / 2 } else { 0 };
+    (0..pairs).map(|i| config.rope_base.powf(-2.0 * i as f64 / width as f64)).collect()
+}
+
 impl Rope {
     /// Rotations for the positions `start .. start + time`.
     pub fn new(config: &TransformerConfig, start: usize, time: usize, device: &Device) -> Self {
-        let width = config.head_width();
-        let half = width / 2;
+        let frequencies = frequencies(config);
+        let half = frequencies.len();
         let table = |of: fn(f64) -> f64| {
-            let angle = |t: usize, i: usize| (start + t) as f64 * config.rope_base.powf(-2.0 * i as f64 / width as f64);
-            let values: Vec<f32> =
-                (0..time).flat_map(|t| (0..half).map(move |i| (t, i))).map(|(t, i)| of(angle(t, i)) as f32).collect();
+            let angles = (start..start + time).flat_map(|at| frequencies.iter().map(move |by| at as f64 * by));
+            let values: Vec<f32> = angles.map(|angle| of(angle) as f32).collect();
             Tensor::from_data(TensorData::new(values, [1, time, half]), device)
         };
         let interleaved = config.rope_layout == RopeLayout::Interleaved;

@@ -2,8 +2,9 @@
 
 use std::{
     fs,
+    io::Write,
     path::Path,
-    process::{Command, Output},
+    process::{Command, Output, Stdio},
 };
 
 const TEXT: &str = include_str!("../../examples/shakespeare/input.txt");
@@ -253,6 +254,68 @@ fn prompts_and_stops_as_people_give_them() {
     let refused = |more: &[&str]| refused(folder, &[&["generate", "run", "--device", "cpu"], more].concat());
     assert!(refused(&["--stop", ""]).starts_with("--stop '':"));
     assert!(refused(&["--prompt", "xyz"]).starts_with("--prompt: 'x' is none of the characters"));
+}
+
+/// Several texts, for people and for programs, and a prompt from another program.
+#[test]
+fn texts_are_drawn_for_programs() {
+    let folder = folder();
+    let folder = folder.path();
+    train(folder, "run", &[], &[]);
+    let more = ["generate", "run", "--device", "cpu", "--prompt", "the", "--tokens", "6"];
+    let run = |own: &[&str]| {
+        let output = hearth(folder, &[&more, own].concat());
+        assert!(output.status.success(), "{own:?}: {}", String::from_utf8_lossy(&output.stderr));
+        (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap())
+    };
+    let seeds = ["5", "6"];
+    let alone = seeds.map(|seed| run(&["--seed", seed, "--quiet"]));
+    assert!(alone[0].0 != alone[1].0 && alone.iter().all(|(_, said)| said.is_empty()), "{alone:?}");
+
+    let (both, said) = run(&["--seed", "5", "--num", "2"]);
+    assert_eq!(both, format!("{}---------------\n{}", alone[0].0, alone[1].0));
+    assert!(said.starts_with("12 tokens of 2 texts in ") && said.ends_with(" tokens/s\n"), "{said}");
+
+    let (lines, said) = run(&["--seed", "5", "--num", "2", "--json"]);
+    let objects: Vec<serde_json::Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!((objects.len(), said.as_str()), (2, ""));
+    for ((object, seed), (text, _)) in objects.iter().zip([5, 6]).zip(&alone) {
+        assert_eq!((&object["seed"], &object["prompt"], &object["tokens"]), (&seed.into(), &"the".into(), &6.into()));
+        assert_eq!(format!("the{}\n", object["text"].as_str().unwrap()), *text);
+        assert_eq!(object["end"], "tokens");
+        let [seconds, rate] = ["seconds", "tokens_per_second"].map(|field| object[field].as_f64().unwrap());
+        assert!(seconds > 0.0 && (rate * seconds - 6.0).abs() < 1e-6, "{object}");
+    }
+    let last = alone[0].0.trim_end_matches('\n').chars().last().unwrap().to_string();
+    let (line, _) = run(&["--seed", "5", "--json", "--stop", &last]);
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&line).unwrap()["end"], "stop", "{line}");
+
+    assert_eq!(hearth(folder, &[&more[..], &["--num", "0"]].concat()).status.code(), Some(2));
+    let sentence = refused(folder, &["generate", "run", "--device", "cpu", "--top-p", "1.5"]);
+    assert_eq!(sentence, "top_p = 1.5: must be above 0 and at most 1");
+}
+
+#[test]
+fn a_prompt_comes_from_standard_input() {
+    let folder = folder();
+    let folder = folder.path();
+    train(folder, "run", &[], &[]);
+    let piped = |text: &[u8]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_hearth"));
+        command.args(["generate", "run", "--device", "cpu", "--tokens", "6", "--quiet", "--prompt-file", "-"]);
+        command.current_dir(folder).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        child.stdin.take().unwrap().write_all(text).unwrap();
+        let output = child.wait_with_output().unwrap();
+        [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap())
+    };
+    let [text, _] = piped(b"the");
+    let given = hearth(folder, &["generate", "run", "--device", "cpu", "--tokens", "6", "--prompt", "the"]);
+    assert_eq!(text.as_bytes(), given.stdout);
+    let [_, said] = piped(b"the \xff");
+    assert!(said.starts_with("error: standard input is not UTF-8 from byte 4"), "{said}");
+    let [_, said] = piped(b"");
+    assert!(said.starts_with("error: standard input"), "{said}");
 }
 
 /// The same values in other types of numbers give the same text.

@@ -31,6 +31,7 @@
 //! | [`softmax()`] | softmax, with the same bits on a tape and off it |
 //! | [`adamw()`], [`add_squares`] | the optimizer's update, and the sum of squares for the global norm |
 //! | [`vjp()`] | a tape run back from a given gradient |
+//! | [`decode`] | the same for one position, on slices of the CPU's memory |
 //!
 //! Shapes and dtypes are looked at in each front, on the host, so that every device refuses the same mistakes in the same
 //! words; what is in an id is not, for that would wait for the device.
@@ -49,6 +50,7 @@ mod attention;
 mod check;
 mod cpu;
 mod cross_entropy;
+pub mod decode;
 mod dropout;
 mod embedding;
 mod gate;

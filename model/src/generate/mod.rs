@@ -1,13 +1,15 @@
 //! Text from a model, one token after the other, with the keys and values of earlier positions kept.
 
+mod candidates;
+mod decoder;
+mod reader;
 mod sampling;
 
 use std::ops::ControlFlow;
 
-use burn::tensor::{Int, Tensor, TensorData};
-
 use crate::{ModelError, Transformer};
 
+use reader::Reader;
 pub use sampling::Sampling;
 
 /// Continues `prompt` by up to `max_tokens` tokens and returns them.
@@ -38,28 +40,19 @@ pub async fn generate(
             config.vocab_size
         )));
     }
-    let device = model.device();
+    let context = config.context_length;
     let mut random = sampling.random();
     let mut text = prompt.to_vec();
-    let mut cache = vec![None; config.layers];
-    let mut cached = 0;
+    let mut reader = Reader::new(model, context.min(prompt.len().saturating_add(max_tokens)));
     // What the model has not read yet; at most one context of it.
-    let mut unread = text.len().saturating_sub(config.context_length)..text.len();
+    let mut unread = text.len().saturating_sub(context)..text.len();
     for _ in 0..max_tokens {
-        if cached + unread.len() > config.context_length {
-            cache = vec![None; config.layers];
-            cached = 0;
-            unread = text.len() - (config.context_length / 2).max(1)..text.len();
+        if reader.read + unread.len() > context {
+            reader.forget();
+            unread = text.len() - (context / 2).max(1)..text.len();
         }
-        let ids: Vec<i32> = text[unread.clone()].iter().map(|id| *id as i32).collect();
-        let tokens = Tensor::<2, Int>::from_data(TensorData::new(ids, [1, unread.len()]), &device);
-        let logits = model.next_logits(tokens, cached, &mut cache).into_data_async().await;
-        let logits: Vec<f32> = logits
-            .map_err(|error| ModelError::Generate(format!("reading the logits failed: {error:?}")))?
-            .iter::<f32>()
-            .collect();
-        let token = sampling.pick(&logits, &mut random);
-        cached += unread.len();
+        let logits = reader.read(&text[unread]).await?;
+        let token = sampling.pick(logits, &mut random);
         unread = text.len()..text.len() + 1;
         text.push(token);
         if on_token(token).is_break() {

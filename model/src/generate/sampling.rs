@@ -2,6 +2,7 @@
 
 use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
 
+use super::candidates::Candidates;
 use crate::ModelError;
 
 /// How the next token is drawn.
@@ -53,41 +54,30 @@ impl Sampling {
     /// Draws an index of `logits`, of which [`Sampling::never`] must leave one. A NaN is never drawn while another value stands
     /// beside it.
     pub fn pick(&self, logits: &[f32], random: &mut ChaCha8Rng) -> u32 {
-        let is_drawn = |id: &u32| self.never.binary_search(id).is_err();
-        let mut order: Vec<u32> = (0..logits.len() as u32).filter(is_drawn).collect();
-        let logit = |token: u32| {
-            let value = logits[token as usize];
-            if value.is_nan() { f32::NEG_INFINITY } else { value }
-        };
-        // Equal logits stay in the order of their ids, so that the choice does not depend on the sort.
-        order.sort_by(|a, b| logit(*b).total_cmp(&logit(*a)));
+        let mut candidates = Candidates::new(logits, &self.never);
         if self.temperature == 0.0 {
-            return order[0];
+            return candidates.likeliest();
         }
         if self.top_k > 0 {
-            order.truncate(self.top_k);
+            candidates.truncate(self.top_k);
         }
-        let max = logit(order[0]);
-        let mut weights: Vec<f64> =
-            order.iter().map(|token| (f64::from(logit(*token) - max) / self.temperature).exp()).collect();
-        let total: f64 = weights.iter().sum();
-        let mut mass = 0.0;
-        let kept = weights
-            .iter()
-            .position(|weight| {
+        let mut total = candidates.total(self.temperature);
+        if self.top_p < 1.0 {
+            let mut mass = 0.0;
+            let mut count = 0;
+            candidates.descend(self.temperature, |weight| {
                 mass += weight;
+                count += 1;
                 mass >= self.top_p * total
-            })
-            .map_or(weights.len(), |last| last + 1);
-        weights.truncate(kept);
-        let mut target = random.random::<f64>() * weights.iter().sum::<f64>();
-        for (token, weight) in order.iter().zip(&weights) {
-            target -= weight;
-            if target < 0.0 {
-                return *token;
-            }
+            });
+            candidates.truncate(count);
+            total = mass;
         }
-        order[kept - 1]
+        let mut target = random.random::<f64>() * total;
+        candidates.descend(self.temperature, |weight| {
+            target -= weight;
+            target < 0.0
+        })
     }
 }
 
@@ -148,6 +138,57 @@ mod tests {
         assert_ne!(draw(&sampling), draw(&Sampling { seed: 4, ..sampling.clone() }));
         let mut random = sampling.random();
         assert!((0..100).all(|_| sampling.pick(&[f32::NAN, 0.0], &mut random) == 1));
+    }
+
+    /// As it is defined: all ids in order, and the first whose weights together exceed the draw.
+    fn by_a_whole_sort(sampling: &Sampling, logits: &[f32], random: &mut ChaCha8Rng) -> u32 {
+        let mut order: Vec<u32> = (0..logits.len() as u32).filter(|id| !sampling.never.contains(id)).collect();
+        order.sort_by(|a, b| logits[*b as usize].total_cmp(&logits[*a as usize]));
+        if sampling.top_k > 0 {
+            order.truncate(sampling.top_k);
+        }
+        let weight =
+            |id: &u32| (f64::from(logits[*id as usize] - logits[order[0] as usize]) / sampling.temperature).exp();
+        let mut weights: Vec<f64> = order.iter().map(weight).collect();
+        let total: f64 = weights.iter().sum();
+        let sums = weights.iter().scan(0.0, |sum, weight| {
+            *sum += weight;
+            Some(*sum)
+        });
+        let kept = sums.take_while(|sum| *sum < sampling.top_p * total).count() + 1;
+        weights.truncate(kept);
+        let mut target = random.random::<f64>() * weights.iter().sum::<f64>();
+        let found = weights.iter().position(|weight| {
+            target -= weight;
+            target < 0.0
+        });
+        order[found.unwrap_or(weights.len() - 1)]
+    }
+
+    #[test]
+    fn a_sort_as_far_as_it_is_needed_draws_what_a_whole_one_does() {
+        let plain = Sampling { temperature: 1.5, seed: 5, ..Sampling::default() };
+        let all = [
+            plain.clone(),
+            Sampling { top_k: 300, never: vec![0, 3, 4999], ..plain.clone() },
+            Sampling { top_p: 0.9, ..plain.clone() },
+            Sampling { top_k: 1, ..plain.clone() },
+            Sampling { top_k: 40, top_p: 0.5, temperature: 0.3, ..plain.clone() },
+            Sampling { top_k: 9000, top_p: 0.999, ..plain },
+        ];
+        for sampling in all {
+            let [mut random, mut same] = [sampling.random(), sampling.random()];
+            for draw in 0..60 {
+                // Flat, so that draws reach far, and with many equal logits.
+                let count = [70, 5000][draw % 2];
+                let logits: Vec<f32> = (0..count).map(|_| (random.random::<f32>() * 300.0).round() / 100.0).collect();
+                (0..count).for_each(|_| {
+                    let _: f32 = same.random();
+                });
+                let found = sampling.pick(&logits, &mut random);
+                assert_eq!(found, by_a_whole_sort(&sampling, &logits, &mut same), "draw {draw} of {sampling:?}");
+            }
+        }
     }
 
     #[test]

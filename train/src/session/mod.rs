@@ -34,7 +34,7 @@ pub use metrics::{DeviceFigures, Metrics};
 pub use origin::{Origin, fitting_model, same_run};
 pub use saver::{Common, DirectSaver, Saver, Unwritten, Written};
 pub use state::{Best, RunState};
-pub use text::{Prompt, draw};
+pub use text::{Drawn, Prompt, TextEnd, draw};
 
 use crate::{TrainConfig, TrainError};
 use throughput::Throughput;

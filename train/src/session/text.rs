@@ -55,8 +55,43 @@ impl Prompt {
     }
 }
 
+/// What was drawn behind a prompt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Drawn {
+    /// Tokens that the model gave, the last included where it is not shown.
+    pub tokens: usize,
+    /// Why there are no more.
+    pub end: TextEnd,
+}
+
+/// Why a text ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TextEnd {
+    /// It has all tokens that were asked for.
+    Tokens,
+    /// At the end-of-text token.
+    EndOfText,
+    /// Before a stop.
+    Stop,
+    /// Whoever it was shown to wanted no more.
+    Interrupted,
+}
+
+impl TextEnd {
+    /// Its name in records.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Tokens => "tokens",
+            Self::EndOfText => "end_of_text",
+            Self::Stop => "stop",
+            Self::Interrupted => "interrupted",
+        }
+    }
+}
+
 /// Draws up to `tokens` tokens behind `prompt` and gives their text to `show`, in pieces, as it becomes certain; `show` ends it by
-/// breaking. It ends before the first of `stops`, which are not empty, and with the document: at the end-of-text token, which
+/// breaking. Returns how many there were, and why it ended. It ends before the first of `stops`, which are not empty, and with the document: at the end-of-text token, which
 /// is not shown. No id is drawn that the tokenizer does not have.
 ///
 /// # Errors
@@ -68,15 +103,16 @@ pub async fn draw(
     (tokens, sampling): (usize, Sampling),
     stops: &[String],
     mut show: impl FnMut(&str) -> ControlFlow<()>,
-) -> Result<(), TrainError> {
+) -> Result<Drawn, TrainError> {
     let never = (0..model.config().vocab_size as u32).filter(|id| !tokenizer.is_known(*id)).collect();
     let sampling = Sampling { never, ..sampling };
     let mut stream = TextStream::after(tokenizer, &prompt.ids)?;
-    let mut held = Held { text: String::new(), stops };
+    let mut held = Held { text: String::new(), stops, is_stopped: false };
     let mut fault = None;
-    let mut is_over = false;
+    let mut end = TextEnd::Tokens;
     let on_token = |id| {
         if tokenizer.end_of_text() == Some(id) {
+            end = TextEnd::EndOfText;
             return ControlFlow::Break(());
         }
         let flow = match stream.push(id) {
@@ -86,27 +122,35 @@ pub async fn draw(
                 ControlFlow::Break(())
             }
         };
-        is_over = flow.is_break();
+        if flow.is_break() {
+            end = if held.is_stopped { TextEnd::Stop } else { TextEnd::Interrupted };
+        }
         flow
     };
-    generate(model, &prompt.ids, tokens, &sampling, on_token).await.map_err(|error| match error {
+    let ids = generate(model, &prompt.ids, tokens, &sampling, on_token).await.map_err(|error| match error {
         ModelError::Generate(reason) => TrainError::Config { source_name: "the text".into(), reason },
         other => other.into(),
     })?;
     if let Some(error) = fault {
         return Err(error.into());
     }
-    if !is_over && held.push(&stream.finish(), &mut show).is_continue() {
-        // What might have become a stop did not.
-        let _ = show(&held.text);
+    if matches!(end, TextEnd::Tokens | TextEnd::EndOfText) {
+        if held.push(&stream.finish(), &mut show).is_continue() {
+            // What might have become a stop did not.
+            let _ = show(&held.text);
+        } else if held.is_stopped {
+            end = TextEnd::Stop;
+        }
     }
-    Ok(())
+    Ok(Drawn { tokens: ids.len(), end })
 }
 
 /// Text that is not shown yet, for it may be the beginning of a stop.
 struct Held<'a> {
     text: String,
     stops: &'a [String],
+    /// Whether one of the stops came.
+    is_stopped: bool,
 }
 
 impl Held<'_> {
@@ -114,6 +158,7 @@ impl Held<'_> {
     fn push(&mut self, text: &str, show: &mut impl FnMut(&str) -> ControlFlow<()>) -> ControlFlow<()> {
         self.text.push_str(text);
         if let Some(at) = self.stops.iter().filter_map(|stop| self.text.find(stop.as_str())).min() {
+            self.is_stopped = true;
             let _ = show(&self.text[..at]);
             return ControlFlow::Break(());
         }
@@ -131,7 +176,7 @@ mod tests {
     /// What is shown of these pieces, one after the other, and whether a stop ended it.
     fn shown(pieces: &[&str], stops: &[&str]) -> (Vec<String>, bool) {
         let stops: Vec<String> = stops.iter().map(ToString::to_string).collect();
-        let mut held = Held { text: String::new(), stops: &stops };
+        let mut held = Held { text: String::new(), stops: &stops, is_stopped: false };
         let mut seen = Vec::new();
         for piece in pieces {
             let mut show = |text: &str| {

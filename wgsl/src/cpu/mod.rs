@@ -18,7 +18,7 @@ pub use awake::on_all_cores;
 pub use buffers::Scratch;
 pub use math::{exp, sigmoid, tanh};
 pub use matrix::{Heads, Matrix, MatrixMut};
-pub use tasks::{ELEMENTS, each, piece, split};
+pub use tasks::{ELEMENTS, each, piece, split, threads};
 pub use tensor::{contiguous, integers, new, takes, values, values_mut};
 #[cfg(test)]
 pub use testing::{ODD, same_in_all_pools, same_without_kernels};

@@ -12,7 +12,7 @@ use crate::{
 };
 
 #[derive(Clone, Copy)]
-struct Gelu;
+pub struct Gelu;
 
 impl Map<1, 1> for Gelu {
     #[inline(always)]
@@ -34,7 +34,7 @@ impl Map<2, 1> for GeluBackward {
 }
 
 #[derive(Clone, Copy)]
-struct Swiglu;
+pub struct Swiglu;
 
 impl Map<2, 1> for Swiglu {
     #[inline(always)]

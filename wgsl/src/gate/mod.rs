@@ -9,6 +9,7 @@ mod reference;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use cpu::{Gelu, Swiglu};
 #[cfg(test)]
 pub(crate) use kernel::GateKernel;
 

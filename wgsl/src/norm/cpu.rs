@@ -5,7 +5,7 @@ use burn::{
     tensor::Shape,
 };
 
-use super::{NormKernels, NormOps, Variant};
+use super::{NormKernels, NormOps, NormOptions, Variant};
 use crate::cpu::{
     ELEMENTS, add, contiguous, each, fold, map, new, piece, split, update, values, values_mut, vectorized,
 };
@@ -76,6 +76,12 @@ vectorized! {
             });
         }
     }
+}
+
+/// Normalises a single row; `gamma` and `beta` are scale and shift.
+pub fn normalize_row(x: &[f32], gamma: &[f32], beta: Option<&[f32]>, options: NormOptions, y: &mut [f32]) {
+    let variant = Variant { options, shifted: beta.is_some(), subgroups: false };
+    forward(x, (gamma, beta), variant, y, &mut [0.0; 2]);
 }
 
 impl NormOps for Flex {

@@ -16,6 +16,7 @@ use burn::{
     tensor::{DType, Tensor},
 };
 
+pub(crate) use cpu::normalize_row;
 #[cfg(test)]
 pub(crate) use kernel::shaders;
 #[cfg(test)]

@@ -1,0 +1,129 @@
+//! Decoding on the CPU: a model's step of one token as calls on slices, without tensors on the way.
+//!
+//! The numbers are those of [`Transformer::next_logits`](crate::Transformer::next_logits) within rounding.
+
+mod layer;
+mod weights;
+
+#[cfg(test)]
+mod tests;
+
+use hearth_wgsl::{
+    decode::{HostValues, KeyValueCache, SHARED, multiply_rows, softcap_in_place},
+    on_all_cores,
+};
+
+use self::{
+    layer::{Angles, Layer, Room, add},
+    weights::NormWeights,
+};
+use crate::{KeyValues, RopeLayout, TokenMatrix, Transformer, rope::frequencies};
+
+/// A model on the CPU with the keys and values of one sequence.
+pub struct Decoder<'a> {
+    model: &'a Transformer,
+    embedding: Vec<HostValues>,
+    positions: Option<HostValues>,
+    layers: Vec<Layer>,
+    norm: NormWeights,
+    output: Vec<HostValues>,
+    caches: Vec<KeyValueCache>,
+    /// Radians that a pair of channels turns by a position; none without rotary embedding.
+    frequencies: Vec<f64>,
+    /// Positions in the caches.
+    length: usize,
+    /// The residual stream, `[C]`.
+    stream: Vec<f32>,
+    room: Room,
+}
+
+impl<'a> Decoder<'a> {
+    /// For sequences of up to `capacity` positions; `None` where the model is not on the CPU, not in f32, with autodiff, or a kernel is
+    /// switched off.
+    pub fn new(model: &'a Transformer, capacity: usize) -> Option<Self> {
+        let config = model.config();
+        let positions = model.embedding.positions.as_ref();
+        // Each anew, for zeros that nobody has copied are pages that nobody has touched.
+        let cache = |_| KeyValueCache::new(config.kv_heads(), config.head_width(), capacity);
+        Some(Self {
+            model,
+            embedding: shards(&model.embedding.tokens)?,
+            positions: weights::optional(positions.map(|table| HostValues::of(table.val())))?,
+            layers: model.blocks.iter().map(Layer::new).collect::<Option<_>>()?,
+            norm: NormWeights::new(&model.head.norm)?,
+            output: shards(model.output())?,
+            caches: (0..config.layers).map(cache).collect(),
+            frequencies: frequencies(config),
+            length: 0,
+            stream: vec![0.0; config.width],
+            room: Room::new(config),
+        })
+    }
+
+    /// Forgets what was read and takes the positions in `cache` instead, as
+    /// [`Transformer::next_logits`](crate::Transformer::next_logits) left it; says whether it could.
+    pub fn begin(&mut self, cache: &[Option<KeyValues>], length: usize) -> bool {
+        self.length = length;
+        self.caches.iter_mut().zip(cache).all(|(own, cache)| {
+            own.clear();
+            cache.as_ref().is_some_and(|cache| {
+                let (keys, values) = cache.tensors();
+                own.extend(keys, values)
+            })
+        })
+    }
+
+    /// Reads one more token and writes the logits after it, `[V]`.
+    ///
+    /// # Panics
+    /// If the id is outside of the vocabulary, or the capacity or the context is used up.
+    pub fn step(&mut self, id: u32, logits: &mut [f32]) {
+        // Threads are woken where they have something to share.
+        let config = self.model.config();
+        match config.width * config.ffn_width() < SHARED {
+            true => self.run(id, logits),
+            false => on_all_cores(&self.model.device(), || self.run(id, logits)),
+        }
+    }
+
+    fn run(&mut self, id: u32, logits: &mut [f32]) {
+        let (config, at) = (self.model.config(), self.length);
+        embed(&self.embedding, id, &mut self.stream);
+        if let Some(table) = &self.positions {
+            add(&table[at * config.width..], &mut self.stream);
+        }
+        let interleaved = config.rope_layout == RopeLayout::Interleaved;
+        let angles = (!self.frequencies.is_empty()).then(|| Angles::new(&self.frequencies, at, interleaved));
+        for (layer, cache) in self.layers.iter().zip(&mut self.caches) {
+            layer.step(&mut self.stream, angles.as_ref(), cache, &mut self.room);
+        }
+        let normed = &mut self.room.normed;
+        self.norm.apply(&self.stream, normed);
+        let mut first = 0;
+        for shard in &self.output {
+            let rows = shard.len() / normed.len();
+            multiply_rows(normed, shard, &mut logits[first..first + rows]);
+            first += rows;
+        }
+        if let Some(cap) = config.logit_softcap {
+            softcap_in_place(logits, cap as f32);
+        }
+        self.length += 1;
+    }
+}
+
+fn shards(matrix: &TokenMatrix) -> Option<Vec<HostValues>> {
+    matrix.values().into_iter().map(HostValues::of).collect()
+}
+
+/// The row of an id, from the shard that has it.
+fn embed(shards: &[HostValues], id: u32, row: &mut [f32]) {
+    let mut first = id as usize * row.len();
+    for shard in shards {
+        match shard.get(first..first + row.len()) {
+            Some(found) => return row.copy_from_slice(found),
+            None => first -= shard.len(),
+        }
+    }
+    panic!("token {id} is outside of the vocabulary");
+}
