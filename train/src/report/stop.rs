@@ -1,6 +1,9 @@
 //! What a user's wish to end does, wherever it comes from: a signal, or a key of the dashboard.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::{
+    io::{IsTerminal, stderr},
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
+};
 
 use super::{say::say, screen::leave_screen};
 
@@ -40,5 +43,7 @@ pub(crate) fn ask_to_stop(stop: &AtomicBool) {
         say("stopped at once: what came after the newest checkpoint is not kept");
         std::process::exit(INTERRUPTED);
     }
-    say("ending after this step and saving; press Ctrl-C again to stop at once");
+    // A terminal has a bar, and the keys that were pressed, on its last line.
+    let break_line = if stderr().is_terminal() { "\n" } else { "" };
+    say(&format!("{break_line}ending after this step and saving; press Ctrl-C again to stop at once"));
 }

@@ -80,7 +80,7 @@ impl Board {
                 self.tell(format!("step {}: validation {loss:.4}{best}", metrics.step), false);
             }
             Event::Sample { step, prompt, text } => {
-                tell_later(format!("step {step}: sample: {prompt}{text}"));
+                tell_later(format!("sample at step {step}: {prompt}{text}"));
                 self.log(format!("step {step}: a text"), false);
                 self.sample = Some((step, prompt + &text));
             }

@@ -5,7 +5,7 @@ use ratatui::{
     layout::Rect,
     symbols::Marker,
     text::{Line, Span},
-    widgets::{Axis, Block, Chart, Dataset, GraphType, Paragraph},
+    widgets::{Axis, Block, Chart, Dataset, GraphType, Paragraph, Wrap},
 };
 
 use super::{board::Board, curve::bounds, palette::Palette};
@@ -24,13 +24,14 @@ pub(super) fn draw_chart(frame: &mut Frame, area: Rect, board: &Board, palette: 
     let mut train = board.train.points(columns);
     let validation = board.validation.points(columns);
     let Some([low, high]) = bounds(&train, &validation) else {
-        let text = "  no figures yet: the first step, which may compile kernels, is under way";
-        return frame.render_widget(Paragraph::new(text).style(palette.faint).block(block), area);
+        let text = "no figures yet: the first step, which may compile kernels, is under way";
+        let text = Paragraph::new(text).style(palette.faint).wrap(Wrap { trim: true });
+        return frame.render_widget(text.block(block), area);
     };
     // What is beyond the bounds stands at the edge; outside of them it would not be drawn at all.
     train.iter_mut().for_each(|point| point.1 = point.1.clamp(low, high));
     let first = train.iter().chain(&validation).map(|point| point.0).fold(f64::INFINITY, f64::min).floor();
-    let last = train.iter().chain(&validation).map(|point| point.0).fold(first + 1.0, f64::max).ceil();
+    let last = (board.steps_done() as f64).max(first + 1.0);
     let datasets = vec![
         Dataset::default().marker(Marker::Braille).graph_type(GraphType::Line).style(palette.train).data(&train),
         Dataset::default()

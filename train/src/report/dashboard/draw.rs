@@ -108,28 +108,36 @@ fn draw_foot(frame: &mut Frame, area: Rect, palette: &Palette) {
     frame.render_widget(Paragraph::new(Line::from_iter(spans)), area);
 }
 
-/// Text in lines of at most `columns` characters, cut between words where there are any.
+/// Text in lines of at most `columns` columns, cut between words where there are any.
 fn wrap(text: &str, columns: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
-    let columns = columns.max(1);
+    let mut used = 0;
     for word in text.split_inclusive(' ') {
-        let mut word: Vec<char> = word.chars().map(|char| if char.is_control() { ' ' } else { char }).collect();
-        let used = lines[lines.len() - 1].chars().count();
-        let length = word.iter().rposition(|char| *char != ' ').map_or(0, |last| last + 1);
-        if used > 0 && used + length > columns {
+        let word: String = word.chars().map(|char| if char.is_control() { ' ' } else { char }).collect();
+        if used > 0 && used + width(word.trim_end()) > columns {
             lines.push(String::new());
+            used = 0;
         }
-        loop {
-            let line = lines.last_mut().expect("there is one from the start on");
-            let room = columns.saturating_sub(line.chars().count()).min(word.len());
-            line.extend(word.drain(..room));
-            if word.iter().all(|char| *char == ' ') {
-                break;
+        for char in word.chars() {
+            let mut bytes = [0; 4];
+            let room = width(char.encode_utf8(&mut bytes));
+            if used + room > columns && used > 0 {
+                if char == ' ' {
+                    continue;
+                }
+                lines.push(String::new());
+                used = 0;
             }
-            lines.push(String::new());
+            lines.last_mut().expect("there is one from the start on").push(char);
+            used += room;
         }
     }
     lines
+}
+
+/// Columns that a text takes: some characters take two.
+fn width(text: &str) -> usize {
+    Span::raw(text).width()
 }
 
 #[cfg(test)]
@@ -140,6 +148,8 @@ mod tests {
     fn lines_are_cut_between_words() {
         assert_eq!(wrap("a bc def", 4), ["a bc", "def"]);
         assert_eq!(wrap("abcdefghij k", 4), ["abcd", "efgh", "ij k"]);
+        assert_eq!(wrap("春眠不覚暁", 4), ["春眠", "不覚", "暁"]);
+        assert_eq!(wrap("ab", 0), ["a", "b"]);
         assert_eq!(wrap("", 4), [""]);
         assert_eq!(wrap("tab\there", 80), ["tab here"]);
     }

@@ -80,7 +80,12 @@ impl Dashboard {
         })?;
         let board = Board::new(outline.clone());
         let watcher = Watcher { board, keys: Keys { controls, stop }, messages, terminal, palette: Palette::of_user() };
-        Ok(Self { to, thread: Some(thread::spawn(move || watcher.watch())) })
+        let thread = thread::Builder::new().name("dashboard".into()).spawn(move || watcher.watch());
+        let thread = thread.map_err(|cause| {
+            leave_screen();
+            ReportError::Terminal { cause }
+        })?;
+        Ok(Self { to, thread: Some(thread) })
     }
 
     /// Shows an event, after which the run takes about `left` seconds.
