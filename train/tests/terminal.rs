@@ -4,6 +4,7 @@
 use std::{
     fs,
     io::{Read, Write},
+    os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
     thread::{self, JoinHandle},
@@ -67,7 +68,15 @@ impl OnTerminal {
         let command = format!(
             "stty rows 24 cols {columns}; echo $$ > pid; exec {hearth} train run.toml --device cpu --out run {more}"
         );
-        let mut script = Command::new("script")
+        let mut script = Command::new("script");
+        let heed = || {
+            // SAFETY: the default runs no code.
+            unsafe { libc::signal(libc::SIGINT, libc::SIG_DFL) };
+            Ok(())
+        };
+        // Where a shell runs these tests in its background, SIGINT is ignored. SAFETY: it allocates nothing.
+        unsafe { script.pre_exec(heed) };
+        let mut script = script
             .args(["-qefc", &command, "/dev/null"])
             .env("SHELL", "/bin/sh")
             .env("TERM", "xterm")

@@ -35,7 +35,7 @@ struct Position {
     due: u64,
 }
 
-/// How long something took each time. The first time, which may have compiled kernels, counts only while it is the only one.
+/// How long something took each time; the first time may have compiled kernels.
 #[derive(Debug, Default)]
 struct Durations {
     first: Option<f64>,
@@ -51,9 +51,14 @@ impl Durations {
         }
     }
 
-    /// The mean, if there was more than the first.
+    /// The mean, where the first is taken for what `judge` makes of it; `None` where there was none.
+    fn mean_with(&self, judge: impl FnOnce(f64) -> f64) -> Option<f64> {
+        Some((judge(self.first?) + self.sum) / (self.count + 1) as f64)
+    }
+
+    /// The mean of all but the first, or that.
     fn mean(&self) -> Option<f64> {
-        (self.count > 0).then(|| self.sum / self.count as f64)
+        if self.count > 0 { Some(self.sum / self.count as f64) } else { self.first }
     }
 }
 
@@ -117,10 +122,9 @@ impl TimeLeft {
         }
         let per_step = self.per_step()?;
         let guess = per_step * evaluation_share * FORWARD;
-        let once =
-            self.evaluations.mean().unwrap_or_else(|| self.evaluations.first.map_or(guess, |it| it.min(2.0 * guess)));
+        let once = self.evaluations.mean_with(|first| first.min(2.0 * guess)).unwrap_or(guess);
         let evaluations = if evaluation_share > 0.0 { due_in(due, total_steps, evaluate_every) + 1 } else { 0 };
-        let sample = self.samples.mean().or(self.samples.first).unwrap_or(0.0);
+        let sample = self.samples.mean().unwrap_or(0.0);
         let samples = if sample_every > 0 { due_in(due, total_steps, sample_every) + 1 } else { 0 };
         let steps = total_steps.saturating_sub(step) as f64;
         Some(steps * per_step + evaluations as f64 * once + samples as f64 * sample)
@@ -137,8 +141,8 @@ mod tests {
     use super::*;
 
     /// A run of 600 steps of about `step` seconds, an evaluation of 1.5 s before every hundredth and at the end, a text of 0.5 s
-    /// before every 200th and at the end. The first two steps and the first evaluation compile kernels for 20 s each. Estimates with
-    /// the seconds that were really left, after each event.
+    /// before every 200th and at the end. The first two steps compile kernels for 20 s each, and so does the evaluation before
+    /// them. Estimates with the seconds that were really left, after each event.
     fn simulate(step: impl Fn(u64) -> f64) -> Vec<(u64, f64, f64)> {
         let outline = RunOutline {
             total_steps: 600,
