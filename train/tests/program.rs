@@ -88,11 +88,24 @@ fn a_run_leaves_its_folder_and_generates() {
     assert!(refused(&["generate", "runs/run", "--device", "cpu"], folder.path()).contains("model.safetensors"));
 }
 
+/// Has the program heed SIGINT, as on a terminal: where a shell runs these tests in its background, it is ignored.
+#[cfg(unix)]
+fn heeding_interrupts(command: &mut Command) -> &mut Command {
+    use std::os::unix::process::CommandExt;
+    let heed = || {
+        // SAFETY: the default runs no code.
+        unsafe { libc::signal(libc::SIGINT, libc::SIG_DFL) };
+        Ok(())
+    };
+    // SAFETY: it allocates nothing and takes no lock.
+    unsafe { command.pre_exec(heed) }
+}
+
 #[cfg(unix)]
 #[test]
 fn an_interrupt_ends_the_run_in_order() {
     let folder = folder();
-    let mut run = Command::new(env!("CARGO_BIN_EXE_hearth"))
+    let mut run = heeding_interrupts(&mut Command::new(env!("CARGO_BIN_EXE_hearth")))
         .args(["train", "run.toml", "--device", "cpu", "--set", "limits.steps=1000000"])
         .current_dir(folder.path())
         .stdout(Stdio::piped())
@@ -120,7 +133,7 @@ fn an_interrupt_ends_the_run_in_order() {
 fn an_interrupt_before_the_first_step_ends_at_once() {
     let folder = folder();
     fs::write(folder.path().join("text.txt"), TEXT.repeat(200)).unwrap();
-    let run = Command::new(env!("CARGO_BIN_EXE_hearth"))
+    let run = heeding_interrupts(&mut Command::new(env!("CARGO_BIN_EXE_hearth")))
         .args(["train", "run.toml", "--device", "cpu", "--set", "limits.steps=1000000"])
         .current_dir(folder.path())
         .stderr(Stdio::piped())

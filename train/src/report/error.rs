@@ -34,8 +34,21 @@ pub enum ReportError {
         reason: String,
     },
     /// The dashboard was asked for, but there is no terminal to draw it on.
-    #[error("the dashboard needs a terminal, but standard output is not one: choose the progress lines instead")]
-    NoTerminal,
+    #[error(
+        "the dashboard (--tui) needs a terminal, but {stream} is not one: leave --tui out, and progress is told in lines"
+    )]
+    NoTerminal {
+        /// What is no terminal.
+        stream: &'static str,
+    },
+    /// The dashboard was asked for, but the terminal cannot be drawn on.
+    #[error(
+        "the dashboard (--tui) cannot be shown on this terminal: {cause}; leave --tui out, and progress is told in lines"
+    )]
+    Terminal {
+        /// What the system said.
+        cause: io::Error,
+    },
 }
 
 impl ReportError {

@@ -3,17 +3,30 @@
 //! - `metrics.jsonl`, the [`Metrics`] of a step or an evaluation a line, written as it happens;
 //! - `loss.svg`, the loss curves, drawn at the end.
 
+#[cfg(feature = "cli")]
+mod bar;
+mod controls;
+#[cfg(feature = "cli")]
+mod dashboard;
 mod error;
 mod file;
+mod front;
+#[cfg(feature = "cli")]
+mod left;
 #[cfg(feature = "cli")]
 mod line;
 mod metrics;
+mod outline;
 #[cfg(feature = "cli")]
 mod plot;
 #[cfg(feature = "cli")]
 mod progress;
 #[cfg(feature = "cli")]
-mod tui;
+mod say;
+#[cfg(feature = "cli")]
+mod screen;
+#[cfg(feature = "cli")]
+mod stop;
 
 use std::{
     fs,
@@ -21,14 +34,16 @@ use std::{
     sync::{Arc, atomic::AtomicBool},
 };
 
+pub use controls::Controls;
 pub use error::ReportError;
+use front::Front;
+pub use front::FrontKind;
 pub use metrics::{MetricsFile, read};
+pub use outline::RunOutline;
 #[cfg(feature = "cli")]
 pub use plot::draw_loss;
 #[cfg(feature = "cli")]
-pub use progress::RunProgress;
-#[cfg(feature = "cli")]
-pub use tui::Dashboard;
+pub(crate) use stop::{Unstarted, ask_to_stop};
 
 use crate::session::{Event, Metrics};
 
@@ -36,103 +51,40 @@ const METRICS: &str = "metrics.jsonl";
 #[cfg(feature = "cli")]
 const LOSS_CURVE: &str = "loss.svg";
 
-/// Where a run shows its figures.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum FrontKind {
-    /// A bar on a terminal, lines anywhere else.
-    #[cfg(feature = "cli")]
-    Progress,
-    /// Burn's dashboard, on a terminal only.
-    #[cfg(feature = "cli")]
-    Dashboard,
-    /// Nowhere: what a library does.
-    #[default]
-    Quiet,
-}
-
-enum Front {
-    #[cfg(feature = "cli")]
-    Progress(RunProgress),
-    #[cfg(feature = "cli")]
-    Dashboard(Box<Dashboard>),
-    Quiet,
-}
-
-impl Front {
-    #[cfg(feature = "cli")]
-    fn new(kind: FrontKind, total_steps: u64, stop: Arc<AtomicBool>) -> Result<Self, ReportError> {
-        Ok(match kind {
-            FrontKind::Progress => Self::Progress(RunProgress::new(total_steps)),
-            FrontKind::Dashboard => Self::Dashboard(Box::new(Dashboard::new(total_steps, stop)?)),
-            FrontKind::Quiet => Self::Quiet,
-        })
-    }
-
-    #[cfg(not(feature = "cli"))]
-    fn new(kind: FrontKind, _total_steps: u64, _stop: Arc<AtomicBool>) -> Result<Self, ReportError> {
-        match kind {
-            FrontKind::Quiet => Ok(Self::Quiet),
-        }
-    }
-
-    fn metrics(&mut self, metrics: &Metrics) {
-        match self {
-            #[cfg(feature = "cli")]
-            Self::Progress(progress) => progress.show(metrics),
-            #[cfg(feature = "cli")]
-            Self::Dashboard(dashboard) => dashboard.show(metrics),
-            Self::Quiet => {
-                let _ = metrics;
-            }
-        }
-    }
-
-    /// Tells the user something in words. The dashboard, which has no room for it, tells it when it closes; a quiet run
-    /// does not.
-    fn note(&mut self, text: &str) {
-        match self {
-            #[cfg(feature = "cli")]
-            Self::Progress(progress) => progress.note(text),
-            #[cfg(feature = "cli")]
-            Self::Dashboard(dashboard) => dashboard.note(text),
-            Self::Quiet => {
-                let _ = text;
-            }
-        }
-    }
-
-    fn finish(self) {
-        match self {
-            #[cfg(feature = "cli")]
-            Self::Progress(progress) => progress.finish(),
-            #[cfg(feature = "cli")]
-            Self::Dashboard(dashboard) => dashboard.finish(),
-            Self::Quiet => {}
-        }
-    }
-}
-
 /// The reports of one run: a listener to its events.
 pub struct Report {
     path: PathBuf,
     file: MetricsFile,
     metrics: Vec<Metrics>,
     front: Front,
+    controls: Arc<Controls>,
     /// Whether the last figures could not be written, which was said.
     is_unwritten: bool,
 }
 
 impl Report {
-    /// Begins the reports of a run of `total_steps` in `folder`, which is made if need be. What its metrics file had stays
-    /// until the first [`Event::Rewind`]. `stop` is set when the user asks, on the dashboard, for the end of the run.
+    /// Begins the reports of a run in `folder`, which is made if need be. What its metrics file had stays until the first
+    /// [`Event::Rewind`]. `stop` is set when the user asks, on the dashboard, for the end of the run.
     ///
     /// # Errors
     /// If the folder or the file cannot be made, or a dashboard is asked for without a terminal.
-    pub fn open(folder: &Path, total_steps: u64, front: FrontKind, stop: Arc<AtomicBool>) -> Result<Self, ReportError> {
-        let front = Front::new(front, total_steps, stop)?;
+    pub fn open(
+        folder: &Path,
+        outline: &RunOutline,
+        front: FrontKind,
+        stop: Arc<AtomicBool>,
+    ) -> Result<Self, ReportError> {
+        front.check()?;
         fs::create_dir_all(folder).map_err(ReportError::file("created", folder))?;
         let file = MetricsFile::append(&folder.join(METRICS))?;
-        Ok(Self { path: folder.to_owned(), file, metrics: Vec::new(), front, is_unwritten: false })
+        let controls = Arc::<Controls>::default();
+        let front = Front::new(front, outline, controls.clone(), stop)?;
+        Ok(Self { path: folder.to_owned(), file, metrics: Vec::new(), front, controls, is_unwritten: false })
+    }
+
+    /// What the user asks of the run where it is shown.
+    pub fn controls(&self) -> Arc<Controls> {
+        self.controls.clone()
     }
 
     /// Writes, remembers and shows an event. Figures that cannot be written, as on a full disk, are shown all the same, with a
@@ -140,37 +92,34 @@ impl Report {
     ///
     /// # Errors
     /// If what the metrics file had of earlier steps cannot be read.
-    ///
-    /// # Panics
-    /// If the user has chosen, on the dashboard, to kill the program.
     pub fn hear(&mut self, event: &Event) -> Result<(), ReportError> {
         match event {
-            Event::Step(metrics) | Event::Evaluation(metrics) => self.figures(metrics),
-            Event::Sample { prompt, text, .. } => self.front.note(&format!("sample: {prompt}{text}")),
-            Event::Checkpoint { location, .. } => log::debug!("checkpoint {location}"),
-            Event::Note(text) | Event::Trouble(text) => self.front.note(text),
+            Event::Step(metrics) | Event::Evaluation(metrics) => self.figures(event, metrics),
             Event::Rewind { step, evaluated } => {
                 let path = self.path.join(METRICS);
                 (self.file, self.metrics) = MetricsFile::rewind(&path, *step, *evaluated)?;
+                self.front.event(event);
+                self.front.rewind(*step, &self.metrics);
             }
+            _ => self.front.event(event),
         }
         Ok(())
     }
 
-    fn figures(&mut self, metrics: &Metrics) {
+    fn figures(&mut self, event: &Event, metrics: &Metrics) {
         // A run that was killed at its end has told of its last evaluation already.
         let is_evaluation = |it: &Metrics| it.step == metrics.step && it.val_loss.is_some();
         if is_evaluation(metrics) && self.metrics.last().is_some_and(is_evaluation) {
             return;
         }
-        self.front.metrics(metrics);
+        self.front.event(event);
         let written = self.file.write(metrics);
         self.metrics.push(metrics.clone());
         let was_unwritten = std::mem::replace(&mut self.is_unwritten, written.is_err());
         if let (Err(error), false) = (written, was_unwritten) {
             let step = metrics.step;
-            self.front
-                .note(&format!("warning: figures from step {step} on are not kept, and the run goes on: {error}"));
+            let text = format!("warning: figures from step {step} on are not kept, and the run goes on: {error}");
+            self.front.event(&Event::Trouble(text));
         }
     }
 
@@ -187,7 +136,9 @@ impl Report {
         let picture = {
             let path = self.path.join(LOSS_CURVE);
             let drawn = draw_loss(&self.metrics, title, &path);
-            drawn.map(|()| path).inspect_err(|error| self.front.note(&format!("warning: no loss curve: {error}"))).ok()
+            let warn =
+                |error: &ReportError| self.front.event(&Event::Trouble(format!("warning: no loss curve: {error}")));
+            drawn.map(|()| path).inspect_err(warn).ok()
         };
         #[cfg(not(feature = "cli"))]
         let picture = None;
@@ -208,7 +159,7 @@ mod tests {
     fn a_run_and_its_continuation_make_one_report() {
         let folder = tempfile::tempdir().unwrap();
         let run = folder.path().join("runs/one");
-        let open = || Report::open(&run, 4, FrontKind::Quiet, Arc::default()).unwrap();
+        let open = || Report::open(&run, &RunOutline::default(), FrontKind::Quiet, Arc::default()).unwrap();
         let evaluation = Metrics { step: 3, val_loss: Some(2.0), ..Metrics::default() };
         let mut report = open();
         report.hear(&Event::Rewind { step: 0, evaluated: false }).unwrap();

@@ -15,10 +15,12 @@ use std::{
 };
 
 use super::{InjectedFault, InjectedFaults};
+#[cfg(feature = "cli")]
+use crate::report::Unstarted;
 use crate::{
     TrainError,
     devices::OpenDevice,
-    report::Report,
+    report::{Controls, Report},
     session::{Event, Home, Wish},
 };
 
@@ -32,8 +34,14 @@ pub(super) struct NativeHome(Rc<RefCell<Parts>>);
 struct Parts {
     report: Option<Report>,
     listener: Option<Listener>,
+    controls: Arc<Controls>,
     stop: Arc<AtomicBool>,
     start: Instant,
+    /// Time in pauses, during which the clock stands still.
+    paused: Duration,
+    /// Held until a step has been taken.
+    #[cfg(feature = "cli")]
+    unstarted: Option<Unstarted>,
     faults: Option<InjectedFaults>,
     /// The first rank's, which a fault may lose.
     device: OpenDevice,
@@ -47,8 +55,26 @@ impl NativeHome {
         faults: Option<InjectedFaults>,
         device: OpenDevice,
     ) -> Self {
-        let (report, start) = (Some(report), Instant::now());
-        Self(Rc::new(RefCell::new(Parts { report, listener, stop, start, faults, device })))
+        let controls = report.controls();
+        let (report, start, paused) = (Some(report), Instant::now(), Duration::ZERO);
+        Self(Rc::new(RefCell::new(Parts {
+            report,
+            listener,
+            controls,
+            stop,
+            start,
+            paused,
+            #[cfg(feature = "cli")]
+            unstarted: None,
+            faults,
+            device,
+        })))
+    }
+
+    /// Until a step has been taken there is nothing to save.
+    #[cfg(feature = "cli")]
+    pub fn hold(&self, unstarted: Unstarted) {
+        self.0.borrow_mut().unstarted = Some(unstarted);
     }
 
     /// Another device is the first rank's from here on.
@@ -58,7 +84,12 @@ impl NativeHome {
 
     /// Ends the reports: see [`Report::finish`].
     pub fn finish(&self, title: &str) -> Option<PathBuf> {
-        let report = self.0.borrow_mut().report.take();
+        let report = {
+            let mut parts = self.0.borrow_mut();
+            #[cfg(feature = "cli")]
+            drop(parts.unstarted.take());
+            parts.report.take()
+        };
         report.and_then(|report| report.finish(title))
     }
 }
@@ -67,6 +98,10 @@ impl Home for NativeHome {
     fn event(&mut self, event: Event) -> Result<(), TrainError> {
         let mut parts = self.0.borrow_mut();
         let parts = &mut *parts;
+        #[cfg(feature = "cli")]
+        if matches!(event, Event::Step(_)) {
+            parts.unstarted = None;
+        }
         if let Some(listener) = &mut parts.listener
             && listener(&event).is_break()
         {
@@ -76,11 +111,16 @@ impl Home for NativeHome {
     }
 
     fn now(&self) -> Duration {
-        self.0.borrow().start.elapsed()
+        let parts = self.0.borrow();
+        parts.start.elapsed().saturating_sub(parts.paused)
     }
 
     fn wish(&mut self) -> Pin<Box<dyn Future<Output = Wish> + '_>> {
-        Box::pin(ready(Wish::Continue))
+        let parts = &mut *self.0.borrow_mut();
+        let before = Instant::now();
+        let wish = parts.controls.next(&parts.stop);
+        parts.paused += before.elapsed();
+        Box::pin(ready(wish))
     }
 
     fn is_stopping(&self) -> bool {

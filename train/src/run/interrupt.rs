@@ -1,51 +1,44 @@
-//! Ctrl-C.
+//! Ctrl-C and other requests to end.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
-};
+use std::sync::{Arc, atomic::AtomicBool};
 
-/// The exit code of a program that an interrupt ended.
-const INTERRUPTED: i32 = 130;
+use crate::report::ask_to_stop;
 
-/// Whether a run is being prepared, so that there is nothing to save.
-static PREPARES: AtomicBool = AtomicBool::new(false);
-
-/// As long as it is held a Ctrl-C ends the process at once: reading and tokenizing a text may take a minute.
-pub(super) struct Preparing;
-
-impl Preparing {
-    pub fn begin() -> Self {
-        PREPARES.store(true, Ordering::Relaxed);
-        Self
-    }
-}
-
-impl Drop for Preparing {
-    fn drop(&mut self) {
-        PREPARES.store(false, Ordering::Relaxed);
-    }
-}
-
-/// A flag that the first Ctrl-C (or termination request) sets; a second one ends the process at once, and so does the first
-/// where a run is still being prepared.
+/// A flag that the first Ctrl-C (or SIGTERM, or SIGHUP) sets; a second one ends the process at once, and so does the first
+/// where a run has taken no step yet. A signal that is ignored when this is called, as `nohup` and a shell's `&` have it, stays
+/// ignored.
 ///
 /// Call it once a process; where a handler already stands, the flag stays unset.
 pub fn stop_on_ctrl_c() -> Arc<AtomicBool> {
     let stop = Arc::new(AtomicBool::new(false));
     let flag = stop.clone();
-    let handler = move || {
-        let prepares = PREPARES.load(Ordering::Relaxed);
-        if prepares {
-            eprintln!("stopped before the first step");
-        }
-        if flag.swap(true, Ordering::Relaxed) || prepares {
-            std::process::exit(INTERRUPTED);
-        }
-        eprintln!("ending after this step and saving; press Ctrl-C again to stop at once");
-    };
-    if let Err(error) = ctrlc::set_handler(handler) {
+    #[cfg(unix)]
+    let ignored = ignored_signals();
+    if let Err(error) = ctrlc::set_handler(move || ask_to_stop(&flag)) {
         log::warn!("Ctrl-C will end the run at once: {error}");
     }
+    #[cfg(unix)]
+    ignored.into_iter().for_each(ignore);
     stop
+}
+
+/// Those of the handler's signals that whoever started the process has it ignore.
+#[cfg(unix)]
+fn ignored_signals() -> Vec<libc::c_int> {
+    let is_ignored = |signal: &libc::c_int| {
+        // SAFETY: all zeros is a value of the type, and nothing but it is written.
+        unsafe {
+            let mut action: libc::sigaction = std::mem::zeroed();
+            libc::sigaction(*signal, std::ptr::null(), &mut action) == 0 && action.sa_sigaction == libc::SIG_IGN
+        }
+    };
+    [libc::SIGINT, libc::SIGTERM, libc::SIGHUP].into_iter().filter(is_ignored).collect()
+}
+
+#[cfg(unix)]
+fn ignore(signal: libc::c_int) {
+    // SAFETY: ignoring a signal runs no code.
+    unsafe {
+        libc::signal(signal, libc::SIG_IGN);
+    }
 }

@@ -18,11 +18,11 @@ mod text_file;
 mod unbegun;
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, atomic::AtomicBool},
 };
 
-use hearth_data::Tokenizer;
+use hearth_data::{Batch, Tokenizer};
 use hearth_model::{ParameterCount, Transformer, TransformerConfig};
 
 pub use data::{RunTokens, tokenizer};
@@ -34,12 +34,14 @@ pub use interrupt::stop_on_ctrl_c;
 pub use start::Start;
 pub use summary::RunSummary;
 
+#[cfg(feature = "cli")]
+use crate::report::Unstarted;
 use crate::{
     TrainConfig, TrainError,
     devices::OpenDevice,
     engine::{self, Members},
     parallel::Exchange,
-    report::{FrontKind, Report},
+    report::{FrontKind, Report, RunOutline},
     session::{Common, DeviceSummary, End, Event, Home, Identity, Origin, Outcome, Prompt, Session},
 };
 use attempt::Attempts;
@@ -153,8 +155,9 @@ impl Run {
         let Self { mut config, source, device, others, line, folder, begin, changes_batch, model, .. } = self;
         let (front, listener, stop, faults) = (self.front, self.listener, self.stop, self.faults);
         first_rank(line.as_ref())?;
+        front.check()?;
         #[cfg(feature = "cli")]
-        let preparing = interrupt::Preparing::begin();
+        let unstarted = Unstarted::begin();
         config.validate()?;
         config.kernels.apply();
         let RunData { tokenizer, data, hash } = RunData::open(&config, source)?;
@@ -182,15 +185,16 @@ impl Run {
             settings: config.checkpoint.clone(),
         };
         let device_name = device.name.clone();
-        let report = Report::open(folder.path(), config.total_steps(), front, stop.clone())?;
+        let outline = outline(folder.path(), &config, [&device].into_iter().chain(&others), &data.validation);
+        let report = Report::open(folder.path(), &outline, front, stop.clone())?;
         let home = NativeHome::new(report, listener, stop, faults, device.clone());
-        introduce(&home, &config, &device, notes)?;
+        #[cfg(feature = "cli")]
+        home.hold(unstarted);
+        introduce(&home, &outline, &config, [&device].into_iter().chain(&others), notes)?;
         let crew = Crew::new(Members { config: config.clone(), identity, data, device, others }, line);
         let mut attempts = Attempts::new(crew, folder.clone(), common, home.clone());
         let mut session = attempts.session(tokenizer, &origin)?;
         let title = format!("{} · {}", model_name(&config.model), device_name);
-        #[cfg(feature = "cli")]
-        drop(preparing);
         let trained = attempts.train(&mut session, origin);
         // After a fault the curve up to it is worth seeing; the fault is what the user must hear of.
         let outcome = trained.inspect_err(|_| drop(home.finish(&title)))?;
@@ -266,17 +270,48 @@ fn with_model(model: Transformer, config: &TrainConfig, origin: &Origin) -> Resu
     Err(TrainError::Config { source_name: "model".into(), reason: reason.into() })
 }
 
-/// Says what is about to be trained, and on what.
-fn introduce(
-    home: &NativeHome,
+/// What is about to be trained, and on what.
+fn outline<'a>(
+    folder: &Path,
     config: &TrainConfig,
-    device: &OpenDevice,
+    devices: impl Iterator<Item = &'a OpenDevice>,
+    validation: &[Batch],
+) -> RunOutline {
+    let evaluated: usize = validation.iter().map(|batch| batch.rows).sum();
+    RunOutline {
+        name: folder.display().to_string(),
+        model: model_name(&config.model),
+        parameters: ParameterCount::of(&config.model).total as u64,
+        devices: devices.map(|device| device.name.clone()).collect(),
+        total_steps: config.total_steps(),
+        tokens_per_step: config.tokens_per_step(),
+        evaluate_every: config.evaluation.every,
+        sample_every: config.sample.every,
+        evaluation_share: evaluated as f64 / (config.batch.micro_batch * config.batch.accumulation) as f64,
+    }
+}
+
+/// Says what is about to be trained, and on what.
+fn introduce<'a>(
+    home: &NativeHome,
+    outline: &RunOutline,
+    config: &TrainConfig,
+    devices: impl Iterator<Item = &'a OpenDevice> + Clone,
     notes: Vec<String>,
 ) -> Result<(), TrainError> {
-    let compiles = "compiling and choosing kernels for this device: the first steps are slow, later runs reuse them";
-    let compiles = device.compiles_kernels.then(|| compiles.to_string());
+    let compiles = |device: &OpenDevice| device.compiles_kernels.then(|| device.name.clone());
+    let compile: Vec<String> = devices.clone().filter_map(compiles).collect();
+    let compiles = (!compile.is_empty()).then(|| {
+        let names = compile.join(" and ");
+        format!("compiling and choosing kernels for {names}: the first steps are slow, later runs reuse them")
+    });
     let odd = config.schedule.oddities(config.total_steps(), config.optimizer.learning_rate);
-    let all = [describe(config, device)].into_iter().chain(odd).chain(notes).chain(device.note.clone()).chain(compiles);
+    let is_one = outline.devices.len() == 1;
+    let of_devices = devices.filter_map(|OpenDevice { name, note, .. }| {
+        let note = note.clone()?;
+        Some(if is_one { note } else { format!("{name}: {note}") })
+    });
+    let all = [outline.to_string()].into_iter().chain(odd).chain(notes).chain(of_devices).chain(compiles);
     all.into_iter().try_for_each(|note| home.clone().event(Event::Note(note)))
 }
 
@@ -327,37 +362,6 @@ fn model_name(model: &TransformerConfig) -> String {
     format!("L{layers} H{heads} C{width} T{context_length}")
 }
 
-fn describe(config: &TrainConfig, device: &OpenDevice) -> String {
-    let parameters = ParameterCount::of(&config.model).total;
-    format!(
-        "{} parameters ({}), {} steps of {} tokens on {}",
-        with_separators(parameters as u64),
-        model_name(&config.model),
-        with_separators(config.total_steps()),
-        with_separators(config.tokens_per_step()),
-        device.name
-    )
-}
-
 fn hex(hash: &[u8]) -> String {
     hash.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// 1234567 as `1,234,567`.
-fn with_separators(number: u64) -> String {
-    let digits = number.to_string();
-    let groups: Vec<&str> =
-        digits.as_bytes().rchunks(3).rev().map(|group| std::str::from_utf8(group).expect("digits")).collect();
-    groups.join(",")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_get_separators() {
-        let texts = [0, 999, 1000, 124_439_808].map(with_separators);
-        assert_eq!(texts, ["0", "999", "1,000", "124,439,808"]);
-    }
 }

@@ -29,6 +29,8 @@ pub enum Event {
         /// Where it is.
         location: String,
     },
+    /// A sentence for people about how the steps from here on are taken.
+    Plan(String),
     /// A sentence for people.
     Note(String),
     /// A sentence for people about something that went wrong without ending the session.

@@ -69,6 +69,11 @@ impl DeviceFigures {
 }
 
 impl Metrics {
+    /// Steps that are done once these figures are there: those of a step are of its end.
+    pub fn steps_done(&self) -> u64 {
+        self.step + u64::from(self.train_loss.is_some())
+    }
+
     /// Whether they are of the evaluation that comes before the step of that number.
     pub fn is_evaluation_before(&self, step: u64) -> bool {
         self.step == step && self.train_loss.is_none() && self.val_loss.is_some()

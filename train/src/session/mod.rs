@@ -135,8 +135,8 @@ impl Session {
         if let Some(loss) = self.state.guard.last_loss() {
             self.figures.last_loss = loss.into();
         }
-        for note in self.engine.begin(origin)? {
-            self.tell(Event::Note(note))?;
+        for plan in self.engine.begin(origin)? {
+            self.tell(Event::Plan(plan))?;
         }
         let context = self.config.model.context_length;
         let flops_per_token = Flops::per_sequence(&self.config.model, context).training / context as f64;

@@ -47,7 +47,7 @@ pub struct TrainCommand {
     /// place in the data.
     #[arg(long, requires = "resume", conflicts_with = "fork")]
     change_batch: bool,
-    /// Show the terminal dashboard instead of a progress bar.
+    /// Show a dashboard with curves, texts and keys instead of the progress bar; needs a terminal.
     #[arg(long)]
     tui: bool,
 }
@@ -153,9 +153,11 @@ impl TrainCommand {
 
 /// What the run came to.
 fn show(summary: &RunSummary, out: &mut impl Write) -> io::Result<()> {
+    let speed = summary.tokens_per_second;
+    let speed = if speed.is_finite() { format!(", {speed:.0} tokens/s") } else { String::new() };
     writeln!(
         out,
-        "{} after {} steps ({} tokens, {:.1} s, {:.0} tokens/s): train {:.4}{} nats per token",
+        "{} after {} steps ({} tokens, {:.1} s{}): train {:.4}{} nats per token",
         match (summary.interrupted, summary.out_of_patience) {
             (true, _) => "stopped",
             (_, true) => "ended for want of a better evaluation",
@@ -164,7 +166,7 @@ fn show(summary: &RunSummary, out: &mut impl Write) -> io::Result<()> {
         summary.steps,
         summary.tokens,
         summary.seconds,
-        summary.tokens_per_second,
+        speed,
         summary.train_loss,
         summary.val_loss.map_or(String::new(), |loss| format!(", validation {loss:.4}")),
     )?;

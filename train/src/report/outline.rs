@@ -1,0 +1,68 @@
+//! What is known of a run before its first step.
+
+use std::fmt;
+
+/// What is known of a run before its first step, for those who show it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RunOutline {
+    /// Its folder, as the user named it.
+    pub name: String,
+    /// The shape of its model in short.
+    pub model: String,
+    /// Number of the model's parameters.
+    pub parameters: u64,
+    /// Names of the devices.
+    pub devices: Vec<String>,
+    /// Steps that the whole run has.
+    pub total_steps: u64,
+    /// Training tokens of a step.
+    pub tokens_per_step: u64,
+    /// Steps between evaluations; 0 for one at the end only.
+    pub evaluate_every: u64,
+    /// Steps between texts; 0 for none.
+    pub sample_every: u64,
+    /// Sequences that an evaluation takes, as a multiple of a step's; 0 where nothing is evaluated.
+    pub evaluation_share: f64,
+}
+
+impl fmt::Display for RunOutline {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [parameters, steps, tokens] =
+            [self.parameters, self.total_steps, self.tokens_per_step].map(with_separators);
+        let Self { model, devices, .. } = self;
+        write!(f, "{parameters} parameters ({model}), {steps} steps of {tokens} tokens on {}", devices.join(" and "))
+    }
+}
+
+/// 1234567 as `1,234,567`.
+fn with_separators(number: u64) -> String {
+    let digits = number.to_string();
+    let groups: Vec<&str> =
+        digits.as_bytes().rchunks(3).rev().map(|group| std::str::from_utf8(group).expect("digits")).collect();
+    groups.join(",")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_get_separators() {
+        let texts = [0, 999, 1000, 124_439_808].map(with_separators);
+        assert_eq!(texts, ["0", "999", "1,000", "124,439,808"]);
+    }
+
+    #[test]
+    fn an_outline_is_a_sentence() {
+        let outline = RunOutline {
+            model: "L2 H2 C64 T32".into(),
+            parameters: 112_384,
+            devices: vec!["CPU".into(), "a card".into()],
+            total_steps: 1000,
+            tokens_per_step: 128,
+            ..RunOutline::default()
+        };
+        let expected = "112,384 parameters (L2 H2 C64 T32), 1,000 steps of 128 tokens on CPU and a card";
+        assert_eq!(outline.to_string(), expected);
+    }
+}
