@@ -1,7 +1,10 @@
 //! What a run tells its user: figures on the screen while it lasts, and in its folder
 //!
-//! - `metrics.jsonl`, the [`Metrics`] of a step or an evaluation a line, written as it happens;
-//! - `loss.svg`, the loss curves, drawn at the end.
+//! - `metrics.jsonl`, a [`Record`] a line: the [`Metrics`] of a step or an evaluation, and whatever else happened;
+//! - `samples.md`, the texts that were drawn;
+//! - `loss.svg`, the loss curves, drawn again and again.
+//!
+//! All are written as it happens.
 
 mod error;
 mod file;
@@ -9,11 +12,17 @@ mod file;
 mod line;
 mod metrics;
 #[cfg(feature = "cli")]
+mod pace;
+#[cfg(feature = "cli")]
 mod plot;
 #[cfg(feature = "cli")]
 mod progress;
+mod record;
+mod run_log;
+mod samples;
 #[cfg(feature = "cli")]
 mod tui;
+mod view;
 
 use std::{
     fs,
@@ -22,19 +31,18 @@ use std::{
 };
 
 pub use error::ReportError;
-pub use metrics::{MetricsFile, read};
+pub use metrics::{MetricsFile, read, read_records};
 #[cfg(feature = "cli")]
-pub use plot::draw_loss;
+pub use plot::{Axis, LossPicture, PlotOptions, RunCurves};
 #[cfg(feature = "cli")]
 pub use progress::RunProgress;
+pub use record::{EndReason, LogEntry, Record};
+pub use run_log::Subject;
 #[cfg(feature = "cli")]
 pub use tui::Dashboard;
 
 use crate::session::{Event, Metrics};
-
-const METRICS: &str = "metrics.jsonl";
-#[cfg(feature = "cli")]
-const LOSS_CURVE: &str = "loss.svg";
+use run_log::RunLog;
 
 /// Where a run shows its figures.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -114,16 +122,12 @@ impl Front {
 
 /// The reports of one run: a listener to its events.
 pub struct Report {
-    path: PathBuf,
-    file: MetricsFile,
-    metrics: Vec<Metrics>,
+    log: RunLog,
     front: Front,
-    /// Whether the last figures could not be written, which was said.
-    is_unwritten: bool,
 }
 
 impl Report {
-    /// Begins the reports of a run of `total_steps` in `folder`, which is made if need be. What its metrics file had stays
+    /// Begins the reports of a run of `total_steps` in `folder`, which is made if need be. What its files had stays
     /// until the first [`Event::Rewind`]. `stop` is set when the user asks, on the dashboard, for the end of the run.
     ///
     /// # Errors
@@ -131,12 +135,17 @@ impl Report {
     pub fn open(folder: &Path, total_steps: u64, front: FrontKind, stop: Arc<AtomicBool>) -> Result<Self, ReportError> {
         let front = Front::new(front, total_steps, stop)?;
         fs::create_dir_all(folder).map_err(ReportError::file("created", folder))?;
-        let file = MetricsFile::append(&folder.join(METRICS))?;
-        Ok(Self { path: folder.to_owned(), file, metrics: Vec::new(), front, is_unwritten: false })
+        Ok(Self { log: RunLog::open(folder)?, front })
     }
 
-    /// Writes, remembers and shows an event. Figures that cannot be written, as on a full disk, are shown all the same, with a
-    /// warning; the run need not end for them.
+    /// Says what the run is; before its first event.
+    pub fn subject(mut self, subject: Subject) -> Self {
+        self.log.set_subject(subject);
+        self
+    }
+
+    /// Writes, remembers and shows an event. What cannot be written, as on a full disk, is shown all the same, with a
+    /// warning; the run need not end for it.
     ///
     /// # Errors
     /// If what the metrics file had of earlier steps cannot be read.
@@ -144,53 +153,35 @@ impl Report {
     /// # Panics
     /// If the user has chosen, on the dashboard, to kill the program.
     pub fn hear(&mut self, event: &Event) -> Result<(), ReportError> {
-        match event {
-            Event::Step(metrics) | Event::Evaluation(metrics) => self.figures(metrics),
-            Event::Sample { prompt, text, .. } => self.front.note(&format!("sample: {prompt}{text}")),
-            Event::Checkpoint { location, .. } => log::debug!("checkpoint {location}"),
-            Event::Note(text) | Event::Trouble(text) => self.front.note(text),
-            Event::Rewind { step, evaluated } => {
-                let path = self.path.join(METRICS);
-                (self.file, self.metrics) = MetricsFile::rewind(&path, *step, *evaluated)?;
-            }
+        let mut warnings = Vec::new();
+        if self.log.hear(event, &mut warnings)? {
+            self.show(event);
         }
+        warnings.iter().for_each(|warning| self.front.note(warning));
         Ok(())
     }
 
-    fn figures(&mut self, metrics: &Metrics) {
-        // A run that was killed at its end has told of its last evaluation already.
-        let is_evaluation = |it: &Metrics| it.step == metrics.step && it.val_loss.is_some();
-        if is_evaluation(metrics) && self.metrics.last().is_some_and(is_evaluation) {
-            return;
-        }
-        self.front.metrics(metrics);
-        let written = self.file.write(metrics);
-        self.metrics.push(metrics.clone());
-        let was_unwritten = std::mem::replace(&mut self.is_unwritten, written.is_err());
-        if let (Err(error), false) = (written, was_unwritten) {
-            let step = metrics.step;
-            self.front
-                .note(&format!("warning: figures from step {step} on are not kept, and the run goes on: {error}"));
+    fn show(&mut self, event: &Event) {
+        match event {
+            Event::Step(metrics) | Event::Evaluation(metrics) => self.front.metrics(metrics),
+            Event::Sample { prompt, text, .. } => self.front.note(&format!("sample: {prompt}{text}")),
+            Event::Checkpoint { location, .. } => log::debug!("checkpoint {location}"),
+            Event::Note(text) | Event::Trouble(text) => self.front.note(text),
+            Event::Rewind { .. } => {}
         }
     }
 
     /// All figures so far, those before a resumption included.
     pub fn metrics(&self) -> &[Metrics] {
-        &self.metrics
+        self.log.metrics()
     }
 
-    /// Draws the loss curves under `title`, leaves the screen and returns the path of the picture; `None` where it cannot be
-    /// written, which costs a warning, or the crate was built without pictures.
-    #[cfg_attr(not(feature = "cli"), expect(unused_mut, unused_variables, reason = "there is no picture"))]
-    pub fn finish(mut self, title: &str) -> Option<PathBuf> {
-        #[cfg(feature = "cli")]
-        let picture = {
-            let path = self.path.join(LOSS_CURVE);
-            let drawn = draw_loss(&self.metrics, title, &path);
-            drawn.map(|()| path).inspect_err(|error| self.front.note(&format!("warning: no loss curve: {error}"))).ok()
-        };
-        #[cfg(not(feature = "cli"))]
-        let picture = None;
+    /// Keeps why the run ended (with what an error says), draws the loss curves, leaves the screen and returns the path of the
+    /// picture; `None` where it cannot be written, which costs a warning, or the crate was built without pictures.
+    pub fn finish(mut self, reason: EndReason, error: Option<String>) -> Option<PathBuf> {
+        let mut warnings = Vec::new();
+        let picture = self.log.end(reason, error, &mut warnings);
+        warnings.iter().for_each(|warning| self.front.note(warning));
         self.front.finish();
         picture
     }
@@ -227,7 +218,7 @@ mod tests {
         (3..=4).for_each(|number| report.hear(&Event::Step(step(number))).unwrap());
         let all = [one, two, evaluation, step(3), step(4)];
         assert_eq!(report.metrics(), all);
-        let picture = report.finish("loss").unwrap();
+        let picture = report.finish(EndReason::Limit, None).unwrap();
         assert_eq!(picture, run.join("loss.svg"));
         assert!(fs::read_to_string(picture).unwrap().contains("nats per token"));
         assert_eq!(read(&run.join("metrics.jsonl")).unwrap(), all);

@@ -5,6 +5,8 @@ use std::{
     fs::{self, File, TryLockError},
     path::{Path, PathBuf},
     sync::Arc,
+    thread,
+    time::Duration,
 };
 
 use burn::tensor::Device;
@@ -24,6 +26,8 @@ const MODEL: &str = "model.safetensors";
 const KERNELS: &str = "kernels.db";
 /// Held by the process that trains.
 const LOCK: &str = ".lock";
+/// Longer than anybody looks at the lock without training.
+const GLANCE: Duration = Duration::from_millis(50);
 
 /// What a run has come to, or to its newest checkpoint.
 #[derive(Clone, Debug)]
@@ -91,11 +95,38 @@ impl RunFolder {
     pub(super) fn claim(&self) -> Result<File, TrainError> {
         let path = self.path.join(LOCK);
         let file = File::create(&path).map_err(|cause| io("claiming the run's folder", &path, cause))?;
-        match file.try_lock() {
+        let mut tried = file.try_lock();
+        if matches!(tried, Err(TryLockError::WouldBlock)) {
+            // It may be `is_claimed` that looks, for a moment.
+            thread::sleep(GLANCE);
+            tried = file.try_lock();
+        }
+        match tried {
             Ok(()) => Ok(file),
             Err(TryLockError::WouldBlock) => Err(TrainError::RunBusy { path: self.path.clone() }),
             Err(TryLockError::Error(cause)) => Err(io("claiming the run's folder", &path, cause)),
         }
+    }
+
+    /// Whether a process trains here.
+    pub fn is_claimed(&self) -> bool {
+        let file = File::open(self.path.join(LOCK));
+        file.is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
+    }
+
+    /// The name of the run, which is that of its folder.
+    pub fn name(&self) -> String {
+        let full = self.path.canonicalize().unwrap_or_else(|_| self.path.clone());
+        full.file_name().map_or(String::new(), |name| name.to_string_lossy().into_owned())
+    }
+
+    /// The effective configuration.
+    ///
+    /// # Errors
+    /// There is no run, or its configuration cannot be read.
+    pub fn config(&self) -> Result<TrainConfig, TrainError> {
+        refuse_foreign(&self.path)?;
+        TrainConfig::read(&self.path.join(CONFIG), &[])
     }
 
     /// The store of its checkpoints.

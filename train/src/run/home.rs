@@ -18,7 +18,7 @@ use super::{InjectedFault, InjectedFaults};
 use crate::{
     TrainError,
     devices::OpenDevice,
-    report::Report,
+    report::{EndReason, Report},
     session::{Event, Home, Wish},
 };
 
@@ -57,9 +57,9 @@ impl NativeHome {
     }
 
     /// Ends the reports: see [`Report::finish`].
-    pub fn finish(&self, title: &str) -> Option<PathBuf> {
+    pub fn finish(&self, reason: EndReason, error: Option<String>) -> Option<PathBuf> {
         let report = self.0.borrow_mut().report.take();
-        report.and_then(|report| report.finish(title))
+        report.and_then(|report| report.finish(reason, error))
     }
 }
 

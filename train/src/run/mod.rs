@@ -10,6 +10,7 @@ mod foreign;
 mod home;
 #[cfg(feature = "cli")]
 mod interrupt;
+mod overview;
 mod reserve;
 mod saver;
 mod start;
@@ -29,6 +30,7 @@ pub use folder::{RunFolder, TrainedModel};
 pub use home::Listener;
 #[cfg(feature = "cli")]
 pub use interrupt::stop_on_ctrl_c;
+pub use overview::{BestLoss, RunOverview, RunStatus, is_run, runs_in, unlike};
 pub use start::Start;
 pub use summary::RunSummary;
 
@@ -37,7 +39,7 @@ use crate::{
     devices::OpenDevice,
     engine::{self, Members},
     parallel::Exchange,
-    report::{FrontKind, Report},
+    report::{EndReason, FrontKind, Report, Subject},
     session::{Common, DeviceSummary, End, Event, Home, Identity, Origin, Outcome, Prompt, Session},
 };
 use attempt::Attempts;
@@ -177,24 +179,25 @@ impl Run {
             adapter: device.adapter.clone(),
             settings: config.checkpoint.clone(),
         };
-        let device_name = device.name.clone();
-        let report = Report::open(folder.path(), config.total_steps(), front, stop.clone())?;
+        let (total_steps, model) = (config.total_steps(), model_name(&config.model));
+        let subject = Subject { device: device.name.clone(), model, total_steps };
+        let report = Report::open(folder.path(), total_steps, front, stop.clone())?.subject(subject);
         let home = NativeHome::new(report, listener, stop, faults, device.clone());
         introduce(&home, &config, &device, notes)?;
         let crew = Crew::new(Members { config: config.clone(), identity, data, device, others }, line);
         let mut attempts = Attempts::new(crew, folder.clone(), common, home.clone());
         let mut session = attempts.session(tokenizer, &origin)?;
-        let title = format!("{} · {}", model_name(&config.model), device_name);
         #[cfg(feature = "cli")]
         drop(preparing);
         let trained = attempts.train(&mut session, origin);
         // After a fault the curve up to it is worth seeing; the fault is what the user must hear of.
-        let outcome = trained.inspect_err(|_| drop(home.finish(&title)))?;
+        let failed = |error: &TrainError| drop(home.finish(EndReason::Failed, Some(error.to_string())));
+        let outcome = trained.inspect_err(failed)?;
         drop(reserve);
         let devices = session.engine.devices();
         session.engine.end()?;
         folder.write_model(&outcome.model)?;
-        let picture = home.finish(&title);
+        let picture = home.finish(outcome.end.into(), None);
         Ok(summary(folder, &session, outcome, devices, picture))
     }
 

@@ -6,7 +6,10 @@ mod devices;
 mod generate;
 mod output;
 mod plan;
+mod plot;
 mod prepare;
+mod runs;
+mod table;
 mod train;
 
 use std::process::ExitCode;
@@ -29,6 +32,8 @@ enum Command {
     Bench(bench::BenchCommand),
     Train(train::TrainCommand),
     Generate(generate::GenerateCommand),
+    Runs(runs::RunsCommand),
+    Plot(plot::PlotCommand),
     Certify(certify::CertifyCommand),
 }
 
@@ -43,6 +48,8 @@ fn main() -> ExitCode {
         Command::Bench(command) => command.run(),
         Command::Train(command) => command.run(),
         Command::Generate(command) => command.run(),
+        Command::Runs(command) => command.run(),
+        Command::Plot(command) => command.run(),
         Command::Certify(command) => command.run(),
     })
 }
