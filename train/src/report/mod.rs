@@ -2,7 +2,8 @@
 //!
 //! - `metrics.jsonl`, a [`Record`] a line: the [`Metrics`] of a step or an evaluation, and whatever else happened;
 //! - `samples.md`, the texts that were drawn;
-//! - `loss.svg`, the loss curves, drawn again and again.
+//! - `loss.svg`, the loss curves, drawn again and again;
+//! - TensorBoard's event file, where it is asked for.
 //!
 //! All are written as it happens.
 
@@ -20,6 +21,7 @@ mod progress;
 mod record;
 mod run_log;
 mod samples;
+mod tensorboard;
 #[cfg(feature = "cli")]
 mod tui;
 mod view;

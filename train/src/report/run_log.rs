@@ -10,6 +10,7 @@ use super::{
     metrics::MetricsFile,
     record::{EndReason, LogEntry, Record},
     samples::Samples,
+    tensorboard::EventFile,
     view::Kept,
 };
 #[cfg(feature = "cli")]
@@ -32,6 +33,8 @@ pub struct Subject {
     pub model: String,
     /// Steps that the run is to take.
     pub total_steps: u64,
+    /// Whether it keeps an event file of TensorBoard's.
+    pub tensorboard: bool,
 }
 
 /// The files of a run that tell what happens, from the first [`Event::Rewind`] on.
@@ -81,6 +84,9 @@ impl RunLog {
 
     /// Says what the run is.
     pub fn set_subject(&mut self, subject: Subject) {
+        if subject.tensorboard {
+            self.views.push(Kept::new(EventFile::new(&self.folder)));
+        }
         self.subject = subject;
     }
 
@@ -151,7 +157,7 @@ impl RunLog {
         };
         self.metrics = records.into_iter().filter_map(figures).collect();
         if let Some(told) = before {
-            let Subject { device, model, total_steps } = self.subject.clone();
+            let Subject { device, model, total_steps, .. } = self.subject.clone();
             let hearth = env!("CARGO_PKG_VERSION").into();
             let start = LogEntry::Start { step, time: now(), hearth, device, model, total_steps };
             let told = told.iter().filter_map(|event| LogEntry::of(event, step));

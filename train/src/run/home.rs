@@ -22,6 +22,9 @@ use crate::{
     session::{Event, Home, Wish},
 };
 
+/// Seconds between two looks at the device's memory, for which its queue is asked.
+const MEMORY_EVERY: Duration = Duration::from_secs(2);
+
 /// A caller that hears of a run's events; it ends the run in order by [`ControlFlow::Break`].
 pub type Listener = Box<dyn FnMut(&Event) -> ControlFlow<()>>;
 
@@ -37,6 +40,8 @@ struct Parts {
     faults: Option<InjectedFaults>,
     /// The first rank's, which a fault may lose.
     device: OpenDevice,
+    /// When the device's memory was last looked up.
+    memory_asked: Option<Instant>,
 }
 
 impl NativeHome {
@@ -48,7 +53,7 @@ impl NativeHome {
         device: OpenDevice,
     ) -> Self {
         let (report, start) = (Some(report), Instant::now());
-        Self(Rc::new(RefCell::new(Parts { report, listener, stop, start, faults, device })))
+        Self(Rc::new(RefCell::new(Parts { report, listener, stop, start, faults, device, memory_asked: None })))
     }
 
     /// Another device is the first rank's from here on.
@@ -64,9 +69,15 @@ impl NativeHome {
 }
 
 impl Home for NativeHome {
-    fn event(&mut self, event: Event) -> Result<(), TrainError> {
+    fn event(&mut self, mut event: Event) -> Result<(), TrainError> {
         let mut parts = self.0.borrow_mut();
         let parts = &mut *parts;
+        if let Event::Step(metrics) | Event::Evaluation(metrics) = &mut event
+            && parts.memory_asked.is_none_or(|asked| asked.elapsed() >= MEMORY_EVERY)
+        {
+            parts.memory_asked = Some(Instant::now());
+            metrics.memory_bytes = parts.device.used_memory();
+        }
         if let Some(listener) = &mut parts.listener
             && listener(&event).is_break()
         {

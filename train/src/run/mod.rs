@@ -180,7 +180,8 @@ impl Run {
             settings: config.checkpoint.clone(),
         };
         let (total_steps, model) = (config.total_steps(), model_name(&config.model));
-        let subject = Subject { device: device.name.clone(), model, total_steps };
+        let tensorboard = config.report.tensorboard;
+        let subject = Subject { device: device.name.clone(), model, total_steps, tensorboard };
         let report = Report::open(folder.path(), total_steps, front, stop.clone())?.subject(subject);
         let home = NativeHome::new(report, listener, stop, faults, device.clone());
         introduce(&home, &config, &device, notes)?;

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use plotters::{
-    coord::Shift,
+    coord::{Shift, types::RangedCoordf64},
     prelude::*,
     style::text_anchor::{HPos, Pos, VPos},
 };
@@ -17,6 +17,7 @@ use super::{
 const SIZE: (u32, u32) = (900, 520);
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+type Plane<'a> = ChartContext<'a, SVGBackend<'a>, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
 type Drawn<'a> = Result<(), DrawingAreaErrorKind<<SVGBackend<'a> as DrawingBackend>::ErrorType>>;
 
 /// How a curve is drawn.
@@ -107,46 +108,44 @@ impl Chart {
             .x_desc(scale.name)
             .y_desc("loss (nats per token)")
             .draw()?;
-        for line in &self.lines {
-            let style = style(line);
-            let dots = if line.stroke != Stroke::Faint && line.points.len() <= FEW { 3 } else { 0 };
-            let points = line.points.iter().copied();
-            let legend = match line.stroke {
-                Stroke::Dashed => {
-                    let dots = points.clone().map(|at| Circle::new(at, dots, style.filled()));
-                    chart.draw_series(dots)?;
-                    chart.draw_series(DashedLineSeries::new(points, 6, 4, style))?
-                }
-                _ => chart.draw_series(LineSeries::new(points, style.filled()).point_size(dots))?,
-            };
-            if let Some(name) = &line.name {
-                let sample = move |(x, y)| PathElement::new([(x, y), (x + 24, y)], style);
-                legend.label(name).legend(sample);
-            }
-        }
+        self.lines.iter().try_for_each(|line| draw_line(&mut chart, line))?;
         if let Some(Ring { at, name, colour }) = &self.ring {
             let style = colour.stroke_width(2);
             let sample = move |(x, y)| EmptyElement::at((x, y)) + Circle::new((12, 0), 6, style);
             chart.draw_series([Circle::new(*at, 6, style)])?.label(name).legend(sample);
         }
-        if self.lines.iter().all(|line| line.name.is_none()) {
-            return Ok(());
-        }
-        chart
-            .configure_series_labels()
+        if self.lines.iter().any(|line| line.name.is_some()) {
             // A curve that rises ends where the legend is otherwise.
-            .position(if self.ring.is_some() {
-                SeriesLabelPosition::UpperMiddle
-            } else {
-                SeriesLabelPosition::UpperRight
-            })
-            .legend_area_size(32)
-            .margin(12)
-            .background_style(PAPER)
-            .border_style(GRID)
-            .label_font(font(16))
-            .draw()
+            let rises = self.ring.is_some();
+            chart
+                .configure_series_labels()
+                .position(if rises { SeriesLabelPosition::UpperMiddle } else { SeriesLabelPosition::UpperRight })
+                .legend_area_size(32)
+                .margin(12)
+                .background_style(PAPER)
+                .border_style(GRID)
+                .label_font(font(16))
+                .draw()?;
+        }
+        Ok(())
     }
+}
+
+fn draw_line<'a>(chart: &mut Plane<'a>, line: &Line) -> Drawn<'a> {
+    let style = style(line);
+    let radius = if line.stroke != Stroke::Faint && line.points.len() <= FEW { 3 } else { 0 };
+    let points = line.points.iter().copied();
+    let drawn = match line.stroke {
+        Stroke::Dashed => {
+            chart.draw_series(points.clone().map(|at| Circle::new(at, radius, style.filled())))?;
+            chart.draw_series(DashedLineSeries::new(points, 6, 4, style))?
+        }
+        _ => chart.draw_series(LineSeries::new(points, style.filled()).point_size(radius))?,
+    };
+    if let Some(name) = &line.name {
+        drawn.label(name).legend(move |(x, y)| PathElement::new([(x, y), (x + 24, y)], style));
+    }
+    Ok(())
 }
 
 fn style(line: &Line) -> ShapeStyle {
