@@ -126,6 +126,10 @@ fn how_a_run_ended_is_seen() {
         let run: Value = serde_json::from_str(&said(folder, &["runs", name, "--json"])).unwrap();
         run["runs"][0]["status"].as_str().unwrap().to_string()
     };
+    // A start that fails leaves nothing, and the name is free.
+    let budget = ["train", "run.toml", "--device", "cpu", "--set", "memory.budget_mib=1"];
+    assert!(refused(folder, &budget).contains("no plan fits in 1 MiB"));
+    assert!(!folder.join("runs/run").exists());
     let output = hearth(folder, &["train", "run.toml", "--device", "cpu", "--set", "optimizer.learning_rate=1e30"]);
     assert!(!output.status.success());
     assert_eq!(status("run"), "failed");
@@ -152,6 +156,25 @@ fn how_a_run_ended_is_seen() {
     process.kill().unwrap();
     process.wait().unwrap();
     assert_eq!(status("run-2"), "killed");
+}
+
+#[test]
+fn runs_that_start_at_once_go_to_folders_of_their_own() {
+    let folder = folder();
+    let begin = || {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_hearth"));
+        command.args(["train", "run.toml", "--device", "cpu"]).current_dir(folder.path());
+        command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).spawn().unwrap()
+    };
+    for mut process in [(); 3].map(|()| begin()) {
+        assert!(process.wait().unwrap().success());
+    }
+    let listed = said(folder.path(), &["runs", "--json"]);
+    let listed: Value = serde_json::from_str(&listed).unwrap();
+    let mut names: Vec<_> = listed.as_array().unwrap().iter().map(|run| (&run["name"], &run["status"])).collect();
+    names.sort_by_key(|(name, _)| name.to_string());
+    let finished = Value::from("finished");
+    assert_eq!(names, ["run", "run-2", "run-3"].map(Value::from).each_ref().map(|name| (name, &finished)));
 }
 
 #[test]

@@ -22,6 +22,7 @@ use crate::{
 
 const CONFIG: &str = "config.toml";
 const TOKENIZER: &str = "tokenizer.json";
+const METRICS: &str = "metrics.jsonl";
 const MODEL: &str = "model.safetensors";
 const KERNELS: &str = "kernels.db";
 /// Held by the process that trains.
@@ -60,6 +61,16 @@ impl RunFolder {
     /// The last run of the configuration `name` in the folder `runs`; where its first will go if there is none.
     pub fn latest(runs: &Path, name: &OsStr) -> PathBuf {
         runs.join(numbered(name, last_run(runs, name).unwrap_or(1)))
+    }
+
+    /// Where a run goes that finds this folder taken: the next number.
+    pub(super) fn after(path: &Path) -> PathBuf {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let numbered = name.rsplit_once('-').and_then(|(name, number)| Some((name, number.parse::<u64>().ok()?)));
+        path.with_file_name(match numbered {
+            Some((name, number)) => format!("{name}-{}", number.saturating_add(1)),
+            None => format!("{name}-2"),
+        })
     }
 
     /// Makes the folder for a new run.
@@ -147,6 +158,15 @@ impl RunFolder {
     /// Whether a run has begun here.
     pub(super) fn has_config(&self) -> bool {
         self.path.join(CONFIG).exists()
+    }
+
+    /// Removes the files that were made for a run that did not begin, and the folder if nothing else is there.
+    pub(super) fn discard(&self) {
+        for name in [CONFIG, TOKENIZER, METRICS, KERNELS, LOCK] {
+            // Not all of them were made.
+            let _ = fs::remove_file(self.path.join(name));
+        }
+        let _ = fs::remove_dir(&self.path);
     }
 
     /// Writes the effective configuration.
@@ -265,6 +285,8 @@ mod tests {
         assert_eq!(made, ["exp", "exp-2", "exp-2-1", "exp-2-2", "exp-2-1-1", "exp-3", "exp-x", "exp-02-1"]);
         let found = ["exp", "exp-2", "exp-2-1", "exp-x", "exp-02", "new", "new-7"].map(latest);
         assert_eq!(found, ["exp-3", "exp-2-2", "exp-2-1-1", "exp-x", "exp-02-1", "new", "new-7-1"].map(PathBuf::from));
+        let after = ["runs/exp", "exp-2", "exp-2-1"].map(|path| RunFolder::after(Path::new(path)));
+        assert_eq!(after, ["runs/exp-2", "exp-3", "exp-2-2"].map(PathBuf::from));
         // A number is not given again while a later run stands.
         fs::remove_dir_all(runs.join("exp")).unwrap();
         assert_eq!((latest("exp"), make("exp")), ("exp-3".into(), "exp-4".into()));

@@ -15,6 +15,7 @@ mod reserve;
 mod saver;
 mod start;
 mod summary;
+mod unbegun;
 
 use std::{
     path::PathBuf,
@@ -48,6 +49,7 @@ use data::{RunData, Source};
 use home::NativeHome;
 use reserve::Reserve;
 use start::Opened;
+use unbegun::Unbegun;
 
 /// A run that is about to start. See [`Run::new`] for what it does where nothing else is said.
 pub struct Run {
@@ -59,6 +61,7 @@ pub struct Run {
     folder: PathBuf,
     begin: Start,
     changes_batch: bool,
+    takes_next: bool,
     model: Option<Transformer>,
     front: FrontKind,
     listener: Option<Listener>,
@@ -79,6 +82,7 @@ impl Run {
             folder: folder.into(),
             begin: Start::New,
             changes_batch: false,
+            takes_next: false,
             model: None,
             front: FrontKind::default(),
             listener: None,
@@ -122,6 +126,11 @@ impl Run {
         Self { changes_batch, ..self }
     }
 
+    /// A new run that finds another in its folder, as where two start at once, goes to the next number: `name-2`, `name-3`, ..
+    pub fn takes_next(self, takes_next: bool) -> Self {
+        Self { takes_next, ..self }
+    }
+
     /// Shows progress there.
     pub fn front(self, front: FrontKind) -> Self {
         Self { front, ..self }
@@ -150,7 +159,8 @@ impl Run {
     /// this rank is not the first.
     pub fn go(self) -> Result<RunSummary, TrainError> {
         let Self { mut config, source, device, others, line, folder, begin, changes_batch, model, .. } = self;
-        let (front, listener, stop, faults) = (self.front, self.listener, self.stop, self.faults);
+        let (front, listener, stop, faults, takes_next) =
+            (self.front, self.listener, self.stop, self.faults, self.takes_next);
         first_rank(line.as_ref())?;
         #[cfg(feature = "cli")]
         let preparing = interrupt::Preparing::begin();
@@ -164,7 +174,8 @@ impl Run {
         }
         let identity = Identity { tokenizer: hex(&tokenizer.hash()), data: hex(&hash) };
         let Opened { folder, origin, mut notes, claim: _claim } =
-            begin.open(folder, &config, &identity, changes_batch)?;
+            begin.open(folder, &config, &identity, changes_batch, takes_next)?;
+        let unbegun = Unbegun::new(&folder);
         let origin = match model {
             None => origin,
             Some(model) => with_model(model, &config, &origin)?,
@@ -188,6 +199,7 @@ impl Run {
         let crew = Crew::new(Members { config: config.clone(), identity, data, device, others }, line);
         let mut attempts = Attempts::new(crew, folder.clone(), common, home.clone());
         let mut session = attempts.session(tokenizer, &origin)?;
+        unbegun.keep();
         #[cfg(feature = "cli")]
         drop(preparing);
         let trained = attempts.train(&mut session, origin);

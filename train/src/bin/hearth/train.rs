@@ -71,6 +71,7 @@ impl TrainCommand {
         let begin = self.begin()?;
         let config = TrainConfig::read(&config_path, &self.set)?;
         config.data.require_source(&config_path.display().to_string())?;
+        let is_named = self.out.is_some();
         let folder = self.folder(&begin);
         let (device, others) = match &line {
             None => open_all(&self.device)?,
@@ -83,6 +84,7 @@ impl TrainCommand {
         let summary = Run::new(config, device, folder)
             .begin(begin)
             .changes_batch(self.change_batch)
+            .takes_next(!is_named)
             .others(others)
             .line(line)
             .front(if self.tui { FrontKind::Dashboard } else { FrontKind::Progress })

@@ -101,6 +101,11 @@ impl Losses {
         }
     }
 
+    /// The training loss at the end: that of the curve which is drawn.
+    fn mean(&self) -> Option<f64> {
+        self.smoothed.as_ref()?.last().map(|(_, loss)| *loss)
+    }
+
     fn smoothing(&self) -> Option<String> {
         self.smoothed.as_ref().map(|_| format!("training loss over {} steps, faint: each step", self.window))
     }
@@ -112,7 +117,8 @@ fn one(run: &RunCurves, options: PlotOptions) -> Chart {
     let about = [(!run.about.is_empty()).then(|| run.about.to_string()), losses.smoothing()];
     let subtitle = about.into_iter().flatten().collect::<Vec<_>>().join(" · ");
     let last = losses.last.unwrap_or(f64::NAN);
-    let mut lines = losses.lines(COLOURS[0], format!("train, last {last:.4}"));
+    let mean = losses.mean().map_or(String::new(), |mean| format!(", mean {mean:.4}"));
+    let mut lines = losses.lines(COLOURS[0], format!("train, last {last:.4}{mean}"));
     let validation = losses.validation;
     let best_step = |best: (f64, f64)| step_of(run, best.1);
     let ring = best_before_the_end(&validation).map(|at| Ring {
@@ -135,7 +141,7 @@ fn several(runs: &[RunCurves], options: PlotOptions) -> Chart {
     for (run, colour) in runs.iter().zip(COLOURS.into_iter().cycle()) {
         let mut losses = Losses::of(run, options);
         subtitles.extend(losses.smoothing());
-        let last = losses.last.map(|loss| format!("train {loss:.4}"));
+        let last = losses.mean().or(losses.last).map(|loss| format!("train {loss:.4}"));
         let best = lowest(&losses.validation).map(|best| format!("best validation {:.4}", best.1));
         let figures: Vec<_> = [last, best].into_iter().flatten().collect();
         let name = format!("{}: {}", run.name, figures.join(", "));
@@ -146,6 +152,8 @@ fn several(runs: &[RunCurves], options: PlotOptions) -> Chart {
             lines.push(Line { name, points: losses.validation, colour, stroke: Stroke::Dashed });
         }
     }
+    // What is faint lies under the rest.
+    lines.sort_by_key(|line| line.stroke != Stroke::Faint);
     subtitles.dedup();
     let smoothing = if subtitles.len() == 1 { subtitles.pop() } else { None };
     let has_validation = lines.iter().any(|line| line.stroke == Stroke::Dashed);
