@@ -42,7 +42,10 @@ enum AxisName {
 impl PlotCommand {
     pub fn run(self) -> anyhow::Result<ExitCode> {
         if self.out.extension().is_none_or(|it| !it.eq_ignore_ascii_case("svg")) {
-            bail!("--out {}: pictures are SVG: give a name that ends in .svg", self.out.display());
+            bail!(
+                "--out {}: pictures are SVG: give a name that ends in .svg (a browser or rsvg-convert makes a PNG of it)",
+                self.out.display()
+            );
         }
         let mut runs = Vec::new();
         for path in &self.runs {
