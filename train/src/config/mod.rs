@@ -5,6 +5,7 @@ mod kernels;
 mod memory;
 mod parallel;
 mod read;
+mod report;
 mod validate;
 
 pub use data::{DataConfig, MixturePart, PackingKind, TokenizerChoice};
@@ -12,6 +13,7 @@ use hearth_model::TransformerConfig;
 pub use kernels::Kernels;
 pub use memory::{MemoryConfig, PolicyKind, SegmentRule};
 pub use parallel::{OnLoss, ParallelConfig};
+pub use report::ReportConfig;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -83,6 +85,9 @@ pub struct TrainConfig {
     /// How several devices share the work.
     #[serde(default)]
     pub parallel: ParallelConfig,
+    /// What the run leaves for people to look at.
+    #[serde(default)]
+    pub report: ReportConfig,
 }
 
 /// How many sequences a step has: `micro_batch * accumulation`, each of `model.context_length` tokens.
@@ -206,6 +211,7 @@ impl TrainConfig {
             checkpoint: CheckpointConfig::default(),
             guard: GuardConfig::default(),
             parallel: ParallelConfig::default(),
+            report: ReportConfig::default(),
         }
     }
 

@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use burn::tensor::Device;
 
-use super::{DeviceChoice, matmul_flops};
+use super::{DeviceChoice, matmul_flops, memory};
 use crate::{parallel::Probe, plan::DeviceLimits};
 
 /// A device that is open.
@@ -33,6 +33,15 @@ pub struct OpenDevice {
 }
 
 impl OpenDevice {
+    /// Bytes of memory that are taken now: what the device's pool has reserved, or of the CPU what this process has; `None` where
+    /// that is not known.
+    pub fn used_memory(&self) -> Option<u64> {
+        match &self.handle {
+            Some(_) => self.device.memory_pool_usage().map(|usage| usage.bytes_reserved),
+            None => memory::of_process(),
+        }
+    }
+
     /// Whether both are logical devices of one adapter, or both the CPU.
     pub fn is_same(&self, other: &Self) -> bool {
         self.choice == other.choice

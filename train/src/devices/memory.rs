@@ -31,6 +31,14 @@ pub fn of_adapter(_adapter: &wgpu::Adapter) -> Option<u64> {
     None
 }
 
+/// Bytes of host memory that this process has; `None` where the system does not say.
+pub fn of_process() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kib: u64 = line.split_whitespace().next()?.parse().ok()?;
+    Some(kib << 10)
+}
+
 fn share(bytes: u64) -> u64 {
     (bytes as f64 * SHARE) as u64
 }

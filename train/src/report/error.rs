@@ -15,8 +15,8 @@ pub enum ReportError {
         /// What the system said.
         cause: io::Error,
     },
-    /// A line of a metrics file, not its last, is no event.
-    #[error("{}, line {line}: not an event of a run ({cause})", path.display())]
+    /// A line of a metrics file, not its last, is no record.
+    #[error("{}, line {line}: not a record of a run ({cause})", path.display())]
     Line {
         /// The metrics file.
         path: PathBuf,

@@ -1,22 +1,13 @@
-//! The metrics file of a run: one event a line, as JSON.
+//! The metrics file of a run: one record a line, as JSON.
 
-use std::{
-    fs::{self, File},
-    io::{self, ErrorKind, Write},
-    path::{Path, PathBuf},
-};
+use std::{fs, io::ErrorKind, path::Path};
 
-use super::{ReportError, file::write_whole};
+use super::{ReportError, file::AppendFile, record::Record};
 use crate::session::Metrics;
 
 /// A metrics file that is open for writing.
 #[derive(Debug)]
-pub struct MetricsFile {
-    path: PathBuf,
-    file: File,
-    /// Bytes of whole lines, where the last line could not be written whole.
-    torn: Option<u64>,
-}
+pub struct MetricsFile(AppendFile);
 
 impl MetricsFile {
     /// Starts a new file; one that was there is emptied.
@@ -24,8 +15,7 @@ impl MetricsFile {
     /// # Errors
     /// If the file cannot be created.
     pub fn create(path: &Path) -> Result<Self, ReportError> {
-        let file = File::create(path).map_err(ReportError::file("created", path))?;
-        Ok(Self { path: path.to_owned(), file, torn: None })
+        AppendFile::create(path).map(Self)
     }
 
     /// Goes on at the end of a file, which is made if need be.
@@ -33,89 +23,83 @@ impl MetricsFile {
     /// # Errors
     /// If the file cannot be opened.
     pub fn append(path: &Path) -> Result<Self, ReportError> {
-        let opened = File::options().append(true).create(true).open(path);
-        Ok(Self { path: path.to_owned(), file: opened.map_err(ReportError::file("opened", path))?, torn: None })
+        AppendFile::open(path).map(Self)
     }
 
-    /// Goes on with the file of a run that goes on before `step`, and returns the figures up to there.
+    /// Goes on with the file of a run that goes on before `step`, and returns what happened up to there.
     ///
     /// What the run had written of that step and later ones is dropped, as it will take those steps again, but for the
-    /// evaluation before `step` where that is `evaluated`; so is a last line that a killed process left unfinished. A file
-    /// that does not exist is started anew.
+    /// evaluation and the sample before `step` where these are `evaluated`; so is a last line that a killed process left
+    /// unfinished. A file that does not exist is started anew.
     ///
     /// # Errors
     /// As [`read`], or if the file cannot be written.
-    pub fn rewind(path: &Path, step: u64, evaluated: bool) -> Result<(Self, Vec<Metrics>), ReportError> {
-        if step == 0 {
-            return Ok((Self::create(path)?, Vec::new()));
-        }
+    pub fn rewind(path: &Path, step: u64, evaluated: bool) -> Result<(Self, Vec<Record>), ReportError> {
         let text = match fs::read_to_string(path) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok((Self::create(path)?, Vec::new())),
             text => text.map_err(ReportError::file("read", path))?,
         };
         let mut kept = parse(path, &text)?;
-        kept.retain(|(_, event)| event.step < step || (evaluated && event.is_evaluation_before(step)));
-        let (lines, events): (Vec<_>, Vec<_>) = kept.into_iter().unzip();
-        write_whole(path, &lines.iter().map(|line| format!("{line}\n")).collect::<String>())?;
-        Ok((Self::append(path)?, events))
+        kept.retain(|(_, record)| record.is_before(step, evaluated));
+        let (lines, records): (Vec<_>, Vec<_>) = kept.into_iter().unzip();
+        let lines: String = lines.iter().map(|line| format!("{line}\n")).collect();
+        Ok((Self(AppendFile::shorten(path, lines.as_bytes())?), records))
     }
 
-    /// Adds one event. It has left the process when this returns: a kill loses nothing that was written before.
+    /// Adds a record. It has left the process when this returns: a kill loses nothing that was written before.
     ///
     /// # Errors
-    /// If the file cannot be written, as when the disk is full. The file then ends with the event before, and a later event
+    /// If the file cannot be written, as when the disk is full. The file then ends with the record before, and a later one
     /// may be written.
-    pub fn write(&mut self, event: &Metrics) -> Result<(), ReportError> {
-        let mut line = serde_json::to_vec(event).expect("an event is numbers under fixed names");
-        line.push(b'\n');
-        self.write_line(&line).map_err(ReportError::file("written", &self.path))
-    }
-
-    fn write_line(&mut self, line: &[u8]) -> io::Result<()> {
-        if let Some(whole) = self.torn {
-            self.file.set_len(whole)?;
-        }
-        let whole = self.file.metadata()?.len();
-        self.torn = Some(whole);
-        if let Err(error) = self.file.write_all(line) {
-            // What was written of it goes; if not now, then before the next line.
-            let _ = self.file.set_len(whole);
-            return Err(error);
-        }
-        self.torn = None;
-        Ok(())
+    pub fn write(&mut self, record: &Record) -> Result<(), ReportError> {
+        record.line().map_or(Ok(()), |line| self.0.add(line.as_bytes()))
     }
 }
 
-/// Reads all events of a metrics file. A last line that is broken, as a killed process leaves it, is passed over
-/// with a warning.
+/// Reads the figures in a metrics file, without the [records](read_records) of what else happened.
 ///
 /// # Errors
-/// If the file cannot be read, or a line before the last is no event; the error names the line.
+/// As [`read_records`].
 pub fn read(path: &Path) -> Result<Vec<Metrics>, ReportError> {
-    let text = fs::read_to_string(path).map_err(ReportError::file("read", path))?;
-    Ok(parse(path, &text)?.into_iter().map(|(_, event)| event).collect())
+    let figures = |record| match record {
+        Record::Figures(metrics) => Some(metrics),
+        Record::Entry(_) => None,
+    };
+    Ok(read_records(path)?.into_iter().filter_map(figures).collect())
 }
 
-/// The lines of `text`, each with its event.
-fn parse<'a>(path: &Path, text: &'a str) -> Result<Vec<(&'a str, Metrics)>, ReportError> {
+/// Reads all records of a metrics file. A last line that is broken, as a killed process leaves it, is passed over
+/// with a warning in the log.
+///
+/// # Errors
+/// If the file cannot be read, or a line before the last is no record; the error names the line.
+pub fn read_records(path: &Path) -> Result<Vec<Record>, ReportError> {
+    let text = fs::read_to_string(path).map_err(ReportError::file("read", path))?;
+    Ok(parse(path, &text)?.into_iter().map(|(_, record)| record).collect())
+}
+
+/// The lines of `text`, each with its record.
+fn parse<'a>(path: &Path, text: &'a str) -> Result<Vec<(&'a str, Record)>, ReportError> {
     let lines: Vec<_> = text.lines().collect();
-    let mut events = Vec::with_capacity(lines.len());
+    let mut records = Vec::with_capacity(lines.len());
     for (index, line) in lines.iter().enumerate() {
-        match serde_json::from_str(line) {
-            Ok(event) => events.push((*line, event)),
+        match Record::parse(line) {
+            Ok(record) => records.push((*line, record)),
             Err(cause) if index + 1 == lines.len() => {
                 log::warn!("{}: the last line is unfinished and is passed over ({cause})", path.display());
             }
             Err(cause) => return Err(ReportError::Line { path: path.to_owned(), line: index + 1, cause }),
         }
     }
-    Ok(events)
+    Ok(records)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use super::*;
+    use crate::report::LogEntry;
 
     fn event(step: u64) -> Metrics {
         Metrics { step, tokens: 512 * step, seconds: 0.5, train_loss: Some(3.25), ..Metrics::default() }
@@ -126,7 +110,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("metrics.jsonl");
         let mut file = MetricsFile::create(&path).unwrap();
-        (1..=3).for_each(|step| file.write(&event(step)).unwrap());
+        (1..=3).for_each(|step| file.write(&Record::Figures(event(step))).unwrap());
         (folder, path)
     }
 
@@ -151,7 +135,7 @@ mod tests {
         let text = fs::read_to_string(&path).unwrap().replacen("\"step\":2", "\"step\":", 1);
         fs::write(&path, text).unwrap();
         let error = read(&path).unwrap_err().to_string();
-        assert!(error.starts_with(&format!("{}, line 2: not an event", path.display())), "{error}");
+        assert!(error.starts_with(&format!("{}, line 2: not a record", path.display())), "{error}");
     }
 
     #[test]
@@ -159,19 +143,25 @@ mod tests {
         let (_folder, path) = three();
         let text = fs::read_to_string(&path).unwrap();
         fs::write(&path, text + "{\"step\":4,\"tok").unwrap();
-        let (mut file, events) = MetricsFile::rewind(&path, 3, true).unwrap();
-        assert_eq!(events, [event(1), event(2)]);
-        file.write(&Metrics { seconds: 9.0, ..event(3) }).unwrap();
-        assert_eq!(read(&path).unwrap(), [event(1), event(2), Metrics { seconds: 9.0, ..event(3) }]);
+        let (mut file, records) = MetricsFile::rewind(&path, 3, true).unwrap();
+        let figures = |steps: &[u64]| steps.iter().map(|step| Record::Figures(event(*step))).collect::<Vec<_>>();
+        assert_eq!(records, figures(&[1, 2]));
+        let again = Metrics { seconds: 9.0, ..event(3) };
+        let note = Record::Entry(LogEntry::Note { step: 3, text: "back".into() });
+        file.write(&note).unwrap();
+        file.write(&Record::Figures(again.clone())).unwrap();
+        assert_eq!(read(&path).unwrap(), [event(1), event(2), again]);
+        let (_, records) = MetricsFile::rewind(&path, 2, true).unwrap();
+        assert_eq!(records, [figures(&[1]), vec![note]].concat());
     }
 
     #[test]
     fn resuming_without_a_file_starts_one() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("metrics.jsonl");
-        let (mut file, events) = MetricsFile::rewind(&path, 7, true).unwrap();
-        assert_eq!(events, []);
-        file.write(&event(8)).unwrap();
+        let (mut file, records) = MetricsFile::rewind(&path, 7, true).unwrap();
+        assert_eq!(records, []);
+        file.write(&Record::Figures(event(8))).unwrap();
         assert_eq!(read(&path).unwrap(), [event(8)]);
     }
 

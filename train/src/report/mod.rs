@@ -1,7 +1,11 @@
 //! What a run tells its user: figures on the screen while it lasts, and in its folder
 //!
-//! - `metrics.jsonl`, the [`Metrics`] of a step or an evaluation a line, written as it happens;
-//! - `loss.svg`, the loss curves, drawn at the end.
+//! - `metrics.jsonl`, a [`Record`] a line: the [`Metrics`] of a step or an evaluation, and whatever else happened;
+//! - `samples.md`, the texts that were drawn;
+//! - `loss.svg`, the loss curves, drawn again and again;
+//! - TensorBoard's event file, where it is asked for.
+//!
+//! All are written as it happens.
 
 #[cfg(feature = "cli")]
 mod bar;
@@ -18,15 +22,22 @@ mod line;
 mod metrics;
 mod outline;
 #[cfg(feature = "cli")]
+mod pace;
+#[cfg(feature = "cli")]
 mod plot;
 #[cfg(feature = "cli")]
 mod progress;
+mod record;
+mod run_log;
+mod samples;
 #[cfg(feature = "cli")]
 mod say;
 #[cfg(feature = "cli")]
 mod screen;
 #[cfg(feature = "cli")]
 mod stop;
+mod tensorboard;
+mod view;
 
 use std::{
     fs,
@@ -38,32 +49,26 @@ pub use controls::Controls;
 pub use error::ReportError;
 use front::Front;
 pub use front::FrontKind;
-pub use metrics::{MetricsFile, read};
+pub use metrics::{MetricsFile, read, read_records};
 pub use outline::RunOutline;
 #[cfg(feature = "cli")]
-pub use plot::draw_loss;
+pub use plot::{Axis, LossPicture, PlotOptions, RunCurves};
+pub use record::{EndReason, LogEntry, Record};
 #[cfg(feature = "cli")]
 pub(crate) use stop::{Unstarted, ask_to_stop};
 
 use crate::session::{Event, Metrics};
-
-const METRICS: &str = "metrics.jsonl";
-#[cfg(feature = "cli")]
-const LOSS_CURVE: &str = "loss.svg";
+use run_log::RunLog;
 
 /// The reports of one run: a listener to its events.
 pub struct Report {
-    path: PathBuf,
-    file: MetricsFile,
-    metrics: Vec<Metrics>,
+    log: RunLog,
     front: Front,
     controls: Arc<Controls>,
-    /// Whether the last figures could not be written, which was said.
-    is_unwritten: bool,
 }
 
 impl Report {
-    /// Begins the reports of a run in `folder`, which is made if need be. What its metrics file had stays until the first
+    /// Begins the reports of a run in `folder`, which is made if need be. What its files had stays until the first
     /// [`Event::Rewind`]. `stop` is set when the user asks, on the dashboard, for the end of the run.
     ///
     /// # Errors
@@ -76,10 +81,10 @@ impl Report {
     ) -> Result<Self, ReportError> {
         front.check()?;
         fs::create_dir_all(folder).map_err(ReportError::file("created", folder))?;
-        let file = MetricsFile::append(&folder.join(METRICS))?;
+        let log = RunLog::open(folder, outline)?;
         let controls = Arc::<Controls>::default();
         let front = Front::new(front, outline, controls.clone(), stop)?;
-        Ok(Self { path: folder.to_owned(), file, metrics: Vec::new(), front, controls, is_unwritten: false })
+        Ok(Self { log, front, controls })
     }
 
     /// What the user asks of the run where it is shown.
@@ -87,61 +92,38 @@ impl Report {
         self.controls.clone()
     }
 
-    /// Writes, remembers and shows an event. Figures that cannot be written, as on a full disk, are shown all the same, with a
-    /// warning; the run need not end for them.
+    /// Writes, remembers and shows an event. What cannot be written, as on a full disk, is shown all the same, with a
+    /// warning; the run need not end for it.
     ///
     /// # Errors
     /// If what the metrics file had of earlier steps cannot be read.
     pub fn hear(&mut self, event: &Event) -> Result<(), ReportError> {
-        match event {
-            Event::Step(metrics) | Event::Evaluation(metrics) => self.figures(event, metrics),
-            Event::Rewind { step, evaluated } => {
-                let path = self.path.join(METRICS);
-                (self.file, self.metrics) = MetricsFile::rewind(&path, *step, *evaluated)?;
-                self.front.event(event);
-                self.front.rewind(*step, &self.metrics);
+        let mut warnings = Vec::new();
+        if self.log.hear(event, &mut warnings)? {
+            self.front.event(event);
+            if let Event::Rewind { step, .. } = event {
+                self.front.rewind(*step, self.log.metrics());
             }
-            _ => self.front.event(event),
         }
+        self.warn(warnings);
         Ok(())
     }
 
-    fn figures(&mut self, event: &Event, metrics: &Metrics) {
-        // A run that was killed at its end has told of its last evaluation already.
-        let is_evaluation = |it: &Metrics| it.step == metrics.step && it.val_loss.is_some();
-        if is_evaluation(metrics) && self.metrics.last().is_some_and(is_evaluation) {
-            return;
-        }
-        self.front.event(event);
-        let written = self.file.write(metrics);
-        self.metrics.push(metrics.clone());
-        let was_unwritten = std::mem::replace(&mut self.is_unwritten, written.is_err());
-        if let (Err(error), false) = (written, was_unwritten) {
-            let step = metrics.step;
-            let text = format!("warning: figures from step {step} on are not kept, and the run goes on: {error}");
-            self.front.event(&Event::Trouble(text));
-        }
+    fn warn(&mut self, warnings: Vec<String>) {
+        warnings.into_iter().for_each(|warning| self.front.event(&Event::Trouble(warning)));
     }
 
     /// All figures so far, those before a resumption included.
     pub fn metrics(&self) -> &[Metrics] {
-        &self.metrics
+        self.log.metrics()
     }
 
-    /// Draws the loss curves under `title`, leaves the screen and returns the path of the picture; `None` where it cannot be
-    /// written, which costs a warning, or the crate was built without pictures.
-    #[cfg_attr(not(feature = "cli"), expect(unused_mut, unused_variables, reason = "there is no picture"))]
-    pub fn finish(mut self, title: &str) -> Option<PathBuf> {
-        #[cfg(feature = "cli")]
-        let picture = {
-            let path = self.path.join(LOSS_CURVE);
-            let drawn = draw_loss(&self.metrics, title, &path);
-            let warn =
-                |error: &ReportError| self.front.event(&Event::Trouble(format!("warning: no loss curve: {error}")));
-            drawn.map(|()| path).inspect_err(warn).ok()
-        };
-        #[cfg(not(feature = "cli"))]
-        let picture = None;
+    /// Keeps why the run ended (with what an error says), draws the loss curves, leaves the screen and returns the path of the
+    /// picture; `None` where it cannot be written, which costs a warning, or the crate was built without pictures.
+    pub fn finish(mut self, reason: EndReason, error: Option<String>) -> Option<PathBuf> {
+        let mut warnings = Vec::new();
+        let picture = self.log.end(reason, error, &mut warnings);
+        self.warn(warnings);
         self.front.finish();
         picture
     }
@@ -178,7 +160,7 @@ mod tests {
         (3..=4).for_each(|number| report.hear(&Event::Step(step(number))).unwrap());
         let all = [one, two, evaluation, step(3), step(4)];
         assert_eq!(report.metrics(), all);
-        let picture = report.finish("loss").unwrap();
+        let picture = report.finish(EndReason::Limit, None).unwrap();
         assert_eq!(picture, run.join("loss.svg"));
         assert!(fs::read_to_string(picture).unwrap().contains("nats per token"));
         assert_eq!(read(&run.join("metrics.jsonl")).unwrap(), all);

@@ -23,6 +23,8 @@ pub struct RunOutline {
     pub sample_every: u64,
     /// Sequences that an evaluation takes, as a multiple of a step's; 0 where nothing is evaluated.
     pub evaluation_share: f64,
+    /// Whether figures also go to an event file of TensorBoard's.
+    pub tensorboard: bool,
 }
 
 impl fmt::Display for RunOutline {

@@ -6,6 +6,8 @@ use std::{
     io::ErrorKind,
     path::{Path, PathBuf},
     sync::Arc,
+    thread,
+    time::Duration,
 };
 
 use burn::tensor::Device;
@@ -21,10 +23,13 @@ use crate::{
 
 const CONFIG: &str = "config.toml";
 const TOKENIZER: &str = "tokenizer.json";
+const METRICS: &str = "metrics.jsonl";
 const MODEL: &str = "model.safetensors";
 const KERNELS: &str = "kernels.db";
 /// Held by the process that trains.
 const LOCK: &str = ".lock";
+/// Longer than anybody looks at the lock without training.
+const GLANCE: Duration = Duration::from_millis(50);
 
 /// What a run has come to, or to its newest checkpoint.
 #[derive(Clone, Debug)]
@@ -46,12 +51,6 @@ pub struct RunFolder {
 }
 
 impl RunFolder {
-    /// The file of its figures.
-    pub const METRICS: &'static str = "metrics.jsonl";
-
-    /// What is written before the first step.
-    pub(super) const OF_A_START: [&'static str; 5] = [CONFIG, TOKENIZER, Self::METRICS, KERNELS, LOCK];
-
     /// Where the next run of the configuration `name` goes, in the folder `runs`: `name`, then `name-2`, `name-3`, ..
     ///
     /// A name that ends like that itself gets a number from its first run on, `name-2-1`, so that no configuration takes
@@ -116,11 +115,38 @@ impl RunFolder {
     pub(super) fn claim(&self) -> Result<File, TrainError> {
         let path = self.path.join(LOCK);
         let file = File::create(&path).map_err(|cause| io("claiming the run's folder", &path, cause))?;
-        match file.try_lock() {
+        let mut tried = file.try_lock();
+        if matches!(tried, Err(TryLockError::WouldBlock)) {
+            // It may be `is_claimed` that looks, for a moment.
+            thread::sleep(GLANCE);
+            tried = file.try_lock();
+        }
+        match tried {
             Ok(()) => Ok(file),
             Err(TryLockError::WouldBlock) => Err(TrainError::RunBusy { path: self.path.clone() }),
             Err(TryLockError::Error(cause)) => Err(io("claiming the run's folder", &path, cause)),
         }
+    }
+
+    /// Whether a process trains here.
+    pub fn is_claimed(&self) -> bool {
+        let file = File::open(self.path.join(LOCK));
+        file.is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
+    }
+
+    /// The name of the run, which is that of its folder.
+    pub fn name(&self) -> String {
+        let full = self.path.canonicalize().unwrap_or_else(|_| self.path.clone());
+        full.file_name().map_or(String::new(), |name| name.to_string_lossy().into_owned())
+    }
+
+    /// The effective configuration.
+    ///
+    /// # Errors
+    /// There is no run, or its configuration cannot be read.
+    pub fn config(&self) -> Result<TrainConfig, TrainError> {
+        refuse_foreign(&self.path)?;
+        TrainConfig::read(&self.path.join(CONFIG), &[])
     }
 
     /// The store of its checkpoints.
@@ -138,14 +164,18 @@ impl RunFolder {
         &self.path
     }
 
-    /// Whether a run has come to its end here.
-    pub(super) fn has_model(&self) -> bool {
-        self.path.join(MODEL).exists()
-    }
-
     /// Whether a run has begun here.
     pub(super) fn has_config(&self) -> bool {
         self.path.join(CONFIG).exists()
+    }
+
+    /// Removes the files that were made for a run that did not begin, and the folder if nothing else is there.
+    pub(super) fn discard(&self) {
+        for name in [CONFIG, TOKENIZER, METRICS, KERNELS, LOCK] {
+            // Not all of them were made.
+            let _ = fs::remove_file(self.path.join(name));
+        }
+        let _ = fs::remove_dir(&self.path);
     }
 
     /// Writes the effective configuration.

@@ -20,9 +20,12 @@ use crate::report::Unstarted;
 use crate::{
     TrainError,
     devices::OpenDevice,
-    report::{Controls, Report},
+    report::{Controls, EndReason, Report},
     session::{Event, Home, Wish},
 };
+
+/// Seconds between two looks at the device's memory, for which its queue is asked.
+const MEMORY_EVERY: Duration = Duration::from_secs(2);
 
 /// A caller that hears of a run's events; it ends the run in order by [`ControlFlow::Break`].
 pub type Listener = Box<dyn FnMut(&Event) -> ControlFlow<()>>;
@@ -45,6 +48,8 @@ struct Parts {
     faults: Option<InjectedFaults>,
     /// The first rank's, which a fault may lose.
     device: OpenDevice,
+    /// When the device's memory was last looked up.
+    memory_asked: Option<Instant>,
 }
 
 impl NativeHome {
@@ -68,6 +73,7 @@ impl NativeHome {
             unstarted: None,
             faults,
             device,
+            memory_asked: None,
         })))
     }
 
@@ -83,24 +89,30 @@ impl NativeHome {
     }
 
     /// Ends the reports: see [`Report::finish`].
-    pub fn finish(&self, title: &str) -> Option<PathBuf> {
+    pub fn finish(&self, reason: EndReason, error: Option<String>) -> Option<PathBuf> {
         let report = {
             let mut parts = self.0.borrow_mut();
             #[cfg(feature = "cli")]
             drop(parts.unstarted.take());
             parts.report.take()
         };
-        report.and_then(|report| report.finish(title))
+        report.and_then(|report| report.finish(reason, error))
     }
 }
 
 impl Home for NativeHome {
-    fn event(&mut self, event: Event) -> Result<(), TrainError> {
+    fn event(&mut self, mut event: Event) -> Result<(), TrainError> {
         let mut parts = self.0.borrow_mut();
         let parts = &mut *parts;
         #[cfg(feature = "cli")]
         if matches!(event, Event::Step(_)) {
             parts.unstarted = None;
+        }
+        if let Event::Step(metrics) | Event::Evaluation(metrics) = &mut event
+            && parts.memory_asked.is_none_or(|asked| asked.elapsed() >= MEMORY_EVERY)
+        {
+            parts.memory_asked = Some(Instant::now());
+            metrics.memory_bytes = parts.device.used_memory();
         }
         if let Some(listener) = &mut parts.listener
             && listener(&event).is_break()

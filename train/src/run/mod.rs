@@ -10,6 +10,7 @@ mod foreign;
 mod home;
 #[cfg(feature = "cli")]
 mod interrupt;
+mod overview;
 mod reserve;
 mod saver;
 mod start;
@@ -31,6 +32,7 @@ pub use folder::{RunFolder, TrainedModel};
 pub use home::Listener;
 #[cfg(feature = "cli")]
 pub use interrupt::stop_on_ctrl_c;
+pub use overview::{BestLoss, RunOverview, RunStatus, is_run, runs_in, unlike};
 pub use start::Start;
 pub use summary::RunSummary;
 
@@ -41,7 +43,7 @@ use crate::{
     devices::OpenDevice,
     engine::{self, Members},
     parallel::Exchange,
-    report::{FrontKind, Report, RunOutline},
+    report::{EndReason, FrontKind, Report, RunOutline},
     session::{Common, DeviceSummary, End, Event, Home, Identity, Origin, Outcome, Prompt, Session},
 };
 use attempt::Attempts;
@@ -50,7 +52,7 @@ use data::{RunData, Source};
 use home::NativeHome;
 use reserve::Reserve;
 use start::Opened;
-use unbegun::Beginning;
+use unbegun::Unbegun;
 
 /// A run that is about to start. See [`Run::new`] for what it does where nothing else is said.
 pub struct Run {
@@ -169,7 +171,7 @@ impl Run {
         let identity = Identity { tokenizer: hex(&tokenizer.hash()), data: hex(&hash) };
         let Opened { folder, origin, mut notes, claim: _claim } =
             begin.open(folder, &config, &identity, changes_batch)?;
-        let _beginning = Beginning(folder.clone());
+        let unbegun = Unbegun::new(&folder);
         let origin = match model {
             None => origin,
             Some(model) => with_model(model, &config, &origin)?,
@@ -184,7 +186,6 @@ impl Run {
             adapter: device.adapter.clone(),
             settings: config.checkpoint.clone(),
         };
-        let device_name = device.name.clone();
         let outline = outline(folder.path(), &config, [&device].into_iter().chain(&others), &data.validation);
         let report = Report::open(folder.path(), &outline, front, stop.clone())?;
         let home = NativeHome::new(report, listener, stop, faults, device.clone());
@@ -194,15 +195,16 @@ impl Run {
         let crew = Crew::new(Members { config: config.clone(), identity, data, device, others }, line);
         let mut attempts = Attempts::new(crew, folder.clone(), common, home.clone());
         let mut session = attempts.session(tokenizer, &origin)?;
-        let title = format!("{} · {}", model_name(&config.model), device_name);
+        unbegun.keep();
         let trained = attempts.train(&mut session, origin);
         // After a fault the curve up to it is worth seeing; the fault is what the user must hear of.
-        let outcome = trained.inspect_err(|_| drop(home.finish(&title)))?;
+        let failed = |error: &TrainError| drop(home.finish(EndReason::Failed, Some(error.to_string())));
+        let outcome = trained.inspect_err(failed)?;
         drop(reserve);
         let devices = session.engine.devices();
         session.engine.end()?;
         folder.write_model(&outcome.model)?;
-        let picture = home.finish(&title);
+        let picture = home.finish(outcome.end.into(), None);
         Ok(summary(folder, &session, outcome, devices, picture))
     }
 
@@ -288,6 +290,7 @@ fn outline<'a>(
         evaluate_every: config.evaluation.every,
         sample_every: config.sample.every,
         evaluation_share: evaluated as f64 / (config.batch.micro_batch * config.batch.accumulation) as f64,
+        tensorboard: config.report.tensorboard,
     }
 }
 

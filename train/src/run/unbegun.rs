@@ -1,27 +1,29 @@
-//! What a start that fails leaves behind.
-
-use std::fs;
+//! What a start that fails leaves behind: nothing.
 
 use super::RunFolder;
-use crate::checkpoint::list;
 
-/// A run that has begun or not: where it took no step, what it has made of its folder goes when this is dropped, so that the
-/// next start finds no run there. What somebody else has in the folder stays, and the folder with it.
-pub(super) struct Beginning(pub RunFolder);
+/// A run that has not begun. Unless it is kept, the files that were made for it go, and its folder if nothing else is there, so
+/// that the next start finds the name free.
+pub(super) struct Unbegun {
+    folder: Option<RunFolder>,
+}
 
-impl Drop for Beginning {
+impl Unbegun {
+    /// The run in `folder`, unless one had begun there before.
+    pub fn new(folder: &RunFolder) -> Self {
+        Self { folder: (!folder.has_config()).then(|| folder.clone()) }
+    }
+
+    /// It has begun: all stays.
+    pub fn keep(mut self) {
+        self.folder = None;
+    }
+}
+
+impl Drop for Unbegun {
     fn drop(&mut self) {
-        let Self(folder) = self;
-        let path = folder.path();
-        let has_figures = fs::metadata(path.join(RunFolder::METRICS)).is_ok_and(|found| found.len() > 0);
-        let has_weights = folder.has_model() || list(&folder.store()).map_or(true, |found| !found.is_empty());
-        if has_figures || has_weights {
-            return;
+        if let Some(folder) = &self.folder {
+            folder.discard();
         }
-        for name in RunFolder::OF_A_START {
-            // A file that was not made cannot be removed.
-            let _ = fs::remove_file(path.join(name));
-        }
-        let _ = fs::remove_dir(path);
     }
 }

@@ -17,14 +17,17 @@ pub struct Identity {
 
 /// Every field that has another value, with both.
 pub fn differences(before: &TrainConfig, now: &TrainConfig) -> BTreeMap<String, [String; 2]> {
-    let [before, now] = [before, now].map(|config| {
-        let mut fields = BTreeMap::new();
-        flatten("", &config.to_toml().parse::<Table>().expect("just written"), &mut fields);
-        fields
-    });
+    let [before, now] = [before, now].map(fields);
     let names = before.keys().chain(now.keys());
     let values = |name: &String| [&before, &now].map(|fields| fields.get(name).cloned().unwrap_or("nothing".into()));
     names.map(|name| (name.clone(), values(name))).filter(|(_, [before, now])| before != now).collect()
+}
+
+/// Every field that is set, by its dotted name, with its value as TOML.
+pub fn fields(config: &TrainConfig) -> BTreeMap<String, String> {
+    let mut fields = BTreeMap::new();
+    flatten("", &config.to_toml().parse::<Table>().expect("just written"), &mut fields);
+    fields
 }
 
 fn flatten(prefix: &str, table: &Table, fields: &mut BTreeMap<String, String>) {

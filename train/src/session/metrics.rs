@@ -40,6 +40,10 @@ pub struct Metrics {
     /// Model FLOPs utilisation, 0 to 1: the model's own FLOPs a second over the device's peak.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mfu: Option<f64>,
+    /// Bytes of memory that training takes on the device, or on the first of several: what its pool has reserved, or for the
+    /// CPU the process's resident memory. Looked up now and then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_bytes: Option<u64>,
     /// What each of several devices did, by rank.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub devices: Vec<DeviceFigures>,

@@ -29,7 +29,7 @@ use hearth_model::{Flops, Transformer};
 pub use assignment::{Assignment, SavedAssignment};
 pub use engine::{Answer, DeviceSummary, Engine, Queued, StepOrder};
 pub use events::{Event, Home, Wish};
-pub use identity::{Identity, differences};
+pub use identity::{Identity, differences, fields};
 pub use metrics::{DeviceFigures, Metrics};
 pub use origin::{Origin, fitting_model, same_run};
 pub use saver::{Common, DirectSaver, Saver, Unwritten, Written};

@@ -57,10 +57,15 @@ fn a_disk_that_fills_up_costs_warnings_and_not_the_model() {
     let _mounted = Small(&small);
     fs::write(small.join("filler"), vec![1; 96 << 10]).unwrap();
     let settings = ["--set", "limits.steps=300", "--set", "evaluation.every=0", "--set", "checkpoint.every=0"];
-    let arguments = [&["config.toml", "--device", "cpu", "--out", "small/run"], &settings[..]].concat();
+    let files = ["--set", "sample.every=20", "--set", "report.tensorboard=true"];
+    let arguments = [&["config.toml", "--device", "cpu", "--out", "small/run"], &settings[..], &files[..]].concat();
     let text = succeeded(hearth(folder.path(), &arguments).output().unwrap());
     assert_eq!(text.matches("are not kept, and the run goes on").count(), 1, "{text}");
     assert!(text.contains("warning: a checkpoint was not written"), "{text}");
+    for name in ["samples.md", "TensorBoard's event file"] {
+        assert!(text.matches(&format!("warning: {name} is not kept up, and the run goes on")).count() <= 1, "{text}");
+    }
+    assert!(text.contains("TensorBoard's event file is not kept up"), "{text}");
     assert!(small.join("run/model.safetensors").exists() && !small.join("run/.reserve").exists(), "{text}");
     let kept = super::curve(&small.join("run")).len();
     assert!((1..300).contains(&kept), "{kept} of 300 figures were kept");

@@ -111,7 +111,7 @@ fn curve(run: &Path) -> Vec<BTreeMap<String, Value>> {
         event.retain(|name, _| !["seconds", "tokens_per_second", "mfu"].contains(&name.as_str()));
         event
     };
-    lines.lines().map(event).collect()
+    lines.lines().map(event).filter(|event| !event.contains_key("event")).collect()
 }
 
 /// Of the steps from `from` on.

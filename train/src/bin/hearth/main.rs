@@ -6,8 +6,11 @@ mod devices;
 mod generate;
 mod output;
 mod plan;
+mod plot;
 mod prepare;
+mod runs;
 mod shell;
+mod table;
 mod train;
 
 use std::process::ExitCode;
@@ -41,6 +44,8 @@ enum Command {
     Bench(bench::BenchCommand),
     Train(train::TrainCommand),
     Generate(generate::GenerateCommand),
+    Runs(runs::RunsCommand),
+    Plot(plot::PlotCommand),
     Certify(certify::CertifyCommand),
     Completions(shell::CompletionsCommand),
     Man(shell::ManCommand),
@@ -69,6 +74,8 @@ fn main() -> ExitCode {
         Command::Bench(command) => command.run(),
         Command::Train(command) => command.run(),
         Command::Generate(command) => command.run(),
+        Command::Runs(command) => command.run(),
+        Command::Plot(command) => command.run(),
         Command::Certify(command) => command.run(),
         Command::Completions(command) => command.run(program()),
         Command::Man(command) => command.run(program()),

@@ -1,0 +1,210 @@
+//! A chart of losses.
+
+use std::ops::Range;
+
+use plotters::{
+    coord::{Shift, types::RangedCoordf64},
+    prelude::*,
+    style::text_anchor::{HPos, Pos, VPos},
+};
+
+use super::{
+    curve::{Axis, Curve, FEW, ranges},
+    theme::{GRID, INK, PAPER},
+};
+
+/// Width and height in pixels.
+const SIZE: (u32, u32) = (900, 520);
+
+type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+type Plane<'a> = ChartContext<'a, SVGBackend<'a>, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
+type Drawn<'a> = Result<(), DrawingAreaErrorKind<<SVGBackend<'a> as DrawingBackend>::ErrorType>>;
+
+/// How a curve is drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stroke {
+    /// Faint, as what another curve is the mean of.
+    Faint,
+    /// A line; its points have dots if they are few.
+    Solid,
+    /// A bold line; its points have dots if they are few.
+    Bold,
+    /// A dashed line; its points have dots if they are few.
+    Dashed,
+}
+
+/// A curve of a chart.
+#[derive(Clone, Debug)]
+pub struct Line {
+    /// What the legend says of it; none where it is left out there.
+    pub name: Option<String>,
+    pub points: Curve,
+    pub colour: RGBColor,
+    pub stroke: Stroke,
+}
+
+/// A point with a ring around it.
+#[derive(Clone, Debug)]
+pub struct Ring {
+    pub at: (f64, f64),
+    pub name: String,
+    pub colour: RGBColor,
+}
+
+/// What a chart shows.
+#[derive(Clone, Debug, Default)]
+pub struct Chart {
+    pub title: String,
+    pub subtitle: String,
+    pub axis: Axis,
+    pub lines: Vec<Line>,
+    pub ring: Option<Ring>,
+}
+
+impl Chart {
+    /// Draws it, in light, as SVG.
+    ///
+    /// # Errors
+    /// What the plotting library says.
+    pub fn svg(&self) -> Result<String, String> {
+        let mut svg = String::new();
+        self.draw(&SVGBackend::with_string(&mut svg, SIZE).into_drawing_area()).map_err(|error| error.to_string())?;
+        Ok(svg)
+    }
+
+    fn draw<'a>(&self, area: &Area<'a>) -> Drawn<'a> {
+        area.fill(&PAPER)?;
+        let body = area.margin(16, 12, 16, 28).titled(&self.title, font(24))?.titled(&self.subtitle, font(15))?;
+        match ranges(self.lines.iter().flat_map(|line| &line.points)) {
+            Some(ranges) => self.draw_curves(&body, ranges)?,
+            None => {
+                let (width, height) = body.dim_in_pixel();
+                let centred = font(20).pos(Pos::new(HPos::Center, VPos::Center));
+                body.draw(&Text::new("no data", (width as i32 / 2, height as i32 / 2), centred))?;
+            }
+        }
+        area.present()
+    }
+
+    fn draw_curves<'a>(&self, area: &Area<'a>, [along, losses]: [Range<f64>; 2]) -> Drawn<'a> {
+        let decimals = if losses.end - losses.start < 1.0 { 2 } else { 1 };
+        let scale = Scale::of(self.axis, along.end);
+        let mut chart = ChartBuilder::on(area)
+            .x_label_area_size(48)
+            .y_label_area_size(64)
+            .margin_top(8)
+            .build_cartesian_2d(along, losses)?;
+        chart
+            .configure_mesh()
+            .disable_x_mesh()
+            .bold_line_style(GRID)
+            .light_line_style(TRANSPARENT)
+            .axis_style(INK)
+            .label_style(font(16))
+            .axis_desc_style(font(18))
+            .y_labels(8)
+            .x_label_formatter(&|x| scale.label(*x))
+            .y_label_formatter(&|loss| format!("{loss:.decimals$}"))
+            .x_desc(scale.name)
+            .y_desc("loss (nats per token)")
+            .draw()?;
+        self.lines.iter().try_for_each(|line| draw_line(&mut chart, line))?;
+        if let Some(Ring { at, name, colour }) = &self.ring {
+            let style = colour.stroke_width(2);
+            let sample = move |(x, y)| EmptyElement::at((x, y)) + Circle::new((12, 0), 6, style);
+            chart.draw_series([Circle::new(*at, 6, style)])?.label(name).legend(sample);
+        }
+        if self.lines.iter().any(|line| line.name.is_some()) {
+            // A curve that rises ends where the legend is otherwise.
+            let rises = self.ring.is_some();
+            chart
+                .configure_series_labels()
+                .position(if rises { SeriesLabelPosition::UpperMiddle } else { SeriesLabelPosition::UpperRight })
+                .legend_area_size(32)
+                .margin(12)
+                .background_style(PAPER)
+                .border_style(GRID)
+                .label_font(font(16))
+                .draw()?;
+        }
+        Ok(())
+    }
+}
+
+fn draw_line<'a>(chart: &mut Plane<'a>, line: &Line) -> Drawn<'a> {
+    let style = style(line);
+    let radius = if line.stroke != Stroke::Faint && line.points.len() <= FEW { 3 } else { 0 };
+    let points = line.points.iter().copied();
+    let drawn = match line.stroke {
+        Stroke::Dashed => {
+            chart.draw_series(points.clone().map(|at| Circle::new(at, radius, style.filled())))?;
+            chart.draw_series(DashedLineSeries::new(points, 6, 4, style))?
+        }
+        _ => chart.draw_series(LineSeries::new(points, style.filled()).point_size(radius))?,
+    };
+    if let Some(name) = &line.name {
+        drawn.label(name).legend(move |(x, y)| PathElement::new([(x, y), (x + 24, y)], style));
+    }
+    Ok(())
+}
+
+fn style(line: &Line) -> ShapeStyle {
+    match line.stroke {
+        Stroke::Faint => line.colour.mix(0.3).stroke_width(1),
+        Stroke::Bold => line.colour.stroke_width(3),
+        Stroke::Solid | Stroke::Dashed => line.colour.stroke_width(2),
+    }
+}
+
+fn font<'a>(size: u32) -> TextStyle<'a> {
+    ("sans-serif", size).into_font().color(&INK)
+}
+
+/// The unit of the horizontal axis.
+struct Scale {
+    name: &'static str,
+    unit: f64,
+    suffix: &'static str,
+    decimals: usize,
+}
+
+impl Scale {
+    fn of(axis: Axis, last: f64) -> Self {
+        let (name, unit, suffix) = match axis {
+            Axis::Steps => ("step", 1.0, ""),
+            Axis::Tokens if last >= 2e9 => ("training tokens", 1e9, "G"),
+            Axis::Tokens if last >= 2e6 => ("training tokens", 1e6, "M"),
+            Axis::Tokens if last >= 2e3 => ("training tokens", 1e3, "k"),
+            Axis::Tokens => ("training tokens", 1.0, ""),
+            Axis::Seconds if last >= 7200.0 => ("hours", 3600.0, ""),
+            Axis::Seconds if last >= 300.0 => ("minutes", 60.0, ""),
+            Axis::Seconds => ("seconds", 1.0, ""),
+        };
+        let decimals = if axis != Axis::Steps && last / unit < 10.0 { 1 } else { 0 };
+        Self { name, unit, suffix, decimals }
+    }
+
+    fn label(&self, x: f64) -> String {
+        let decimals = self.decimals;
+        format!("{:.decimals$}{}", x / self.unit, self.suffix)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_axis_has_the_unit_that_fits() {
+        let label = |axis, last| {
+            let scale = Scale::of(axis, last);
+            format!("{} {}", scale.label(last), scale.name)
+        };
+        assert_eq!(label(Axis::Steps, 800.0), "800 step");
+        assert_eq!(label(Axis::Tokens, 2_500_000.0), "2.5M training tokens");
+        assert_eq!(label(Axis::Tokens, 25_000.0), "25k training tokens");
+        assert_eq!(label(Axis::Seconds, 90.0), "90 seconds");
+        assert_eq!(label(Axis::Seconds, 450.0), "7.5 minutes");
+        assert_eq!(label(Axis::Seconds, 90_000.0), "25 hours");
+    }
+}
