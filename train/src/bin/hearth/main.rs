@@ -2,11 +2,15 @@
 
 mod bench;
 mod certify;
+mod check;
 mod devices;
 mod generate;
+mod init;
 mod output;
+mod overrides;
 mod plan;
 mod prepare;
+mod presets;
 mod train;
 
 use std::process::ExitCode;
@@ -23,6 +27,9 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    Init(init::InitCommand),
+    Check(check::CheckCommand),
+    Presets(presets::PresetsCommand),
     Devices(devices::DevicesCommand),
     Prepare(prepare::PrepareCommand),
     Plan(plan::PlanCommand),
@@ -37,6 +44,9 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("error,hearth=info")).init();
     output::exit_code(match arguments.command {
+        Command::Init(command) => command.run(),
+        Command::Check(command) => command.run(),
+        Command::Presets(command) => command.run(),
         Command::Devices(command) => command.run(),
         Command::Prepare(command) => command.run(),
         Command::Plan(command) => command.run(),
