@@ -139,7 +139,7 @@ fn check_tells_all_mistakes_and_needs_no_data() {
         said.starts_with("good.toml: nothing is wrong\nmodel  12 blocks of 768 channels, windows of 1024 tokens"),
         "{said}"
     );
-    assert!(said.contains("50 steps of 8192 tokens: 409600 tokens"), "{said}");
+    assert!(said.contains("50 steps of 8,192 tokens: 409,600 tokens"), "{said}");
     assert!(said.contains("note   schedule.warmup_steps = 100") && said.contains("there is no file at "), "{said}");
     fs::write(folder.join("bad.toml"), "[model]\nn_layer = 4\nwidth = 1.5\n[batch]\nmicro_batch = 0\n").unwrap();
     assert_eq!(

@@ -7,8 +7,8 @@ use std::{
 };
 
 use clap::Args;
-use hearth_model::ParameterCount;
-use hearth_train::TrainConfig;
+use hearth_model::{ParameterCount, TransformerConfig};
+use hearth_train::{TrainConfig, run::with_separators};
 
 use crate::overrides::Overrides;
 
@@ -27,23 +27,12 @@ impl CheckCommand {
         let mut out = io::stdout().lock();
         writeln!(out, "{}: nothing is wrong", self.config.display())?;
         let model = &config.model;
-        let (parameters, tokenizers) = match model.vocab_size {
-            0 => {
-                let known = hearth_model::TransformerConfig { vocab_size: 1, ..model.clone() };
-                let [two, one] = [2, 1].map(|vocab_size| {
-                    ParameterCount::of(&hearth_model::TransformerConfig { vocab_size, ..known.clone() }).total
-                });
-                (one - (two - one), format!(" and {} for each token of the tokenizer's vocabulary", two - one))
-            }
-            _ => (ParameterCount::of(model).total, String::new()),
-        };
         let (layers, width, context) = (model.layers, model.width, model.context_length);
-        writeln!(
-            out,
-            "model  {layers} blocks of {width} channels, windows of {context} tokens: {parameters} parameters{tokenizers}"
-        )?;
+        let size = size(model);
+        writeln!(out, "model  {layers} blocks of {width} channels, windows of {context} tokens: {size}")?;
         let (steps, each) = (config.total_steps(), config.tokens_per_step());
-        writeln!(out, "run    {steps} steps of {each} tokens: {} tokens", steps.saturating_mul(each))?;
+        let [all, told, each] = [steps.saturating_mul(each), steps, each].map(with_separators);
+        writeln!(out, "run    {told} steps of {each} tokens: {all} tokens")?;
         for odd in config.schedule.oddities(steps, config.optimizer.learning_rate) {
             writeln!(out, "note   {odd}")?;
         }
@@ -51,5 +40,17 @@ impl CheckCommand {
             writeln!(out, "note   {missing}")?;
         }
         Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Number of parameters; where the tokenizer is not known, with what each token of its vocabulary adds.
+fn size(model: &TransformerConfig) -> String {
+    let total = |vocab_size| ParameterCount::of(&TransformerConfig { vocab_size, ..model.clone() }).total as u64;
+    match model.vocab_size {
+        0 => {
+            let each = total(2) - total(1);
+            format!("{} parameters and {each} for each token of the vocabulary", with_separators(total(1) - each))
+        }
+        known => format!("{} parameters", with_separators(total(known))),
     }
 }
