@@ -1,9 +1,10 @@
 //! The configuration of a transformer: one structure for the Llama and the GPT-2 family, and the one home of its defaults.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Which normalisation stands before attention, feed-forward and head.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum NormKind {
     /// Root mean square (Zhang and Sennrich 2019, arXiv 1910.07467): a scale, no centring.
@@ -13,7 +14,7 @@ pub enum NormKind {
 }
 
 /// How a position reaches the model.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Positions {
     /// A learned vector for each position, added to the token's embedding (GPT-2).
@@ -23,7 +24,7 @@ pub enum Positions {
 }
 
 /// Which channels of a head rotate together under [`Positions::Rope`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RopeLayout {
     /// Channel `i` with channel `i + D/2`, as in Hugging Face weights.
@@ -34,7 +35,7 @@ pub enum RopeLayout {
 }
 
 /// The feed-forward network.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Activation {
     /// `down(silu(gate(x)) * up(x))` (Shazeer 2020, arXiv 2002.05202): three matrices.
@@ -59,87 +60,73 @@ pub enum Activation {
 /// ```
 ///
 /// Unknown fields are refused. [`TransformerConfig::validate`] checks the values, and so does
-/// [`TransformerConfig::init`]. A field that says "Default" may be left out in a file. Later versions may add fields: write
-/// `..` of one of the three above, and yours will go on to compile.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+/// [`TransformerConfig::init`]. Every field may be left out in a file: without any it is a Llama that a CPU
+/// trains in minutes. Later versions may add fields: write
+/// `..` of one of the three above, and yours will go on to compile. The numbers that other numbers follow from, where a field
+/// is 0, come from [`TransformerConfig::kv_heads`], [`TransformerConfig::head_width`] and [`TransformerConfig::ffn_width`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
 pub struct TransformerConfig {
-    /// Number of token ids, `V`. In a training configuration 0 means: as many as the tokenizer has. Default 0.
-    #[serde(default)]
+    /// Number of token ids, `V`. 0 stands for as many as the tokenizer of a run has. Default 0.
     pub vocab_size: usize,
-    /// The longest window in tokens, `T`.
+    /// The longest window in tokens, `T`. Default 64.
     pub context_length: usize,
-    /// Number of blocks, `L`.
+    /// Number of blocks, `L`. Default 4.
     pub layers: usize,
-    /// Channels of the residual stream, `C`.
+    /// Channels of the residual stream, `C`. Default 128.
     pub width: usize,
-    /// Query heads, `H`.
+    /// Query heads, `H`; a divisor of `width`, or `head_width` is set. Default 4.
     pub heads: usize,
-    /// Key and value heads, `K`; a divisor of `heads`. 0 means as many as `heads` (no grouping). Default 0;
-    /// [`TransformerConfig::kv_heads`] has the number.
-    #[serde(default)]
+    /// Key and value heads, `K`; a divisor of `heads`. 0 means as many as `heads` (no grouping). Default 0.
     pub kv_heads: usize,
-    /// Channels of a head, `D`. 0 means `width / heads`. Default 0; [`TransformerConfig::head_width`] has the number.
-    #[serde(default)]
+    /// Channels of a head, `D`. 0 means `width / heads`. Default 0.
     pub head_width: usize,
     /// Channels inside the feed-forward network, `F`. 0 means `4 * width` for GELU, and for SwiGLU two thirds of that,
-    /// rounded up to a multiple of 32. Default 0; [`TransformerConfig::ffn_width`] has the number.
-    #[serde(default)]
+    /// rounded up to a multiple of 32. Default 0.
     pub ffn_width: usize,
-    /// Kind of normalisation.
+    /// Which normalisation stands before attention, feed-forward and head. Default `rms`.
     pub norm: NormKind,
     /// Added to the mean square before the root. Default 1e-5.
-    #[serde(default = "norm_eps")]
     pub norm_eps: f64,
-    /// How positions reach the model.
+    /// How a position reaches the model. Default `rope`.
     pub positions: Positions,
-    /// Base of the rotation angles: pair `i` turns by `rope_base^(-2i/D)` radians a position. Default 10,000.
-    #[serde(default = "rope_base")]
+    /// Base of the rotation angles: pair `i` turns by `rope_base^(-2i/D)` radians a position. Default 10000.
     pub rope_base: f64,
-    /// Which channels rotate together. Default "half".
-    #[serde(default)]
+    /// Which channels rotate together. Default `half`.
     pub rope_layout: RopeLayout,
-    /// The feed-forward network.
+    /// The feed-forward network. Default `swiglu`.
     pub mlp: Activation,
     /// Whether linear layers and layer norms have biases. Default false.
-    #[serde(default)]
     pub bias: bool,
     /// Whether the head uses the embedding's matrix. Default false.
-    #[serde(default)]
     pub tied: bool,
     /// Probability of zeroing a value after the embedding, the attention and the feed-forward network, while training.
     /// Default 0.
-    #[serde(default)]
     pub dropout: f64,
     /// Whether queries and keys are RMS-normalised per head (Henry et al. 2020, arXiv 2010.04245). Default false.
-    #[serde(default)]
     pub qk_norm: bool,
     /// One entry a layer: a query sees this many positions, itself included; 0, or more than there are, means all before it.
-    /// Default empty: all, everywhere.
-    #[serde(default)]
+    /// Default `[]`: all, everywhere.
     pub sliding_window: Vec<usize>,
     /// Logits become `cap * tanh(logits / cap)` (Gemma 2, arXiv 2408.00118). Default none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub logit_softcap: Option<f64>,
     /// Standard deviation of initial weights. Default 0.02.
-    #[serde(default = "init_std")]
     pub init_std: f64,
     /// Whether matrices that write to the residual stream start smaller by `sqrt(2L)` (GPT-2 report, section 2.3). Default
     /// true.
-    #[serde(default = "scaled_residual_init")]
     pub scaled_residual_init: bool,
     /// Largest shard of a matrix over the vocabulary, in bytes of f32. Default 128 MiB, which WebGPU binds everywhere.
-    #[serde(default = "vocab_shard_bytes")]
     pub vocab_shard_bytes: usize,
 }
 
-/// What a file and a constructor leave out. Sizes are 0, which no model can have: a constructor sets them.
+/// What a file and a constructor leave out. A constructor sets the sizes.
 const DEFAULTS: TransformerConfig = TransformerConfig {
     vocab_size: 0,
-    context_length: 0,
-    layers: 0,
-    width: 0,
-    heads: 0,
+    context_length: 64,
+    layers: 4,
+    width: 128,
+    heads: 4,
     kv_heads: 0,
     head_width: 0,
     ffn_width: 0,
@@ -160,24 +147,10 @@ const DEFAULTS: TransformerConfig = TransformerConfig {
     vocab_shard_bytes: 128 << 20,
 };
 
-fn norm_eps() -> f64 {
-    DEFAULTS.norm_eps
-}
-
-fn rope_base() -> f64 {
-    DEFAULTS.rope_base
-}
-
-fn init_std() -> f64 {
-    DEFAULTS.init_std
-}
-
-fn scaled_residual_init() -> bool {
-    DEFAULTS.scaled_residual_init
-}
-
-fn vocab_shard_bytes() -> usize {
-    DEFAULTS.vocab_shard_bytes
+impl Default for TransformerConfig {
+    fn default() -> Self {
+        DEFAULTS
+    }
 }
 
 impl TransformerConfig {
@@ -269,9 +242,10 @@ mod tests {
     /// What a file may leave out is what a constructor leaves out.
     #[test]
     fn defaults_have_one_home() {
-        let least = "context_length = 32\nlayers = 2\nwidth = 48\nheads = 4\nnorm = \"rms\"\npositions = \"rope\"\nmlp = \"swiglu\"";
-        let read = toml::from_str::<TransformerConfig>(least).unwrap();
+        let sizes = "context_length = 32\nlayers = 2\nwidth = 48\nheads = 4";
+        let read = toml::from_str::<TransformerConfig>(sizes).unwrap();
         assert_eq!(read, TransformerConfig::llama(0, 32, 2, 48, 4));
+        assert_eq!(toml::from_str::<TransformerConfig>("").unwrap(), TransformerConfig::llama(0, 64, 4, 128, 4));
     }
 
     #[test]

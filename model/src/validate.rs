@@ -6,58 +6,64 @@ use crate::{ModelError, ParameterCount, Positions, TransformerConfig};
 /// counted.
 const MOST_ELEMENTS: u128 = 1 << 40;
 const MOST_LAYERS: usize = 1 << 16;
+const MOST_IDS: usize = i32::MAX as usize;
 
 impl TransformerConfig {
     /// Checks every field.
     ///
     /// # Errors
-    /// [`ModelError::Config`] names the first field whose value no model can have.
+    /// [`ModelError::Config`] names the first field whose value no model can have; [`TransformerConfig::faults`] has all.
     pub fn validate(&self) -> Result<(), ModelError> {
-        self.validate_sizes()?;
-        self.validate_heads()?;
-        self.validate_numbers()?;
-        self.validate_extent(usize::MAX)
+        self.faults().into_iter().next().map_or(Ok(()), Err)
     }
 
-    fn validate_sizes(&self) -> Result<(), ModelError> {
-        for (field, value) in [
-            ("vocab_size", self.vocab_size),
-            ("context_length", self.context_length),
-            ("layers", self.layers),
-            ("width", self.width),
-            ("heads", self.heads),
+    /// Every field whose value no model can have, each as a [`ModelError::Config`].
+    pub fn faults(&self) -> Vec<ModelError> {
+        let sizes = self.faulty_sizes();
+        // What is wrong with heads or with the whole says nothing where a size is 0.
+        let heads = if sizes.is_empty() { self.faulty_heads() } else { Vec::new() };
+        let extent = if sizes.is_empty() && heads.is_empty() { self.faulty_extent(usize::MAX) } else { None };
+        sizes.into_iter().chain(heads).chain(self.faulty_numbers()).chain(extent).collect()
+    }
+
+    fn faulty_sizes(&self) -> Vec<ModelError> {
+        let mut faults = Vec::new();
+        for (field, value, most, why) in [
+            ("vocab_size", self.vocab_size, MOST_IDS, "ids are numbers of 32 bits"),
+            ("context_length", self.context_length, MOST_IDS, "positions are numbers of 32 bits"),
+            ("layers", self.layers, MOST_LAYERS, "no model is deeper"),
+            ("width", self.width, usize::MAX, ""),
+            ("heads", self.heads, usize::MAX, ""),
         ] {
             if value == 0 {
-                return refuse(field, value, "must be at least 1");
+                faults.push(fault(field, value, "must be at least 1"));
+            } else if value > most {
+                faults.push(fault(field, value, format!("must be {most} or less, for {why}")));
             }
         }
-        for (field, value) in [("vocab_size", self.vocab_size), ("context_length", self.context_length)] {
-            if i32::try_from(value).is_err() {
-                return refuse(field, value, "must be below 2^31, for ids and positions are numbers of 32 bits");
-            }
-        }
-        Ok(())
+        faults
     }
 
-    fn validate_heads(&self) -> Result<(), ModelError> {
+    fn faulty_heads(&self) -> Vec<ModelError> {
+        let mut faults = Vec::new();
         if self.head_width == 0 && !self.width.is_multiple_of(self.heads) {
             let reason = format!("must divide width = {}, or head_width must be set", self.width);
-            return refuse("heads", self.heads, reason);
+            faults.push(fault("heads", self.heads, reason));
+        } else if self.positions == Positions::Rope && !self.head_width().is_multiple_of(2) {
+            faults.push(fault("head_width", self.head_width(), "must be even, for RoPE turns channels in pairs"));
         }
         if !self.heads.is_multiple_of(self.kv_heads()) {
-            return refuse("kv_heads", self.kv_heads, format!("must divide heads = {}", self.heads));
-        }
-        if self.positions == Positions::Rope && !self.head_width().is_multiple_of(2) {
-            return refuse("head_width", self.head_width(), "must be even, for RoPE turns channels in pairs");
+            faults.push(fault("kv_heads", self.kv_heads, format!("must divide heads = {}", self.heads)));
         }
         if !self.sliding_window.is_empty() && self.sliding_window.len() != self.layers {
             let reason = format!("must have one entry a layer, so {} of them, or none", self.layers);
-            return refuse("sliding_window", format!("{:?}", self.sliding_window), reason);
+            faults.push(fault("sliding_window", format!("{:?}", self.sliding_window), reason));
         }
-        Ok(())
+        faults
     }
 
-    fn validate_numbers(&self) -> Result<(), ModelError> {
+    fn faulty_numbers(&self) -> Vec<ModelError> {
+        let mut faults = Vec::new();
         for (field, value) in [
             ("norm_eps", self.norm_eps),
             ("rope_base", self.rope_base),
@@ -65,40 +71,39 @@ impl TransformerConfig {
             ("logit_softcap", self.logit_softcap.unwrap_or(1.0)),
         ] {
             if !(value.is_finite() && value > 0.0) {
-                return refuse(field, value, "must be positive");
+                faults.push(fault(field, value, "must be positive"));
             }
         }
         if !(0.0..1.0).contains(&self.dropout) {
-            return refuse("dropout", self.dropout, "must be at least 0 and under 1");
+            faults.push(fault("dropout", self.dropout, "must be at least 0 and under 1"));
         }
-        Ok(())
+        faults
     }
 
     /// The largest tensor and the number of parameters must be countable on a machine whose numbers go to `largest`, which is
     /// less in a browser.
-    fn validate_extent(&self, largest: usize) -> Result<(), ModelError> {
+    fn faulty_extent(&self, largest: usize) -> Option<ModelError> {
         let [width, heads, head_width] = [self.width, self.heads, self.head_width()].map(|size| size as u128);
         let [vocabulary, context, ffn] =
             [self.vocab_size, self.context_length, self.ffn_width()].map(|size| size as u128);
         let widest = vocabulary.max(context).max(ffn).max(heads * head_width);
-        if widest.saturating_mul(width) > MOST_ELEMENTS || self.layers > MOST_LAYERS {
-            let reason = "gives a tensor of more than 2^40 elements, or there are too many layers";
-            return refuse("width", self.width, reason);
-        }
-        let bytes = 4 * ParameterCount::exact(self)[3];
-        if bytes > largest as u128 {
-            return refuse(
+        if widest.saturating_mul(width) > MOST_ELEMENTS {
+            return Some(fault(
                 "width",
                 self.width,
-                format!("gives {bytes} bytes of parameters, more than this machine can address"),
-            );
+                "gives a tensor of more than 2^40 elements: make the model smaller",
+            ));
         }
-        Ok(())
+        let bytes = 4 * ParameterCount::exact(self)[3];
+        (bytes > largest as u128).then(|| {
+            let reason = format!("gives {bytes} bytes of parameters, more than this machine can address");
+            fault("width", self.width, reason)
+        })
     }
 }
 
-fn refuse<T>(field: &'static str, value: impl ToString, reason: impl Into<String>) -> Result<T, ModelError> {
-    Err(ModelError::Config { field, value: value.to_string(), reason: reason.into() })
+fn fault(field: &'static str, value: impl ToString, reason: impl Into<String>) -> ModelError {
+    ModelError::Config { field, value: value.to_string(), reason: reason.into() }
 }
 
 #[cfg(test)]
@@ -110,7 +115,7 @@ mod tests {
     fn each_bad_value_is_named() {
         let good = preset("stories260k").unwrap();
         type Spoil = fn(&mut TransformerConfig);
-        let cases: [(&str, Spoil); 13] = [
+        let cases: [(&str, Spoil); 14] = [
             ("model.heads = 0", |c| c.heads = 0),
             ("model.heads = 7", |c| c.heads = 7),
             ("model.kv_heads = 3", |c| c.kv_heads = 3),
@@ -118,6 +123,7 @@ mod tests {
             ("model.vocab_size = 0", |c| c.vocab_size = 0),
             ("model.head_width = 5", |c| c.head_width = 5),
             ("model.sliding_window = [4]", |c| c.sliding_window = vec![4]),
+            ("model.layers = 100000", |c| c.layers = 100_000),
             ("model.dropout = 1", |c| c.dropout = 1.0),
             ("model.norm_eps = 0", |c| c.norm_eps = 0.0),
             ("model.width = 1099511627776", |c| c.width = 1 << 40),
@@ -133,14 +139,23 @@ mod tests {
         }
     }
 
+    #[test]
+    fn all_bad_values_are_named_at_once() {
+        let good = preset("stories260k").unwrap();
+        let bad = TransformerConfig { heads: 7, kv_heads: 3, dropout: 2.0, init_std: 0.0, ..good };
+        let fields: Vec<String> =
+            bad.faults().iter().map(|fault| fault.to_string().split(' ').next().unwrap().to_string()).collect();
+        assert_eq!(fields, ["model.heads", "model.kv_heads", "model.init_std", "model.dropout"]);
+    }
+
     /// In a browser, where a usize has 32 bits: models that fit there are taken, others are not.
     #[test]
     fn a_browser_addresses_less() {
         let browser = u32::MAX as usize;
         for name in ["stories260k", "shakespeare-gpu", "gpt2", "gpt2-large"] {
-            preset(name).unwrap().validate_extent(browser).unwrap();
+            preset(name).unwrap().faulty_extent(browser).map_or(Ok(()), Err).unwrap();
         }
-        let error = preset("gpt2-xl").unwrap().validate_extent(browser).unwrap_err().to_string();
+        let error = preset("gpt2-xl").unwrap().faulty_extent(browser).unwrap().to_string();
         assert_eq!(
             error,
             "model.width = 1600: gives 6230444800 bytes of parameters, more than this machine can address"

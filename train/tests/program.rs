@@ -219,7 +219,9 @@ fn each_mistake_gets_one_sentence() {
         arguments.extend(extra);
         refused(&arguments, folder.path())
     };
-    assert!(train(&["--set", "model.n_head=4"]).contains("model.n_head: unknown field `n_head`"));
+    assert!(
+        train(&["--set", "model.n_head=4"]).contains("model.n_head: there is no such field; did you mean model.heads?")
+    );
     assert!(train(&["--set", "model.heads=5"]).contains("model.heads = 5: must divide width = 32"));
     assert!(train(&["--set", "model.vocab_size=3"]).contains("model.vocab_size = 3: the tokenizer has"));
     assert!(train(&["--set", "model.context_length=600"]).contains("`context_length` + 1 = 601"));

@@ -1,15 +1,14 @@
 //! Where a run's tokens come from.
 
-use std::path::PathBuf;
+use std::{borrow::Cow, path::PathBuf};
 
 use hearth_data::TokenizerKind;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
-
-use crate::TrainError;
 
 /// Where a run's tokens come from: one of `text`, `tokens` and `mixture`, or none of them where the caller of the run gives it
 /// text or tokens. Paths are relative to the configuration file.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 #[non_exhaustive]
 pub struct DataConfig {
@@ -37,7 +36,7 @@ pub struct DataConfig {
 }
 
 /// One folder of a mixture.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MixturePart {
     /// The folder, as in [`DataConfig::tokens`].
@@ -58,7 +57,7 @@ pub enum TokenizerChoice {
 }
 
 /// What a sequence of a batch is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum PackingKind {
@@ -67,6 +66,16 @@ pub enum PackingKind {
     Windows,
     /// Whole documents, side by side.
     Documents,
+}
+
+impl JsonSchema for TokenizerChoice {
+    fn schema_name() -> Cow<'static, str> {
+        "TokenizerChoice".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string" })
+    }
 }
 
 impl Default for TokenizerChoice {
@@ -90,18 +99,6 @@ impl Default for DataConfig {
 }
 
 impl DataConfig {
-    /// Checks that the configuration says where the tokens are, for a run that is given none.
-    ///
-    /// # Errors
-    /// A sentence that begins with `source`, the name of the configuration.
-    pub fn require_source(&self, source: &str) -> Result<(), TrainError> {
-        if self.sources() > 0 {
-            return Ok(());
-        }
-        let reason = "data: give data.text, a text file, or data.tokens, a folder that `hearth prepare` made".into();
-        Err(TrainError::Config { source_name: source.into(), reason })
-    }
-
     /// Every file and folder that is named.
     pub(super) fn paths_mut(&mut self) -> impl Iterator<Item = &mut PathBuf> {
         let tokenizer = match &mut self.tokenizer {
@@ -123,7 +120,8 @@ impl DataConfig {
         }
     }
 
-    fn sources(&self) -> usize {
+    /// How many of text, tokens and mixture are given.
+    pub(super) fn sources(&self) -> usize {
         usize::from(self.text.is_some()) + usize::from(self.tokens.is_some()) + usize::from(!self.mixture.is_empty())
     }
 

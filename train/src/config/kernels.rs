@@ -1,6 +1,9 @@
 //! Which of Hearth's kernels run.
 
+use std::borrow::Cow;
+
 use hearth_wgsl::Kernel;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 use serde_json::Value;
 
@@ -18,6 +21,20 @@ impl Kernels {
     /// Switches these kernels on and all others off, for the whole process.
     pub fn apply(&self) {
         Kernel::ALL.iter().for_each(|kernel| kernel.switch(self.0.contains(kernel)));
+    }
+}
+
+impl JsonSchema for Kernels {
+    fn schema_name() -> Cow<'static, str> {
+        "Kernels".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let names = Kernel::ALL.map(Kernel::name);
+        json_schema!({ "anyOf": [
+            { "type": "string", "enum": ["wgsl", "plain"] },
+            { "type": "array", "items": { "type": "string", "enum": names } },
+        ] })
     }
 }
 

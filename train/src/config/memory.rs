@@ -2,12 +2,13 @@
 
 use std::ops::Range;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::walk::{Activations, Placement, Policy, Segment};
 
 /// Memory that a step may take, and how it is saved. `memory = "recompute"` is short for `memory.policy = "recompute"`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 #[non_exhaustive]
 pub struct MemoryConfig {
@@ -26,7 +27,7 @@ pub struct MemoryConfig {
 }
 
 /// What is held for the backward pass, or that the planner decides it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum PolicyKind {
@@ -42,7 +43,7 @@ pub enum PolicyKind {
 }
 
 /// The policy of one segment.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SegmentRule {
     /// The segment: `embedding`, `head`, `blocks.N` or `blocks.N-M`.

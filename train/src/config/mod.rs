@@ -3,17 +3,28 @@
 mod data;
 mod kernels;
 mod memory;
+mod mistakes;
+mod order;
 mod parallel;
 mod read;
+mod reference;
 mod report;
+mod schema;
+mod sources;
+mod suggest;
+mod syntax;
 mod validate;
+mod written;
 
 pub use data::{DataConfig, MixturePart, PackingKind, TokenizerChoice};
 use hearth_model::TransformerConfig;
 pub use kernels::Kernels;
 pub use memory::{MemoryConfig, PolicyKind, SegmentRule};
 pub use parallel::{OnLoss, ParallelConfig};
+pub use reference::{Field, Section, sections};
 pub use report::ReportConfig;
+pub use schema::schema;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -36,62 +47,48 @@ use crate::{
 /// assert_eq!(config.tokens_per_step(), 4 * 64);
 /// # Ok::<(), hearth_train::TrainError>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
 #[non_exhaustive]
 pub struct TrainConfig {
     /// Decides initial weights, the order of the data and dropout. Default 0.
-    #[serde(default)]
     pub seed: u64,
-    /// The tokens and how they are cut. Default: none, where the run is given its text or tokens.
-    #[serde(default)]
+    /// The tokens and how they are cut: one of `text`, `tokens` and `mixture`. In a library, none where the run is given its text
+    /// or tokens.
     pub data: DataConfig,
-    /// The model: all fields of [`TransformerConfig`], or `preset = "NAME"` and what differs from it.
+    /// The model: its shape and variants, or `preset = "NAME"` (`hearth presets` lists them) and what differs from it.
     pub model: TransformerConfig,
-    /// How many sequences a step has.
-    #[serde(default)]
+    /// How many sequences a step has: `micro_batch * accumulation`, each of `model.context_length` tokens.
     pub batch: BatchConfig,
-    /// Memory that a step may take, and how it is saved.
-    #[serde(default)]
+    /// Memory that a step may take, and how it is saved. `memory = "recompute"` is short for `memory.policy = "recompute"`.
     pub memory: MemoryConfig,
     /// What computes: `"wgsl"`, Hearth's kernels (the default), in WGSL on GPUs and in Rust on the CPU; `"plain"`, Burn's
     /// operations alone; or a list of the kernels that run.
-    #[serde(default)]
     pub kernels: Kernels,
     /// AdamW and clipping: learning rate, betas, eps, weight decay and the norm that gradients are clipped to.
-    #[serde(default)]
     pub optimizer: OptimizerConfig,
     /// The learning rate's course: warm-up, then constant, cosine or WSD.
-    #[serde(default)]
     pub schedule: Schedule,
     /// Extras of the loss.
-    #[serde(default)]
     pub loss: LossConfig,
-    /// When the run ends.
-    #[serde(default)]
+    /// When the run ends: after so many steps, or so many training tokens, whichever comes first.
     pub limits: LimitsConfig,
     /// Validation while training.
-    #[serde(default)]
     pub evaluation: EvaluationConfig,
     /// Sample texts while training.
-    #[serde(default)]
     pub sample: SampleConfig,
     /// What is saved of a run, so that it can go on.
-    #[serde(default)]
     pub checkpoint: CheckpointConfig,
     /// Which updates are left out, and when the run goes back or ends, because losses or gradients leap.
-    #[serde(default)]
     pub guard: GuardConfig,
     /// How several devices share the work.
-    #[serde(default)]
     pub parallel: ParallelConfig,
     /// What the run leaves for people to look at.
-    #[serde(default)]
     pub report: ReportConfig,
 }
 
 /// How many sequences a step has: `micro_batch * accumulation`, each of `model.context_length` tokens.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 #[non_exhaustive]
 pub struct BatchConfig {
@@ -102,7 +99,7 @@ pub struct BatchConfig {
 }
 
 /// Extras of the loss.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 #[non_exhaustive]
 pub struct LossConfig {
@@ -111,18 +108,20 @@ pub struct LossConfig {
 }
 
 /// When the run ends: after so many steps, or so many training tokens, whichever comes first. 0 sets no limit.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 #[non_exhaustive]
 pub struct LimitsConfig {
-    /// Number of updates after which the run ends. Default 0: no limit.
+    /// Number of updates after which the run ends; 0 sets no limit. A file that gives `tokens` alone has no limit of steps.
+    /// Default 1000.
     pub steps: u64,
-    /// Number of training tokens after which the run ends; the last step is the one that reaches it. Default 0: no limit.
+    /// Number of training tokens after which the run ends; the last step is the one that reaches it. 0 (default) sets no
+    /// limit.
     pub tokens: u64,
 }
 
 /// Validation while training.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 #[non_exhaustive]
 pub struct EvaluationConfig {
@@ -135,7 +134,7 @@ pub struct EvaluationConfig {
 }
 
 /// Sample texts while training.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 #[non_exhaustive]
 pub struct SampleConfig {
@@ -153,7 +152,7 @@ pub struct SampleConfig {
 }
 
 /// What is saved of a run, so that it can go on.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 #[non_exhaustive]
 pub struct CheckpointConfig {
@@ -179,6 +178,12 @@ impl Default for BatchConfig {
     }
 }
 
+impl Default for LimitsConfig {
+    fn default() -> Self {
+        Self { steps: 1000, tokens: 0 }
+    }
+}
+
 impl Default for EvaluationConfig {
     fn default() -> Self {
         Self { every: 250, batches: 20, patience: 0 }
@@ -191,14 +196,13 @@ impl Default for SampleConfig {
     }
 }
 
-impl TrainConfig {
-    /// The configuration that trains `model` with every other value at its default. It sets no limit and names no data: set
-    /// [`limits`](Self::limits), and [`data`](Self::data) where the run is not given its text or tokens.
-    pub fn new(model: TransformerConfig) -> Self {
+impl Default for TrainConfig {
+    /// The configuration of a file without a line.
+    fn default() -> Self {
         Self {
             seed: 0,
             data: DataConfig::default(),
-            model,
+            model: TransformerConfig::default(),
             batch: BatchConfig::default(),
             memory: MemoryConfig::default(),
             kernels: Kernels::default(),
@@ -213,6 +217,14 @@ impl TrainConfig {
             parallel: ParallelConfig::default(),
             report: ReportConfig::default(),
         }
+    }
+}
+
+impl TrainConfig {
+    /// The configuration that trains `model` with every other value at its default. It names no data: set
+    /// [`data`](Self::data) where the run is not given its text or tokens.
+    pub fn new(model: TransformerConfig) -> Self {
+        Self { model, ..Self::default() }
     }
 
     /// The configuration as TOML, with every default written out.

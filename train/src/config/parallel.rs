@@ -1,9 +1,10 @@
 //! How several devices share the work of a step.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// How several devices share the work of a step; one device alone reads none of it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ParallelConfig {
     /// Pipeline stages: devices that one model is spread over, each with consecutive blocks of it, which micro-batches pass in
@@ -35,7 +36,7 @@ pub struct ParallelConfig {
 }
 
 /// What a run does that loses one of its devices.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum OnLoss {

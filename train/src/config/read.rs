@@ -2,10 +2,14 @@
 
 use std::path::Path;
 
-use hearth_model::ModelError;
+use hearth_model::{PRESETS, preset};
 use toml::{Table, Value};
 
-use super::TrainConfig;
+use super::{
+    TrainConfig,
+    mistakes::{self, told},
+    suggest, syntax,
+};
 use crate::TrainError;
 
 impl TrainConfig {
@@ -15,7 +19,7 @@ impl TrainConfig {
     /// names no data is one of a run that is given its text or tokens.
     ///
     /// # Errors
-    /// [`TrainError::Config`] names the file, the field and what is wrong with it.
+    /// [`TrainError::Config`] names the file and all that is wrong with it: each field and what would do.
     pub fn read(path: &Path, settings: &[String]) -> Result<Self, TrainError> {
         let text = std::fs::read_to_string(path).map_err(|cause| TrainError::Io {
             action: "reading the configuration",
@@ -41,31 +45,51 @@ impl TrainConfig {
     }
 
     fn build(text: &str, source: &str, folder: Option<&Path>, settings: &[String]) -> Result<Self, TrainError> {
-        let fail = |reason: String| TrainError::Config { source_name: source.into(), reason };
+        let fail = |mistakes| TrainError::Config { source_name: source.into(), reason: told(mistakes) };
         // As editors on Windows put before it.
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        let mut table: Table = text.parse().map_err(|error: toml::de::Error| {
-            let line = error.span().map_or(1, |span| text[..span.start.min(text.len())].lines().count().max(1));
-            fail(format!("line {line}: {}", error.message().trim()))
-        })?;
+        let mut table = syntax::parse(text).map_err(fail)?;
         if let (Some(folder), Some(Value::Table(data))) = (folder, table.get_mut("data")) {
             resolve(data, folder);
         }
         expand_memory(&mut table);
-        for setting in settings {
+        let of_preset = |setting: &&String| field_of(setting) == "model.preset";
+        if settings.iter().any(|it| of_preset(&it)) {
+            forget_model(&mut table);
+        }
+        // What is set beside a preset wins, in whichever order they are given.
+        let (presets, others): (Vec<&String>, Vec<&String>) = settings.iter().partition(of_preset);
+        for setting in presets.into_iter().chain(others) {
             set(&mut table, setting)?;
             replace_source(&mut table, setting);
             expand_memory(&mut table);
         }
-        expand_preset(&mut table).map_err(|error| fail(format!("model.preset: {error}")))?;
+        let mut mistakes = Vec::new();
+        mistakes.extend(expand_preset(&mut table).err());
+        mistakes.extend(mistakes::take(&mut table));
+        let limited = table.get("limits").and_then(Value::as_table).is_some_and(|it| it.contains_key("tokens"));
+        if let (true, Some(Value::Table(limits))) = (limited, table.get_mut("limits")) {
+            limits.entry("steps").or_insert(Value::Integer(0));
+        }
         let config: Self = serde_path_to_error::deserialize(Value::Table(table)).map_err(|error| {
-            let path = error.path().to_string();
-            let message = error.inner().message().trim().replace('\n', " ");
-            fail(if path == "." { message } else { format!("{path}: {message}") })
+            let (path, message) = (error.path().to_string(), error.inner().message().trim());
+            fail(vec![if path == "." { message.into() } else { format!("{path}: {message}") }])
         })?;
-        config.check(source)?;
-        Ok(config)
+        // What is wrong in a section that was not read as it stands may be wrong for that alone.
+        let unread: Vec<String> = mistakes.iter().map(|it| section_of(it)).collect();
+        mistakes.extend(config.faults().into_iter().filter(|it| !unread.contains(&section_of(it))));
+        if mistakes.is_empty() { Ok(config) } else { Err(fail(mistakes)) }
     }
+}
+
+/// The section that a sentence about a field begins with.
+fn section_of(sentence: &str) -> String {
+    sentence.split(['.', ' ', ':', '[']).next().unwrap_or_default().into()
+}
+
+/// The field that a `section.field=value` sets.
+fn field_of(setting: &str) -> &str {
+    setting.split('=').next().unwrap_or_default().trim()
 }
 
 /// # Errors
@@ -126,8 +150,7 @@ fn set(table: &mut Table, setting: &str) -> Result<(), TrainError> {
 /// Where the setting says what the data is, it says all of it.
 fn replace_source(table: &mut Table, setting: &str) {
     const SOURCES: [&str; 3] = ["text", "tokens", "mixture"];
-    let field = setting.split('=').next().unwrap_or_default().trim();
-    if let (Some(source), Some(Value::Table(data))) = (field.strip_prefix("data."), table.get_mut("data"))
+    if let (Some(source), Some(Value::Table(data))) = (field_of(setting).strip_prefix("data."), table.get_mut("data"))
         && SOURCES.contains(&source)
     {
         data.retain(|name, _| name == source || !SOURCES.contains(&name));
@@ -142,11 +165,30 @@ fn expand_memory(table: &mut Table) {
     }
 }
 
+/// Leaves nothing of the file's model, in whose place a preset is set: but for its vocabulary, which goes with the data.
+fn forget_model(table: &mut Table) {
+    if let Some(Value::Table(model)) = table.get_mut("model") {
+        model.retain(|name, _| name == "vocab_size");
+    }
+}
+
 /// Replaces `model.preset` by the fields that it stands for; fields written beside it win.
-fn expand_preset(table: &mut Table) -> Result<(), ModelError> {
+///
+/// # Errors
+/// What is wrong with the name; it is taken out.
+fn expand_preset(table: &mut Table) -> Result<(), String> {
     let Some(Value::Table(model)) = table.get_mut("model") else { return Ok(()) };
-    let Some(Value::String(name)) = model.remove("preset") else { return Ok(()) };
-    let mut preset = Table::try_from(hearth_model::preset(&name)?).expect("a preset is a table of plain values");
+    let Some(name) = model.remove("preset") else { return Ok(()) };
+    let presets = PRESETS.join(", ");
+    let Value::String(name) = name else {
+        return Err(format!("model.preset = {name}: must be the name of one in quotes: {presets}"));
+    };
+    let Ok(preset) = preset(&name) else {
+        let meant = suggest::closest(&name, PRESETS.iter().copied());
+        let meant = meant.map_or(String::new(), |it| format!("did you mean \"{it}\"? "));
+        return Err(format!("model.preset = \"{name}\": there is no such preset; {meant}there are {presets}"));
+    };
+    let mut preset = Table::try_from(preset).expect("a preset is a table of plain values");
     // The tokenizer decides the vocabulary, unless the file does.
     preset.remove("vocab_size");
     preset.extend(std::mem::take(model));
@@ -156,6 +198,8 @@ fn expand_preset(table: &mut Table) -> Result<(), ModelError> {
 
 #[cfg(test)]
 mod tests {
+    use hearth_model::TransformerConfig;
+
     use super::*;
 
     const MINIMAL: &str = "[data]\ntext = \"a.txt\"\n[model]\npreset = \"shakespeare-cpu\"\n[limits]\nsteps = 10\n";
@@ -199,7 +243,11 @@ mod tests {
         built.limits.steps = 10;
         assert_eq!((built.validate().is_ok(), &built), (true, &config));
         let named = TrainConfig::parse(MINIMAL, "run.toml", &[]).unwrap();
-        named.data.require_source("run.toml").unwrap();
+        let absent = named.data.require_source("run.toml").unwrap_err().to_string();
+        assert!(
+            absent.starts_with("run.toml: data.text: there is no file at a.txt; a path in a configuration"),
+            "{absent}"
+        );
         let both = error(MINIMAL, &["data.tokens=a", "data={text = \"a\", tokens = \"b\"}"]);
         assert!(both.contains("data: give only one of data.text, data.tokens and data.mixture"), "{both}");
     }
@@ -219,31 +267,69 @@ mod tests {
 
     #[test]
     fn each_fault_is_one_sentence_that_names_the_field() {
-        let unknown = error(&format!("{MINIMAL}stepz = 3\n"), &[]);
-        assert!(unknown.starts_with("run.toml: limits.stepz: unknown field `stepz`"), "{unknown}");
-        let kind = error(MINIMAL, &["batch.micro_batch=many"]);
-        assert!(kind.starts_with("run.toml: batch.micro_batch: invalid type"), "{kind}");
-        let heads = error(MINIMAL, &["model.heads=5"]);
-        assert!(heads.starts_with("run.toml: model.heads = 5: must divide width = 128"), "{heads}");
-        let syntax = error("[data]\ntext = \n", &[]);
-        assert!(syntax.starts_with("run.toml: line 2: "), "{syntax}");
-        let preset = error(MINIMAL, &["model.preset=gpt5"]);
-        assert!(
-            preset.starts_with("run.toml: model.preset: unknown preset \"gpt5\"; the presets are shakespeare-cpu"),
-            "{preset}"
-        );
-        let missing = error(MINIMAL, &["memory=keep", "memory.segments=[{segment = \"blocks.4\"}]"]);
-        assert!(
-            missing.contains("memory.segments: \"blocks.4\" is not there: this model has blocks.0 to"),
-            "{missing}"
-        );
-        let policy = error(MINIMAL, &["memory=sparse"]);
-        assert!(policy.starts_with("run.toml: memory.policy: unknown variant `sparse`"), "{policy}");
-        let endless = error(MINIMAL, &["limits.steps=0"]);
-        assert!(endless.contains("set limits.steps or limits.tokens"), "{endless}");
-        assert_eq!(error(MINIMAL, &["seed"]), "--set seed: must read section.field=value");
-        for message in [unknown, kind, heads, syntax, preset, missing, policy, endless] {
-            assert!(!message.contains('\n'), "{message}");
+        for (setting, told) in [
+            ("limits.stepz=3", "limits.stepz: there is no such field; did you mean limits.steps?"),
+            ("model.presett=gpt2", "model.presett: there is no such field; did you mean model.preset?"),
+            ("batch.micro_batch=many", "batch.micro_batch = \"many\": must be a whole number"),
+            ("limits.steps=1e3", "limits.steps = 1000.0: must be a whole number, as 1000"),
+            ("limits.steps=-1", "limits.steps = -1: must be a whole number, 0 or more"),
+            ("limits.steps=\"20\"", "limits.steps = \"20\": must be a whole number, without quotes: 20"),
+            ("memory.budget_mib=\"4GB\"", "memory.budget_mib = \"4GB\": must be a whole number"),
+            ("model.tied=1", "model.tied = 1: must be true or false"),
+            ("model.norm=rmsnorm", "model.norm = \"rmsnorm\": must be \"rms\" or \"layer\""),
+            ("memory=sparse", "memory.policy = \"sparse\": must be \"auto\", \"keep\", \"recompute\" or \"offload\""),
+            ("kernels=[\"atention\"]", "kernels[0] = \"atention\": must be \"adamw\", \"attention\""),
+            ("model.heads=5", "model.heads = 5: must divide width = 128"),
+            ("model.layers=100000", "model.layers = 100000: must be 65536 or less"),
+            (
+                "model.preset=gtp2",
+                "model.preset = \"gtp2\": there is no such preset; did you mean \"gpt2\"? there are shakespeare-cpu",
+            ),
+            ("model=3", "model = 3: must be a section"),
+            ("limits.steps=0", "limits.steps = 0: set limits.steps, as to 1000, or limits.tokens"),
+            ("data.mixture=[{tokens = \"a\"}]", "data.mixture[0]: weight is missing, a number"),
+            ("parallel.blocks=[1.5]", "parallel.blocks[0] = 1.5: must be a whole number"),
+        ] {
+            let said = error(MINIMAL, &[setting]);
+            assert!(said.starts_with(&format!("run.toml: {told}")) && !said.contains('\n'), "{setting}: {said}");
         }
+        let misplaced = error(MINIMAL, &["memory=keep", "memory.segments=[{segment = \"blocks.4\"}]"]);
+        assert!(misplaced.contains("\"blocks.4\" is not there: this model has blocks.0 to"), "{misplaced}");
+        assert_eq!(error(MINIMAL, &["seed"]), "--set seed: must read section.field=value");
+    }
+
+    /// What a user of nanoGPT writes at first: it took six errors, one at a time.
+    #[test]
+    fn all_mistakes_are_told_in_one_go() {
+        let text = "[data]\ntext = \"a.txt\"\n[model]\ncontext = 64\nn_layer = 4\nnorm = \"rmsnorm\"\npositions = \"rotary\"\n\
+                    heads = 5\n[train]\nlr = 1e-3\nmax_iters = 500\n[batch]\nmicro_batch = 0\n[optimizer]\nbeta1 = 2.0\n";
+        assert_eq!(
+            error(text, &[]).lines().collect::<Vec<_>>(),
+            [
+                "run.toml: 7 mistakes",
+                "  model.context: there is no such field; did you mean model.context_length?",
+                "  model.n_layer: there is no such field; did you mean model.layers?",
+                "  model.norm = \"rmsnorm\": must be \"rms\" or \"layer\"; did you mean \"rms\"?",
+                "  model.positions = \"rotary\": must be \"learned\" or \"rope\"",
+                "  train: there is no such section; lr is optimizer.learning_rate, max_iters is limits.steps",
+                "  batch.micro_batch = 0: must be from 1 to 1048576",
+                "  optimizer.beta1 = 2: must be at least 0 and under 1",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_preset_that_is_set_wins_over_the_file() {
+        let text = "[model]\nlayers = 2\nwidth = 32\nheads = 2\nvocab_size = 70\n";
+        let settings = ["model.layers=3".to_string(), "model.preset=gpt2".into()];
+        let model = TrainConfig::parse(text, "run.toml", &settings).unwrap().model;
+        assert_eq!(model, TransformerConfig { layers: 3, vocab_size: 70, ..preset("gpt2").unwrap() });
+    }
+
+    #[test]
+    fn every_field_has_a_default() {
+        assert_eq!(TrainConfig::parse("", "run.toml", &[]).unwrap(), TrainConfig::default());
+        let tokens = TrainConfig::parse("[limits]\ntokens = 512000\n", "run.toml", &[]).unwrap();
+        assert_eq!((tokens.limits.steps, tokens.total_steps()), (0, 1000));
     }
 }

@@ -2,7 +2,7 @@
 
 use hearth_model::TransformerConfig;
 
-use super::TrainConfig;
+use super::{TrainConfig, mistakes::told};
 use crate::TrainError;
 
 impl TrainConfig {
@@ -10,55 +10,58 @@ impl TrainConfig {
     /// text or tokens ([`DataConfig::require_source`](super::DataConfig::require_source)).
     ///
     /// # Errors
-    /// [`TrainError::Config`] names the first field that no run can have, its value and what would do.
+    /// [`TrainError::Config`] names every field that no run can have, its value and what would do.
     pub fn validate(&self) -> Result<(), TrainError> {
-        self.check("configuration")
+        let faults = self.faults();
+        if faults.is_empty() {
+            return Ok(());
+        }
+        Err(TrainError::Config { source_name: "configuration".into(), reason: told(faults) })
     }
 
-    /// As [`TrainConfig::validate`]; `source` names the configuration in errors.
-    pub(super) fn check(&self, source: &str) -> Result<(), TrainError> {
+    /// Every value that no run can have: the field, the value and what would do.
+    pub(super) fn faults(&self) -> Vec<String> {
         let vocab_size = self.model.vocab_size.max(1);
-        let model = TransformerConfig { vocab_size, ..self.model.clone() }.validate();
-        model
-            .map_err(|error| error.to_string())
-            .and_then(|()| self.check_counts())
-            .and_then(|()| self.data.validate())
-            .and_then(|()| self.memory.policy(self.model.layers).map(drop))
-            .and_then(|()| self.parallel.validate(self.model.layers, self.checkpoint.every))
-            .and_then(|()| self.check_limits())
-            .and_then(|()| self.check_numbers())
-            .map_err(|reason| TrainError::Config { source_name: source.into(), reason })
+        let model = TransformerConfig { vocab_size, ..self.model.clone() }.faults();
+        let mut faults: Vec<String> = model.iter().map(ToString::to_string).collect();
+        // What depends on the number of blocks says nothing where that is at fault.
+        if !faults.iter().any(|it| it.starts_with("model.layers")) {
+            faults.extend(self.memory.policy(self.model.layers).err());
+            faults.extend(self.parallel.validate(self.model.layers, self.checkpoint.every).err());
+        }
+        faults.extend(self.data.validate().err());
+        faults.extend(self.faulty_counts());
+        faults.extend(self.faulty_limits());
+        faults.extend(self.faulty_numbers());
+        faults
     }
 
-    fn check_counts(&self) -> Result<(), String> {
-        for (field, value) in [
+    fn faulty_counts(&self) -> Vec<String> {
+        let counts = [
             ("batch.micro_batch", self.batch.micro_batch),
             ("batch.accumulation", self.batch.accumulation),
             ("evaluation.batches", self.evaluation.batches),
             ("checkpoint.keep_last", self.checkpoint.keep_last),
             ("guard.window", self.guard.window),
-        ] {
-            if !(1..=1 << 20).contains(&value) {
-                return Err(format!("{field} = {value}: must be from 1 to 1048576"));
-            }
-        }
-        Ok(())
+        ];
+        let faulty = counts.into_iter().filter(|(_, value)| !(1..=1 << 20).contains(value));
+        faulty.map(|(field, value)| format!("{field} = {value}: must be from 1 to 1048576")).collect()
     }
 
-    fn check_limits(&self) -> Result<(), String> {
-        if self.limits.steps == 0 && self.limits.tokens == 0 {
-            return Err("limits.steps = 0: set limits.steps or limits.tokens, or the run would never end".into());
-        }
-        Ok(())
+    fn faulty_limits(&self) -> Option<String> {
+        let endless = self.limits.steps == 0 && self.limits.tokens == 0;
+        let said = "limits.steps = 0: set limits.steps, as to 1000, or limits.tokens, or the run would never end";
+        endless.then(|| said.into())
     }
 
-    fn check_numbers(&self) -> Result<(), String> {
+    fn faulty_numbers(&self) -> Vec<String> {
         let optimizer = &self.optimizer;
+        let mut faults = Vec::new();
         for (field, value) in [
             ("optimizer.learning_rate", optimizer.learning_rate),
             ("optimizer.weight_decay", optimizer.weight_decay),
             ("optimizer.clip_norm", optimizer.clip_norm),
-            ("schedule.final_learning_rate", self.schedule.final_rate(optimizer.learning_rate)),
+            ("schedule.final_learning_rate", self.schedule.final_learning_rate.unwrap_or_default()),
             ("loss.z_loss", self.loss.z_loss),
             ("sample.temperature", self.sample.temperature),
             ("guard.loss_z", self.guard.loss_z),
@@ -66,17 +69,17 @@ impl TrainConfig {
             ("guard.divergence", self.guard.divergence),
         ] {
             if !(0.0..=f64::MAX).contains(&value) {
-                return Err(format!("{field} = {value}: must be 0 or more"));
+                faults.push(format!("{field} = {value}: must be 0 or more"));
             }
         }
         if !(f64::MIN_POSITIVE..=f64::MAX).contains(&optimizer.eps) {
-            return Err(format!("optimizer.eps = {}: must be positive", optimizer.eps));
+            faults.push(format!("optimizer.eps = {}: must be positive", optimizer.eps));
         }
         for (field, value) in [("optimizer.beta1", optimizer.beta1), ("optimizer.beta2", optimizer.beta2)] {
             if !(0.0..1.0).contains(&value) {
-                return Err(format!("{field} = {value}: must be at least 0 and under 1"));
+                faults.push(format!("{field} = {value}: must be at least 0 and under 1"));
             }
         }
-        Ok(())
+        faults
     }
 }

@@ -24,8 +24,26 @@ impl FromStr for DeviceChoice {
             None if text == "cpu" => Ok(Self::Cpu),
             None if text == "wgpu" => Ok(Self::Wgpu(None)),
             Some(("wgpu", index)) if index.parse::<usize>().is_ok() => Ok(Self::Wgpu(index.parse().ok())),
-            _ => Err(format!("\"{text}\" is not a device: give auto, cpu, wgpu or wgpu:N")),
+            _ => {
+                let meant = meant(text).map_or(String::new(), |it| format!("; did you mean {it}?"));
+                Err(format!("\"{text}\" is not a device: give auto, cpu, wgpu or wgpu:N{meant}"))
+            }
         }
+    }
+}
+
+/// The device that other programs, or other spellings, call by this name.
+fn meant(text: &str) -> Option<String> {
+    let text = text.to_ascii_lowercase();
+    let (name, number) = text.split_at(text.find(|it: char| !it.is_ascii_alphabetic()).unwrap_or(text.len()));
+    let number = number.trim_start_matches([':', '-', ' ']);
+    match name {
+        "auto" | "cpu" => Some(name.into()),
+        // wgpu reaches all of them.
+        "gpu" | "wgpu" | "cuda" | "vulkan" | "metal" | "mps" | "dx" | "rocm" | "hip" | "webgpu" | "wpgu" => {
+            Some(if number.parse::<usize>().is_ok() && name != "dx" { format!("wgpu:{number}") } else { "wgpu".into() })
+        }
+        _ => None,
     }
 }
 
@@ -49,9 +67,17 @@ mod tests {
         for text in ["auto", "cpu", "wgpu", "wgpu:3"] {
             assert_eq!(text.parse::<DeviceChoice>().unwrap().to_string(), text);
         }
-        for text in ["gpu", "wgpu:", "wgpu:-1", "cpu:0", ""] {
+        for (text, meant) in [
+            ("gpu", "; did you mean wgpu?"),
+            ("CUDA:1", "; did you mean wgpu:1?"),
+            ("wgpu0", "; did you mean wgpu:0?"),
+            ("wgpu:", "; did you mean wgpu?"),
+            ("cpu:0", "; did you mean cpu?"),
+            ("tpu", ""),
+            ("", ""),
+        ] {
             let error = text.parse::<DeviceChoice>().unwrap_err();
-            assert_eq!(error, format!("\"{text}\" is not a device: give auto, cpu, wgpu or wgpu:N"));
+            assert_eq!(error, format!("\"{text}\" is not a device: give auto, cpu, wgpu or wgpu:N{meant}"));
         }
     }
 }

@@ -1,9 +1,10 @@
 //! The guards' settings.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// How much instability a run puts up with. Each guard has its own setting; 0 turns it off.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct GuardConfig {
     /// Steps in a row whose loss or gradient is not finite until the run goes back to its last checkpoint, and on with

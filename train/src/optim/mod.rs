@@ -4,6 +4,7 @@ mod adamw;
 mod clip;
 mod schedule;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 #[cfg(not(target_family = "wasm"))]
@@ -14,7 +15,7 @@ pub use schedule::{Schedule, ScheduleKind};
 
 /// The settings of AdamW (Loshchilov and Hutter 2019, arXiv 1711.05101). The defaults are Hearth's own; none of Burn's
 /// applies.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct OptimizerConfig {
     /// The largest learning rate, reached after warm-up. Default 1e-3.

@@ -1,9 +1,10 @@
 //! The learning rate as a pure function of the step, so that a resumed run continues it.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The shape of the schedule after warm-up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ScheduleKind {
     /// Stays at the peak.
@@ -20,7 +21,7 @@ pub enum ScheduleKind {
 /// Warm-up is linear: step `s` has `peak * (s + 1) / (warmup_steps + 1)`, and step `warmup_steps` the peak. A decline comes to
 /// the final rate at step `total`, one behind the run's last, `total - 1`, as in nanoGPT: the last update has a little more.
 /// Steps beyond `total` have the final rate.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Schedule {
     /// The shape after warm-up. Default `cosine`.

@@ -50,7 +50,7 @@ pub use error::ReportError;
 use front::Front;
 pub use front::FrontKind;
 pub use metrics::{MetricsFile, read, read_records};
-pub use outline::RunOutline;
+pub use outline::{RunOutline, with_separators};
 #[cfg(feature = "cli")]
 pub use plot::{Axis, LossPicture, PlotOptions, RunCurves};
 pub use record::{EndReason, LogEntry, Record};

@@ -37,7 +37,7 @@ impl fmt::Display for RunOutline {
 }
 
 /// 1234567 as `1,234,567`.
-fn with_separators(number: u64) -> String {
+pub fn with_separators(number: u64) -> String {
     let digits = number.to_string();
     let groups: Vec<&str> =
         digits.as_bytes().rchunks(3).rev().map(|group| std::str::from_utf8(group).expect("digits")).collect();

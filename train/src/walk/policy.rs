@@ -2,10 +2,11 @@
 
 use std::{fmt, ops::Range};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What a segment's forward pass saves for its backward pass.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Activations {
     /// The segment's tape: the fastest.
@@ -13,19 +14,19 @@ pub enum Activations {
     Keep,
     /// The segment's input alone; the backward pass runs the segment again first (Chen et al. 2016, arXiv 1604.06174).
     Recompute,
-    /// As [`Activations::Recompute`], with the input in host memory. Not in a browser, where nothing can wait for it.
+    /// As `recompute`, with the input in host memory. Not in a browser, where nothing can wait for it.
     Offload,
 }
 
 /// Where a segment's parameters, their gradients and their optimizer state live.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Placement {
     /// On the device that runs the segment.
     #[default]
     Device,
     /// In host memory: a copy is uploaded when the walk arrives and dropped when it moves on, and the update is done on
-    /// the CPU (as ZeRO-Offload does, arXiv 2101.06840). Not in a browser, as [`Activations::Offload`].
+    /// the CPU (as ZeRO-Offload does, arXiv 2101.06840). Not in a browser, as with `offload`.
     Host,
 }
 

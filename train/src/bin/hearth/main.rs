@@ -2,12 +2,16 @@
 
 mod bench;
 mod certify;
+mod check;
 mod devices;
 mod generate;
+mod init;
 mod output;
+mod overrides;
 mod plan;
 mod plot;
 mod prepare;
+mod presets;
 mod runs;
 mod shell;
 mod table;
@@ -38,6 +42,9 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    Init(init::InitCommand),
+    Check(check::CheckCommand),
+    Presets(presets::PresetsCommand),
     Devices(devices::DevicesCommand),
     Prepare(prepare::PrepareCommand),
     Plan(plan::PlanCommand),
@@ -68,6 +75,9 @@ fn main() -> ExitCode {
     let arguments = Arguments::from_arg_matches(&program().get_matches()).unwrap_or_else(|error| error.exit());
     output::log_as_told();
     output::exit_code(match arguments.command {
+        Command::Init(command) => command.run(),
+        Command::Check(command) => command.run(),
+        Command::Presets(command) => command.run(),
         Command::Devices(command) => command.run(),
         Command::Prepare(command) => command.run(),
         Command::Plan(command) => command.run(),

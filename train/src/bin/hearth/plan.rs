@@ -17,16 +17,15 @@ use hearth_train::{
     run::tokenizer,
 };
 
-use crate::train::open_all;
+use crate::{overrides::Overrides, train::open_all};
 
 /// Show what a run would take in memory, and how it would be cut to fit.
 #[derive(Args)]
 pub struct PlanCommand {
     /// The configuration of the run.
     config: PathBuf,
-    /// Override a field, as in `--set memory.budget_mib=4096`; may be given many times.
-    #[arg(long, value_name = "SECTION.FIELD=VALUE")]
-    set: Vec<String>,
+    #[command(flatten)]
+    overrides: Overrides,
     /// auto, cpu, wgpu or wgpu:N (see `hearth devices`); several, as in wgpu:0,cpu, as `hearth train` would share the work.
     #[arg(long, default_value = "auto", value_delimiter = ',')]
     device: Vec<DeviceChoice>,
@@ -34,7 +33,7 @@ pub struct PlanCommand {
 
 impl PlanCommand {
     pub fn run(self) -> anyhow::Result<ExitCode> {
-        let mut config = TrainConfig::read(&self.config, &self.set)?;
+        let mut config = TrainConfig::read(&self.config, &self.overrides.all())?;
         config.data.require_source(&self.config.display().to_string())?;
         if config.model.vocab_size == 0 {
             // The tokenizer decides it, and the text may decide the tokenizer.

@@ -17,15 +17,16 @@ use hearth_train::{
     run::{Run, RunFolder, RunSummary, Start, stop_on_ctrl_c},
 };
 
+use crate::overrides::Overrides;
+
 /// Train a model as a TOML file says.
 #[derive(Args)]
 pub struct TrainCommand {
     /// The configuration; with --resume PATH the one of that run, if none is given.
     #[arg(required_unless_present = "resume")]
     config: Option<PathBuf>,
-    /// Override a field, as in `--set optimizer.learning_rate=3e-4`; may be given many times.
-    #[arg(long, value_name = "SECTION.FIELD=VALUE")]
-    set: Vec<String>,
+    #[command(flatten)]
+    overrides: Overrides,
     /// auto, cpu, wgpu or wgpu:N (see `hearth devices`); several, as in wgpu:0,cpu, share each batch by their speeds.
     #[arg(long, default_value = "auto", value_delimiter = ',')]
     device: Vec<DeviceChoice>,
@@ -70,7 +71,7 @@ impl TrainCommand {
         };
         let config_path = self.config_path()?;
         let begin = self.begin()?;
-        let config = TrainConfig::read(&config_path, &self.set)?;
+        let config = TrainConfig::read(&config_path, &self.overrides.all())?;
         config.data.require_source(&config_path.display().to_string())?;
         let (device, others) = match &line {
             None => open_all(&self.device)?,
