@@ -11,20 +11,24 @@ const MOST: usize = 20;
 /// A sentence for each line that is not TOML, as far as what follows can be read without it.
 pub(super) fn parse(text: &str) -> Result<Table, Vec<String>> {
     let mut lines: Vec<&str> = text.split('\n').collect();
-    let mut told = Vec::new();
+    let mut told: Vec<(usize, String)> = Vec::new();
+    let in_order = |mut told: Vec<(usize, String)>| {
+        told.sort_by_key(|(at, _)| *at);
+        told.into_iter().map(|(at, said)| format!("line {}: {said}", at + 1)).collect()
+    };
     loop {
         let error = match lines.join("\n").parse::<Table>() {
             Ok(table) if told.is_empty() => return Ok(table),
-            Ok(_) => return Err(told),
+            Ok(_) => return Err(in_order(told)),
             Err(error) => error,
         };
         let start = error.span().map_or(0, |span| span.start);
         let at = position(&lines, start);
         let meant = meant(lines[at]);
         let goes_on = meant.is_some() && told.len() + 1 < MOST;
-        told.push(format!("line {}: {}", at + 1, meant.unwrap_or_else(|| error.message().trim().replace('\n', " "))));
+        told.push((at, meant.unwrap_or_else(|| error.message().trim().replace('\n', " "))));
         if !goes_on {
-            return Err(told);
+            return Err(in_order(told));
         }
         lines[at] = "";
     }
@@ -48,6 +52,10 @@ fn meant(line: &str) -> Option<String> {
         return Some(format!("{line}: write {} = {}", name.trim(), value.trim()));
     };
     let (name, value) = (name.trim(), value.split(" #").next().unwrap_or_default().trim());
+    // A value that is right by itself is not what is wrong.
+    if format!("value = {value}").parse::<Table>().is_ok() {
+        return None;
+    }
     let is_word = |text: &str| text.chars().all(|it| it.is_alphanumeric() || "-_./~+:\\ ".contains(it));
     match value {
         "" => Some(format!("{name} has no value")),
