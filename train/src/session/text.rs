@@ -171,6 +171,9 @@ impl Held<'_> {
 
 #[cfg(test)]
 mod tests {
+    use burn::tensor::Device;
+    use hearth_model::TransformerConfig;
+
     use super::*;
 
     /// What is shown of these pieces, one after the other, and whether a stop ended it.
@@ -202,6 +205,36 @@ mod tests {
         // What only looks like one is shown when that is certain.
         assert_eq!(shown(&["a<", "en", "t"], &["<end>"]), (texts(&["a", "<ent", ""]), false));
         assert_eq!(shown(&["aé<"], &["<end>", "é!"]), (texts(&["aé", "<"]), false));
+    }
+
+    #[test]
+    fn it_is_said_why_a_text_ended() {
+        let tokenizer = Tokenizer::train_bpe(["abcabcab bcabc".repeat(9)].into_iter(), 260).unwrap();
+        let config = TransformerConfig::llama(tokenizer.vocab_size(), 16, 1, 16, 2);
+        let model = config.init(1, &Device::flex()).unwrap();
+        let prompt = Prompt::new(&tokenizer, Some("abc"), false, "").unwrap();
+        let drawn = |tokens: usize, stops: &[&str], most: usize| {
+            let stops: Vec<String> = stops.iter().map(ToString::to_string).collect();
+            let mut pieces = 0;
+            let mut text = String::new();
+            let show = |piece: &str| {
+                pieces += 1;
+                text.push_str(piece);
+                if pieces < most { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+            };
+            let sampling = Sampling { temperature: 1.0, ..Sampling::default() };
+            let drawn = draw(&model, &tokenizer, &prompt, (tokens, sampling), &stops, show);
+            (pollster::block_on(drawn).unwrap(), text)
+        };
+        let all = usize::MAX;
+        assert_eq!(drawn(3, &[], all).0, Drawn { tokens: 3, end: TextEnd::Tokens });
+        // With weights that are near nothing, every token is as likely.
+        let (ended, text) = drawn(20_000, &[], all);
+        assert!(ended.end == TextEnd::EndOfText && ended.tokens < 20_000, "{ended:?}");
+        assert!(!text.contains("<|endoftext|>") && text.len() > 10, "{text}");
+        let stop = text.chars().nth(5).unwrap().to_string();
+        assert_eq!(drawn(20_000, &[&stop], all).0.end, TextEnd::Stop);
+        assert_eq!(drawn(20_000, &[], 2).0.end, TextEnd::Interrupted);
     }
 
     #[test]
