@@ -117,7 +117,7 @@ mod tests {
         );
         assert_eq!(bar.text(3.0, 80), format!("[============>   ] {figures}  left 0:01"));
         assert_eq!([80, 120].map(|width| bar.text(3.0, width).len()), [80, 119]);
-        assert_eq!(bar.text(3.0, 60), "82 %".to_string() + &figures[5..] + "  left 0:01");
+        assert_eq!(bar.text(3.0, 60), " 82 % 411/500 loss 2.477 val 2.353 17.0k tok/s left 0:01");
         assert_eq!(bar.text(3.0, 40), "82% 411/500 loss 2.48 val 2.35 left 0:01");
     }
 
