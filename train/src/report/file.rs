@@ -26,8 +26,9 @@ pub(super) struct AppendFile {
 impl AppendFile {
     /// Starts a new file; one that was there is emptied.
     pub fn create(path: &Path) -> Result<Self, ReportError> {
-        let file = File::create(path).map_err(ReportError::file("created", path))?;
-        Ok(Self { path: path.to_owned(), file, torn: None })
+        File::create(path).map_err(ReportError::file("created", path))?;
+        // For adding: where a record was written in part and cut off again, the next goes to the end, and not behind a hole.
+        Self::open(path)
     }
 
     /// Goes on at the end of a file, which is made if need be.
@@ -99,7 +100,12 @@ mod tests {
         std::fs::create_dir(folder.path().join("a.tmp")).unwrap();
         AppendFile::shorten(&path, b"on").unwrap().add(b"ce").unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"once");
-        drop(AppendFile::create(&path).unwrap());
-        assert_eq!(std::fs::read(&path).unwrap(), b"");
+        let mut file = AppendFile::create(&path).unwrap();
+        file.add(b"one ").unwrap();
+        // As after a record of which a part was written.
+        file.file.write_all(b"tw").unwrap();
+        file.torn = Some(4);
+        file.add(b"three").unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"one three");
     }
 }

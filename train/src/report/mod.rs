@@ -27,6 +27,7 @@ mod pace;
 mod plot;
 #[cfg(feature = "cli")]
 mod progress;
+mod quiet;
 mod record;
 mod run_log;
 mod samples;

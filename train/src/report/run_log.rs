@@ -8,6 +8,7 @@ use std::{
 use super::{
     ReportError, RunOutline,
     metrics::MetricsFile,
+    quiet::Quiet,
     record::{EndReason, LogEntry, Record},
     samples::Samples,
     tensorboard::EventFile,
@@ -37,13 +38,13 @@ pub(super) struct RunLog {
     /// What was told before the run began; none from then on.
     before: Option<Vec<Event>>,
     views: Vec<Kept>,
-    /// Whether the last record could not be written, which was said.
-    is_unwritten: bool,
+    /// When it was last told that a record could not be written.
+    unwritten: Quiet,
     #[cfg(feature = "cli")]
     pace: Pace,
-    /// Whether the last picture could not be written, which was said.
+    /// When it was last told that the picture could not be written.
     #[cfg(feature = "cli")]
-    is_undrawn: bool,
+    undrawn: Quiet,
 }
 
 impl RunLog {
@@ -65,11 +66,11 @@ impl RunLog {
             sampled: None,
             before,
             views,
-            is_unwritten: false,
+            unwritten: Quiet::default(),
             #[cfg(feature = "cli")]
             pace: Pace::default(),
             #[cfg(feature = "cli")]
-            is_undrawn: false,
+            undrawn: Quiet::default(),
         })
     }
 
@@ -152,9 +153,9 @@ impl RunLog {
     }
 
     fn write(&mut self, record: &Record, warnings: &mut Vec<String>) {
-        let written = self.file.write(record);
-        let was_unwritten = std::mem::replace(&mut self.is_unwritten, written.is_err());
-        if let (Err(error), false) = (written, was_unwritten) {
+        if let Err(error) = self.file.write(record)
+            && self.unwritten.is_over()
+        {
             let step = match record {
                 Record::Figures(metrics) => metrics.step,
                 Record::Entry(_) => self.step,
@@ -180,10 +181,9 @@ impl RunLog {
             (name_of(&self.folder), format!("{} · {}", self.outline.model, self.outline.devices.join(" and ")));
         let run = RunCurves { name: &name, about: &about, metrics: &self.metrics };
         let drawn = self.pace.take(|| LossPicture::new(&[run], PlotOptions::default()).write(&path));
-        let was_undrawn = std::mem::replace(&mut self.is_undrawn, drawn.is_err());
         match drawn {
             Ok(()) => return Some(path),
-            Err(error) if !was_undrawn => warnings.push(format!("warning: no loss curve: {error}")),
+            Err(error) if self.undrawn.is_over() => warnings.push(format!("warning: no loss curve: {error}")),
             Err(_) => {}
         }
         None

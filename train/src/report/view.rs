@@ -1,6 +1,6 @@
 //! Files of a run that are made of its records, each in its own form.
 
-use super::{ReportError, record::Record};
+use super::{ReportError, quiet::Quiet, record::Record};
 
 /// A file that is made of a run's records as they come.
 pub(super) trait View {
@@ -17,29 +17,28 @@ pub(super) trait View {
 /// A view that costs no more than a warning where it cannot be written.
 pub(super) struct Kept {
     view: Box<dyn View>,
-    is_unwritten: bool,
+    told: Quiet,
 }
 
 impl Kept {
     pub fn new(view: impl View + 'static) -> Self {
-        Self { view: Box::new(view), is_unwritten: false }
+        Self { view: Box::new(view), told: Quiet::default() }
     }
 
-    /// [`View::begin`]; a sentence for people, if it fails.
+    /// [`View::begin`]; a sentence for people, likewise.
     pub fn begin(&mut self, records: &[Record]) -> Option<String> {
         let begun = self.view.begin(records);
         self.tell(begun)
     }
 
-    /// [`View::add`]; a sentence for people, if it fails and did not the time before.
+    /// [`View::add`]; a sentence for people, if it fails and that was not told lately.
     pub fn add(&mut self, record: &Record) -> Option<String> {
         let added = self.view.add(record);
         self.tell(added)
     }
 
     fn tell(&mut self, result: Result<(), ReportError>) -> Option<String> {
-        let was_unwritten = std::mem::replace(&mut self.is_unwritten, result.is_err());
-        let error = result.err().filter(|_| !was_unwritten)?;
+        let error = result.err().filter(|_| self.told.is_over())?;
         Some(format!("warning: {} is not kept up, and the run goes on: {error}", self.view.name()))
     }
 }

@@ -19,7 +19,7 @@ fn earlier_checkpoints_stay_and_the_run_goes_on() {
     let small = folder.path().join("small");
     fs::create_dir(&small).unwrap();
     // Room for one checkpoint of 340 kB and the model, and for no second one.
-    let mount = Command::new("mount").args(["-t", "tmpfs", "-o", "size=600k", "tmpfs"]).arg(&small).status();
+    let mount = Command::new("mount").args(["-t", "tmpfs", "-o", "size=640k", "tmpfs"]).arg(&small).status();
     if !mount.is_ok_and(|status| status.success()) {
         let _ = writeln!(std::io::stderr(), "SKIPPED: only root can mount a small disk");
         return;
