@@ -400,11 +400,11 @@ fn what_is_no_text_is_told_what_it_is_for() {
     fs::write(folder.join("latin1.txt"), b"caf\xe9").unwrap();
     let refused = |setting: &str| refused(folder, &["train", "run.toml", "--device", "cpu", "--set", setting]);
     for (setting, said) in [
-        ("data.text=texts", "is a folder: make tokens of what is in it with `hearth prepare "),
+        ("data.text=texts", "is a folder: make tokens of what is in it by `hearth prepare "),
         ("data.text=d.jsonl", "is a .jsonl file, of which a run would learn the syntax"),
         ("data.text=latin1.txt", "is not UTF-8 from byte 3 on"),
-        ("data.text=absent.txt", "is not there; in a configuration a path is relative to the configuration's folder"),
-        ("data.tokenizer=gpt2", "there is no tokenizer at"),
+        ("data.text=absent.txt", "absent.txt; a path in a configuration is relative to its folder"),
+        ("data.tokenizer=gpt2", "gpt2\": there is no such file or folder; give \"char\", \"byte\", or the path"),
     ] {
         let error = refused(setting);
         assert!(error.contains(said), "{setting}: {error}");

@@ -26,6 +26,8 @@ pub use report::ReportConfig;
 pub use schema::schema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+#[cfg(not(target_family = "wasm"))]
+pub(crate) use sources::prepare;
 
 use crate::{
     guard::GuardConfig,

@@ -8,6 +8,9 @@ use crate::TrainError;
 /// How paths are read, for whoever looks in another folder.
 const RELATIVE: &str = "a path in a configuration is relative to its folder, one of --set to the working directory";
 
+/// Endings of files of which a run would learn the syntax, or that are not text.
+const FOR_PREPARE: [&str; 11] = ["json", "jsonl", "ndjson", "csv", "tsv", "parquet", "arrow", "gz", "zst", "xz", "bz2"];
+
 impl DataConfig {
     /// Checks that the configuration says where the tokens are, and that they are there, for a run that is given none.
     ///
@@ -42,14 +45,28 @@ impl DataConfig {
     }
 }
 
+/// What is at `path`, where it is not a file of plain text.
 fn absent_text(path: &Path) -> Option<String> {
     let at = path.display();
-    if path.is_dir() {
-        return Some(format!(
-            "data.text = \"{at}\": is a folder: run `hearth prepare {at} --out tokens`, and give data.tokens = \"tokens\""
-        ));
+    if !path.exists() {
+        return Some(format!("data.text: there is no file at {at}; {RELATIVE}"));
     }
-    (!path.exists()).then(|| format!("data.text: there is no file at {at}; {RELATIVE}"))
+    let ending = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
+    let found = match () {
+        () if path.is_dir() => format!("is a folder: make tokens of what is in it by {}", prepare(path)),
+        () if !path.is_file() => "is a pipe or a device: give a file, or pipe it to `hearth prepare -`".into(),
+        () if FOR_PREPARE.contains(&&*ending) => format!(
+            "is a .{ending} file, of which a run would learn the syntax: make tokens of its texts by {}, or name it .txt",
+            prepare(path)
+        ),
+        () => return None,
+    };
+    Some(format!("data.text = \"{at}\": {found}"))
+}
+
+/// The command that makes tokens of what is at `path`, and the field that they are named in.
+pub(crate) fn prepare(path: &Path) -> String {
+    format!("`hearth prepare {} --vocab-size 8192 --out tokens`, and give data.tokens = \"tokens\"", path.display())
 }
 
 fn absent_tokens(field: &str, path: &Path) -> Option<String> {
