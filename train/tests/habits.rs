@@ -372,6 +372,17 @@ fn a_start_that_fails_leaves_nothing() {
     let left: Vec<_> = fs::read_dir(folder.join("mine")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(left, ["notes.txt"]);
     train(folder, "mine", &[], &[]);
+    // One that was stopped before its first step is no run; a configuration of somebody's own is kept.
+    let first_line = |run: &Path| {
+        let metrics = fs::read_to_string(run.join("metrics.jsonl")).unwrap();
+        metrics.lines().next().unwrap().to_owned() + "\n"
+    };
+    fs::create_dir(folder.join("stopped")).unwrap();
+    fs::write(folder.join("stopped/config.toml"), CONFIG).unwrap();
+    assert!(refused(folder, &[&start[..], &["--out", "stopped"]].concat()).contains("already holds a run"));
+    fs::write(folder.join("stopped/metrics.jsonl"), first_line(&folder.join("mine"))).unwrap();
+    train(folder, "stopped", &[], &[]);
+    assert!(refused(folder, &[&start[..], &["--out", "stopped"]].concat()).contains("already holds a run"));
 }
 
 /// As a loop of the shell starts them.

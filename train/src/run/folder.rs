@@ -18,7 +18,7 @@ use super::foreign::refuse_foreign;
 use crate::{
     TrainConfig, TrainError,
     checkpoint::{self, Folder, Store},
-    files,
+    files, report,
 };
 
 const CONFIG: &str = "config.toml";
@@ -82,16 +82,24 @@ impl RunFolder {
         }
     }
 
-    /// Makes the folder for a new run.
+    /// Makes the folder for a new run; one that was stopped before its first figures may have left something there.
     ///
     /// # Errors
-    /// A folder that cannot be made or written, or that holds a run already.
+    /// A folder that cannot be made or written, or that holds a run already, or another `config.toml`.
     pub fn create(path: PathBuf) -> Result<Self, TrainError> {
-        if path.join(CONFIG).exists() {
-            return Err(TrainError::RunExists { path });
+        let folder = Self { path };
+        if folder.has_config() && !folder.is_unbegun() {
+            return Err(TrainError::RunExists { path: folder.path });
         }
-        fs::create_dir_all(&path).map_err(|cause| io("making the run's folder", &path, cause))?;
-        Ok(Self { path })
+        fs::create_dir_all(&folder.path).map_err(|cause| io("making the run's folder", &folder.path, cause))?;
+        Ok(folder)
+    }
+
+    /// Whether a run was to begin here and came to nothing.
+    fn is_unbegun(&self) -> bool {
+        let has_weights =
+            self.path.join(MODEL).exists() || checkpoint::list(&self.store()).map_or(true, |found| !found.is_empty());
+        !has_weights && report::read(&self.path.join(METRICS)).is_ok_and(|figures| figures.is_empty())
     }
 
     /// Makes the folder for a run that begins anew, whatever an earlier attempt has left there.

@@ -165,7 +165,10 @@ fn data_that_is_not_there_is_told_with_what_to_do() {
         absent.contains("data.text: there is no file at ") && absent.contains("configs/input.txt; a path in"),
         "{absent}"
     );
-    assert!(train(&["--set", "data.text=configs"]).contains("is a folder: make tokens of what is in it by `hearth prepare "));
+    assert!(
+        train(&["--set", "data.text=configs"])
+            .contains("is a folder: make tokens of what is in it by `hearth prepare ")
+    );
     assert!(train(&["--set", "data.tokens=text.txt"]).contains("text.txt\": is a file: give the folder"));
     let tokenizer = train(&["--set", "data.text=text.txt", "--set", "data.tokenizer=gpt2"]);
     assert!(tokenizer.contains("give \"char\", \"byte\", or the path of a tokenizer"), "{tokenizer}");
