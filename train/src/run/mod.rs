@@ -177,7 +177,7 @@ impl Run {
             Some(model) => with_model(model, &config, &origin)?,
         };
         notes.extend(data.validation.is_empty().then(|| "no validation part: the run is not evaluated".to_string()));
-        let reserve = prepare_folder(&folder, &config, &tokenizer, &mut notes)?;
+        prepare_folder(&folder, &config, &tokenizer, &mut notes)?;
         let config = Arc::new(config);
         let common = Common {
             config: config.to_toml().into_bytes(),
@@ -196,6 +196,8 @@ impl Run {
         let mut attempts = Attempts::new(crew, folder.clone(), common, home.clone());
         let mut session = attempts.session(tokenizer, &origin)?;
         unbegun.keep();
+        // Not before it is certain that this model can be trained here: it may be one of any size.
+        let reserve = reserve(&folder, &home, &session)?;
         let trained = attempts.train(&mut session, origin);
         // After a fault the curve up to it is worth seeing; the fault is what the user must hear of.
         let failed = |error: &TrainError| drop(home.finish(EndReason::Failed, Some(error.to_string())));
@@ -226,24 +228,30 @@ impl Run {
     }
 }
 
-/// Writes what the folder has of a run from its start on, and takes room for what it has at its end. A run that goes on need
-/// not end where the disk is full: it is told in `notes`.
+/// Writes what the folder has of a run from its start on. A run that goes on need not end where the disk is full: it is told
+/// in `notes`.
 fn prepare_folder(
     folder: &RunFolder,
     config: &TrainConfig,
     tokenizer: &Tokenizer,
     notes: &mut Vec<String>,
-) -> Result<Option<Reserve>, TrainError> {
+) -> Result<(), TrainError> {
     let goes_on = folder.has_config();
     match folder.write_config(config).and_then(|()| folder.write_tokenizer(tokenizer)) {
         Err(error) if goes_on => notes.push(format!("warning: the run goes on, though {error}")),
         written => written?,
     }
-    let bytes = (ParameterCount::of(&config.model).total * size_of::<f32>()) as u64;
+    Ok(())
+}
+
+/// Takes room on the disk for the trained model; where there is none, that is told.
+fn reserve(folder: &RunFolder, home: &NativeHome, session: &Session) -> Result<Option<Reserve>, TrainError> {
+    let bytes = (ParameterCount::of(&session.config().model).total * size_of::<f32>()) as u64;
     // A header, of which each tensor takes about 100 bytes.
     let reserve = Reserve::take(folder.path(), bytes + (1 << 16));
     if let Err(error) = &reserve {
-        notes.push(format!("warning: no room is kept on the disk for the trained model: {error}"));
+        let text = format!("warning: no room is kept on the disk for the trained model: {error}");
+        home.clone().event(Event::Note(text))?;
     }
     Ok(reserve.ok())
 }

@@ -38,6 +38,15 @@ impl Drop for Reserve {
 fn allocate(file: &File, bytes: u64) -> io::Result<()> {
     use std::os::fd::AsRawFd;
 
+    // A file system may hand out all that it has before it finds that this is too little.
+    // SAFETY: the numbers are zero, and are written for a file that is open.
+    let free = unsafe {
+        let mut found: libc::statvfs64 = std::mem::zeroed();
+        (libc::fstatvfs64(file.as_raw_fd(), &mut found) == 0).then(|| found.f_bavail.saturating_mul(found.f_frsize))
+    };
+    if free.is_some_and(|free| free < bytes) {
+        return Err(io::ErrorKind::StorageFull.into());
+    }
     let bytes = libc::off64_t::try_from(bytes).map_err(io::Error::other)?;
     // SAFETY: a call of the system on a file that is open for as long as it takes.
     if unsafe { libc::fallocate64(file.as_raw_fd(), 0, 0, bytes) } == 0 {
@@ -69,5 +78,9 @@ mod tests {
         }
         drop(reserve);
         assert!(!file.exists());
+        if cfg!(target_os = "linux") {
+            let refused = Reserve::take(folder.path(), 1 << 50).map(drop).unwrap_err();
+            assert_eq!(refused.kind(), io::ErrorKind::StorageFull);
+        }
     }
 }
