@@ -260,3 +260,19 @@ fn a_vocabulary_that_a_library_panics_at_is_refused() {
     let error = Tokenizer::from_file(folder.path()).unwrap_err().to_string();
     assert!(error.contains("tokenizer.json holds no usable tokenizer"), "{error}");
 }
+
+/// SentencePiece's table of characters is a trie whose nodes say where the next one is: here, outside of it.
+#[test]
+fn a_damaged_table_of_characters_is_refused_when_a_text_is_looked_up() {
+    let mut table = 1024u32.to_le_bytes().to_vec();
+    table.extend(0x7fff_fc00u32.to_le_bytes());
+    table.resize(4 + 1024, 0);
+    let map = base64::Engine::encode(&base64::prelude::BASE64_STANDARD, table);
+    let json = json!({
+        "normalizer": { "type": "Precompiled", "precompiled_charsmap": map },
+        "model": { "type": "Unigram", "unk_id": 0, "vocab": [["<unk>", 0.0], ["a", -1.0]] },
+    });
+    let folder = folder(&[("tokenizer.json", &serde_json::to_vec(&json).unwrap())]);
+    let error = Tokenizer::from_file(folder.path()).unwrap().encode("a").unwrap_err().to_string();
+    assert!(error.contains("its file is damaged (index out of bounds"), "{error}");
+}

@@ -9,6 +9,11 @@ pub(super) fn broken(reason: impl Display) -> DataError {
     TokenizerError::BrokenTokenizer { reason: reason.to_string() }.into()
 }
 
+/// The error of a tokenizer that a library panicked at.
+pub(super) fn damaged(said: String) -> DataError {
+    broken(format!("its file is damaged ({said})"))
+}
+
 /// The error of a text that the tokenizer has no ids for; `reason` is a clause.
 pub(super) fn unencodable(reason: impl Display) -> DataError {
     TokenizerError::Unencodable { reason: reason.to_string() }.into()

@@ -20,7 +20,7 @@ use serde_json::{Value, value::RawValue};
 pub(super) use self::check::MAX_VOCABULARY;
 use self::pipeline::Pipeline;
 pub(super) use self::pipeline::{Place, Specials};
-use super::fault::{broken, unread};
+use super::fault::{broken, damaged, unread};
 use crate::contained::contained;
 use crate::{DataError, TokenizerError};
 
@@ -106,7 +106,8 @@ impl JsonTokenizer {
     }
 
     pub(super) fn encode(&self, text: &str, specials: Specials, place: Place) -> Result<Vec<u32>, DataError> {
-        self.pipeline.encode(text, specials, place)
+        // The tables of a normalizer are believed until a text is looked up in them.
+        contained(|| self.pipeline.encode(text, specials, place)).map_err(damaged)?
     }
 
     /// The text of `ids`; those in a gap are left out.
@@ -115,7 +116,7 @@ impl JsonTokenizer {
         if let Some(position) = ids.iter().position(|&id| id as usize >= vocab_size) {
             return Err(TokenizerError::UnknownId { id: ids[position], position, vocab_size }.into());
         }
-        self.pipeline.decode(ids, without_specials)
+        contained(|| self.pipeline.decode(ids, without_specials)).map_err(damaged)?
     }
 }
 
