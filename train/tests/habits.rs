@@ -485,3 +485,37 @@ fn weights_have_the_rights_of_the_other_files() {
     let forked = hearth(folder.path(), &["train", "--resume", "runs/run/step-00000004", "--fork", "--device", "cpu"]);
     assert!(forked.status.success() && folder.path().join("runs/run-2/model.safetensors").exists());
 }
+
+/// A model of NaN is no result: the run says that it has diverged, and leaves what was good.
+#[test]
+fn a_run_that_ends_without_a_number_has_failed() {
+    let folder = folder();
+    let folder = folder.path();
+    let start = ["train", "run.toml", "--device", "cpu", "--out", "run", "--set", "limits.steps=2"];
+    let error = refused(folder, &[&start[..], &["--set", "optimizer.learning_rate=1e30"]].concat());
+    assert!(error.starts_with("after 2 steps the loss is ") && error.contains("the run has diverged"), "{error}");
+    assert!(!folder.join("run/model.safetensors").exists());
+}
+
+/// Checkpoints have the run; what it told is put aside where it cannot be read.
+#[test]
+fn damaged_figures_do_not_keep_a_run_from_going_on() {
+    let folder = folder();
+    let folder = folder.path();
+    train(folder, "run", &[], &[]);
+    let metrics = folder.join("run/metrics.jsonl");
+    for damage in [&b"\xff\xfe\0"[..], b"no record\n{}\n"] {
+        fs::write(&metrics, damage).unwrap();
+        let resumed = hearth(folder, &["train", "--resume", "run", "--device", "cpu", "--set", "limits.steps=6"]);
+        let said = String::from_utf8(resumed.stderr).unwrap();
+        assert!(
+            resumed.status.success() && said.contains("metrics.jsonl.damaged now, and a new one is begun"),
+            "{said}"
+        );
+        assert_eq!(fs::read(folder.join("run/metrics.jsonl.damaged")).unwrap(), damage);
+    }
+    let absurd = r#"{"step":18446744073709551615,"tokens":1,"seconds":1.0,"train_loss":1.0,"lr":1.0}"#;
+    fs::write(&metrics, format!("{absurd}\n")).unwrap();
+    let listed = hearth(folder, &["runs", "run"]);
+    assert!(listed.status.code().is_some_and(|code| code < 2), "{}", String::from_utf8_lossy(&listed.stderr));
+}

@@ -62,6 +62,14 @@ pub enum Divergence {
         /// What it may be above that, nats.
         allowed: f64,
     },
+    /// The run has come to its end with it.
+    #[error("after {steps} steps the loss is {loss}")]
+    AtTheEnd {
+        /// Steps that were taken.
+        steps: u64,
+        /// The last evaluation, or the last step's loss.
+        loss: f64,
+    },
     /// There is no checkpoint from before the bad steps.
     #[error("{bad}; there is no checkpoint to go back to")]
     NothingToGoBackTo {

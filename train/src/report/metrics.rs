@@ -1,6 +1,10 @@
 //! The metrics file of a run: one record a line, as JSON.
 
-use std::{fs, io::ErrorKind, path::Path};
+use std::{
+    fs,
+    io::{self, ErrorKind},
+    path::Path,
+};
 
 use super::{ReportError, file::AppendFile, record::Record};
 use crate::session::Metrics;
@@ -23,6 +27,9 @@ impl MetricsFile {
     /// # Errors
     /// If the file cannot be opened.
     pub fn append(path: &Path) -> Result<Self, ReportError> {
+        if fs::metadata(path).is_ok_and(|found| !found.is_file()) {
+            return Err(ReportError::file("written", path)(io::Error::other("it is no file")));
+        }
         AppendFile::open(path).map(Self)
     }
 
@@ -35,7 +42,7 @@ impl MetricsFile {
     /// # Errors
     /// As [`read`], or if the file cannot be written.
     pub fn rewind(path: &Path, step: u64, evaluated: bool) -> Result<(Self, Vec<Record>), ReportError> {
-        let text = match fs::read_to_string(path) {
+        let text = match text_of(path) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok((Self::create(path)?, Vec::new())),
             text => text.map_err(ReportError::file("read", path))?,
         };
@@ -74,8 +81,16 @@ pub fn read(path: &Path) -> Result<Vec<Metrics>, ReportError> {
 /// # Errors
 /// If the file cannot be read, or a line before the last is no record; the error names the line.
 pub fn read_records(path: &Path) -> Result<Vec<Record>, ReportError> {
-    let text = fs::read_to_string(path).map_err(ReportError::file("read", path))?;
+    let text = text_of(path).map_err(ReportError::file("read", path))?;
     Ok(parse(path, &text)?.into_iter().map(|(_, record)| record).collect())
+}
+
+/// The content of the file at `path`; a pipe or a device, which might never end, is none.
+fn text_of(path: &Path) -> io::Result<String> {
+    match fs::metadata(path)?.is_file() {
+        true => fs::read_to_string(path),
+        false => Err(io::Error::other("it is no file")),
+    }
 }
 
 /// The lines of `text`, each with its record.

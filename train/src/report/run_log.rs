@@ -1,6 +1,7 @@
 //! What a run keeps in its folder of what happens: `metrics.jsonl`, and the files that are made of it.
 
 use std::{
+    fs,
     path::{Path, PathBuf},
     time::{SystemTime, UNIX_EPOCH},
 };
@@ -129,7 +130,16 @@ impl RunLog {
             self.file = MetricsFile::create(&path)?;
             Vec::new()
         } else {
-            let (file, records) = MetricsFile::rewind(&path, step, evaluated)?;
+            let (file, records) = match MetricsFile::rewind(&path, step, evaluated) {
+                Ok(rewound) => rewound,
+                // The run is in its checkpoints: what it told until now is put aside.
+                Err(error) => {
+                    let aside = path.with_extension("jsonl.damaged");
+                    fs::rename(&path, &aside).map_err(ReportError::file("replaced", &path))?;
+                    warnings.push(format!("warning: {error}: it is {} now, and a new one is begun", aside.display()));
+                    (MetricsFile::create(&path)?, Vec::new())
+                }
+            };
             self.file = file;
             records
         };

@@ -107,7 +107,7 @@ impl RunOverview {
             .iter()
             .filter_map(|record| if let Record::Figures(metrics) = record { Some(metrics) } else { None })
             .collect();
-        let steps = figures.iter().map(|it| it.step + u64::from(it.lr.is_some())).max().unwrap_or(0);
+        let steps = figures.iter().map(|it| it.step.saturating_add(u64::from(it.lr.is_some()))).max().unwrap_or(0);
         let total_steps = config.total_steps();
         let (mut status, error) = ending(&records, steps, total_steps, path.join("model.safetensors").exists());
         if is_running {

@@ -9,7 +9,7 @@ use hearth_model::{Flops, Sampling};
 use super::{Best, DeviceFigures, End, Event, Metrics, Outcome, Prompt, RunState, Session, StepOrder, Wish, draw};
 use crate::{
     TrainError,
-    guard::{Figures, Verdict},
+    guard::{Divergence, Figures, Verdict},
     readback::Readback,
     step::{RankFigures, StepOutcome},
 };
@@ -200,13 +200,17 @@ impl Session {
             self.sample().await?;
         }
         // What a run comes to must be fit to go on with; where nothing was evaluated, its last step says so.
-        if val_loss.unwrap_or(self.figures.last_loss).is_finite() && step > 0 {
+        let loss = val_loss.unwrap_or(self.figures.last_loss);
+        if loss.is_finite() && step > 0 {
             self.snapshot()?;
             if let Some(checkpoint) = self.attempt.unwritten.take() {
                 self.save(checkpoint).await?;
             }
         }
         self.finish_writing()?;
+        if step > 0 && !loss.is_finite() {
+            return Err(TrainError::Diverged { reason: Divergence::AtTheEnd { steps: step, loss } });
+        }
         Ok(Outcome { end, val_loss, model: self.engine.model().await? })
     }
 

@@ -34,7 +34,8 @@ pub fn exit_code(result: anyhow::Result<ExitCode>) -> ExitCode {
         Ok(code) => code,
         Err(error) if is_broken_pipe(&error) => ExitCode::from(READER_IS_GONE),
         Err(error) => {
-            tell(format_args!("error: {error}"));
+            let what = if error.is::<io::Error>() { "standard output cannot be written: " } else { "" };
+            tell(format_args!("error: {what}{error}"));
             ExitCode::FAILURE
         }
     }

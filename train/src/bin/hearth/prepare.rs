@@ -61,8 +61,8 @@ pub struct PrepareCommand {
     #[arg(long, default_value_t = PrepareSettings::default().shard_tokens)]
     shard_tokens: u64,
     /// Threads that encode; 0 for all cores.
-    #[arg(long, default_value_t = 0)]
-    threads: usize,
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u16).range(..=1024))]
+    threads: u16,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -95,7 +95,7 @@ impl PrepareCommand {
             settings: PrepareSettings {
                 validation_fraction: self.validation_fraction,
                 shard_tokens: self.shard_tokens,
-                threads: self.threads,
+                threads: self.threads.into(),
             },
         };
         let mut documents = corpus.documents_for(&tokenizer);

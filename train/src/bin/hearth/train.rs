@@ -104,9 +104,10 @@ impl TrainCommand {
         match (&self.config, &self.resume) {
             (Some(config), _) => Ok(config.clone()),
             (None, Some(path)) if !self.resumes_by_itself() => {
-                if !path.exists() {
+                if !path.join("config.toml").exists() {
+                    let what = if path.exists() { "is no run and no checkpoint" } else { "is not there" };
                     bail!(
-                        "--resume {}: is not there; give the folder that `hearth train` made, as runs/NAME, or one of its \
+                        "--resume {}: {what}; give the folder that `hearth train` made, as runs/NAME, or one of its \
                          checkpoints",
                         path.display()
                     );
