@@ -492,7 +492,7 @@ fn a_run_that_ends_without_a_number_has_failed() {
     let folder = folder();
     let folder = folder.path();
     let start = ["train", "run.toml", "--device", "cpu", "--out", "run", "--set", "limits.steps=2"];
-    let error = refused(folder, &[&start[..], &["--set", "optimizer.learning_rate=1e30"]].concat());
+    let error = refused(folder, &[&start[..], &["--set", "optimizer.learning_rate=1e300"]].concat());
     assert!(error.starts_with("after 2 steps the loss is ") && error.contains("the run has diverged"), "{error}");
     assert!(!folder.join("run/model.safetensors").exists());
 }

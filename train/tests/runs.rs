@@ -109,7 +109,7 @@ fn runs_are_listed_and_compared() {
     assert!(said(folder, &["runs", "run"]).contains("last checkpoint  6"));
 
     // One that is broken is told of, and the others are listed.
-    fs::write(folder.join("runs/run-2/config.toml"), "[model]\n").unwrap();
+    fs::write(folder.join("runs/run-2/config.toml"), "[model]\nlayers = 0\n").unwrap();
     let output = hearth(folder, &["runs"]);
     assert!(String::from_utf8_lossy(&output.stderr).starts_with("passed over: runs/run-2/config.toml"), "{output:?}");
     assert_eq!(String::from_utf8_lossy(&output.stdout).lines().count(), 2);

@@ -3,7 +3,6 @@
 use std::{
     ffi::{OsStr, OsString},
     fs::{self, File, TryLockError},
-    io::ErrorKind,
     path::{Path, PathBuf},
     sync::Arc,
     thread,
@@ -64,22 +63,14 @@ impl RunFolder {
         runs.join(numbered(name, last_run(runs, name).unwrap_or(1)))
     }
 
-    /// Makes that folder; of several processes that ask at once each gets its own.
-    ///
-    /// # Errors
-    /// It cannot be made.
-    pub fn make_next(runs: &Path, name: &OsStr) -> Result<PathBuf, TrainError> {
-        fs::create_dir_all(runs).map_err(|cause| io("making the folder of runs", runs, cause))?;
-        let mut number = last_run(runs, name).map_or(1, |last| last + 1);
-        loop {
-            let path = runs.join(numbered(name, number));
-            match fs::create_dir(&path) {
-                Err(error) if error.kind() == ErrorKind::AlreadyExists => number += 1,
-                made => {
-                    return made.map(|()| path.clone()).map_err(|cause| io("making the run's folder", &path, cause));
-                }
-            }
-        }
+    /// Where a run goes that finds this folder taken: the next number.
+    pub(super) fn after(path: &Path) -> PathBuf {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let numbered = name.rsplit_once('-').and_then(|(name, number)| Some((name, number.parse::<u64>().ok()?)));
+        path.with_file_name(match numbered {
+            Some((name, number)) => format!("{name}-{}", number.saturating_add(1)),
+            None => format!("{name}-2"),
+        })
     }
 
     /// Makes the folder for a new run; one that was stopped before its first figures may have left something there.
@@ -88,18 +79,19 @@ impl RunFolder {
     /// A folder that cannot be made or written, or that holds a run already, or another `config.toml`.
     pub fn create(path: PathBuf) -> Result<Self, TrainError> {
         let folder = Self { path };
-        if folder.has_config() && !folder.is_unbegun() {
+        if folder.holds_a_run() {
             return Err(TrainError::RunExists { path: folder.path });
         }
         fs::create_dir_all(&folder.path).map_err(|cause| io("making the run's folder", &folder.path, cause))?;
         Ok(folder)
     }
 
-    /// Whether a run was to begin here and came to nothing.
-    fn is_unbegun(&self) -> bool {
+    /// Whether there is a run, or a configuration of somebody's own; not so where a run was to begin and came to nothing.
+    pub(super) fn holds_a_run(&self) -> bool {
         let has_weights =
             self.path.join(MODEL).exists() || checkpoint::list(&self.store()).map_or(true, |found| !found.is_empty());
-        !has_weights && report::read(&self.path.join(METRICS)).is_ok_and(|figures| figures.is_empty())
+        let is_unbegun = || report::read(&self.path.join(METRICS)).is_ok_and(|figures| figures.is_empty());
+        self.has_config() && (has_weights || !is_unbegun())
     }
 
     /// Makes the folder for a run that begins anew, whatever an earlier attempt has left there.
@@ -293,7 +285,7 @@ mod tests {
         let runs = runs.path();
         let make = |name: &str| {
             let path = RunFolder::next(runs, name.as_ref());
-            assert_eq!(RunFolder::make_next(runs, name.as_ref()).unwrap(), path);
+            fs::create_dir_all(&path).unwrap();
             fs::write(path.join(CONFIG), "").unwrap();
             path.file_name().unwrap().to_str().unwrap().to_string()
         };
@@ -302,13 +294,10 @@ mod tests {
         assert_eq!(made, ["exp", "exp-2", "exp-2-1", "exp-2-2", "exp-2-1-1", "exp-3", "exp-x", "exp-02-1"]);
         let found = ["exp", "exp-2", "exp-2-1", "exp-x", "exp-02", "new", "new-7"].map(latest);
         assert_eq!(found, ["exp-3", "exp-2-2", "exp-2-1-1", "exp-x", "exp-02-1", "new", "new-7-1"].map(PathBuf::from));
+        let after = ["runs/exp", "exp-2", "exp-2-1"].map(|path| RunFolder::after(Path::new(path)));
+        assert_eq!(after, ["runs/exp-2", "exp-3", "exp-2-2"].map(PathBuf::from));
         // A number is not given again while a later run stands.
         fs::remove_dir_all(runs.join("exp")).unwrap();
         assert_eq!((latest("exp"), make("exp")), ("exp-3".into(), "exp-4".into()));
-        // One that is about to begin has its folder, and nothing in it.
-        assert_eq!(
-            [0, 1].map(|_| RunFolder::make_next(runs, "exp".as_ref()).unwrap()),
-            ["exp-5", "exp-6"].map(|it| runs.join(it))
-        );
     }
 }

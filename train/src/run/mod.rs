@@ -64,6 +64,7 @@ pub struct Run {
     folder: PathBuf,
     begin: Start,
     changes_batch: bool,
+    takes_next: bool,
     model: Option<Transformer>,
     front: FrontKind,
     listener: Option<Listener>,
@@ -84,6 +85,7 @@ impl Run {
             folder: folder.into(),
             begin: Start::New,
             changes_batch: false,
+            takes_next: false,
             model: None,
             front: FrontKind::default(),
             listener: None,
@@ -127,6 +129,11 @@ impl Run {
         Self { changes_batch, ..self }
     }
 
+    /// A new run that finds another in its folder, as where two start at once, goes to the next number: `name-2`, `name-3`, ..
+    pub fn takes_next(self, takes_next: bool) -> Self {
+        Self { takes_next, ..self }
+    }
+
     /// Shows progress there.
     pub fn front(self, front: FrontKind) -> Self {
         Self { front, ..self }
@@ -156,6 +163,7 @@ impl Run {
     pub fn go(self) -> Result<RunSummary, TrainError> {
         let Self { mut config, source, device, others, line, folder, begin, changes_batch, model, .. } = self;
         let (front, listener, stop, faults) = (self.front, self.listener, self.stop, self.faults);
+        let takes_next = self.takes_next;
         first_rank(line.as_ref())?;
         front.check()?;
         #[cfg(feature = "cli")]
@@ -170,7 +178,7 @@ impl Run {
         }
         let identity = Identity { tokenizer: hex(&tokenizer.hash()), data: hex(&hash) };
         let Opened { folder, origin, mut notes, claim: _claim } =
-            begin.open(folder, &config, &identity, changes_batch)?;
+            begin.open(folder, &config, &identity, changes_batch, takes_next)?;
         let unbegun = Unbegun::new(&folder);
         let origin = match model {
             None => origin,

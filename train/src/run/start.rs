@@ -40,27 +40,27 @@ pub(super) struct Opened {
 
 impl Start {
     /// Claims the folder that the run goes to, and opens what it begins with, in that order: a process that trains there
-    /// may write a newer checkpoint until it has let go.
+    /// may write a newer checkpoint until it has let go. A new run that finds another there goes to the next folder if it
+    /// `takes_next`.
     pub(super) fn open(
         self,
         folder: PathBuf,
         config: &TrainConfig,
         identity: &Identity,
         changes_batch: bool,
+        takes_next: bool,
     ) -> Result<Opened, TrainError> {
         let mut notes = Vec::new();
         let (folder, claim, checkpoint) = match self {
             Self::New => {
-                let folder = RunFolder::create(folder)?;
-                let claim = claimed(&folder)?;
+                let (folder, claim) = fresh(folder, takes_next)?;
                 return Ok(Opened { folder, origin: Origin::Seed, notes, claim });
             }
             Self::Fork(path) => {
                 let checkpoint = find(&path, &mut notes)?;
                 notes.extend(fitting_model(&checkpoint, config, identity)?);
                 notes.push(format!("the first weights are those of {}", checkpoint.location()));
-                let folder = RunFolder::create(folder)?;
-                let claim = claimed(&folder)?;
+                let (folder, claim) = fresh(folder, takes_next)?;
                 return Ok(Opened { folder, origin: Origin::Weights(checkpoint), notes, claim });
             }
             Self::Auto => {
@@ -88,6 +88,23 @@ impl Start {
         notes.extend(same_run(&checkpoint, config, identity, changes_batch)?);
         notes.push(format!("going on from step {} of {}", checkpoint.step(), folder.path().display()));
         Ok(Opened { folder, origin: Origin::open(checkpoint, config)?, notes, claim })
+    }
+}
+
+/// A folder without a run, or the next that has none, and keeps other processes out.
+fn fresh(mut path: PathBuf, takes_next: bool) -> Result<(RunFolder, File), TrainError> {
+    loop {
+        let made = RunFolder::create(path.clone()).and_then(|folder| {
+            let claim = claimed(&folder)?;
+            // Another process may have begun and ended one since the folder was made.
+            if folder.holds_a_run() { Err(TrainError::RunExists { path: path.clone() }) } else { Ok((folder, claim)) }
+        });
+        match made {
+            Err(TrainError::RunExists { .. } | TrainError::RunBusy { .. }) if takes_next => {
+                path = RunFolder::after(&path)
+            }
+            made => return made,
+        }
     }
 }
 

@@ -108,7 +108,7 @@ fn curve(run: &Path) -> Vec<BTreeMap<String, Value>> {
     let lines = fs::read_to_string(run.join("metrics.jsonl")).unwrap();
     let event = |line: &str| {
         let mut event: BTreeMap<String, Value> = serde_json::from_str(line).unwrap();
-        event.retain(|name, _| !["seconds", "tokens_per_second", "mfu"].contains(&name.as_str()));
+        event.retain(|name, _| !["seconds", "tokens_per_second", "mfu", "memory_bytes"].contains(&name.as_str()));
         event
     };
     lines.lines().map(event).filter(|event| !event.contains_key("event")).collect()

@@ -34,7 +34,9 @@ pub fn exit_code(result: anyhow::Result<ExitCode>) -> ExitCode {
         Ok(code) => code,
         Err(error) if is_broken_pipe(&error) => ExitCode::from(READER_IS_GONE),
         Err(error) => {
-            let what = if error.is::<io::Error>() { "standard output cannot be written: " } else { "" };
+            // One with a context says itself what it is about.
+            let is_of_output = error.is::<io::Error>() && error.chain().count() == 1;
+            let what = if is_of_output { "standard output cannot be written: " } else { "" };
             tell(format_args!("error: {what}{error}"));
             ExitCode::FAILURE
         }

@@ -1,7 +1,6 @@
 //! `hearth train`.
 
 use std::{
-    fs,
     io::{self, Write},
     path::{Path, PathBuf},
     process::ExitCode,
@@ -81,16 +80,16 @@ impl TrainCommand {
             Run::new(config, device, "").line(line).follow()?;
             return Ok(ExitCode::SUCCESS);
         }
-        let folder = self.folder(&begin)?;
-        let run = Run::new(config, device, &folder)
+        let takes_next = self.out.is_none();
+        let summary = Run::new(config, device, self.folder(&begin))
             .begin(begin)
             .changes_batch(self.change_batch)
+            .takes_next(takes_next)
             .others(others)
             .line(line)
             .front(if self.tui { FrontKind::Dashboard } else { FrontKind::Progress })
-            .stop(stop_on_ctrl_c());
-        // A start that failed before it wrote anything leaves the folder that was made for it.
-        let summary = run.go().inspect_err(|_| drop(fs::remove_dir(&folder)))?;
+            .stop(stop_on_ctrl_c())
+            .go()?;
         show(&summary, &mut io::stdout().lock())?;
         Ok(ExitCode::SUCCESS)
     }
@@ -134,7 +133,7 @@ impl TrainCommand {
     }
 
     /// The run's folder: the one that is named, else one by the configuration's name.
-    fn folder(&mut self, begin: &Start) -> anyhow::Result<PathBuf> {
+    fn folder(&mut self, begin: &Start) -> PathBuf {
         // A fork without a configuration of its own has the name of the run that it comes from.
         let name = match (self.config.as_deref(), begin) {
             (None, Start::Fork(path)) if path.join("manifest.json").exists() => path.parent().and_then(Path::file_name),
@@ -143,13 +142,13 @@ impl TrainCommand {
         };
         let name = name.unwrap_or("run".as_ref());
         let runs = Path::new("runs");
-        Ok(match (self.out.take(), begin) {
+        match (self.out.take(), begin) {
             (Some(folder), _) => folder,
             // A run goes on in its own folder.
             (None, Start::Resume(folder)) => folder.clone(),
             (None, Start::Auto) => RunFolder::latest(runs, name),
-            (None, Start::New | Start::Fork(_)) => RunFolder::make_next(runs, name)?,
-        })
+            (None, Start::New | Start::Fork(_)) => RunFolder::next(runs, name),
+        }
     }
 }
 
