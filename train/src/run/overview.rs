@@ -84,7 +84,7 @@ pub struct RunOverview {
     /// Step of the newest checkpoint.
     pub checkpoint: Option<u64>,
     /// When something last happened, in seconds since 1970.
-    pub changed: u64,
+    pub changed: f64,
     /// Its configuration.
     #[serde(skip)]
     pub config: TrainConfig,
@@ -102,7 +102,7 @@ impl RunOverview {
         let is_running = folder.is_claimed();
         let metrics = path.join("metrics.jsonl");
         let records = if metrics.exists() { read_records(&metrics)? } else { Vec::new() };
-        let changed = [&metrics, path].into_iter().find_map(changed).unwrap_or(0);
+        let changed = [&metrics, path].into_iter().find_map(changed).unwrap_or(0.0);
         let figures: Vec<&Metrics> = records
             .iter()
             .filter_map(|record| if let Record::Figures(metrics) = record { Some(metrics) } else { None })
@@ -192,9 +192,9 @@ pub fn unlike(configs: &[&TrainConfig]) -> BTreeMap<String, Vec<Option<String>>>
 }
 
 /// When a file was changed, in seconds since 1970.
-fn changed(path: impl AsRef<Path>) -> Option<u64> {
+fn changed(path: impl AsRef<Path>) -> Option<f64> {
     let time = fs::metadata(path).and_then(|it| it.modified()).ok()?;
-    Some(time.duration_since(UNIX_EPOCH).ok()?.as_secs())
+    Some(time.duration_since(UNIX_EPOCH).ok()?.as_secs_f64())
 }
 
 fn median(values: impl Iterator<Item = f64>) -> Option<f64> {

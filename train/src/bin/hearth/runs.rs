@@ -73,7 +73,7 @@ fn list(folder: &Path, json: bool, out: &mut impl Write) -> anyhow::Result<()> {
             Err(error) => tell(format_args!("passed over: {error}")),
         }
     }
-    runs.sort_by_key(|run| std::cmp::Reverse(run.changed));
+    runs.sort_by(|one, other| other.changed.total_cmp(&one.changed));
     if json {
         return Ok(writeln!(out, "{}", serde_json::to_string(&runs)?)?);
     }
@@ -97,7 +97,7 @@ fn row(run: &RunOverview, now: u64) -> Vec<String> {
         loss(run.best.map(|best| best.loss)),
         run.best.map_or("-".into(), |best| best.step.to_string()),
         run.tokens_per_second.map_or("-".into(), rate),
-        age(now.saturating_sub(run.changed)),
+        age(now.saturating_sub(run.changed as u64)),
         run.device.clone().unwrap_or("-".into()),
     ]
 }
