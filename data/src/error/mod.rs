@@ -125,8 +125,8 @@ pub enum DataError {
     ZeroContext,
     /// The stream is shorter than one window.
     #[error(
-        "the text has {tokens} tokens but one window needs `context_length` + 1 = {needed}: \
-         use a longer text, a smaller `context_length`, or, for a validation part, a larger `validation_fraction`"
+        "the text has {tokens} tokens but one window needs `context_length` + 1 = {needed}: use a longer text or a smaller \
+         `context_length`"
     )]
     TooShort {
         /// Tokens in the stream.

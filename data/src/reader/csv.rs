@@ -11,6 +11,9 @@ use super::part::FilePart;
 const BUFFER: usize = 1 << 16;
 /// A longer row is a fault, and is never held whole.
 const MAX_ROW_BYTES: usize = 64 << 20;
+/// A row behind the last one, which no file has: where it is read as one, no quotation mark was open before it. (The crate
+/// `csv` takes the end of a file for a closing one.)
+const END: &[u8] = b"\n\x1c\x04\x1c\n";
 
 /// The documents of a file of comma-separated values, a row each; the first row names the columns. Quotation marks may
 /// hold delimiters and line breaks. An empty value is no document, and no fault.
@@ -32,18 +35,23 @@ impl CsvColumn {
         name: &str,
     ) -> Result<Self, FileFault> {
         let whole = |kind, reason| FileFault { kind, path: path.clone(), place: None, reason };
-        let bounded = Bounded { source, left: MAX_ROW_BYTES };
+        let bounded = Bounded { source: Box::new(source.chain(END)), left: MAX_ROW_BYTES };
         let mut builder = ReaderBuilder::new();
         let mut rows = builder.delimiter(delimiter).flexible(true).buffer_capacity(BUFFER).from_reader(bounded);
         let header = rows.byte_headers().map_err(|error| whole(FaultKind::Unreadable, error.to_string()))?;
+        // An empty file has no columns, and nothing wrong.
+        let done = match RowEnd::of(header) {
+            RowEnd::Closed => false,
+            RowEnd::File => true,
+            RowEnd::Open => return Err(whole(FaultKind::BrokenRow, QUOTED.to_owned())),
+        };
         let names: Vec<_> = header.iter().map(String::from_utf8_lossy).collect();
         let (index, columns) = (names.iter().position(|column| column == name), names.len());
-        // An empty file has no columns, and nothing wrong.
-        let Some(index) = index.or((columns == 0).then_some(0)) else {
+        let Some(index) = index.or(done.then_some(0)) else {
             let reason = format!("there is no column {name:?} but {}", listed(&names));
             return Err(whole(FaultKind::MissingField, reason));
         };
-        Ok(Self { path, rows, row: ByteRecord::new(), index, columns, done: false })
+        Ok(Self { path, rows, row: ByteRecord::new(), index, columns, done })
     }
 
     /// The value in the next row. None at the end.
@@ -55,6 +63,14 @@ impl CsvColumn {
             Err(error) => {
                 self.done = true;
                 return Err((FaultKind::Unreadable, error.to_string()));
+            }
+        }
+        match RowEnd::of(&self.row) {
+            RowEnd::Closed => {}
+            RowEnd::File => return Ok(None),
+            RowEnd::Open => {
+                self.done = true;
+                return Err((FaultKind::BrokenRow, QUOTED.to_owned()));
             }
         }
         if self.row.len() != self.columns {
@@ -84,6 +100,27 @@ impl Iterator for CsvColumn {
             }
         }
         None
+    }
+}
+
+const QUOTED: &str = "the file ends inside of quotation marks: it was cut, or one is not closed";
+
+/// What stands behind a row.
+enum RowEnd {
+    Closed,
+    /// It is no row, but the end of the file.
+    File,
+    /// The file ends inside of its last value.
+    Open,
+}
+
+impl RowEnd {
+    fn of(row: &ByteRecord) -> Self {
+        match row.iter().next_back() {
+            Some(value) if value == END.trim_ascii() && row.len() == 1 => Self::File,
+            Some(value) if value.ends_with(END) => Self::Open,
+            _ => Self::Closed,
+        }
     }
 }
 

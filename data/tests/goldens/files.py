@@ -92,6 +92,11 @@ def files():
         yield f"{compression}.parquet", parquet(pa.array(ROWS), compression=compression), ROWS, None
     yield "large.parquet", parquet(pa.array(ROWS, pa.large_string()), use_dictionary=False), ROWS, None
     yield "view.parquet", parquet(pa.array(ROWS, pa.string_view()), data_page_version="2.0"), ROWS, None
+    for encoding in ["DELTA_LENGTH_BYTE_ARRAY", "DELTA_BYTE_ARRAY"]:
+        for rows in [ROWS, [f"row {number} of many"[: 5 + number % 14] for number in range(300)]]:
+            for version in ["1.0", "2.0"]:
+                options = {"use_dictionary": False, "column_encoding": {"id": "PLAIN", "text": encoding}, "data_page_version": version}
+                yield f"{encoding.lower()}_{version}_{len(rows)}.parquet", parquet(pa.array(rows), **options), rows, None
     yield "lists.parquet", parquet(pa.array([[row] for row in ROWS])), None, '"text" is a list, not of strings'
     yield "structures.parquet", parquet(pa.array([{"a": row} for row in ROWS])), None, 'columns of strings: "text.a"'
     yield "nulls.parquet", parquet(pa.nulls(3)), None, "the file has no column of strings"

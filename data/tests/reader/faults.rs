@@ -128,6 +128,22 @@ fn rows_of_values_that_have_no_document() {
     check(folder.write("c.csv", unclosed.as_bytes()), ReadOptions::default(), &["good"], &[fault]);
 }
 
+/// Where Python's `csv.reader(file, strict=True)` says "unexpected end of data".
+#[test]
+fn rows_of_values_that_end_inside_of_quotation_marks() {
+    let folder = Folder::new();
+    for last in ["\"cut", "\"cut\n", "\"cut \"\"", "1,\"cut\nonce, and\n\ntwice\n\n"] {
+        let path = folder.write("a.csv", format!("text\ngood\n{last}").as_bytes());
+        check(path, ReadOptions::default(), &["good"], &[(FaultKind::BrokenRow, Some(Line(3)))]);
+    }
+    let header = folder.write("b.csv", b"id,\"text\n1,good\n");
+    check(header, ReadOptions::default(), &[], &[(FaultKind::BrokenRow, None)]);
+    for whole in ["text\ngood\n\"\"", "text\ngood\r\n\r\n", "text\ngood", "text\n\"good\"\n\"\"\n\n"] {
+        let (pieces, _) = read(&[folder.write("c.csv", whole.as_bytes())], ReadOptions::default()).unwrap();
+        assert_eq!(texts(&pieces), ["good"], "{whole:?}");
+    }
+}
+
 #[test]
 fn lines_of_text_that_are_not_utf8() {
     let folder = Folder::new();
@@ -233,4 +249,16 @@ fn a_parquet_file_that_a_library_panics_at_is_damaged() {
         let (_, faults) = read(&[path], ReadOptions { faults: OnFault::Skip, ..ReadOptions::default() }).unwrap();
         assert!(faults.total() > 0, "{number}");
     }
+}
+
+/// Twenty thousand lists of two billion truth values each, in two hundred thousand bytes: the crate would go through all.
+#[test]
+fn a_footer_that_says_more_than_it_holds_is_damaged() {
+    let folder = Folder::new();
+    let list = [0x19, 0xf1, 0xff, 0xff, 0xff, 0xff, 0x07];
+    let footer = [list.repeat(20_000), vec![0]].concat();
+    let length = (footer.len() as u32).to_le_bytes();
+    let path = folder.write("a.parquet", &[b"PAR1", footer.as_slice(), &length, b"PAR1"].concat());
+    let error = read(&[path], ReadOptions::default()).unwrap_err().to_string();
+    assert!(error.contains("a.parquet") && error.ends_with("its footer is damaged"), "{error}");
 }

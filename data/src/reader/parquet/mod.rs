@@ -1,14 +1,17 @@
 //! A string column of a Parquet file.
 
+mod pages;
+mod thrift;
+
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::vec;
 
 use parquet::basic::{ConvertedType, Type};
-use parquet::column::reader::{ColumnReader, ColumnReaderImpl};
+use parquet::column::reader::ColumnReaderImpl;
 use parquet::data_type::{ByteArray, ByteArrayType};
 use parquet::errors::ParquetError;
 use parquet::file::reader::{FileReader, SerializedFileReader};
@@ -19,6 +22,8 @@ use super::fault::{FaultKind, FaultPlace, FileFault, listed};
 use super::foreign;
 use super::part::FilePart;
 use crate::contained::contained;
+use pages::SoundPages;
+use thrift::Structure;
 
 /// Rows decoded at once.
 const ROWS: usize = 256;
@@ -77,12 +82,17 @@ impl Column {
             if self.next_group == self.file.num_row_groups() {
                 return Ok(false);
             }
-            let reader = self.file.get_row_group(self.next_group)?.get_column_reader(self.index)?;
+            let group = self.file.get_row_group(self.next_group)?;
+            let (column, range) = group
+                .metadata()
+                .columns()
+                .get(self.index)
+                .map(|it| (it.column_descr_ptr(), it.byte_range()))
+                .ok_or_else(|| ParquetError::General("a group of rows lacks the column".to_owned()))?;
+            let pages = group.get_column_page_reader(self.index)?;
+            let pages = SoundPages::new(pages, File::open(&self.path)?, range, self.present > 0);
+            self.group = Some(ColumnReaderImpl::new(column, Box::new(pages)));
             self.next_group += 1;
-            self.group = match reader {
-                ColumnReader::ByteArrayColumnReader(reader) => Some(reader),
-                _ => None, // the schema says otherwise, see `open`
-            };
         }
     }
 
@@ -107,11 +117,31 @@ fn open_file(path: &Path) -> Result<(SerializedFileReader<File>, u64), FileFault
         .read_to_end(&mut head)
         .and_then(|_| Ok(file.metadata()?.len()))
         .map_err(|error| unreadable(path, &error))?;
+    check_footer(&mut file, size).map_err(|error| unreadable(path, &error))?;
     let opened = contained(|| SerializedFileReader::new(file).map_err(|error| error.to_string())).flatten();
     opened.map(|file| (file, size)).map_err(|reason| match foreign::of_content(&head) {
         Some(reason) if !head.starts_with(b"PAR1") => foreign::not_text(path, reason),
         _ => unreadable(path, &reason),
     })
+}
+
+/// An error where the last bytes of the file say where its footer begins, and that is none: what is not there at all is said by
+/// the crate.
+fn check_footer(file: &mut File, size: u64) -> io::Result<()> {
+    let mut tail = [0; 8];
+    if size < 12 {
+        return Ok(());
+    }
+    file.seek(SeekFrom::End(-8))?;
+    file.read_exact(&mut tail)?;
+    let length = u64::from(u32::from_le_bytes([tail[0], tail[1], tail[2], tail[3]]));
+    if &tail[4..] != b"PAR1" || length > size - 8 {
+        return Ok(());
+    }
+    file.seek(SeekFrom::End(-8 - length as i64))?;
+    let mut footer = Vec::new();
+    file.by_ref().take(length).read_to_end(&mut footer)?;
+    Structure::of(&footer).map(drop).map_err(|_| io::Error::other("its footer is damaged"))
 }
 
 fn holds_strings(column: &ColumnDescriptor) -> bool {

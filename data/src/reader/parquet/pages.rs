@@ -1,0 +1,176 @@
+//! The pages of a column, looked at before they are decoded: the crate `parquet` takes memory for as many values as a header
+//! states, though hardly a byte may follow it.
+
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+
+use parquet::basic::Encoding;
+use parquet::column::page::{Page, PageMetadata, PageReader};
+use parquet::errors::{ParquetError, Result};
+
+use super::thrift::{Structure, Unsound, varint};
+
+/// A page that takes more when it is decompressed is damaged. Pages have about a megabyte, or one long value.
+const MAX_PAGE_BYTES: i64 = 256 << 20;
+/// Values of a delta encoding for each byte of their page: where all are empty, DuckDB writes 228.
+const MAX_VALUES_PER_BYTE: u64 = 256;
+/// Fields of a page's header.
+const KIND: i64 = 1;
+const DECOMPRESSED: i64 = 2;
+const COMPRESSED: i64 = 3;
+/// A page that the crate leaves out.
+const INDEX_PAGE: i64 = 1;
+
+/// Those of one column in one group of rows.
+pub(super) struct SoundPages {
+    pages: Box<dyn PageReader>,
+    file: File,
+    /// Where the next page's header begins.
+    next: u64,
+    /// Where the last page ends.
+    end: u64,
+    /// Whether levels stand before the values, which say what rows have none.
+    has_levels: bool,
+}
+
+impl SoundPages {
+    /// `pages`, which take `(start, length)` of `file`.
+    pub(super) fn new(pages: Box<dyn PageReader>, file: File, range: (u64, u64), has_levels: bool) -> Self {
+        let (start, length) = range;
+        Self { pages, file, next: start, end: start.saturating_add(length), has_levels }
+    }
+
+    /// Goes over the headers of the next page that is read.
+    fn check_header(&mut self) -> Result<()> {
+        while self.next < self.end {
+            let header = self.header()?;
+            let size = |field| header.number(field).filter(|size| (0..=MAX_PAGE_BYTES).contains(size));
+            let (Some(kind), Some(size), Some(_)) = (header.number(KIND), size(COMPRESSED), size(DECOMPRESSED)) else {
+                return Err(damaged("a page's header states no size, or one of more than 256 MiB"));
+            };
+            self.next += header.length as u64 + size as u64;
+            if kind != INDEX_PAGE {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn header(&mut self) -> Result<Structure> {
+        // Statistics may stand in it with the longest value in full.
+        let mut most = 4 << 10;
+        loop {
+            let mut bytes = Vec::new();
+            self.file.seek(SeekFrom::Start(self.next))?;
+            self.file.by_ref().take(most.min(self.end - self.next)).read_to_end(&mut bytes)?;
+            match Structure::of(&bytes) {
+                Ok(header) => return Ok(header),
+                Err(Unsound::Cut) if bytes.len() as u64 == most => most *= 16,
+                Err(_) => return Err(damaged("a page's header is not one")),
+            }
+        }
+    }
+}
+
+impl PageReader for SoundPages {
+    fn get_next_page(&mut self) -> Result<Option<Page>> {
+        self.check_header()?;
+        let page = self.pages.get_next_page()?;
+        if let Some(page) = &page {
+            check_values(page, self.has_levels)?;
+        }
+        Ok(page)
+    }
+
+    fn peek_next_page(&mut self) -> Result<Option<PageMetadata>> {
+        self.pages.peek_next_page()
+    }
+
+    fn skip_next_page(&mut self) -> Result<()> {
+        self.check_header()?;
+        self.pages.skip_next_page()
+    }
+}
+
+impl Iterator for SoundPages {
+    type Item = Result<Page>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.get_next_page().transpose()
+    }
+}
+
+fn check_values(page: &Page, has_levels: bool) -> Result<()> {
+    let (buffer, values, encoding, levels) = match page {
+        // Each value has its length before it, in four bytes.
+        Page::DictionaryPage { buf, num_values, .. } if *num_values as usize > buf.len() / 4 => {
+            return Err(damaged("a dictionary states more values than it has room for"));
+        }
+        Page::DictionaryPage { .. } => return Ok(()),
+        Page::DataPage { buf, num_values, encoding, def_level_encoding, .. } => (
+            buf,
+            *num_values,
+            *encoding,
+            if has_levels { levels_length(buf, *num_values, *def_level_encoding) } else { 0 },
+        ),
+        Page::DataPageV2 { buf, num_values, encoding, def_levels_byte_len, rep_levels_byte_len, .. } => {
+            (buf, *num_values, *encoding, u64::from(*def_levels_byte_len) + u64::from(*rep_levels_byte_len))
+        }
+    };
+    let encoded = usize::try_from(levels).ok().and_then(|at| buffer.get(at..)).unwrap_or_default();
+    let most = u64::from(values).min(encoded.len() as u64 * MAX_VALUES_PER_BYTE);
+    match encoding {
+        Encoding::DELTA_LENGTH_BYTE_ARRAY => length_of_deltas(encoded, most).map(drop),
+        // How much of each value the one before has, and then the lengths of what is left.
+        Encoding::DELTA_BYTE_ARRAY => {
+            length_of_deltas(encoded, most).and_then(|at| length_of_deltas(&encoded[at..], most)).map(drop)
+        }
+        _ => Ok(()),
+    }
+    .map_err(|_| damaged("a page's lengths are not those of its values"))
+}
+
+/// Bytes of the levels, a bit for each of `values`, before the values of a page of the first version.
+fn levels_length(buffer: &[u8], values: u32, encoding: Encoding) -> u64 {
+    match (encoding, buffer.first_chunk()) {
+        (Encoding::RLE, Some(length)) => 4 + u64::from(u32::from_le_bytes(*length)),
+        _ => u64::from(values.div_ceil(8)),
+    }
+}
+
+/// Bytes that numbers as differences (DELTA_BINARY_PACKED) take at the start of `bytes`, where they are at most `most`.
+fn length_of_deltas(bytes: &[u8], most: u64) -> std::result::Result<usize, Unsound> {
+    let mut at = 0;
+    let mut number = || {
+        let (number, length) = varint(&bytes[at..])?;
+        at += length;
+        Ok(number)
+    };
+    let (block, parts, values) = (number()?, number()?, number()?);
+    number()?;
+    if values > most || parts == 0 || block % parts != 0 || block / parts % 32 != 0 || block > 1 << 20 {
+        return Err(Unsound::Damaged);
+    }
+    // The first value stands in the header.
+    let (mut left, part) = (values.saturating_sub(1), block / parts);
+    while left > 0 {
+        at += varint(&bytes[at..])?.1;
+        let widths = bytes.get(at..at + parts as usize).ok_or(Unsound::Cut)?;
+        at += widths.len();
+        for &width in widths {
+            // Parts behind the last value have a width, and no bytes.
+            if left > 0 {
+                at += part as usize / 8 * usize::from(width);
+                left = left.saturating_sub(part);
+            }
+        }
+        if at > bytes.len() {
+            return Err(Unsound::Cut);
+        }
+    }
+    Ok(at)
+}
+
+fn damaged(reason: &str) -> ParquetError {
+    ParquetError::General(reason.to_owned())
+}
