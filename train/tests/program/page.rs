@@ -22,7 +22,7 @@ An editor that knows TOML schemas (Even Better TOML and others on taplo) complet
 `#:schema ./hearth.schema.json`; `hearth init` writes that file too, and it is `configs/hearth.schema.json` here.
 
 Made from the types in `train/src/config` and `model/src/config.rs` by
-`HEARTH_WRITE=1 cargo test --workspace --test configuration written`, as the schema is; a test compares both.
+`HEARTH_WRITE=1 cargo test --workspace --test program written`, as the schema is; a test compares both.
 ";
 
 pub fn page() -> String {

@@ -1,16 +1,15 @@
 //! What people do with runs, taken from their reports of bugs in other programs.
 
-mod starts;
-
 use std::{
     fs,
     io::Write,
     path::Path,
-    process::{Command, Output, Stdio},
+    process::{Command, Stdio},
 };
 
-const TEXT: &str = include_str!("../../../examples/shakespeare/input.txt");
-const CONFIG: &str = r#"
+use super::support::{folder, hearth, refused};
+
+pub const CONFIG: &str = r#"
 seed = 1
 [data]
 text = "text.txt"
@@ -30,20 +29,8 @@ steps = 4
 every = 0
 "#;
 
-/// A folder with a text of 65 characters or less and a configuration.
-fn folder() -> tempfile::TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    fs::write(folder.path().join("text.txt"), &TEXT[..5_000]).unwrap();
-    fs::write(folder.path().join("run.toml"), CONFIG).unwrap();
-    folder
-}
-
-fn hearth(folder: &Path, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_hearth")).args(arguments).current_dir(folder).output().unwrap()
-}
-
 /// Trains on the CPU into `out` with these settings; what was said.
-fn train(folder: &Path, out: &str, more: &[&str], settings: &[&str]) -> String {
+pub fn train(folder: &Path, out: &str, more: &[&str], settings: &[&str]) -> String {
     let mut arguments = vec!["train", "run.toml", "--device", "cpu", "--out", out];
     arguments.extend(more);
     arguments.extend(settings.iter().flat_map(|setting| ["--set", setting]));
@@ -51,14 +38,6 @@ fn train(folder: &Path, out: &str, more: &[&str], settings: &[&str]) -> String {
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(output.status.success(), "{arguments:?}: {said}");
     said + &String::from_utf8(output.stdout).unwrap()
-}
-
-/// The last line of what a command says that must fail.
-fn refused(folder: &Path, arguments: &[&str]) -> String {
-    let output = hearth(folder, arguments);
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert!(output.status.code() == Some(1) && !said.contains("panicked"), "{arguments:?}: {said}");
-    said.lines().last().unwrap().strip_prefix("error: ").expect("an error comes last").to_string()
 }
 
 fn generate(folder: &Path, more: &[&str]) -> String {
@@ -83,7 +62,7 @@ fn write_ids(path: &Path, ids: impl IntoIterator<Item = u16>) {
 
 #[test]
 fn a_new_run_takes_weights_that_fit() {
-    let folder = folder();
+    let folder = folder(CONFIG);
     let folder = folder.path();
     train(folder, "base", &[], &["limits.steps=40"]);
     for (name, setting) in [
@@ -119,7 +98,7 @@ fn a_new_run_takes_weights_that_fit() {
 /// The place in the data is counted in sequences, which stay seen.
 #[test]
 fn a_run_goes_on_with_another_batch_where_that_is_asked_for() {
-    let folder = folder();
+    let folder = folder(CONFIG);
     let folder = folder.path();
     train(folder, "run", &[], &[]);
     let settings = ["--set", "batch.micro_batch=3", "--set", "batch.accumulation=2", "--set", "limits.steps=6"];
@@ -142,7 +121,7 @@ fn a_run_goes_on_with_another_batch_where_that_is_asked_for() {
 /// llm.c's issue 710: a loss must not depend on how many rows are measured at once, and not leave the tail out.
 #[test]
 fn an_evaluation_is_the_same_in_batches_of_any_size() {
-    let folder = folder();
+    let folder = folder(CONFIG);
     let losses: Vec<f64> = ["1", "3", "7", "8", "12", "64"]
         .map(|rows| {
             let settings = [
@@ -160,7 +139,7 @@ fn an_evaluation_is_the_same_in_batches_of_any_size() {
 
 #[test]
 fn a_run_may_have_no_validation_part() {
-    let folder = folder();
+    let folder = folder(CONFIG);
     let folder = folder.path();
     let said = train(folder, "text", &[], &["data.validation_fraction=0", "evaluation.every=2"]);
     assert!(said.contains("no validation part") && !said.contains("NaN") && !said.contains("validation 0"), "{said}");
@@ -181,7 +160,7 @@ fn a_run_may_have_no_validation_part() {
 
 #[test]
 fn parts_of_bin_files_are_told_by_words() {
-    let folder = folder();
+    let folder = folder(CONFIG);
     let folder = folder.path();
     fs::create_dir(folder.join("bin")).unwrap();
     write_ids(&folder.join("bin/medieval_train_000.bin"), (0..4000).map(|it| it % 50));
@@ -195,7 +174,7 @@ fn parts_of_bin_files_are_told_by_words() {
 
 #[test]
 fn a_rate_never_rises_by_itself() {
-    let folder = folder();
+    let folder = folder(CONFIG);
     let folder = folder.path();
     train(folder, "low", &[], &["optimizer.learning_rate=1e-5", "limits.steps=10"]);
     let rates = metrics(&folder.join("low"), "lr");
@@ -213,7 +192,7 @@ fn a_rate_never_rises_by_itself() {
 /// A run that was killed has checkpoints and no model.
 #[test]
 fn a_text_comes_from_the_newest_checkpoint() {
-    let folder = folder();
+    let folder = folder(CONFIG);
     let folder = folder.path();
     train(folder, "run", &[], &["checkpoint.every=2"]);
     let expected = generate(folder, &["run", "--tokens", "20"]);
@@ -236,7 +215,7 @@ fn a_text_comes_from_the_newest_checkpoint() {
 
 #[test]
 fn prompts_and_stops_as_people_give_them() {
-    let folder = folder();
+    let folder = folder(CONFIG);
     let folder = folder.path();
     fs::write(folder.join("text.txt"), "- a - b ".repeat(1000)).unwrap();
     // A vocabulary that was made larger than the tokenizer's: what is beyond it is never drawn.
@@ -261,7 +240,7 @@ fn prompts_and_stops_as_people_give_them() {
 /// Several texts, for people and for programs, and a prompt from another program.
 #[test]
 fn texts_are_drawn_for_programs() {
-    let folder = folder();
+    let folder = folder(CONFIG);
     let folder = folder.path();
     train(folder, "run", &[], &[]);
     let more = ["generate", "run", "--device", "cpu", "--prompt", "the", "--tokens", "6"];
@@ -299,7 +278,7 @@ fn texts_are_drawn_for_programs() {
 
 #[test]
 fn a_prompt_comes_from_standard_input() {
-    let folder = folder();
+    let folder = folder(CONFIG);
     let folder = folder.path();
     train(folder, "run", &[], &[]);
     let piped = |text: &[u8]| {
@@ -323,7 +302,7 @@ fn a_prompt_comes_from_standard_input() {
 /// The same values in other types of numbers give the same text.
 #[test]
 fn weights_of_other_widths_are_read() {
-    let folder = folder();
+    let folder = folder(CONFIG);
     let folder = folder.path();
     train(folder, "run", &[], &["limits.steps=60", "optimizer.learning_rate=1e-2"]);
     let file = fs::read(folder.join("run/model.safetensors")).unwrap();
@@ -355,4 +334,39 @@ fn weights_of_other_widths_are_read() {
     write("F64", 8, values.iter().flat_map(|value| f64::from(rounded(value)).to_le_bytes()).collect());
     let text = |name: &str| generate(folder, &[name, "--tokens", "60", "--prompt", "the"]);
     assert_eq!(["BF16", "F64"].map(text), [text("F32"), text("F32")]);
+
+    // Of a run that diverged, cut, and none at all.
+    let broken = |bytes: &[u8]| {
+        fs::write(folder.join("F32/model.safetensors"), bytes).unwrap();
+        refused(folder, &["generate", "F32", "--device", "cpu", "--prompt", "the"])
+    };
+    let none =
+        [&file[..8 + u64::from_le_bytes(*length) as usize], &f32::NAN.to_le_bytes().repeat(values.len())].concat();
+    let sentence = broken(&none);
+    assert!(sentence.ends_with("as those of a run that diverged: take an earlier checkpoint"), "{sentence}");
+    for cut in [&file[..100], &file[..file.len() - 1], b""] {
+        let sentence = broken(cut);
+        assert!(sentence.starts_with("F32/model.safetensors: "), "{sentence}");
+        assert!(sentence.ends_with("; it was cut or changed: take another checkpoint"), "{sentence}");
+    }
+    fs::remove_file(folder.join("F32/model.safetensors")).unwrap();
+    fs::create_dir(folder.join("F32/model.safetensors")).unwrap();
+    let sentence = refused(folder, &["generate", "F32", "--device", "cpu"]);
+    assert_eq!(sentence, "F32/model.safetensors: is no file: give one of safetensors");
+}
+
+#[test]
+fn a_run_may_be_quiet_and_tell_a_program() {
+    let folder = folder(CONFIG);
+    let folder = folder.path();
+    let quiet = ["train", "run.toml", "--device", "cpu", "--quiet"];
+    let output = hearth(folder, &[&quiet[..], &["--json", "--out", "run"]].concat());
+    assert!(output.status.success() && output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+    let object: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&object["run"], &object["end"], &object["steps"]), (&"run".into(), &"limit".into(), &4.into()));
+    assert_eq!(object["train_loss"].as_f64(), metrics(&folder.join("run"), "train_loss").last().copied());
+    let spoken = train(folder, "two", &[], &["parallel.stages=2", "parallel.blocks=[]", "model.layers=2"]);
+    assert!(spoken.contains("parallel.stages = 2 has no effect on one device"), "{spoken}");
+    let logged = train(folder, "three", &["--log-level", "off"], &[]);
+    assert!(logged.contains("step"), "{logged}");
 }

@@ -1,39 +1,18 @@
 //! A configuration as a user writes one: without the sources, with every mistake told at once.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    process::{Command, Output},
-};
+use std::{fs, path::PathBuf};
 
 use hearth_train::{TrainConfig, config::schema};
 
-mod page;
+use super::{
+    page,
+    support::{PLAYS, done, refused},
+};
 
-const TEXT: &str = include_str!("../../../examples/shakespeare/input.txt");
-
-fn hearth(folder: &Path, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_hearth")).args(arguments).current_dir(folder).output().unwrap()
-}
-
-/// What a command prints that must succeed.
-fn done(folder: &Path, arguments: &[&str]) -> String {
-    let output = hearth(folder, arguments);
-    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
-}
-
-/// What a command says that must fail.
-fn refused(folder: &Path, arguments: &[&str]) -> String {
-    let output = hearth(folder, arguments);
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert!(output.status.code() == Some(1) && !said.contains("panicked"), "{arguments:?}: {said}");
-    said.split_once("error: ").expect("an error comes last").1.trim_end().to_string()
-}
-
+/// A folder with a text, and no configuration yet.
 fn folder() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
-    fs::write(folder.path().join("text.txt"), &TEXT[..5_000]).unwrap();
+    fs::write(folder.path().join("text.txt"), &PLAYS[..5_000]).unwrap();
     folder
 }
 
@@ -44,7 +23,7 @@ fn is_written(path: &str, expected: &str) {
         fs::write(&path, expected).unwrap();
     }
     let found = fs::read_to_string(&path).unwrap_or_default();
-    let advice = "is not what the types say: HEARTH_WRITE=1 cargo test --workspace --test configuration written";
+    let advice = "is not what the types say: HEARTH_WRITE=1 cargo test --workspace --test program written";
     assert!(found == expected, "{} {advice}", path.display());
 }
 
@@ -187,4 +166,38 @@ fn presets_are_listed_and_shown() {
     let shown = done(folder.path(), &["presets", "gpt2"]);
     assert!(shown.starts_with("[model]\n") && shown.contains("\nlayers = 12\n"), "{shown}");
     assert!(refused(folder.path(), &["presets", "gpt3"]).contains("did you mean \"gpt2\"?"));
+}
+
+/// What stands in place of a configuration, and settings that set nothing.
+#[test]
+fn what_is_no_configuration_is_told() {
+    let folder = folder();
+    let folder = folder.path();
+    fs::write(folder.join("run.toml"), "").unwrap();
+    fs::create_dir_all(folder.join("runs/one")).unwrap();
+    fs::write(folder.join("runs/one/config.toml"), "").unwrap();
+    let wide: Vec<u8> = "\u{feff}[limits]\nsteps = 4\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    fs::write(folder.join("wide.toml"), wide).unwrap();
+    fs::write(folder.join("long.toml"), "#".repeat(5 << 20)).unwrap();
+    let said = |arguments: &[&str]| refused(folder, &[&["check"], arguments].concat());
+    assert_eq!(said(&["runs"]), "runs: is a folder: name the file in it");
+    let of_a_run =
+        "runs/one: is a run's folder: --resume runs/one goes on with it, and its configuration is runs/one/config.toml";
+    assert_eq!(said(&["runs/one"]), of_a_run);
+    assert!(said(&["wide.toml"]).starts_with("wide.toml is UTF-16"), "{}", said(&["wide.toml"]));
+    assert_eq!(said(&["long.toml"]), "long.toml: has more than 4 MiB: a configuration is some lines of TOML");
+    for (setting, sentence) in [
+        (".x=1", "--set .x=1: must read section.field=value"),
+        ("data.text=", "--set data.text=: gives no value"),
+        ("limits.steps= ", "--set limits.steps= : gives no value"),
+        (
+            "seed=99999999999999999999",
+            "--set seed=99999999999999999999: the number is beyond 9223372036854775807, the largest that a configuration can hold",
+        ),
+        ("data.validation_fraction=1", "run.toml: data.validation_fraction = 1: must be at least 0 and under 1"),
+        ("optimizer.clip_norm=inf", "run.toml: optimizer.clip_norm = inf: must be 0 or more, and finite"),
+        ("optimizer.clip_norm=-1", "run.toml: optimizer.clip_norm = -1: must be 0 or more"),
+    ] {
+        assert_eq!(said(&["run.toml", "--set", setting]), sentence);
+    }
 }

@@ -1,15 +1,16 @@
-//! The program `hearth` as a user meets it: what it leaves, and one sentence for each mistake.
+//! Its commands: what each leaves, and one sentence for each mistake.
 
 use std::{
     fs,
     path::Path,
-    process::{Command, Output, Stdio},
+    process::{Command, Stdio},
 };
 
 use hearth_model::ParameterCount;
 use hearth_train::TrainConfig;
 
-const TEXT: &str = include_str!("../../examples/shakespeare/input.txt");
+use super::support::{PLAYS, folder, hearth, refused};
+
 const CONFIG: &str = r#"
 [data]
 text = "text.txt"
@@ -31,33 +32,10 @@ every = 6
 tokens = 10
 "#;
 
-fn hearth(arguments: &[&str], folder: &Path) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_hearth")).args(arguments).current_dir(folder).output().unwrap()
-}
-
-/// A folder with a text and a configuration.
-fn folder() -> tempfile::TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    fs::write(folder.path().join("text.txt"), &TEXT[..5_000]).unwrap();
-    fs::write(folder.path().join("run.toml"), CONFIG).unwrap();
-    folder
-}
-
-/// Runs what must fail and returns its one sentence.
-fn refused(arguments: &[&str], folder: &Path) -> String {
-    let output = hearth(arguments, folder);
-    let stderr = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(1), "{stderr}");
-    assert!(!stderr.contains("panicked") && !stderr.contains("backtrace"), "{stderr}");
-    // The Vulkan loader and notes may come first; the error is the last line.
-    let sentence = stderr.lines().last().unwrap().strip_prefix("error: ").expect("an error comes last");
-    sentence.to_string()
-}
-
 #[test]
 fn a_run_leaves_its_folder_and_generates() {
-    let folder = folder();
-    let output = hearth(&["train", "run.toml", "--device", "cpu"], folder.path());
+    let folder = folder(CONFIG);
+    let output = hearth(folder.path(), &["train", "run.toml", "--device", "cpu"]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let run = folder.path().join("runs/run");
     let metrics = fs::read_to_string(run.join("metrics.jsonl")).unwrap();
@@ -72,7 +50,7 @@ fn a_run_leaves_its_folder_and_generates() {
 
     let generate = |seed: &str| {
         let output =
-            hearth(&["generate", "runs/run", "--tokens", "20", "--device", "cpu", "--seed", seed], folder.path());
+            hearth(folder.path(), &["generate", "runs/run", "--tokens", "20", "--device", "cpu", "--seed", seed]);
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap()
     };
@@ -81,12 +59,12 @@ fn a_run_leaves_its_folder_and_generates() {
     // The prompt (a line break), 20 characters, a line break.
     assert_eq!(generate("1").chars().count(), 22);
 
-    let again = refused(&["train", "run.toml", "--device", "cpu", "--out", "runs/run"], folder.path());
+    let again = refused(folder.path(), &["train", "run.toml", "--device", "cpu", "--out", "runs/run"]);
     assert!(again.starts_with("runs/run already holds a run"), "{again}");
-    let strange = refused(&["generate", "runs/run", "--prompt", "β", "--device", "cpu"], folder.path());
+    let strange = refused(folder.path(), &["generate", "runs/run", "--prompt", "β", "--device", "cpu"]);
     assert!(strange.contains("'β'"), "{strange}");
     fs::write(run.join("model.safetensors"), [0; 40]).unwrap();
-    assert!(refused(&["generate", "runs/run", "--device", "cpu"], folder.path()).contains("model.safetensors"));
+    assert!(refused(folder.path(), &["generate", "runs/run", "--device", "cpu"]).contains("model.safetensors"));
 }
 
 /// Has the program heed SIGINT, as on a terminal: where a shell runs these tests in its background, it is ignored.
@@ -105,7 +83,7 @@ fn heeding_interrupts(command: &mut Command) -> &mut Command {
 #[cfg(unix)]
 #[test]
 fn an_interrupt_ends_the_run_in_order() {
-    let folder = folder();
+    let folder = folder(CONFIG);
     let mut run = heeding_interrupts(&mut Command::new(env!("CARGO_BIN_EXE_hearth")))
         .args(["train", "run.toml", "--device", "cpu", "--set", "limits.steps=1000000"])
         .current_dir(folder.path())
@@ -132,8 +110,8 @@ fn an_interrupt_ends_the_run_in_order() {
 #[cfg(target_os = "linux")]
 #[test]
 fn an_interrupt_before_the_first_step_ends_at_once() {
-    let folder = folder();
-    fs::write(folder.path().join("text.txt"), TEXT.repeat(200)).unwrap();
+    let folder = folder(CONFIG);
+    fs::write(folder.path().join("text.txt"), PLAYS.repeat(200)).unwrap();
     let run = heeding_interrupts(&mut Command::new(env!("CARGO_BIN_EXE_hearth")))
         .args(["train", "run.toml", "--device", "cpu", "--set", "limits.steps=1000000"])
         .current_dir(folder.path())
@@ -160,17 +138,17 @@ fn an_interrupt_before_the_first_step_ends_at_once() {
 /// A corpus in three forms becomes shards, and the shards a run.
 #[test]
 fn prepared_tokens_train() {
-    let folder = folder();
+    let folder = folder(CONFIG);
     let corpus = folder.path().join("corpus");
     fs::create_dir(&corpus).unwrap();
     let lines = |text: &str| -> String {
         text.split("\n\n").map(|text| format!("{}\n", serde_json::json!({ "text": text }))).collect()
     };
-    fs::write(corpus.join("plays.jsonl"), lines(&TEXT[..60_000])).unwrap();
-    fs::write(corpus.join("more.txt"), &TEXT[60_000..80_000]).unwrap();
+    fs::write(corpus.join("plays.jsonl"), lines(&PLAYS[..60_000])).unwrap();
+    fs::write(corpus.join("more.txt"), &PLAYS[60_000..80_000]).unwrap();
     let prepare = ["prepare", "corpus", "--vocab-size", "300", "--validation-fraction", "0.1", "--out", "tokens"];
     for ending in ["finished", "was finished before"] {
-        let output = hearth(&prepare, folder.path());
+        let output = hearth(folder.path(), &prepare);
         let stdout = String::from_utf8(output.stdout).unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         assert!(stdout.starts_with(&format!("tokens: {ending}\n")), "{stdout}");
@@ -178,7 +156,7 @@ fn prepared_tokens_train() {
     let train = |extra: &[&str]| {
         let mut arguments = vec!["train", "run.toml", "--device", "cpu", "--set"];
         arguments.extend(extra);
-        hearth(&arguments, folder.path())
+        hearth(folder.path(), &arguments)
     };
     let mixture = "data.mixture=[{tokens = \"tokens\", weight = 0.7}, {tokens = \"tokens\", weight = 0.3}]";
     for settings in
@@ -189,35 +167,35 @@ fn prepared_tokens_train() {
     }
     let effective = fs::read_to_string(folder.path().join("runs/run/config.toml")).unwrap();
     assert!(effective.contains("vocab_size = 300"), "{effective}");
-    let output = hearth(&["generate", "runs/run", "--tokens", "5", "--device", "cpu"], folder.path());
+    let output = hearth(folder.path(), &["generate", "runs/run", "--tokens", "5", "--device", "cpu"]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 
-    let changed = refused(&["prepare", "corpus", "--tokenizer", "byte", "--out", "tokens"], folder.path());
+    let changed = refused(folder.path(), &["prepare", "corpus", "--tokenizer", "byte", "--out", "tokens"]);
     assert!(changed.contains("tokens") && changed.contains("tokenizer"), "{changed}");
-    assert!(refused(&["prepare", "absent", "--tokenizer", "byte", "--out", "x"], folder.path()).contains("absent"));
+    assert!(refused(folder.path(), &["prepare", "absent", "--tokenizer", "byte", "--out", "x"]).contains("absent"));
     fs::write(corpus.join("broken.jsonl"), "{\"text\": \"whole\"}\n{\"text\": \n").unwrap();
     let broken = ["prepare", "corpus/broken.jsonl", "--tokenizer", "byte", "--validation-fraction", "0", "--out", "y"];
-    assert!(refused(&broken, folder.path()).contains("broken.jsonl"));
-    let skipped = hearth(&[&broken[..], &["--faults", "skip"]].concat(), folder.path());
+    assert!(refused(folder.path(), &broken).contains("broken.jsonl"));
+    let skipped = hearth(folder.path(), &[&broken[..], &["--faults", "skip"]].concat());
     let stderr = String::from_utf8(skipped.stderr).unwrap();
     assert!(skipped.status.success() && stderr.contains("left out: 1 places"), "{stderr}");
     let shard = folder.path().join("tokens/train-00000.shard");
     let bytes = fs::read(&shard).unwrap();
     fs::write(&shard, &bytes[..bytes.len() - 3]).unwrap();
-    let cut = refused(&["train", "run.toml", "--device", "cpu", "--set", "data.tokens=tokens"], folder.path());
+    let cut = refused(folder.path(), &["train", "run.toml", "--device", "cpu", "--set", "data.tokens=tokens"]);
     assert!(cut.contains("train-00000.shard"), "{cut}");
     fs::create_dir(folder.path().join("empty")).unwrap();
-    let empty = refused(&["train", "run.toml", "--device", "cpu", "--set", "data.tokens=empty"], folder.path());
+    let empty = refused(folder.path(), &["train", "run.toml", "--device", "cpu", "--set", "data.tokens=empty"]);
     assert!(empty.contains("empty"), "{empty}");
 }
 
 #[test]
 fn each_mistake_gets_one_sentence() {
-    let folder = folder();
+    let folder = folder(CONFIG);
     let train = |extra: &[&str]| {
         let mut arguments = vec!["train", "run.toml", "--device", "cpu"];
         arguments.extend(extra);
-        refused(&arguments, folder.path())
+        refused(folder.path(), &arguments)
     };
     assert!(
         train(&["--set", "model.n_head=4"]).contains("model.n_head: there is no such field; did you mean model.heads?")
@@ -228,9 +206,9 @@ fn each_mistake_gets_one_sentence() {
     // A path in the file is relative to the file, one on the command line to the working directory.
     fs::create_dir(folder.path().join("configs")).unwrap();
     fs::copy(folder.path().join("run.toml"), folder.path().join("configs/run.toml")).unwrap();
-    assert!(refused(&["train", "configs/run.toml"], folder.path()).contains("configs/text.txt"));
+    assert!(refused(folder.path(), &["train", "configs/run.toml"]).contains("configs/text.txt"));
     let output =
-        hearth(&["train", "configs/run.toml", "--device", "cpu", "--set", "data.text=text.txt"], folder.path());
+        hearth(folder.path(), &["train", "configs/run.toml", "--device", "cpu", "--set", "data.text=text.txt"]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert!(train(&["--set", "data.text=absent.txt"]).contains("absent.txt"));
     let diverged = train(&["--set", "optimizer.learning_rate=1e30"]);
@@ -242,12 +220,12 @@ fn each_mistake_gets_one_sentence() {
     assert!(train(&["--set", "guard.loss_z=-1"]).contains("guard.loss_z = -1: must be 0 or more"));
     fs::write(folder.path().join("file"), "").unwrap();
     assert!(train(&["--out", "file/run"]).starts_with("file/run: making the run's folder failed"));
-    assert!(refused(&["train", "absent.toml"], folder.path()).starts_with("absent.toml: reading the configuration"));
-    assert!(refused(&["generate", "absent"], folder.path()).starts_with("absent: is not there"));
-    let device = refused(&["train", "run.toml", "--device", "wgpu:99"], folder.path());
+    assert!(refused(folder.path(), &["train", "absent.toml"]).starts_with("absent.toml: reading the configuration"));
+    assert!(refused(folder.path(), &["generate", "absent"]).starts_with("absent: is not there"));
+    let device = refused(folder.path(), &["train", "run.toml", "--device", "wgpu:99"]);
     assert!(device.contains("there is no device wgpu:99") || device.contains("no wgpu adapter"), "{device}");
-    let planned = refused(&["plan", "run.toml", "--device", "cpu,cpu"], folder.path());
-    let twice = refused(&["train", "run.toml", "--device", "cpu,cpu"], folder.path());
+    let planned = refused(folder.path(), &["plan", "run.toml", "--device", "cpu,cpu"]);
+    let twice = refused(folder.path(), &["train", "run.toml", "--device", "cpu,cpu"]);
     assert_eq!(planned, twice);
     assert!(twice.starts_with("--device cpu: ") && twice.contains("is listed twice"), "{twice}");
     let tui = train(&["--tui"]);
@@ -257,12 +235,12 @@ fn each_mistake_gets_one_sentence() {
 /// A bench opens no data: there is none here. Its parts come to the step.
 #[test]
 fn bench_times_a_step_and_its_parts() {
-    let folder = folder();
+    let folder = folder(CONFIG);
     fs::remove_file(folder.path().join("text.txt")).unwrap();
     let bench = |extra: &[&str]| {
         let mut arguments = vec!["bench", "run.toml", "--device", "cpu", "--steps", "2", "--warmup", "1"];
         arguments.extend(["--set", "model.vocab_size=65"].iter().chain(extra));
-        let output = hearth(&arguments, folder.path());
+        let output = hearth(folder.path(), &arguments);
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap()
     };
@@ -296,13 +274,13 @@ fn bench_times_a_step_and_its_parts() {
     let alone: serde_json::Value = serde_json::from_str(&bench(&["--step-only", "--json"])).unwrap();
     assert_eq!(alone["parts"], serde_json::json!([]));
 
-    let vocabulary = refused(&["bench", "run.toml", "--device", "cpu"], folder.path());
+    let vocabulary = refused(folder.path(), &["bench", "run.toml", "--device", "cpu"]);
     assert!(vocabulary.contains("model.vocab_size: a bench opens no data"), "{vocabulary}");
-    assert!(refused(&["bench", "absent.toml"], folder.path()).starts_with("absent.toml: reading the configuration"));
-    let heads = refused(&["bench", "run.toml", "--set", "model.heads=5"], folder.path());
+    assert!(refused(folder.path(), &["bench", "absent.toml"]).starts_with("absent.toml: reading the configuration"));
+    let heads = refused(folder.path(), &["bench", "run.toml", "--set", "model.heads=5"]);
     assert!(heads.contains("model.heads = 5: must divide width = 32"), "{heads}");
     let budget = ["bench", "run.toml", "--device", "cpu", "--set", "model.vocab_size=65000", "--set"];
-    let tight = refused(&[&budget[..], &["memory.budget_mib=1"]].concat(), folder.path());
+    let tight = refused(folder.path(), &[&budget[..], &["memory.budget_mib=1"]].concat());
     assert!(tight.contains("no plan fits in 1 MiB"), "{tight}");
 }
 
@@ -325,7 +303,7 @@ fn the_models_of_the_comparison_are_what_they_say() {
 
 #[test]
 fn devices_lists_the_cpu() {
-    let output = hearth(&["devices"], Path::new("."));
+    let output = hearth(Path::new("."), &["devices"]);
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(text.starts_with("cpu     CPU, ") && text.contains("--device auto takes "), "{text}");
 }
@@ -335,7 +313,7 @@ fn devices_lists_the_cpu() {
 #[cfg(unix)]
 #[test]
 fn a_reader_that_has_gone_away_ends_a_command_quietly() {
-    let folder = folder();
+    let folder = folder(CONFIG);
     let unread = |arguments: &[&str]| {
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
@@ -353,4 +331,16 @@ fn a_reader_that_has_gone_away_ends_a_command_quietly() {
     unread(&["prepare", "text.txt", "--tokenizer", "byte", "--out", "tokens"]);
     unread(&["certify", "--device", "cpu"]);
     unread(&["devices"]);
+}
+
+/// What is asked for and cannot be written is an error, help too.
+#[cfg(target_os = "linux")]
+#[test]
+fn help_that_cannot_be_written_is_an_error() {
+    for arguments in [&["--help"][..], &["--version"], &["train", "--help"]] {
+        let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let output = Command::new(env!("CARGO_BIN_EXE_hearth")).args(arguments).stdout(full).output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}");
+        assert!(String::from_utf8_lossy(&output.stderr).contains("standard output cannot be written"));
+    }
 }

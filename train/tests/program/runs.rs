@@ -1,14 +1,11 @@
 //! Runs as things: listed, compared, drawn; with each step once in all that a run leaves, whatever befell it.
 
-use std::{
-    fs,
-    path::Path,
-    process::{Command, Output},
-};
+use std::{fs, path::Path, process::Command};
 
 use serde_json::Value;
 
-const TEXT: &str = include_str!("../../examples/shakespeare/input.txt");
+use super::support::{done, folder, hearth, refused};
+
 const CONFIG: &str = r#"
 seed = 1
 [data]
@@ -35,32 +32,8 @@ tokens = 8
 every = 2
 "#;
 
-fn folder() -> tempfile::TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    fs::write(folder.path().join("text.txt"), &TEXT[..5_000]).unwrap();
-    fs::write(folder.path().join("run.toml"), CONFIG).unwrap();
-    folder
-}
-
-fn hearth(folder: &Path, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_hearth")).args(arguments).current_dir(folder).output().unwrap()
-}
-
-fn said(folder: &Path, arguments: &[&str]) -> String {
-    let output = hearth(folder, arguments);
-    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
-}
-
-fn refused(folder: &Path, arguments: &[&str]) -> String {
-    let output = hearth(folder, arguments);
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert!(output.status.code() == Some(1) && !said.contains("panicked"), "{arguments:?}: {said}");
-    said.lines().last().unwrap().strip_prefix("error: ").expect("an error comes last").to_string()
-}
-
 fn train(folder: &Path, more: &[&str]) {
-    said(folder, &[&["train", "--device", "cpu"], more].concat());
+    done(folder, &[&["train", "--device", "cpu"], more].concat());
 }
 
 fn records(run: &Path) -> Vec<Value> {
@@ -76,12 +49,12 @@ fn steps(records: &[Value], what: &str) -> Vec<u64> {
 
 #[test]
 fn runs_are_listed_and_compared() {
-    let folder = folder();
+    let folder = folder(CONFIG);
     let folder = folder.path();
     train(folder, &["run.toml"]);
     train(folder, &["run.toml", "--set", "optimizer.learning_rate=0.5", "--set", "limits.steps=4"]);
     fs::create_dir(folder.join("runs/other")).unwrap();
-    let listed: Value = serde_json::from_str(&said(folder, &["runs", "--json"])).unwrap();
+    let listed: Value = serde_json::from_str(&done(folder, &["runs", "--json"])).unwrap();
     let [second, first] = &listed.as_array().unwrap()[..] else { panic!("{listed}") };
     for (run, name, count) in [(first, "run", 6), (second, "run-2", 4)] {
         let records = records(&folder.join("runs").join(name));
@@ -95,18 +68,18 @@ fn runs_are_listed_and_compared() {
         assert_eq!(run["best"]["loss"], best);
         assert!(run["device"].as_str().unwrap().starts_with("CPU"), "{run}");
     }
-    let table = said(folder, &["runs", "runs"]);
+    let table = done(folder, &["runs", "runs"]);
     let lines: Vec<_> = table.lines().collect();
     assert!(lines.len() == 3 && lines[1].starts_with("run-2  finished    4/4"), "{table}");
 
-    let both = said(folder, &["runs", "run", "runs/run-2"]);
+    let both = done(folder, &["runs", "run", "runs/run-2"]);
     let (figures, configuration) = both.split_once("\nconfiguration\n").unwrap();
     assert!(figures.contains("validation loss") && figures.contains("best validation"), "{both}");
     let fields: Vec<_> = configuration.lines().map(|line| line.split_whitespace().collect::<Vec<_>>()).collect();
     assert_eq!(fields, [["limits.steps", "6", "4"], ["optimizer.learning_rate", "0.001", "0.5"]]);
-    let json: Value = serde_json::from_str(&said(folder, &["runs", "run", "run-2", "--json"])).unwrap();
+    let json: Value = serde_json::from_str(&done(folder, &["runs", "run", "run-2", "--json"])).unwrap();
     assert_eq!(json["differences"]["limits.steps"], serde_json::json!(["6", "4"]));
-    assert!(said(folder, &["runs", "run"]).contains("last checkpoint  6"));
+    assert!(done(folder, &["runs", "run"]).contains("last checkpoint  6"));
 
     // One that is broken is told of, and the others are listed.
     fs::write(folder.join("runs/run-2/config.toml"), "[model]\nlayers = 0\n").unwrap();
@@ -120,10 +93,10 @@ fn runs_are_listed_and_compared() {
 
 #[test]
 fn how_a_run_ended_is_seen() {
-    let folder = folder();
+    let folder = folder(CONFIG);
     let folder = folder.path();
     let status = |name: &str| {
-        let run: Value = serde_json::from_str(&said(folder, &["runs", name, "--json"])).unwrap();
+        let run: Value = serde_json::from_str(&done(folder, &["runs", name, "--json"])).unwrap();
         run["runs"][0]["status"].as_str().unwrap().to_string()
     };
     // A start that fails leaves nothing, and the name is free.
@@ -135,7 +108,7 @@ fn how_a_run_ended_is_seen() {
     assert_eq!(status("run"), "failed");
     let told = String::from_utf8(output.stderr).unwrap();
     let error = told.lines().last().unwrap().strip_prefix("error: ").unwrap();
-    assert!(said(folder, &["runs", "run"]).contains(error), "{error}");
+    assert!(done(folder, &["runs", "run"]).contains(error), "{error}");
 
     let mut process = Command::new(env!("CARGO_BIN_EXE_hearth"))
         .args(["train", "run.toml", "--device", "cpu", "--set", "limits.steps=1000000"])
@@ -160,7 +133,7 @@ fn how_a_run_ended_is_seen() {
 
 #[test]
 fn runs_that_start_at_once_go_to_folders_of_their_own() {
-    let folder = folder();
+    let folder = folder(CONFIG);
     let begin = || {
         let mut command = Command::new(env!("CARGO_BIN_EXE_hearth"));
         command.args(["train", "run.toml", "--device", "cpu"]).current_dir(folder.path());
@@ -169,7 +142,7 @@ fn runs_that_start_at_once_go_to_folders_of_their_own() {
     for mut process in [(); 3].map(|()| begin()) {
         assert!(process.wait().unwrap().success());
     }
-    let listed = said(folder.path(), &["runs", "--json"]);
+    let listed = done(folder.path(), &["runs", "--json"]);
     let listed: Value = serde_json::from_str(&listed).unwrap();
     let mut names: Vec<_> = listed.as_array().unwrap().iter().map(|run| (&run["name"], &run["status"])).collect();
     names.sort_by_key(|(name, _)| name.to_string());
@@ -179,7 +152,7 @@ fn runs_that_start_at_once_go_to_folders_of_their_own() {
 
 #[test]
 fn a_run_that_was_resumed_has_each_step_once() {
-    let folder = folder();
+    let folder = folder(CONFIG);
     let folder = folder.path();
     train(folder, &["run.toml", "--set", "checkpoint.keep_every=2", "--set", "checkpoint.keep_best=false"]);
     let run = folder.join("runs/run");
@@ -222,19 +195,19 @@ fn a_run_that_was_resumed_has_each_step_once() {
 
 #[test]
 fn curves_are_laid_over_one_another() {
-    let folder = folder();
+    let folder = folder(CONFIG);
     let folder = folder.path();
     for name in ["one", "two", "three"] {
         train(folder, &["run.toml", "--out", &format!("runs/{name}")]);
     }
-    assert_eq!(said(folder, &["plot", "one", "runs/two", "three", "--x", "tokens", "--out", "all.svg"]), "all.svg\n");
+    assert_eq!(done(folder, &["plot", "one", "runs/two", "three", "--x", "tokens", "--out", "all.svg"]), "all.svg\n");
     let svg = fs::read_to_string(folder.join("all.svg")).unwrap();
     let loss = records(&folder.join("runs/two")).iter().filter_map(|it| it["train_loss"].as_f64()).next_back().unwrap();
     assert!(
         svg.contains(&format!(">\ntwo: train {loss:.4}, best validation ")) && svg.contains("training tokens"),
         "{svg}"
     );
-    said(folder, &["plot", "one"]);
+    done(folder, &["plot", "one"]);
     assert!(fs::read_to_string(folder.join("plot.svg")).unwrap().contains("validation, last "));
     assert!(refused(folder, &["plot", "one", "--out", "a.gif"]).starts_with("--out a.gif: pictures are SVG"));
     assert!(refused(folder, &["plot", "four"]).starts_with("four: there is no run; those in the folder `runs` are"));

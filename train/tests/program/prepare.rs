@@ -195,3 +195,14 @@ fn a_short_text_alone_has_both_parts() {
         assert!((wanted - 0.09..wanted + 0.09).contains(&share), "{share} of {fraction}");
     }
 }
+
+/// A separator is a line: one of none, or of two, parts nothing.
+#[test]
+fn a_separator_stands_on_a_line() {
+    let folder = tempfile::tempdir().unwrap();
+    for separator in ["", "  ", "a\nb"] {
+        let arguments = ["-", "--out", "tokens", "--tokenizer", "byte", "--separator", separator];
+        let sentence = refused(&arguments, folder.path(), b"text");
+        assert!(sentence.contains("give what stands on a line of its own"), "{sentence}");
+    }
+}

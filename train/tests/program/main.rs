@@ -1,0 +1,12 @@
+//! The program `hearth` as a user meets it.
+
+mod book;
+mod commands;
+mod configuration;
+mod habits;
+mod page;
+mod prepare;
+mod runs;
+mod starts;
+mod support;
+mod terminal;
