@@ -72,12 +72,14 @@ pub mod session;
 pub mod step;
 pub mod walk;
 
+mod digits;
+
 #[cfg(not(target_family = "wasm"))]
 pub mod bench;
 #[cfg(not(target_family = "wasm"))]
 pub mod devices;
 #[cfg(not(target_family = "wasm"))]
-mod files;
+pub mod files;
 #[cfg(not(target_family = "wasm"))]
 pub mod parallel;
 #[cfg(not(target_family = "wasm"))]

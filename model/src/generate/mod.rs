@@ -21,7 +21,7 @@ pub use sampling::Sampling;
 /// front page does.
 ///
 /// # Errors
-/// An empty prompt, an id outside the vocabulary, a bad [`Sampling`], or a failed read from the device.
+/// An empty prompt, an id outside the vocabulary, a bad [`Sampling`], weights that are no numbers, or a failed read from the device.
 pub async fn generate(
     model: &Transformer,
     prompt: &[u32],
@@ -52,6 +52,11 @@ pub async fn generate(
             unread = text.len() - (context / 2).max(1)..text.len();
         }
         let logits = reader.read(&text[unread]).await?;
+        if logits.iter().all(|logit| logit.is_nan()) {
+            let reason = "the model gives no numbers, for its weights are none, as those of a run that diverged: take an earlier \
+                          checkpoint";
+            return Err(ModelError::Generate(reason.into()));
+        }
         let token = sampling.pick(logits, &mut random);
         unread = text.len()..text.len() + 1;
         text.push(token);

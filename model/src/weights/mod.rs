@@ -46,6 +46,11 @@ fn readable(path: &Path) -> io::Result<()> {
 /// # Errors
 /// A missing file, a tensor that is missing or has another shape, or one that the model does not have.
 pub fn load(model: &mut Transformer, path: &Path) -> Result<(), ModelError> {
+    match fs::metadata(path) {
+        Ok(found) if found.is_file() => {}
+        Ok(_) => return Err(broken(path, "is no file: give one of safetensors")),
+        Err(cause) => return Err(ModelError::Io { path: path.into(), cause }),
+    }
     if let Err(cause) = File::open(path) {
         return Err(ModelError::Io { path: path.into(), cause });
     }
@@ -54,7 +59,11 @@ pub fn load(model: &mut Transformer, path: &Path) -> Result<(), ModelError> {
         .allow_partial(true)
         .with_from_adapter(FloatCastAdapter::to(DType::F32))
         .with_key_remapping(format!("^({MATRICES})$"), "$1.shards.0");
-    apply(model, path, |whole| store.apply_to(whole).map_err(|error| broken(path, error)))
+    apply(model, path, |whole| {
+        store
+            .apply_to(whole)
+            .map_err(|error| broken(path, format!("{error}; it was cut or changed: take another checkpoint")))
+    })
 }
 
 /// Sets every parameter from named host tensors; `source` is the file they came from, for errors.

@@ -109,14 +109,19 @@ impl DataConfig {
         self.text.iter_mut().chain(&mut self.tokens).chain(tokenizer).chain(parts)
     }
 
-    /// Checks that at most one source is named.
+    /// Checks that at most one source is named, and that something is left to train on.
     ///
     /// # Errors
     /// The fields, and what would do.
     pub(super) fn validate(&self) -> Result<(), String> {
-        match self.sources() {
-            0 | 1 => Ok(()),
-            _ => Err("data: give only one of data.text, data.tokens and data.mixture".into()),
+        if self.sources() > 1 {
+            return Err("data: give only one of data.text, data.tokens and data.mixture".into());
+        }
+        match (0.0..1.0).contains(&self.validation_fraction) {
+            true => Ok(()),
+            false => {
+                Err(format!("data.validation_fraction = {}: must be at least 0 and under 1", self.validation_fraction))
+            }
         }
     }
 

@@ -65,6 +65,18 @@ impl Default for ParallelConfig {
 }
 
 impl ParallelConfig {
+    /// What is set that one device alone has no use for, as a note.
+    pub(crate) fn idle_on_one(&self) -> Option<String> {
+        let fields = [
+            (self.stages > 1).then(|| format!("parallel.stages = {}", self.stages)),
+            self.shard_optimizer.then(|| "parallel.shard_optimizer = true".into()),
+            (self.local_steps > 0).then(|| format!("parallel.local_steps = {}", self.local_steps)),
+        ];
+        let set = fields.into_iter().flatten().collect::<Vec<_>>().join(", ");
+        let note = "has no effect on one device; name several, as in --device wgpu:0,wgpu:1";
+        (!set.is_empty()).then(|| format!("{set} {note}"))
+    }
+
     /// Checks the values beside the model's number of blocks and the steps between checkpoints.
     ///
     /// # Errors

@@ -1,7 +1,8 @@
 //! From a TOML file to a configuration: presets expanded, `--set` applied, every fault named.
 
-use std::path::Path;
+use std::{fs::File, io::Read, path::Path};
 
+use hearth_data::{DataError, decode_text};
 use hearth_model::{PRESETS, preset};
 use toml::{Table, Value};
 
@@ -21,11 +22,7 @@ impl TrainConfig {
     /// # Errors
     /// [`TrainError::Config`] names the file and all that is wrong with it: each field and what would do.
     pub fn read(path: &Path, settings: &[String]) -> Result<Self, TrainError> {
-        let text = std::fs::read_to_string(path).map_err(|cause| TrainError::Io {
-            action: "reading the configuration",
-            path: path.into(),
-            cause,
-        })?;
+        let text = file_text(path)?;
         let folder = path.parent().unwrap_or(Path::new(""));
         in_utf8(folder)?;
         let mut config = Self::build(&text, &path.display().to_string(), Some(folder), settings)?;
@@ -82,6 +79,33 @@ impl TrainConfig {
     }
 }
 
+/// A longer file is something else.
+const MAX_BYTES: u64 = 4 << 20;
+
+/// The text of a configuration's file.
+fn file_text(path: &Path) -> Result<String, TrainError> {
+    let wrong = |reason: String| TrainError::Config { source_name: path.display().to_string(), reason };
+    if path.is_dir() {
+        return Err(wrong(match path.join("config.toml").exists() {
+            true => format!(
+                "is a run's folder: --resume {0} goes on with it, and its configuration is {0}/config.toml",
+                path.display()
+            ),
+            false => "is a folder: name the file in it".into(),
+        }));
+    }
+    let failed = |cause| TrainError::Io { action: "reading the configuration", path: path.into(), cause };
+    let mut bytes = Vec::new();
+    File::open(path).and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes)).map_err(failed)?;
+    if bytes.len() as u64 > MAX_BYTES {
+        return Err(wrong("has more than 4 MiB: a configuration is some lines of TOML".into()));
+    }
+    match decode_text(bytes, path) {
+        Err(DataError::EmptyFile { .. }) => Ok(String::new()),
+        decoded => Ok(decoded?),
+    }
+}
+
 /// The section that a sentence about a field begins with.
 fn section_of(sentence: &str) -> String {
     sentence.split(['.', ' ', ':', '[']).next().unwrap_or_default().into()
@@ -129,12 +153,22 @@ const TEXTS: [&str; 5] = ["data.text", "data.tokens", "data.tokenizer", "model.p
 fn set(table: &mut Table, setting: &str) -> Result<(), TrainError> {
     let fail = |reason: &str| TrainError::Config { source_name: format!("--set {setting}"), reason: reason.into() };
     let (path, value) = setting.split_once('=').ok_or_else(|| fail("must read section.field=value"))?;
+    if value.trim().is_empty() && path.trim() != "sample.prompt" {
+        return Err(fail("gives no value"));
+    }
+    if value.trim().parse::<i128>().is_ok_and(|number| i64::try_from(number).is_err()) && !TEXTS.contains(&path.trim())
+    {
+        return Err(fail("the number is beyond 9223372036854775807, the largest that a configuration can hold"));
+    }
     // `value = 3` is TOML; a bare word is not, and is meant as a string, and so are the digits of a file's name.
     let parsed = format!("value = {value}").parse::<Table>().ok().and_then(|mut table| table.remove("value"));
     let parsed = parsed.filter(|parsed| parsed.is_str() || !TEXTS.contains(&path.trim()));
     let value = parsed.unwrap_or_else(|| Value::String(value.trim().into()));
     let mut fields: Vec<&str> = path.trim().split('.').collect();
-    let last = fields.pop().filter(|name| !name.is_empty()).ok_or_else(|| fail("names no field"))?;
+    if fields.iter().any(|name| name.is_empty()) {
+        return Err(fail("must read section.field=value"));
+    }
+    let last = fields.pop().unwrap_or_default();
     let mut inner = table;
     for field in fields {
         inner = inner

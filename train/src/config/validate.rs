@@ -69,7 +69,8 @@ impl TrainConfig {
             ("guard.divergence", self.guard.divergence),
         ] {
             if !(0.0..=f64::MAX).contains(&value) {
-                faults.push(format!("{field} = {value}: must be 0 or more"));
+                let finite = if value >= 0.0 { ", and finite" } else { "" };
+                faults.push(format!("{field} = {value}: must be 0 or more{finite}"));
             }
         }
         if !(f64::MIN_POSITIVE..=f64::MAX).contains(&optimizer.eps) {

@@ -5,6 +5,7 @@ use std::fmt;
 use hearth_model::{ParameterCount, TransformerConfig};
 
 use super::{Choice, Plan, choose::mib};
+use crate::digits::with_separators;
 
 /// Prints a choice: the plan, its memory by what takes it, and the next smaller and the next faster plan.
 pub struct Table<'a> {
@@ -19,6 +20,7 @@ impl fmt::Display for Table<'_> {
         let Self { model, choice } = self;
         let Choice { plan, budget, .. } = choice;
         let parameters = ParameterCount::of(model).total;
+        let parameters = with_separators(parameters as u64);
         writeln!(f, "{parameters} parameters, windows of {} tokens", model.context_length)?;
         writeln!(f, "step      {}", plan.cut)?;
         writeln!(f, "          logits of {} positions at once", plan.cut.logits_chunk)?;

@@ -46,12 +46,13 @@ use std::{
     sync::{Arc, atomic::AtomicBool},
 };
 
+pub use crate::digits::with_separators;
 pub use controls::Controls;
 pub use error::ReportError;
 use front::Front;
 pub use front::FrontKind;
 pub use metrics::{MetricsFile, read, read_records};
-pub use outline::{RunOutline, with_separators};
+pub use outline::RunOutline;
 #[cfg(feature = "cli")]
 pub use plot::{Axis, LossPicture, PlotOptions, RunCurves};
 pub use record::{EndReason, LogEntry, Record};

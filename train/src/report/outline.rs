@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::digits::with_separators;
+
 /// What is known of a run before its first step, for those who show it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RunOutline {
@@ -36,23 +38,9 @@ impl fmt::Display for RunOutline {
     }
 }
 
-/// 1234567 as `1,234,567`.
-pub fn with_separators(number: u64) -> String {
-    let digits = number.to_string();
-    let groups: Vec<&str> =
-        digits.as_bytes().rchunks(3).rev().map(|group| std::str::from_utf8(group).expect("digits")).collect();
-    groups.join(",")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn numbers_get_separators() {
-        let texts = [0, 999, 1000, 124_439_808].map(with_separators);
-        assert_eq!(texts, ["0", "999", "1,000", "124,439,808"]);
-    }
 
     #[test]
     fn an_outline_is_a_sentence() {

@@ -84,12 +84,13 @@ impl RunData {
         for (_, stream) in train.iter().chain(&validation) {
             content.update(&stream.content_hash());
         }
-        let train = batches(config, train, config.data.stride)?;
+        let train = batches(config, train, config.data.stride).map_err(|error| too_short(error, "training", config))?;
         let validation = match validation.is_empty() {
             true if config.evaluation.patience > 0 => return Err(no_patience(config.evaluation.patience)),
             true => Vec::new(),
             false => {
-                let validation = batches(config, validation, 0).map_err(|error| too_short(error, config))?;
+                let validation =
+                    batches(config, validation, 0).map_err(|error| too_short(error, "validation", config))?;
                 validation.evaluation(config.batch.micro_batch, config.evaluation.batches)?
             }
         };
@@ -128,13 +129,17 @@ fn no_patience(patience: u64) -> TrainError {
     TrainError::Config { source_name: format!("evaluation.patience = {patience}"), reason: reason.into() }
 }
 
-/// What is wrong with the validation part, and what may be done about it.
-fn too_short(error: DataError, config: &TrainConfig) -> TrainError {
-    let without = match config.data.text {
-        Some(_) => "data.validation_fraction = 0 trains without one",
-        None => "a folder that was prepared with --validation-fraction 0 trains without one",
+/// What is wrong with a part of the data, and what may be done about it.
+fn too_short(error: DataError, part: &str, config: &TrainConfig) -> TrainError {
+    let fraction = match config.data.text {
+        Some(_) => format!("data.validation_fraction = {}", config.data.validation_fraction),
+        None => "the folder's --validation-fraction".into(),
     };
-    TrainError::Config { source_name: "the validation part".into(), reason: format!("{error}; {without}") }
+    let advice = match part {
+        "training" => format!(", or a smaller one for validation ({fraction})"),
+        _ => format!(", or a larger share ({fraction}); 0 trains without one"),
+    };
+    TrainError::Config { source_name: format!("the {part} part"), reason: format!("{error}{advice}") }
 }
 
 fn no_documents(folder: &Path) -> TrainError {

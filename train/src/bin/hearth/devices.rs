@@ -8,18 +8,54 @@ use std::{
 use clap::Args;
 use hearth_data::rows_by_speed;
 use hearth_train::devices::{Adapter, DeviceChoice, adapters, matmul_flops, open};
+use serde::Serialize;
 
 /// List the devices that can train, with their limits.
 #[derive(Args)]
-pub struct DevicesCommand {}
+pub struct DevicesCommand {
+    /// Print them as a JSON array, without measuring their speed.
+    #[arg(long)]
+    json: bool,
+}
+
+/// What `--json` prints of each.
+#[derive(Serialize)]
+struct Object {
+    /// As `--device` names it.
+    device: String,
+    name: String,
+    /// Of an adapter: what kind it is, its API and its driver.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    adapter: Option<AdapterObject>,
+}
+
+#[derive(Serialize)]
+struct AdapterObject {
+    kind: &'static str,
+    backend: String,
+    driver: String,
+    is_hardware: bool,
+    max_buffer_bytes: u64,
+    max_binding_bytes: u64,
+    /// What a run may take; null where that is not known.
+    memory_bytes: Option<u64>,
+    has_f16: bool,
+    has_subgroups: bool,
+}
 
 const MIB: u64 = 1 << 20;
 
 impl DevicesCommand {
     pub fn run(self) -> anyhow::Result<ExitCode> {
         let mut out = io::stdout().lock();
-        writeln!(out, "cpu     {}", open(DeviceChoice::Cpu)?.name)?;
-        let adapters = adapters();
+        let (cpu, adapters) = (open(DeviceChoice::Cpu)?.name, adapters());
+        if self.json {
+            let cpu = Object { device: DeviceChoice::Cpu.to_string(), name: cpu, adapter: None };
+            let all: Vec<Object> = std::iter::once(cpu).chain(adapters.iter().map(Object::of)).collect();
+            writeln!(out, "{}", serde_json::to_string(&all)?)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        writeln!(out, "cpu     {cpu}")?;
         for adapter in &adapters {
             describe(adapter, &mut out)?;
         }
@@ -32,6 +68,27 @@ impl DevicesCommand {
             share_of_each(&gpus, &mut out)?;
         }
         Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl Object {
+    fn of(adapter: &Adapter) -> Self {
+        let (info, limits) = (&adapter.info, &adapter.limits);
+        Self {
+            device: DeviceChoice::Wgpu(Some(adapter.index)).to_string(),
+            name: info.name.clone(),
+            adapter: Some(AdapterObject {
+                kind: adapter.kind(),
+                backend: info.backend.to_string(),
+                driver: format!("{} {}", info.driver, info.driver_info),
+                is_hardware: adapter.is_hardware(),
+                max_buffer_bytes: limits.max_buffer_size,
+                max_binding_bytes: limits.max_storage_buffer_binding_size,
+                memory_bytes: adapter.memory(),
+                has_f16: adapter.has_f16(),
+                has_subgroups: adapter.has_subgroups(),
+            }),
+        }
     }
 }
 

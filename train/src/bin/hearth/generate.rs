@@ -1,6 +1,7 @@
 //! `hearth generate`.
 
 use std::{
+    fs::File,
     io::{self, Read, StdoutLock, Write},
     ops::ControlFlow,
     path::{Path, PathBuf},
@@ -171,14 +172,27 @@ impl Total {
     }
 }
 
+/// A longer prompt is something else.
+const MAX_PROMPT_BYTES: u64 = 64 << 20;
+
 /// The text of the file, or of standard input where that is meant.
 fn read_prompt(path: &Path) -> anyhow::Result<String> {
-    if path != Path::new("-") {
-        return Ok(hearth_data::read_text(path)?);
+    if path.is_dir() {
+        bail!("--prompt-file {}: is a folder: name a file in it", path.display());
     }
+    let (name, source): (&Path, io::Result<Box<dyn Read>>) = match path == Path::new("-") {
+        true => (Path::new("standard input"), Ok(Box::new(io::stdin()))),
+        false => (path, File::open(path).map(|file| Box::new(file) as _)),
+    };
     let mut bytes = Vec::new();
-    if let Err(error) = io::stdin().lock().read_to_end(&mut bytes) {
-        bail!("--prompt-file -: standard input cannot be read: {error}");
+    if let Err(error) = source.and_then(|source| source.take(MAX_PROMPT_BYTES + 1).read_to_end(&mut bytes)) {
+        bail!("--prompt-file {}: {} cannot be read: {error}", path.display(), name.display());
     }
-    Ok(hearth_data::decode_text(bytes, "standard input")?)
+    if bytes.len() as u64 > MAX_PROMPT_BYTES {
+        bail!(
+            "--prompt-file {}: has more than 64 MiB, of which a model reads the end alone: give that",
+            path.display()
+        );
+    }
+    Ok(hearth_data::decode_text(bytes, name)?)
 }

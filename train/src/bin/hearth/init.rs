@@ -14,6 +14,7 @@ use hearth_train::{
     TrainConfig,
     config::{PolicyKind, schema},
     devices::{DeviceChoice, OpenDevice, open},
+    files::write_whole,
     plan::{Rates, choose},
 };
 
@@ -155,7 +156,7 @@ impl InitCommand {
         let preset = self.preset.as_ref().map(|name| name.to_ascii_lowercase());
         let text = title + &config.to_commented_toml(preset.as_deref(), short);
         let write = |path: &Path, text: &str| {
-            fs::write(path, text).with_context(|| format!("{}: cannot be written", path.display()))
+            write_whole(path, text.as_bytes()).with_context(|| format!("{}: cannot be written", path.display()))
         };
         write(&self.config, &text)?;
         write(&folder.join(SCHEMA), &format!("{:#}\n", schema()))

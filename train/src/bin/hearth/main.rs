@@ -21,6 +21,8 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
+use output::LogLevel;
+
 const VERSION: &str = concat!(
     env!("CARGO_PKG_VERSION"),
     " (",
@@ -38,6 +40,9 @@ const VERSION: &str = concat!(
 struct Arguments {
     #[command(subcommand)]
     command: Command,
+    /// What is logged on standard error, of libraries too; RUST_LOG says it for each by itself.
+    #[arg(long, global = true, value_enum, value_name = "LEVEL")]
+    log_level: Option<LogLevel>,
 }
 
 #[derive(Subcommand)]
@@ -72,8 +77,15 @@ fn program() -> clap::Command {
 fn main() -> ExitCode {
     hearth_train::devices::keep_freed_host_memory();
     hearth_train::devices::quiet_drivers();
-    let arguments = Arguments::from_arg_matches(&program().get_matches()).unwrap_or_else(|error| error.exit());
-    output::log_as_told();
+    let arguments = match program().try_get_matches().and_then(|found| Arguments::from_arg_matches(&found)) {
+        Ok(arguments) => arguments,
+        // Help and version are output like any other.
+        Err(error) => {
+            let code = ExitCode::from(error.exit_code() as u8);
+            return output::exit_code(error.print().map(|()| code).map_err(Into::into));
+        }
+    };
+    output::log_as_told(arguments.log_level);
     output::exit_code(match arguments.command {
         Command::Init(command) => command.run(),
         Command::Check(command) => command.run(),

@@ -5,6 +5,9 @@ use std::{
     process::ExitCode,
 };
 
+use clap::ValueEnum;
+use log::LevelFilter;
+
 /// The exit code that a shell gives for a program that SIGPIPE ended, 128 and the signal's number: neither success nor failure.
 const READER_IS_GONE: u8 = 128 + 13;
 
@@ -13,9 +16,30 @@ pub fn tell(text: impl std::fmt::Display) {
     let _ = writeln!(io::stderr(), "{text}");
 }
 
-/// Has what libraries log be told as the program tells it, a line each. RUST_LOG says how much.
-pub fn log_as_told() {
+/// How much is logged.
+#[derive(Clone, Copy, ValueEnum)]
+pub enum LogLevel {
+    Off,
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
+
+/// Has what libraries log be told as the program tells it, a line each: so much, or as RUST_LOG says.
+pub fn log_as_told(level: Option<LogLevel>) {
     let mut logger = env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("error,hearth=info"));
+    if let Some(level) = level {
+        logger.filter_level(match level {
+            LogLevel::Off => LevelFilter::Off,
+            LogLevel::Error => LevelFilter::Error,
+            LogLevel::Warn => LevelFilter::Warn,
+            LogLevel::Info => LevelFilter::Info,
+            LogLevel::Debug => LevelFilter::Debug,
+            LogLevel::Trace => LevelFilter::Trace,
+        });
+    }
     logger.format(|out, record| {
         let level = match record.level() {
             log::Level::Warn => "warning: ",

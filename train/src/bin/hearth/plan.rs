@@ -1,6 +1,8 @@
 //! `hearth plan`.
 
 use std::{
+    collections::BTreeMap,
+    fmt,
     io::{self, Write},
     ops::Range,
     path::PathBuf,
@@ -13,9 +15,10 @@ use hearth_data::rows_by_speed;
 use hearth_train::{
     TrainConfig,
     devices::{DeviceChoice, OpenDevice, matmul_flops},
-    plan::{DeviceLimits, Rates, Table, choose, mib, replica_plan, stage_blocks, stage_plan},
+    plan::{Choice, DeviceLimits, Rates, Table, choose, mib, replica_plan, stage_blocks, stage_plan},
     run::tokenizer,
 };
+use serde::Serialize;
 
 use crate::{overrides::Overrides, train::open_all};
 
@@ -29,6 +32,36 @@ pub struct PlanCommand {
     /// auto, cpu, wgpu or wgpu:N (see `hearth devices`); several, as in wgpu:0,cpu, as `hearth train` would share the work.
     #[arg(long, default_value = "auto", value_delimiter = ',')]
     device: Vec<DeviceChoice>,
+    /// Print it as a JSON array, an object for each device.
+    #[arg(long)]
+    json: bool,
+}
+
+/// What a device would have of each batch and of the model, and what that takes.
+struct Share {
+    device: String,
+    sequences: usize,
+    /// Its blocks, where the model is in stages.
+    blocks: Option<Range<usize>>,
+    choice: Choice,
+}
+
+/// What `--json` prints of each device.
+#[derive(Serialize)]
+struct Object<'a> {
+    device: &'a str,
+    sequences: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    blocks: Option<Range<usize>>,
+    micro_batch: usize,
+    accumulation: usize,
+    logits_chunk: usize,
+    policy: String,
+    peak_bytes: u64,
+    /// What a step may take; null where that is not known.
+    budget_bytes: Option<u64>,
+    /// What takes the peak's bytes.
+    parts: BTreeMap<&'static str, u64>,
 }
 
 impl PlanCommand {
@@ -41,21 +74,66 @@ impl PlanCommand {
         }
         config.kernels.apply();
         let (device, others) = open_all(&self.device)?;
-        if others.is_empty() {
-            let rates = Rates::of_flops(matmul_flops(&device.device));
-            let choice = choose(&config, &device.limits, &rates)?;
-            let mut out = io::stdout().lock();
-            writeln!(out, "{}", device.name)?;
-            write!(out, "{}", Table { model: &config.model, choice: &choice })?;
-        } else {
-            several(&config, &[vec![device], others].concat())?;
+        let shares = match others.is_empty() {
+            true => vec![alone(&config, device)?],
+            false => several(&config, &[vec![device], others].concat())?,
+        };
+        let mut out = io::stdout().lock();
+        match &shares[..] {
+            _ if self.json => {
+                let objects: Vec<Object<'_>> = shares.iter().map(Share::object).collect();
+                writeln!(out, "{}", serde_json::to_string(&objects)?)?;
+            }
+            [alone] => {
+                writeln!(out, "{}", alone.device)?;
+                write!(out, "{}", Table { model: &config.model, choice: &alone.choice })?;
+            }
+            _ => shares.iter().try_for_each(|share| writeln!(out, "{share}"))?,
         }
         Ok(ExitCode::SUCCESS)
     }
 }
 
-/// A line for each device: what it would have of each batch and of the model, and what that takes.
-fn several(config: &TrainConfig, devices: &[OpenDevice]) -> anyhow::Result<()> {
+impl Share {
+    fn object(&self) -> Object<'_> {
+        let Choice { plan, budget, .. } = &self.choice;
+        let cut = &plan.cut;
+        Object {
+            device: &self.device,
+            sequences: self.sequences,
+            blocks: self.blocks.clone(),
+            micro_batch: cut.micro_batch,
+            accumulation: cut.accumulation,
+            logits_chunk: cut.logits_chunk,
+            policy: cut.policy.to_string(),
+            peak_bytes: plan.peak_bytes(),
+            budget_bytes: *budget,
+            parts: plan.peak.usage.parts().into_iter().filter(|(_, bytes)| *bytes > 0).collect(),
+        }
+    }
+}
+
+impl fmt::Display for Share {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { device, sequences, blocks, choice } = self;
+        let (cut, peak) = (&choice.plan.cut, mib(choice.plan.peak_bytes()));
+        write!(f, "{device}: {sequences} sequences")?;
+        if let Some(own) = blocks {
+            write!(f, " through blocks {} to {}", own.start, own.end - 1)?;
+        }
+        write!(f, "; {cut}: about {peak}")
+    }
+}
+
+fn alone(config: &TrainConfig, device: OpenDevice) -> anyhow::Result<Share> {
+    let rates = Rates::of_flops(matmul_flops(&device.device));
+    let choice = choose(config, &device.limits, &rates)?;
+    let sequences = config.batch.micro_batch * config.batch.accumulation;
+    Ok(Share { device: device.name, sequences, blocks: None, choice })
+}
+
+/// What each device would have.
+fn several(config: &TrainConfig, devices: &[OpenDevice]) -> anyhow::Result<Vec<Share>> {
     let stages = config.parallel.stages;
     if !devices.len().is_multiple_of(stages) {
         bail!(
@@ -69,18 +147,14 @@ fn several(config: &TrainConfig, devices: &[OpenDevice]) -> anyhow::Result<()> {
     let rows: Vec<Range<usize>> = rows.into_iter().flat_map(|rows| vec![rows; stages]).collect();
     let limits: Vec<&DeviceLimits> = devices.iter().map(|device| &device.limits).collect();
     let blocks = if stages > 1 { stage_blocks(config, &limits, &speeds, &rows, &[])? } else { Vec::new() };
-    for (rank, (device, flops)) in devices.iter().zip(&speeds).enumerate() {
+    let share = |(rank, (device, flops)): (usize, (&OpenDevice, &f64))| {
         let (rows, rates) = (&rows[rank], Rates::of_flops(*flops));
-        let (part, choice) = match blocks.get(rank % stages) {
-            None => (String::new(), replica_plan(config, rows, devices.len(), &device.limits, &rates)?),
-            Some(own) => (
-                format!(" through blocks {} to {}", own.start, own.end - 1),
-                stage_plan(config, (rank, devices.len()), own, rows, &device.limits, &rates)?,
-            ),
+        let own = blocks.get(rank % stages);
+        let choice = match own {
+            None => replica_plan(config, rows, devices.len(), &device.limits, &rates)?,
+            Some(own) => stage_plan(config, (rank, devices.len()), own, rows, &device.limits, &rates)?,
         };
-        let (sequences, plan) = (rows.len(), choice.plan);
-        let (name, peak) = (&device.name, mib(plan.peak_bytes()));
-        writeln!(io::stdout(), "{name}: {sequences} sequences{part}; {}: about {peak}", plan.cut)?;
-    }
-    Ok(())
+        Ok(Share { device: device.name.clone(), sequences: rows.len(), blocks: own.cloned(), choice })
+    };
+    devices.iter().zip(&speeds).enumerate().map(share).collect()
 }

@@ -81,6 +81,13 @@ impl PrepareCommand {
             Faulty::Skip => OnFault::Skip,
         };
         self.refuse_output_as_input()?;
+        if let Some(separator) =
+            self.separator.as_deref().filter(|it| it.trim().is_empty() || it.contains(['\n', '\r']))
+        {
+            bail!(
+                "--separator {separator:?}: give what stands on a line of its own between two documents, as '<|endoftext|>'"
+            );
+        }
         let options = ReadOptions { field: self.field.clone(), separator: self.separator.clone(), faults };
         let corpus = Corpus::open(&self.inputs, options)?;
         show_left_out(corpus.left_out());
@@ -119,10 +126,11 @@ impl PrepareCommand {
         writeln!(out, "{folder}: {done}")?;
         writeln!(out, "train       {}", counts(&summary.train))?;
         writeln!(out, "validation  {}", counts(&summary.validation))?;
-        writeln!(out, "vocabulary  {ids} ids; train with data.tokens = \"{folder}\"")?;
         if summary.outcome == Outcome::Stopped {
+            writeln!(out, "vocabulary  {ids} ids")?;
             return Ok(ExitCode::FAILURE);
         }
+        writeln!(out, "vocabulary  {ids} ids; train with data.tokens = \"{folder}\"")?;
         self.warn_of_an_empty_part(summary);
         Ok(ExitCode::SUCCESS)
     }

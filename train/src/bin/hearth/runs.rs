@@ -158,7 +158,7 @@ fn status(status: RunStatus) -> &'static str {
 }
 
 fn loss(loss: Option<f64>) -> String {
-    loss.map_or("-".into(), |loss| format!("{loss:.4}"))
+    loss.map_or("-".into(), |loss| if loss.abs() < 1e6 { format!("{loss:.4}") } else { format!("{loss:.3e}") })
 }
 
 /// A rate in three digits, as in 950, 12.3k, 1.23M.

@@ -15,6 +15,7 @@ use hearth_train::{
     report::FrontKind,
     run::{Run, RunFolder, RunSummary, Start, stop_on_ctrl_c},
 };
+use serde::Serialize;
 
 use crate::overrides::Overrides;
 
@@ -48,8 +49,31 @@ pub struct TrainCommand {
     #[arg(long, requires = "resume", conflicts_with = "fork")]
     change_batch: bool,
     /// Show a dashboard with curves, texts and keys instead of the progress bar; needs a terminal.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "quiet")]
     tui: bool,
+    /// Say nothing while it trains.
+    #[arg(long)]
+    quiet: bool,
+    /// Print what the run came to as a JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+/// What `--json` prints.
+#[derive(Serialize)]
+struct Object<'a> {
+    run: &'a Path,
+    /// `limit`, `stopped` or `patience`, as in metrics.jsonl.
+    end: &'a str,
+    steps: u64,
+    tokens: u64,
+    seconds: f64,
+    /// Not there where no step was timed.
+    tokens_per_second: Option<f64>,
+    train_loss: f64,
+    val_loss: Option<f64>,
+    best_val_loss: Option<f32>,
+    best_step: Option<u64>,
 }
 
 /// How several ranks are started.
@@ -87,10 +111,18 @@ impl TrainCommand {
             .takes_next(takes_next)
             .others(others)
             .line(line)
-            .front(if self.tui { FrontKind::Dashboard } else { FrontKind::Progress })
+            .front(match (self.tui, self.quiet) {
+                (true, _) => FrontKind::Dashboard,
+                (_, true) => FrontKind::Quiet,
+                _ => FrontKind::Progress,
+            })
             .stop(stop_on_ctrl_c())
             .go()?;
-        show(&summary, &mut io::stdout().lock())?;
+        let mut out = io::stdout().lock();
+        match self.json {
+            true => writeln!(out, "{}", serde_json::to_string(&Object::of(&summary))?)?,
+            false => show(&summary, &mut out)?,
+        }
         Ok(ExitCode::SUCCESS)
     }
 
@@ -152,6 +184,27 @@ impl TrainCommand {
     }
 }
 
+impl<'a> Object<'a> {
+    fn of(summary: &'a RunSummary) -> Self {
+        Self {
+            run: &summary.folder,
+            end: match (summary.interrupted, summary.out_of_patience) {
+                (true, _) => "stopped",
+                (_, true) => "patience",
+                _ => "limit",
+            },
+            steps: summary.steps,
+            tokens: summary.tokens,
+            seconds: summary.seconds,
+            tokens_per_second: Some(summary.tokens_per_second).filter(|speed| speed.is_finite()),
+            train_loss: summary.train_loss,
+            val_loss: summary.val_loss,
+            best_val_loss: summary.best.map(|best| best.loss),
+            best_step: summary.best.map(|best| best.step),
+        }
+    }
+}
+
 /// What the run came to.
 fn show(summary: &RunSummary, out: &mut impl Write) -> io::Result<()> {
     let speed = summary.tokens_per_second;
@@ -173,7 +226,7 @@ fn show(summary: &RunSummary, out: &mut impl Write) -> io::Result<()> {
     )?;
     if let [Some(first), tenth] = summary.first_and_tenth {
         let tenth = tenth.map_or(String::new(), |tenth| format!(", the tenth after {tenth:.1} s"));
-        writeln!(out, "first step after {first:.1} s{tenth}")?;
+        writeln!(out, "first step after {first:.1} s, the evaluation before it included{tenth}")?;
     }
     if let Some(best) = summary.best.filter(|best| best.step < summary.steps) {
         writeln!(out, "best validation {:.4} at step {}", best.loss, best.step)?;
