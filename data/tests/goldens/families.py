@@ -102,8 +102,10 @@ def gemma():
     return tokenizer
 
 
-def metaspace_bpe(scheme, cut, normalized=False):
+def metaspace_bpe(scheme, cut, normalized=False, before=None):
     pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme=scheme, split=cut)
+    if before:
+        pre_tokenizer = sequence(before, pre_tokenizer)
     decoder = decoders.Metaspace(prepend_scheme=scheme)
     model = models.BPE(unk_token="<unk>")
     tokenizer = bpe(pre_tokenizer, None, decoder, ["<unk>", "</s>"], False, 160, model)
@@ -201,6 +203,13 @@ def families():
     yield "delimited", words(pre_tokenizers.CharDelimiterSplit("_"), normalizers.Sequence(
         [normalizers.Strip(), normalizers.NFD(), normalizers.Replace(" ", "_")]))
     yield "scripts", words(sequence(pre_tokenizers.UnicodeScripts(), pre_tokenizers.WhitespaceSplit()))
+    yield "falcon", bpe(sequence(
+        pre_tokenizers.Punctuation("contiguous"), plain, pre_tokenizers.Digits(),
+        pre_tokenizers.Split(Regex("[0-9][0-9][0-9]"), "isolated")))
+    yield "late_prefix", bpe(sequence(pre_tokenizers.Digits(True), pre_tokenizers.ByteLevel()))
+    yield "late_metaspace", unigram(
+        sequence(pre_tokenizers.Punctuation(), pre_tokenizers.Metaspace()), normalizers.NFKC(), decoders.Metaspace())
+    yield "late_first", metaspace_bpe("first", True, before=pre_tokenizers.Digits(True))
     yield "clip", clip()
     yield "continued", continued()
 

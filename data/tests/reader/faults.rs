@@ -260,5 +260,5 @@ fn a_footer_that_says_more_than_it_holds_is_damaged() {
     let length = (footer.len() as u32).to_le_bytes();
     let path = folder.write("a.parquet", &[b"PAR1", footer.as_slice(), &length, b"PAR1"].concat());
     let error = read(&[path], ReadOptions::default()).unwrap_err().to_string();
-    assert!(error.contains("a.parquet") && error.ends_with("its footer is damaged"), "{error}");
+    assert!(error.contains("a.parquet: its footer is damaged"), "{error}");
 }

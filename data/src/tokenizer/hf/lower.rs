@@ -2,30 +2,46 @@
 
 use serde_json::{Map, Value, json};
 
-use super::components;
+use super::{components, stages};
 use crate::DataError;
 use crate::tokenizer::byte_level::prefix_space;
 use crate::tokenizer::fault::broken;
 
+/// A tokenizer in canonical form.
+pub(super) struct Lowered {
+    pub json: Value,
+    /// Its pre-tokenizers, where they stand in an order that the canonical form cannot have.
+    pub stages: Vec<Value>,
+}
+
 /// `json` in canonical form.
 ///
 /// # Errors
-/// When a component is not known, or components stand in an order whose words the crate cannot make.
-pub(super) fn lowered(mut json: Value) -> Result<Value, DataError> {
+/// When a component is not known.
+pub(super) fn lowered(mut json: Value) -> Result<Lowered, DataError> {
     let Some(root) = json.as_object_mut() else {
         return Err(broken("it is no JSON object"));
     };
     components::check(root)?;
     drop_what_is_not_used(root);
     flatten_pre_tokenizer(root);
-    prefix_space_to_normalizer(root)?;
+    let stages = split_off_stages(root);
+    prefix_space_to_normalizer(root);
     let rest = split_off_metaspace(root);
     tokenizers::canonicalize_value(&mut json).map_err(broken)?;
     if !rest.is_empty() {
         append_pre_tokenizers(&mut json, rest);
     }
     components::check_order(&json)?;
-    Ok(json)
+    Ok(Lowered { json, stages })
+}
+
+/// The pre-tokenizers, taken away where they need stages of their own.
+fn split_off_stages(root: &mut Map<String, Value>) -> Vec<Value> {
+    match root.get_mut("pre_tokenizer") {
+        Some(pre_tokenizer) if stages::needed(members(pre_tokenizer)) => members(&pre_tokenizer.take()).to_vec(),
+        _ => Vec::new(),
+    }
 }
 
 /// Dropout is for training a model with many tokenizations of one text; a post-processor, padding and truncation are for
@@ -73,20 +89,17 @@ fn members(pre_tokenizer: &Value) -> &[Value] {
 }
 
 /// The space that `ByteLevel` puts before a text without one is a normalizer's work.
-fn prefix_space_to_normalizer(root: &mut Map<String, Value>) -> Result<(), DataError> {
+fn prefix_space_to_normalizer(root: &mut Map<String, Value>) {
     let Some(pre_tokenizer) = root.get_mut("pre_tokenizer") else {
-        return Ok(());
+        return;
     };
     let is_prefixing = |member: &Value| member["type"] == "ByteLevel" && member["add_prefix_space"] == true;
-    if members(pre_tokenizer).iter().skip(1).any(is_prefixing) {
-        return Err(broken("`ByteLevel` with `add_prefix_space` stands behind another pre-tokenizer"));
-    }
     let byte_level = match members(pre_tokenizer) {
         [] => pre_tokenizer,
         _ => &mut pre_tokenizer["pretokenizers"][0],
     };
     if !is_prefixing(byte_level) {
-        return Ok(());
+        return;
     }
     byte_level["add_prefix_space"] = false.into();
     let normalizers = match root.remove("normalizer") {
@@ -94,7 +107,6 @@ fn prefix_space_to_normalizer(root: &mut Map<String, Value>) -> Result<(), DataE
         Some(normalizer) => vec![normalizer, prefix_space()],
     };
     root.insert("normalizer".to_owned(), json!({ "type": "Sequence", "normalizers": normalizers }));
-    Ok(())
 }
 
 /// What stands behind a `Metaspace` that begins a sequence, split off so that canonical form is found for it alone.

@@ -9,6 +9,7 @@ mod lower;
 mod normalizers;
 mod pipeline;
 mod splitter;
+mod stages;
 
 use std::fmt;
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Value, value::RawValue};
 
 pub(super) use self::check::MAX_VOCABULARY;
+use self::lower::Lowered;
 use self::pipeline::Pipeline;
 pub(super) use self::pipeline::{Place, Specials};
 use super::fault::{broken, damaged, unread};
@@ -32,6 +34,8 @@ pub struct JsonTokenizer {
     pipeline: Arc<Pipeline>,
     /// The tables in canonical form: what is saved, hashed and compared.
     json: Arc<RawValue>,
+    /// Pre-tokenizers that the canonical form cannot have.
+    stages: Arc<[Value]>,
     vocab_size: usize,
     end_of_text: Option<u32>,
     /// The token that ends a document, where it is not the one that its name tells.
@@ -42,13 +46,19 @@ pub struct JsonTokenizer {
 struct Saved {
     tokenizer: Value,
     #[serde(default)]
+    pre_tokenizers: Vec<Value>,
+    #[serde(default)]
     end_of_text: Option<String>,
 }
 
 impl JsonTokenizer {
     /// The tokenizer of a `tokenizer.json` of any version.
     pub(super) fn from_json(json: Value) -> Result<Self, DataError> {
-        let mut json = lower::lowered(json)?;
+        let Lowered { json, stages } = lower::lowered(json)?;
+        Self::of(json, stages)
+    }
+
+    fn of(mut json: Value, stages: Vec<Value>) -> Result<Self, DataError> {
         let made_up = byte_fallback::complete(&mut json)?;
         added::keep_ids(&mut json)?;
         let largest = check::largest_id(&json)? - made_up.len();
@@ -68,9 +78,9 @@ impl JsonTokenizer {
         let saved = tokenizers::to_json(&tables).map_err(broken)?;
         let saved = byte_fallback::without(saved, &made_up).map_err(broken)?;
         let saved = RawValue::from_string(saved).map_err(broken)?.into();
-        let pipeline = Arc::new(Pipeline::of(tables, &json)?);
+        let pipeline = Arc::new(Pipeline::of(tables, &json, &stages)?);
         let end_of_text = pipeline.default_end();
-        Ok(Self { pipeline, json: saved, vocab_size, end_of_text, named_end: None })
+        Ok(Self { pipeline, json: saved, stages: stages.into(), vocab_size, end_of_text, named_end: None })
     }
 
     /// This tokenizer with another token between documents.
@@ -124,7 +134,9 @@ impl TryFrom<Saved> for JsonTokenizer {
     type Error = DataError;
 
     fn try_from(saved: Saved) -> Result<Self, DataError> {
-        let tokenizer = Self::from_json(saved.tokenizer)?;
+        let Lowered { json, stages } = lower::lowered(saved.tokenizer)?;
+        let stages = if saved.pre_tokenizers.is_empty() { stages } else { saved.pre_tokenizers };
+        let tokenizer = Self::of(json, stages)?;
         match saved.end_of_text {
             Some(name) => tokenizer.with_end_of_text(&name),
             None => Ok(tokenizer),
@@ -134,8 +146,14 @@ impl TryFrom<Saved> for JsonTokenizer {
 
 impl Serialize for JsonTokenizer {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut saved = serializer.serialize_struct("JsonTokenizer", 1 + usize::from(self.named_end.is_some()))?;
+        let fields = 1 + usize::from(self.named_end.is_some()) + usize::from(!self.stages.is_empty());
+        let mut saved = serializer.serialize_struct("JsonTokenizer", fields)?;
         saved.serialize_field("tokenizer", &*self.json)?;
+        // As `end_of_text`, left out where it says nothing.
+        match self.stages.is_empty() {
+            true => saved.skip_field("pre_tokenizers")?,
+            false => saved.serialize_field("pre_tokenizers", &*self.stages)?,
+        }
         match &self.named_end {
             // Left out where the name tells it, so that the hashes of tokenizers saved before stay.
             None => saved.skip_field("end_of_text")?,
@@ -147,7 +165,7 @@ impl Serialize for JsonTokenizer {
 
 impl PartialEq for JsonTokenizer {
     fn eq(&self, other: &Self) -> bool {
-        self.json.get() == other.json.get() && self.named_end == other.named_end
+        self.json.get() == other.json.get() && self.stages == other.stages && self.named_end == other.named_end
     }
 }
 

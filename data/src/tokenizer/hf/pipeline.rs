@@ -14,6 +14,7 @@ use tokenizers::pipeline::{
 use super::lone::LoneCharacters;
 use super::normalizers::Normalizers;
 use super::splitter::Splitter;
+use super::stages::{Begin, Stages};
 use crate::DataError;
 use crate::tokenizer::end_of_text::by_name;
 use crate::tokenizer::fault::{broken, unencodable};
@@ -39,6 +40,8 @@ pub(in crate::tokenizer) enum Place {
 pub(super) struct Pipeline {
     tables: PipelineTokenizer,
     splitter: Splitter,
+    /// In place of the splitter.
+    stages: Option<Stages>,
     lone: Option<LoneCharacters>,
     /// Buffers and caches of words; as many as there ever were encoders at once.
     scratches: Mutex<Vec<Scratch>>,
@@ -51,13 +54,14 @@ struct Scratch {
 }
 
 impl Pipeline {
-    /// The pipeline of `tables`, which were made from the canonical `json`.
+    /// The pipeline of `tables`, which were made from the canonical `json`; `stages` are pre-tokenizers that it lacks.
     ///
     /// # Errors
     /// When a pattern cannot be used.
-    pub(super) fn of(tables: PipelineTokenizer, json: &Value) -> Result<Self, DataError> {
+    pub(super) fn of(tables: PipelineTokenizer, json: &Value, stages: &[Value]) -> Result<Self, DataError> {
         let splitter = Splitter::of(tables.get_pre_tokenizer())?;
-        Ok(Self { tables, splitter, lone: LoneCharacters::of(json), scratches: Mutex::default() })
+        let stages = if stages.is_empty() { None } else { Some(Stages::of(stages)?) };
+        Ok(Self { tables, splitter, stages, lone: LoneCharacters::of(json), scratches: Mutex::default() })
     }
 
     pub(super) fn added_id(&self, token: &str) -> Option<u32> {
@@ -131,7 +135,17 @@ impl Pipeline {
                     Segment::Text { text, input_offset } => {
                         let continues = continues && input_offset == 0;
                         let text = normalizers.separated(text, offset + input_offset, continues)?;
-                        self.encode_words(&text, scratch, ids)?;
+                        match &self.stages {
+                            None => self.encode_words(&text, scratch, ids)?,
+                            Some(stages) => {
+                                let begin = match (continues, offset + input_offset) {
+                                    (true, _) => Begin::Rest,
+                                    (false, 0) => Begin::Document,
+                                    (false, _) => Begin::Word,
+                                };
+                                self.encode_stages(stages, (&text, begin), scratch, ids)?;
+                            }
+                        }
                     }
                 }
             }
@@ -140,23 +154,42 @@ impl Pipeline {
     }
 
     fn encode_words(&self, text: &str, scratch: &mut Scratch, ids: &mut Vec<PipelineToken>) -> tokenizers::Result<()> {
-        // Places of words are counted in 32 bits.
-        if u32::try_from(text.len()).is_err() {
-            return Err(
-                format!("it has {} bytes between two special tokens, more than {}", text.len(), u32::MAX).into()
-            );
-        }
+        whole(text)?;
         scratch.words.clear();
         self.splitter.split(text, &mut scratch.splitter, &mut scratch.words)?;
         ids.reserve(scratch.words.len());
+        self.encode_spans(text, &scratch.words, &mut scratch.model, ids)
+    }
+
+    fn encode_stages(
+        &self,
+        stages: &Stages,
+        (text, begin): (&str, Begin),
+        scratch: &mut Scratch,
+        ids: &mut Vec<PipelineToken>,
+    ) -> tokenizers::Result<()> {
+        whole(text)?;
+        for word in stages.words(text, begin, &mut scratch.splitter, &mut scratch.words)? {
+            self.encode_spans(&word, &[whole(&word)?], &mut scratch.model, ids)?;
+        }
+        Ok(())
+    }
+
+    fn encode_spans(
+        &self,
+        text: &str,
+        words: &[Span],
+        scratch: &mut PipelineModelScratch,
+        ids: &mut Vec<PipelineToken>,
+    ) -> tokenizers::Result<()> {
         let model = self.tables.get_model();
         let Some(lone) = &self.lone else {
-            return model.tokenize_spans(text, &scratch.words, &mut scratch.model, ids);
+            return model.tokenize_spans(text, words, scratch, ids);
         };
-        for word in &scratch.words {
+        for word in words {
             match lone.id(&text[word.range()]) {
                 Some(id) => ids.push(id.into()),
-                None => model.tokenize_spans(text, std::slice::from_ref(word), &mut scratch.model, ids)?,
+                None => model.tokenize_spans(text, std::slice::from_ref(word), scratch, ids)?,
             }
         }
         Ok(())
@@ -170,4 +203,12 @@ impl Pipeline {
     fn scratches(&self) -> std::sync::MutexGuard<'_, Vec<Scratch>> {
         self.scratches.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// All of `text` as one word. Places of words are counted in 32 bits.
+fn whole(text: &str) -> tokenizers::Result<Span> {
+    let end = u32::try_from(text.len());
+    let end =
+        end.map_err(|_| format!("it has {} bytes between two special tokens, more than {}", text.len(), u32::MAX))?;
+    Ok(Span { start: 0, end })
 }
