@@ -210,6 +210,7 @@ def families():
     yield "late_metaspace", unigram(
         sequence(pre_tokenizers.Punctuation(), pre_tokenizers.Metaspace()), normalizers.NFKC(), decoders.Metaspace())
     yield "late_first", metaspace_bpe("first", True, before=pre_tokenizers.Digits(True))
+    yield "byte_words", words(pre_tokenizers.ByteLevel())
     yield "clip", clip()
     yield "continued", continued()
 

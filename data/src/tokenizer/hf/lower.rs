@@ -38,10 +38,20 @@ pub(super) fn lowered(mut json: Value) -> Result<Lowered, DataError> {
 
 /// The pre-tokenizers, taken away where they need stages of their own.
 fn split_off_stages(root: &mut Map<String, Value>) -> Vec<Value> {
-    match root.get_mut("pre_tokenizer") {
-        Some(pre_tokenizer) if stages::needed(members(pre_tokenizer)) => members(&pre_tokenizer.take()).to_vec(),
-        _ => Vec::new(),
+    let is_bpe = root.get("model").is_none_or(|model| model["type"].is_null() || model["type"] == "BPE");
+    let Some(pre_tokenizer) = root.get_mut("pre_tokenizer") else {
+        return Vec::new();
+    };
+    let all = match members(pre_tokenizer) {
+        [] => std::slice::from_ref(pre_tokenizer),
+        all => all,
+    };
+    if !stages::needed(all, is_bpe) {
+        return Vec::new();
     }
+    let all = all.to_vec();
+    *pre_tokenizer = Value::Null;
+    all
 }
 
 /// Dropout is for training a model with many tokenizations of one text; a post-processor, padding and truncation are for

@@ -43,13 +43,16 @@ pub(super) enum Begin {
     Rest,
 }
 
-/// Whether pre-tokenizers in this order need stages.
-pub(super) fn needed(members: &[Value]) -> bool {
+/// Whether pre-tokenizers in this order, before a model that is BPE or not, need stages.
+pub(super) fn needed(members: &[Value], is_bpe: bool) -> bool {
     let is = |at: usize, kind: &str| members[at]["type"] == kind;
-    (0..members.len()).any(|at| {
-        let late_bytes = is(at, "ByteLevel") && at > 0 && members[at]["add_prefix_space"] == true;
-        let late_words = is(at, "Metaspace") && at > 0 && !(members.len() == 2 && is(0, "WhitespaceSplit"));
-        late_bytes || late_words || (is(at, "ByteLevel") && at + 1 < members.len())
+    (0..members.len()).any(|at| match members[at]["type"].as_str() {
+        Some("ByteLevel") => {
+            let is_last = at + 1 == members.len();
+            !is_bpe || !is_last || (at > 0 && (members[at]["add_prefix_space"] == true || is(0, "Metaspace")))
+        }
+        Some("Metaspace") => at > 0 && !(members.len() == 2 && is(0, "WhitespaceSplit")),
+        _ => false,
     })
 }
 
