@@ -15,7 +15,7 @@ import time
 
 COLUMNS, ROWS = 104, 30
 SECONDS = 22
-CELL, LINE, SIZE = 7.8, 17, 13
+CELL, LINE = 7.8, 17
 # The eight colours of a terminal and their bright forms, on a dark ground.
 COLOURS = ["#3b4252", "#e06c75", "#98c379", "#e5c07b", "#61afef", "#c678dd", "#56b6c2", "#d8dee9"]
 BRIGHT = ["#7b8494", "#ff7b86", "#b5e890", "#ffd98a", "#82c4ff", "#e19af5", "#74d7e3", "#ffffff"]
@@ -42,50 +42,53 @@ def screen(hearth):
         return captured
 
 
-def spans(line):
-    """The pieces of a line, each with its colour and whether it is bold or dim."""
-    colour, bold, dim = TEXT, False, False
-    for piece in re.split(r"(\x1b\[[0-9;]*m)", line):
-        if not piece.startswith("\x1b["):
-            if piece:
-                yield piece, colour, bold, dim
-            continue
-        codes = [int(code or 0) for code in piece[2:-1].split(";")]
+class Style:
+    """Colour and weight, which go on from one line to the next."""
+
+    def __init__(self):
+        self.colour, self.bold, self.dim = TEXT, False, False
+
+    def take(self, codes):
         while codes:
             code = codes.pop(0)
             if code == 0:
-                colour, bold, dim = TEXT, False, False
-            elif code == 1:
-                bold = True
-            elif code == 2:
-                dim = True
-            elif 30 <= code < 38:
-                colour = COLOURS[code - 30]
-            elif 90 <= code < 98:
-                colour = BRIGHT[code - 90]
+                self.__init__()
+            elif code in (1, 2):
+                self.bold, self.dim = self.bold or code == 1, self.dim or code == 2
+            elif 30 <= code < 38 or 90 <= code < 98:
+                self.colour = COLOURS[code - 30] if code < 38 else BRIGHT[code - 90]
             elif code == 39:
-                colour = TEXT
-            elif code in (38, 48):
-                del codes[: 2 if codes[:1] == [5] else 4]
+                self.colour = TEXT
+            elif code == 38 and codes[:1] == [5]:
+                self.colour = (COLOURS + BRIGHT)[codes[1]]
+                del codes[:2]
+
+    def attributes(self):
+        weight = ' font-weight="bold"' if self.bold else ""
+        return f'fill="{self.colour}"{weight}' + (' opacity="0.6"' if self.dim else "")
 
 
 def svg(captured):
     width, height = COLUMNS * CELL + 24, ROWS * LINE + 24
     out = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height}" width="{width:.0f}" height="{height}">',
+        "<style>text { font: 13px ui-monospace, Menlo, Consolas, 'DejaVu Sans Mono', monospace; white-space: pre }</style>",
         f'<rect width="100%" height="100%" rx="8" fill="{GROUND}"/>',
-        f'<g font-family="ui-monospace, Menlo, Consolas, DejaVu Sans Mono, monospace" font-size="{SIZE}" xml:space="preserve">',
     ]
+    style = Style()
     for row, line in enumerate(captured.splitlines()[:ROWS]):
         column = 0
-        for text, colour, bold, dim in spans(line):
-            if text.strip():
-                style = (' font-weight="bold"' if bold else "") + (' opacity="0.6"' if dim else "")
-                # Its length in cells, so that characters of another font stand where a terminal has them.
-                place = f'x="{12 + column * CELL:.1f}" y="{12 + (row + 1) * LINE - 4}" textLength="{len(text) * CELL:.1f}"'
-                out.append(f'<text {place} fill="{colour}"{style}>{html.escape(text)}</text>')
-            column += len(text)
-    return "\n".join([*out, "</g>", "</svg>"]) + "\n"
+        for piece in re.split(r"(\x1b\[[0-9;]*m)", line):
+            if piece.startswith("\x1b["):
+                style.take([int(code or 0) for code in piece[2:-1].split(";")])
+                continue
+            # Each run of letters at its own cells, so that characters of another font stand where a terminal has them.
+            for found in re.finditer(r"\S+(?: \S+)*", piece):
+                text, at = found[0], 12 + (column + found.start()) * CELL
+                place = f'x="{at:.1f}" y="{8 + (row + 1) * LINE}" textLength="{len(text) * CELL:.1f}"'
+                out.append(f"<text {place} {style.attributes()}>{html.escape(text)}</text>")
+            column += len(piece)
+    return "\n".join([*out, "</svg>"]) + "\n"
 
 
 if __name__ == "__main__":

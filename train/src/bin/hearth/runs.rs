@@ -9,7 +9,10 @@ use std::{
 
 use anyhow::bail;
 use clap::Args;
-use hearth_train::run::{RunOverview, RunStatus, is_run, runs_in, unlike};
+use hearth_train::{
+    report::with_separators,
+    run::{RunOverview, RunStatus, is_run, runs_in, unlike},
+};
 
 use crate::{output::tell, table};
 
@@ -117,7 +120,7 @@ fn compare(runs: &[RunOverview], json: bool, out: &mut impl Write) -> anyhow::Re
         line("", &|run| run.name.clone()),
         line("state", &|run| status(run.status).into()),
         line("steps", &|run| format!("{}/{}", run.steps, run.total_steps)),
-        line("tokens", &|run| run.tokens.to_string()),
+        line("tokens", &|run| with_separators(run.tokens)),
         line("train loss", &|run| loss(run.train_loss)),
         line("validation loss", &|run| loss(run.val_loss)),
         line("best validation", &|run| loss(run.best.map(|best| best.loss))),
@@ -125,7 +128,7 @@ fn compare(runs: &[RunOverview], json: bool, out: &mut impl Write) -> anyhow::Re
         line("tokens/s", &|run| run.tokens_per_second.map_or("-".into(), rate)),
         line("MFU, %", &|run| run.mfu.map_or("-".into(), |mfu| format!("{:.1}", 100.0 * mfu))),
         line("seconds", &|run| format!("{:.1}", run.seconds)),
-        line("parameters", &|run| run.parameters.to_string()),
+        line("parameters", &|run| with_separators(run.parameters)),
         line("last checkpoint", &|run| number(run.checkpoint)),
         line("device", &|run| run.device.clone().unwrap_or("-".into())),
     ];

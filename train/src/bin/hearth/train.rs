@@ -12,7 +12,7 @@ use hearth_train::{
     TrainConfig,
     devices::{DeviceChoice, OpenDevice, open},
     parallel::Exchange,
-    report::FrontKind,
+    report::{FrontKind, with_separators},
     run::{Run, RunFolder, RunSummary, Start, stop_on_ctrl_c},
 };
 use serde::Serialize;
@@ -208,7 +208,8 @@ impl<'a> Object<'a> {
 /// What the run came to.
 fn show(summary: &RunSummary, out: &mut impl Write) -> io::Result<()> {
     let speed = summary.tokens_per_second;
-    let speed = if speed.is_finite() { format!(", {speed:.0} tokens/s") } else { String::new() };
+    let speed =
+        if speed.is_finite() { format!(", {} tokens/s", with_separators(speed.round() as u64)) } else { String::new() };
     writeln!(
         out,
         "{} after {} steps ({} tokens, {:.1} s{}): train {:.4}{} nats per token",
@@ -218,7 +219,7 @@ fn show(summary: &RunSummary, out: &mut impl Write) -> io::Result<()> {
             _ => "finished",
         },
         summary.steps,
-        summary.tokens,
+        with_separators(summary.tokens),
         summary.seconds,
         speed,
         summary.train_loss,
