@@ -1,6 +1,7 @@
 //! A string column of a Parquet file.
 
 mod pages;
+mod shapes;
 mod thrift;
 
 use std::fs::File;
@@ -23,6 +24,7 @@ use super::foreign;
 use super::part::FilePart;
 use crate::contained::contained;
 use pages::SoundPages;
+use shapes::FOOTER;
 use thrift::Structure;
 
 /// Rows decoded at once.
@@ -141,7 +143,7 @@ fn check_footer(file: &mut File, size: u64) -> io::Result<()> {
     file.seek(SeekFrom::End(-8 - length as i64))?;
     let mut footer = Vec::new();
     file.by_ref().take(length).read_to_end(&mut footer)?;
-    Structure::of(&footer).map(drop).map_err(|_| io::Error::other("its footer is damaged"))
+    Structure::of(&footer, FOOTER).map(drop).map_err(|_| io::Error::other("its footer is damaged"))
 }
 
 fn holds_strings(column: &ColumnDescriptor) -> bool {

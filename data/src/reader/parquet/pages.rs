@@ -8,6 +8,7 @@ use parquet::basic::Encoding;
 use parquet::column::page::{Page, PageMetadata, PageReader};
 use parquet::errors::{ParquetError, Result};
 
+use super::shapes::PAGE_HEADER;
 use super::thrift::{Structure, Unsound, varint};
 
 /// A page that takes more when it is decompressed is damaged. Pages have about a megabyte, or one long value.
@@ -63,7 +64,7 @@ impl SoundPages {
             let mut bytes = Vec::new();
             self.file.seek(SeekFrom::Start(self.next))?;
             self.file.by_ref().take(most.min(self.end - self.next)).read_to_end(&mut bytes)?;
-            match Structure::of(&bytes) {
+            match Structure::of(&bytes, PAGE_HEADER) {
                 Ok(header) => return Ok(header),
                 Err(Unsound::Cut) if bytes.len() as u64 == most => most *= 16,
                 Err(_) => return Err(damaged("a page's header is not one")),
