@@ -175,8 +175,7 @@ fn broken_json_files_are_refused() {
             altered(|json| json["decoder"] = json!({ "type": "Strip", "content": " ", "start": 0, "stop": 1 })),
             "`stop` 1",
         ),
-        (behind_another(json!({ "type": "Metaspace", "replacement": "_" })), "`Metaspace` stands where"),
-        (behind_another(json!({ "type": "ByteLevel", "add_prefix_space": true })), "`add_prefix_space` stands behind"),
+        (behind_another(json!({ "type": "Metaspace", "replacement": "__" })), "replacement \"__\", not one character"),
     ] {
         let error = refusal(&content);
         assert!(error.contains(fault), "{fault}: {error}");
