@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use plotters::prelude::*;
+use plotters::{prelude::*, style::register_font};
 
 use crate::Row;
 
@@ -20,6 +20,9 @@ const DRAWN: [(&str, RGBColor); 6] = [
 pub fn draw(rows: &[Row], title: &str, picture: &Path) -> anyhow::Result<()> {
     let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
     let most = rows.iter().flat_map(|row| &row.samples).map(|(_, bytes)| mib(*bytes)).fold(0.0, f64::max);
+    // For the size of the texts; the SVG's reader has a font of its own.
+    let registered = register_font("sans-serif", FontStyle::Normal, epaint_default_fonts::HACK_REGULAR);
+    anyhow::ensure!(registered.is_ok(), "a font of a crate is one");
     let area = SVGBackend::new(picture, (820, 420)).into_drawing_area();
     area.fill(&WHITE)?;
     let mut chart = ChartBuilder::on(&area)

@@ -9,7 +9,7 @@ use std::{
 use hearth_model::ParameterCount;
 use hearth_train::TrainConfig;
 
-use super::support::{PLAYS, folder, hearth, refused};
+use super::support::{PLAYS, done, folder, hearth, refused};
 
 const CONFIG: &str = r#"
 [data]
@@ -342,5 +342,24 @@ fn help_that_cannot_be_written_is_an_error() {
         let output = Command::new(env!("CARGO_BIN_EXE_hearth")).args(arguments).stdout(full).output().unwrap();
         assert_eq!(output.status.code(), Some(1), "{arguments:?}");
         assert!(String::from_utf8_lossy(&output.stderr).contains("standard output cannot be written"));
+    }
+}
+
+#[test]
+fn plans_and_devices_are_told_to_programs() {
+    let folder = folder(CONFIG);
+    let json = |arguments: &[&str]| -> Vec<serde_json::Value> {
+        serde_json::from_str(&done(folder.path(), &[arguments, &["--json"]].concat())).unwrap()
+    };
+    let plan = json(&["plan", "run.toml", "--device", "cpu"]);
+    let parts = plan[0]["parts"].as_object().unwrap().values();
+    let sum: u64 = parts.map(|bytes| bytes.as_u64().unwrap()).sum();
+    assert_eq!((plan.len(), &plan[0]["sequences"], &plan[0]["peak_bytes"]), (1, &4.into(), &sum.into()));
+    assert!(sum < plan[0]["budget_bytes"].as_u64().unwrap());
+    let devices = json(&["devices"]);
+    assert_eq!((&devices[0]["device"], &devices[0]["adapter"]), (&"cpu".into(), &serde_json::Value::Null));
+    for (number, device) in devices[1..].iter().enumerate() {
+        assert_eq!(device["device"], format!("wgpu:{number}"));
+        assert!(device["adapter"]["max_buffer_bytes"].as_u64().unwrap() > 1 << 20, "{device}");
     }
 }

@@ -209,6 +209,12 @@ fn curves_are_laid_over_one_another() {
     );
     done(folder, &["plot", "one"]);
     assert!(fs::read_to_string(folder.join("plot.svg")).unwrap().contains("validation, last "));
-    assert!(refused(folder, &["plot", "one", "--out", "a.gif"]).starts_with("--out a.gif: pictures are SVG"));
+    assert!(
+        refused(folder, &["plot", "one", "--out", "a.gif"])
+            .starts_with("--out a.gif: give a name that ends in .svg or .png")
+    );
+    done(folder, &["plot", "one", "--out", "one.PNG"]);
+    let png = fs::read(folder.join("one.PNG")).unwrap();
+    assert!(png.starts_with(b"\x89PNG\r\n\x1a\n") && png.ends_with(b"IEND\xaeB`\x82"));
     assert!(refused(folder, &["plot", "four"]).starts_with("four: there is no run; those in the folder `runs` are"));
 }

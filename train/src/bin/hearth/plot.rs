@@ -21,7 +21,7 @@ pub struct PlotCommand {
     /// Runs, by their folders or by their names in `runs`.
     #[arg(required = true, value_name = "RUN")]
     runs: Vec<PathBuf>,
-    /// The picture, an SVG.
+    /// The picture, an SVG or a PNG.
     #[arg(long, default_value = "plot.svg")]
     out: PathBuf,
     /// What the losses are drawn against.
@@ -41,11 +41,8 @@ enum AxisName {
 
 impl PlotCommand {
     pub fn run(self) -> anyhow::Result<ExitCode> {
-        if self.out.extension().is_none_or(|it| !it.eq_ignore_ascii_case("svg")) {
-            bail!(
-                "--out {}: pictures are SVG: give a name that ends in .svg (a browser or rsvg-convert makes a PNG of it)",
-                self.out.display()
-            );
+        if !["svg", "png"].iter().any(|end| self.out.extension().is_some_and(|it| it.eq_ignore_ascii_case(end))) {
+            bail!("--out {}: give a name that ends in .svg or .png", self.out.display());
         }
         let mut runs = Vec::new();
         for path in &self.runs {

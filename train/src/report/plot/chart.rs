@@ -1,14 +1,19 @@
 //! A chart of losses.
 
-use std::ops::Range;
+use std::{ops::Range, sync::Once};
 
+use epaint_default_fonts::{HACK_REGULAR, UBUNTU_LIGHT};
 use plotters::{
     coord::{Shift, types::RangedCoordf64},
     prelude::*,
-    style::text_anchor::{HPos, Pos, VPos},
+    style::{
+        register_font,
+        text_anchor::{HPos, Pos, VPos},
+    },
 };
 
 use super::{
+    bitmap::{self, Zoomed},
     curve::{Axis, Curve, FEW, ranges},
     theme::{GRID, INK, PAPER},
 };
@@ -16,9 +21,9 @@ use super::{
 /// Width and height in pixels.
 const SIZE: (u32, u32) = (900, 520);
 
-type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
-type Plane<'a> = ChartContext<'a, SVGBackend<'a>, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
-type Drawn<'a> = Result<(), DrawingAreaErrorKind<<SVGBackend<'a> as DrawingBackend>::ErrorType>>;
+type Area<B> = DrawingArea<B, Shift>;
+type Plane<'a, B> = ChartContext<'a, B, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
+type Drawn<B> = Result<(), DrawingAreaErrorKind<<B as DrawingBackend>::ErrorType>>;
 
 /// How a curve is drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,25 +73,37 @@ impl Chart {
     /// What the plotting library says.
     pub fn svg(&self) -> Result<String, String> {
         let mut svg = String::new();
-        self.draw(&SVGBackend::with_string(&mut svg, SIZE).into_drawing_area()).map_err(|error| error.to_string())?;
+        self.draw(&SVGBackend::with_string(&mut svg, SIZE).into_drawing_area(), Font::READERS)
+            .map_err(|error| error.to_string())?;
         Ok(svg)
     }
 
-    fn draw<'a>(&self, area: &Area<'a>) -> Drawn<'a> {
+    /// Draws it, in light, as PNG, twice as large.
+    ///
+    /// # Errors
+    /// What the plotting library or the encoder says.
+    pub fn png(&self) -> Result<Vec<u8>, String> {
+        bitmap::png(SIZE, |pixels| {
+            self.draw(&Zoomed::new(pixels, SIZE).into_drawing_area(), Font::OURS).map_err(|error| error.to_string())
+        })
+    }
+
+    fn draw<B: DrawingBackend>(&self, area: &Area<B>, font: Font) -> Drawn<B> {
         area.fill(&PAPER)?;
-        let body = area.margin(16, 12, 16, 28).titled(&self.title, font(24))?.titled(&self.subtitle, font(15))?;
+        let body =
+            area.margin(16, 12, 16, 28).titled(&self.title, font.size(24))?.titled(&self.subtitle, font.size(15))?;
         match ranges(self.lines.iter().flat_map(|line| &line.points)) {
-            Some(ranges) => self.draw_curves(&body, ranges)?,
+            Some(ranges) => self.draw_curves(&body, font, ranges)?,
             None => {
                 let (width, height) = body.dim_in_pixel();
-                let centred = font(20).pos(Pos::new(HPos::Center, VPos::Center));
+                let centred = font.size(20).pos(Pos::new(HPos::Center, VPos::Center));
                 body.draw(&Text::new("no data", (width as i32 / 2, height as i32 / 2), centred))?;
             }
         }
         area.present()
     }
 
-    fn draw_curves<'a>(&self, area: &Area<'a>, [along, losses]: [Range<f64>; 2]) -> Drawn<'a> {
+    fn draw_curves<B: DrawingBackend>(&self, area: &Area<B>, font: Font, [along, losses]: [Range<f64>; 2]) -> Drawn<B> {
         let decimals = if losses.end - losses.start < 1.0 { 2 } else { 1 };
         let scale = Scale::of(self.axis, along.end);
         let mut chart = ChartBuilder::on(area)
@@ -100,8 +117,8 @@ impl Chart {
             .bold_line_style(GRID)
             .light_line_style(TRANSPARENT)
             .axis_style(INK)
-            .label_style(font(16))
-            .axis_desc_style(font(18))
+            .label_style(font.size(16))
+            .axis_desc_style(font.size(18))
             .y_labels(8)
             .x_label_formatter(&|x| scale.label(*x))
             .y_label_formatter(&|loss| format!("{loss:.decimals$}"))
@@ -124,14 +141,14 @@ impl Chart {
                 .margin(12)
                 .background_style(PAPER)
                 .border_style(GRID)
-                .label_font(font(16))
+                .label_font(font.size(16))
                 .draw()?;
         }
         Ok(())
     }
 }
 
-fn draw_line<'a>(chart: &mut Plane<'a>, line: &Line) -> Drawn<'a> {
+fn draw_line<B: DrawingBackend>(chart: &mut Plane<B>, line: &Line) -> Drawn<B> {
     let style = style(line);
     let radius = if line.stroke != Stroke::Faint && line.points.len() <= FEW { 3 } else { 0 };
     let points = line.points.iter().copied();
@@ -156,8 +173,29 @@ fn style(line: &Line) -> ShapeStyle {
     }
 }
 
-fn font<'a>(size: u32) -> TextStyle<'a> {
-    ("sans-serif", size).into_font().color(&INK)
+/// What is written with.
+#[derive(Clone, Copy)]
+struct Font(&'static str);
+
+impl Font {
+    /// Of an SVG, whose reader has a font of its own: room is made for a wide one.
+    const READERS: Self = Self("sans-serif");
+    /// Of a picture of pixels.
+    const OURS: Self = Self("Ubuntu");
+
+    fn size(self, size: u32) -> TextStyle<'static> {
+        static REGISTERED: Once = Once::new();
+        REGISTERED.call_once(|| {
+            for (font, bytes) in [(Self::READERS, HACK_REGULAR), (Self::OURS, UBUNTU_LIGHT)] {
+                assert!(
+                    register_font(font.0, FontStyle::Normal, bytes).is_ok(),
+                    "{}: a font that a crate brings",
+                    font.0
+                );
+            }
+        });
+        (self.0, size).into_font().color(&INK)
+    }
 }
 
 /// The unit of the horizontal axis.

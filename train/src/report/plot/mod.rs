@@ -1,5 +1,6 @@
 //! Loss curves as pictures.
 
+mod bitmap;
 mod chart;
 mod curve;
 mod theme;
@@ -36,8 +37,7 @@ pub struct PlotOptions {
 
 /// A picture of training and validation losses, of one run or of several over one another.
 ///
-/// It is an SVG with colours for light and for dark, of which the reader's program takes those that its user prefers. Losses
-/// that are not finite are left out; without any the picture says "no data".
+/// Losses that are not finite are left out; without any the picture says "no data".
 #[derive(Clone, Debug)]
 pub struct LossPicture {
     chart: Chart,
@@ -53,14 +53,18 @@ impl LossPicture {
         Self { chart }
     }
 
-    /// Writes it beside `path` and renames it.
+    /// Writes it beside `path` and renames it: as PNG, in light, if `path` ends in `.png`; else as an SVG with colours for light
+    /// and for dark, of which the reader's program takes those that its user prefers.
     ///
     /// # Errors
     /// If the file cannot be written.
     pub fn write(&self, path: &Path) -> Result<(), ReportError> {
         let draw = |reason| ReportError::Draw { path: path.to_owned(), reason };
-        let svg = self.chart.svg().map_err(draw)?;
-        write_whole(path, theme::for_both(&svg).as_bytes())
+        let picture = match path.extension() {
+            Some(end) if end.eq_ignore_ascii_case("png") => self.chart.png(),
+            _ => self.chart.svg().map(|svg| theme::for_both(&svg).into_bytes()),
+        };
+        write_whole(path, &picture.map_err(draw)?)
     }
 }
 
