@@ -1,9 +1,14 @@
 //! What `hearth --version` says besides its own version: the commit, and the versions of Burn and wgpu.
 
-use std::{env, fs, path::Path, process::Command};
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 fn main() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    // Of the run, not of the compilation: a target directory may serve several clones.
+    let root = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it")).join("..");
     let lock = root.join("Cargo.lock");
     println!("cargo::rerun-if-changed={}", lock.display());
     let versions = fs::read_to_string(lock).unwrap_or_default();

@@ -11,17 +11,7 @@ use hearth_train::TrainConfig;
 
 use super::support::{PLAYS, done, folder, hearth, refused};
 
-const CONFIG: &str = r#"
-[data]
-text = "text.txt"
-[model]
-preset = "shakespeare-cpu"
-layers = 1
-width = 32
-heads = 2
-context_length = 16
-[batch]
-micro_batch = 4
+const SECTIONS: &str = r#"
 [limits]
 steps = 6
 [evaluation]
@@ -34,7 +24,7 @@ tokens = 10
 
 #[test]
 fn a_run_leaves_its_folder_and_generates() {
-    let folder = folder(CONFIG);
+    let folder = folder(SECTIONS);
     let output = hearth(folder.path(), &["train", "run.toml", "--device", "cpu"]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let run = folder.path().join("runs/run");
@@ -83,7 +73,7 @@ fn heeding_interrupts(command: &mut Command) -> &mut Command {
 #[cfg(unix)]
 #[test]
 fn an_interrupt_ends_the_run_in_order() {
-    let folder = folder(CONFIG);
+    let folder = folder(SECTIONS);
     let mut run = heeding_interrupts(&mut Command::new(env!("CARGO_BIN_EXE_hearth")))
         .args(["train", "run.toml", "--device", "cpu", "--set", "limits.steps=1000000"])
         .current_dir(folder.path())
@@ -110,7 +100,7 @@ fn an_interrupt_ends_the_run_in_order() {
 #[cfg(target_os = "linux")]
 #[test]
 fn an_interrupt_before_the_first_step_ends_at_once() {
-    let folder = folder(CONFIG);
+    let folder = folder(SECTIONS);
     fs::write(folder.path().join("text.txt"), PLAYS.repeat(200)).unwrap();
     let run = heeding_interrupts(&mut Command::new(env!("CARGO_BIN_EXE_hearth")))
         .args(["train", "run.toml", "--device", "cpu", "--set", "limits.steps=1000000"])
@@ -138,7 +128,7 @@ fn an_interrupt_before_the_first_step_ends_at_once() {
 /// A corpus in three forms becomes shards, and the shards a run.
 #[test]
 fn prepared_tokens_train() {
-    let folder = folder(CONFIG);
+    let folder = folder(SECTIONS);
     let corpus = folder.path().join("corpus");
     fs::create_dir(&corpus).unwrap();
     let lines = |text: &str| -> String {
@@ -191,7 +181,7 @@ fn prepared_tokens_train() {
 
 #[test]
 fn each_mistake_gets_one_sentence() {
-    let folder = folder(CONFIG);
+    let folder = folder(SECTIONS);
     let train = |extra: &[&str]| {
         let mut arguments = vec!["train", "run.toml", "--device", "cpu"];
         arguments.extend(extra);
@@ -211,7 +201,8 @@ fn each_mistake_gets_one_sentence() {
         hearth(folder.path(), &["train", "configs/run.toml", "--device", "cpu", "--set", "data.text=text.txt"]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert!(train(&["--set", "data.text=absent.txt"]).contains("absent.txt"));
-    let diverged = train(&["--set", "optimizer.learning_rate=1e30"]);
+    // Without evaluations there is no best checkpoint.
+    let diverged = train(&["--set", "optimizer.learning_rate=1e30", "--set", "evaluation.every=0"]);
     assert!(
         diverged.contains("the last of 3 in a row; there is no checkpoint to go back to: the run has diverged"),
         "{diverged}"
@@ -235,7 +226,7 @@ fn each_mistake_gets_one_sentence() {
 /// A bench opens no data: there is none here. Its parts come to the step.
 #[test]
 fn bench_times_a_step_and_its_parts() {
-    let folder = folder(CONFIG);
+    let folder = folder(SECTIONS);
     fs::remove_file(folder.path().join("text.txt")).unwrap();
     let bench = |extra: &[&str]| {
         let mut arguments = vec!["bench", "run.toml", "--device", "cpu", "--steps", "2", "--warmup", "1"];
@@ -313,7 +304,7 @@ fn devices_lists_the_cpu() {
 #[cfg(unix)]
 #[test]
 fn a_reader_that_has_gone_away_ends_a_command_quietly() {
-    let folder = folder(CONFIG);
+    let folder = folder(SECTIONS);
     let unread = |arguments: &[&str]| {
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
@@ -347,7 +338,7 @@ fn help_that_cannot_be_written_is_an_error() {
 
 #[test]
 fn plans_and_devices_are_told_to_programs() {
-    let folder = folder(CONFIG);
+    let folder = folder(SECTIONS);
     let json = |arguments: &[&str]| -> Vec<serde_json::Value> {
         serde_json::from_str(&done(folder.path(), &[arguments, &["--json"]].concat())).unwrap()
     };

@@ -9,18 +9,7 @@ use std::{
 
 use super::support::{folder, hearth, refused};
 
-pub const CONFIG: &str = r#"
-seed = 1
-[data]
-text = "text.txt"
-[model]
-preset = "shakespeare-cpu"
-layers = 1
-width = 32
-heads = 2
-context_length = 16
-[batch]
-micro_batch = 4
+pub const SECTIONS: &str = r#"
 [schedule]
 warmup_steps = 0
 [limits]
@@ -62,7 +51,7 @@ fn write_ids(path: &Path, ids: impl IntoIterator<Item = u16>) {
 
 #[test]
 fn a_new_run_takes_weights_that_fit() {
-    let folder = folder(CONFIG);
+    let folder = folder(SECTIONS);
     let folder = folder.path();
     train(folder, "base", &[], &["limits.steps=40"]);
     for (name, setting) in [
@@ -98,7 +87,7 @@ fn a_new_run_takes_weights_that_fit() {
 /// The place in the data is counted in sequences, which stay seen.
 #[test]
 fn a_run_goes_on_with_another_batch_where_that_is_asked_for() {
-    let folder = folder(CONFIG);
+    let folder = folder(SECTIONS);
     let folder = folder.path();
     train(folder, "run", &[], &[]);
     let settings = ["--set", "batch.micro_batch=3", "--set", "batch.accumulation=2", "--set", "limits.steps=6"];
@@ -121,7 +110,7 @@ fn a_run_goes_on_with_another_batch_where_that_is_asked_for() {
 /// llm.c's issue 710: a loss must not depend on how many rows are measured at once, and not leave the tail out.
 #[test]
 fn an_evaluation_is_the_same_in_batches_of_any_size() {
-    let folder = folder(CONFIG);
+    let folder = folder(SECTIONS);
     let losses: Vec<f64> = ["1", "3", "7", "8", "12", "64"]
         .map(|rows| {
             let settings = [
@@ -139,7 +128,7 @@ fn an_evaluation_is_the_same_in_batches_of_any_size() {
 
 #[test]
 fn a_run_may_have_no_validation_part() {
-    let folder = folder(CONFIG);
+    let folder = folder(SECTIONS);
     let folder = folder.path();
     let said = train(folder, "text", &[], &["data.validation_fraction=0", "evaluation.every=2"]);
     assert!(said.contains("no validation part") && !said.contains("NaN") && !said.contains("validation 0"), "{said}");
@@ -160,7 +149,7 @@ fn a_run_may_have_no_validation_part() {
 
 #[test]
 fn parts_of_bin_files_are_told_by_words() {
-    let folder = folder(CONFIG);
+    let folder = folder(SECTIONS);
     let folder = folder.path();
     fs::create_dir(folder.join("bin")).unwrap();
     write_ids(&folder.join("bin/medieval_train_000.bin"), (0..4000).map(|it| it % 50));
@@ -174,7 +163,7 @@ fn parts_of_bin_files_are_told_by_words() {
 
 #[test]
 fn a_rate_never_rises_by_itself() {
-    let folder = folder(CONFIG);
+    let folder = folder(SECTIONS);
     let folder = folder.path();
     train(folder, "low", &[], &["optimizer.learning_rate=1e-5", "limits.steps=10"]);
     let rates = metrics(&folder.join("low"), "lr");
@@ -192,7 +181,7 @@ fn a_rate_never_rises_by_itself() {
 /// A run that was killed has checkpoints and no model.
 #[test]
 fn a_text_comes_from_the_newest_checkpoint() {
-    let folder = folder(CONFIG);
+    let folder = folder(SECTIONS);
     let folder = folder.path();
     train(folder, "run", &[], &["checkpoint.every=2"]);
     let expected = generate(folder, &["run", "--tokens", "20"]);
@@ -215,7 +204,7 @@ fn a_text_comes_from_the_newest_checkpoint() {
 
 #[test]
 fn prompts_and_stops_as_people_give_them() {
-    let folder = folder(CONFIG);
+    let folder = folder(SECTIONS);
     let folder = folder.path();
     fs::write(folder.join("text.txt"), "- a - b ".repeat(1000)).unwrap();
     // A vocabulary that was made larger than the tokenizer's: what is beyond it is never drawn.
@@ -240,7 +229,7 @@ fn prompts_and_stops_as_people_give_them() {
 /// Several texts, for people and for programs, and a prompt from another program.
 #[test]
 fn texts_are_drawn_for_programs() {
-    let folder = folder(CONFIG);
+    let folder = folder(SECTIONS);
     let folder = folder.path();
     train(folder, "run", &[], &[]);
     let more = ["generate", "run", "--device", "cpu", "--prompt", "the", "--tokens", "6"];
@@ -278,7 +267,7 @@ fn texts_are_drawn_for_programs() {
 
 #[test]
 fn a_prompt_comes_from_standard_input() {
-    let folder = folder(CONFIG);
+    let folder = folder(SECTIONS);
     let folder = folder.path();
     train(folder, "run", &[], &[]);
     let piped = |text: &[u8]| {
@@ -302,7 +291,7 @@ fn a_prompt_comes_from_standard_input() {
 /// The same values in other types of numbers give the same text.
 #[test]
 fn weights_of_other_widths_are_read() {
-    let folder = folder(CONFIG);
+    let folder = folder(SECTIONS);
     let folder = folder.path();
     train(folder, "run", &[], &["limits.steps=60", "optimizer.learning_rate=1e-2"]);
     let file = fs::read(folder.join("run/model.safetensors")).unwrap();
@@ -357,7 +346,7 @@ fn weights_of_other_widths_are_read() {
 
 #[test]
 fn a_run_may_be_quiet_and_tell_a_program() {
-    let folder = folder(CONFIG);
+    let folder = folder(SECTIONS);
     let folder = folder.path();
     let quiet = ["train", "run.toml", "--device", "cpu", "--quiet"];
     let output = hearth(folder, &[&quiet[..], &["--json", "--out", "run"]].concat());

@@ -6,18 +6,7 @@ use serde_json::Value;
 
 use super::support::{done, folder, hearth, refused};
 
-const CONFIG: &str = r#"
-seed = 1
-[data]
-text = "text.txt"
-[model]
-preset = "shakespeare-cpu"
-layers = 1
-width = 32
-heads = 2
-context_length = 16
-[batch]
-micro_batch = 4
+const SECTIONS: &str = r#"
 [schedule]
 warmup_steps = 0
 [limits]
@@ -49,7 +38,7 @@ fn steps(records: &[Value], what: &str) -> Vec<u64> {
 
 #[test]
 fn runs_are_listed_and_compared() {
-    let folder = folder(CONFIG);
+    let folder = folder(SECTIONS);
     let folder = folder.path();
     train(folder, &["run.toml"]);
     train(folder, &["run.toml", "--set", "optimizer.learning_rate=0.5", "--set", "limits.steps=4"]);
@@ -93,7 +82,7 @@ fn runs_are_listed_and_compared() {
 
 #[test]
 fn how_a_run_ended_is_seen() {
-    let folder = folder(CONFIG);
+    let folder = folder(SECTIONS);
     let folder = folder.path();
     let status = |name: &str| {
         let run: Value = serde_json::from_str(&done(folder, &["runs", name, "--json"])).unwrap();
@@ -133,7 +122,7 @@ fn how_a_run_ended_is_seen() {
 
 #[test]
 fn runs_that_start_at_once_go_to_folders_of_their_own() {
-    let folder = folder(CONFIG);
+    let folder = folder(SECTIONS);
     let begin = || {
         let mut command = Command::new(env!("CARGO_BIN_EXE_hearth"));
         command.args(["train", "run.toml", "--device", "cpu"]).current_dir(folder.path());
@@ -152,7 +141,7 @@ fn runs_that_start_at_once_go_to_folders_of_their_own() {
 
 #[test]
 fn a_run_that_was_resumed_has_each_step_once() {
-    let folder = folder(CONFIG);
+    let folder = folder(SECTIONS);
     let folder = folder.path();
     train(folder, &["run.toml", "--set", "checkpoint.keep_every=2", "--set", "checkpoint.keep_best=false"]);
     let run = folder.join("runs/run");
@@ -195,7 +184,7 @@ fn a_run_that_was_resumed_has_each_step_once() {
 
 #[test]
 fn curves_are_laid_over_one_another() {
-    let folder = folder(CONFIG);
+    let folder = folder(SECTIONS);
     let folder = folder.path();
     for name in ["one", "two", "three"] {
         train(folder, &["run.toml", "--out", &format!("runs/{name}")]);

@@ -3,14 +3,14 @@
 use std::{fs, path::Path, process::Command};
 
 use super::{
-    habits::{CONFIG, train},
+    habits::{SECTIONS, train},
     support::{folder, hearth, refused},
 };
 
 /// A start that fails leaves no run, and none that a later start would take for one.
 #[test]
 fn a_start_that_fails_leaves_nothing() {
-    let folder = folder(CONFIG);
+    let folder = folder(SECTIONS);
     let folder = folder.path();
     let start = ["train", "run.toml", "--device", "cpu"];
     for setting in ["memory.budget_mib=1", "data.text=absent.txt", "model.context_length=5000"] {
@@ -30,7 +30,7 @@ fn a_start_that_fails_leaves_nothing() {
         metrics.lines().next().unwrap().to_owned() + "\n"
     };
     fs::create_dir(folder.join("stopped")).unwrap();
-    fs::write(folder.join("stopped/config.toml"), CONFIG).unwrap();
+    fs::copy(folder.join("run.toml"), folder.join("stopped/config.toml")).unwrap();
     assert!(refused(folder, &[&start[..], &["--out", "stopped"]].concat()).contains("already holds a run"));
     fs::write(folder.join("stopped/metrics.jsonl"), first_line(&folder.join("mine"))).unwrap();
     train(folder, "stopped", &[], &[]);
@@ -40,7 +40,7 @@ fn a_start_that_fails_leaves_nothing() {
 /// As a loop of the shell starts them.
 #[test]
 fn runs_that_start_at_once_get_a_folder_each() {
-    let folder = folder(CONFIG);
+    let folder = folder(SECTIONS);
     let start = || {
         let mut command = Command::new(env!("CARGO_BIN_EXE_hearth"));
         command.args(["train", "run.toml", "--device", "cpu"]).current_dir(folder.path()).spawn().unwrap()
@@ -56,7 +56,7 @@ fn runs_that_start_at_once_get_a_folder_each() {
 
 #[test]
 fn what_is_no_text_is_told_what_it_is_for() {
-    let folder = folder(CONFIG);
+    let folder = folder(SECTIONS);
     let folder = folder.path();
     fs::create_dir(folder.join("texts")).unwrap();
     fs::write(folder.join("d.jsonl"), "{\"text\": \"to be\"}\n".repeat(99)).unwrap();
@@ -83,7 +83,7 @@ fn what_is_no_text_is_told_what_it_is_for() {
 /// What packages install beside the program, made by the program itself.
 #[test]
 fn the_program_describes_itself() {
-    let folder = folder(CONFIG);
+    let folder = folder(SECTIONS);
     let folder = folder.path();
     let said = |arguments: &[&str]| {
         let output = hearth(folder, arguments);
@@ -106,7 +106,7 @@ fn the_program_describes_itself() {
 /// A minus is part of a number, and the number is what is wrong.
 #[test]
 fn numbers_below_zero_are_refused_by_what_is_wrong_with_them() {
-    let folder = folder(CONFIG);
+    let folder = folder(SECTIONS);
     let folder = folder.path();
     train(folder, "run", &[], &[]);
     let said = |arguments: &[&str]| String::from_utf8(hearth(folder, arguments).stderr).unwrap();
@@ -126,7 +126,7 @@ fn numbers_below_zero_are_refused_by_what_is_wrong_with_them() {
 fn weights_have_the_rights_of_the_other_files() {
     use std::os::unix::fs::PermissionsExt;
 
-    let folder = folder(CONFIG);
+    let folder = folder(SECTIONS);
     train(folder.path(), "run", &[], &[]);
     let mode = |name: &str| fs::metadata(folder.path().join("run").join(name)).unwrap().permissions().mode();
     assert_eq!(mode("model.safetensors"), mode("config.toml"));
@@ -141,7 +141,7 @@ fn weights_have_the_rights_of_the_other_files() {
 /// A model of NaN is no result: the run says that it has diverged, and leaves what was good.
 #[test]
 fn a_run_that_ends_without_a_number_has_failed() {
-    let folder = folder(CONFIG);
+    let folder = folder(SECTIONS);
     let folder = folder.path();
     let start = ["train", "run.toml", "--device", "cpu", "--out", "run", "--set", "limits.steps=2"];
     let error = refused(folder, &[&start[..], &["--set", "optimizer.learning_rate=1e300"]].concat());
@@ -152,7 +152,7 @@ fn a_run_that_ends_without_a_number_has_failed() {
 /// Checkpoints have the run; what it told is put aside where it cannot be read.
 #[test]
 fn damaged_figures_do_not_keep_a_run_from_going_on() {
-    let folder = folder(CONFIG);
+    let folder = folder(SECTIONS);
     let folder = folder.path();
     train(folder, "run", &[], &[]);
     let metrics = folder.join("run/metrics.jsonl");

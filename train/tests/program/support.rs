@@ -9,11 +9,26 @@ use std::{
 /// Nine plays of Shakespeare.
 pub const PLAYS: &str = include_str!("../../../examples/shakespeare/input.txt");
 
-/// A folder with five thousand letters in `text.txt`, and a configuration in `run.toml`.
-pub fn folder(config: &str) -> tempfile::TempDir {
+/// What every small run has.
+const SMALL: &str = r#"
+seed = 1
+[data]
+text = "text.txt"
+[model]
+preset = "shakespeare-cpu"
+layers = 1
+width = 32
+heads = 2
+context_length = 16
+[batch]
+micro_batch = 4
+"#;
+
+/// A folder with five thousand letters in `text.txt`, and in `run.toml` a small run with further sections.
+pub fn folder(sections: &str) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("text.txt"), &PLAYS[..5_000]).unwrap();
-    fs::write(folder.path().join("run.toml"), config).unwrap();
+    fs::write(folder.path().join("run.toml"), [SMALL, sections].concat()).unwrap();
     folder
 }
 

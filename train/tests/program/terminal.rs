@@ -13,17 +13,7 @@ use std::{
 
 use super::support::folder;
 
-const CONFIG: &str = r#"
-[data]
-text = "text.txt"
-[model]
-preset = "shakespeare-cpu"
-layers = 1
-width = 32
-heads = 2
-context_length = 16
-[batch]
-micro_batch = 4
+const SECTIONS: &str = r#"
 [limits]
 steps = 1000000
 [evaluation]
@@ -120,7 +110,7 @@ fn a_dashboard_ends_in_order_however_it_is_asked_to() {
     let asks: [(&str, Ask); 3] =
         [("Ctrl-C", |run| run.press("\u{3}")), ("q", |run| run.press("q")), ("SIGTERM", |run| run.signal("-TERM"))];
     for (name, ask) in asks {
-        let folder = folder(CONFIG);
+        let folder = folder(SECTIONS);
         let mut run = OnTerminal::train(folder.path(), 80, "--tui");
         ask(&mut run);
         let (output, code) = run.end();
@@ -136,7 +126,7 @@ fn a_dashboard_ends_in_order_however_it_is_asked_to() {
 
 #[test]
 fn a_dashboard_quits_at_once_and_leaves_the_terminal() {
-    let folder = folder(CONFIG);
+    let folder = folder(SECTIONS);
     let mut run = OnTerminal::train(folder.path(), 80, "--tui");
     run.press("Q");
     let (output, code) = run.end();
@@ -147,7 +137,7 @@ fn a_dashboard_quits_at_once_and_leaves_the_terminal() {
 
 #[test]
 fn keys_pause_a_run_and_ask_for_checkpoints_and_texts() {
-    let folder = folder(CONFIG);
+    let folder = folder(SECTIONS);
     let folder = folder.path();
     let mut run = OnTerminal::train(folder, 80, "--tui --set checkpoint.every=0 --set checkpoint.keep_best=false");
     run.press("p");
@@ -174,7 +164,7 @@ fn keys_pause_a_run_and_ask_for_checkpoints_and_texts() {
 /// At 60 columns everything is there that a user looks for, and no bar is wider.
 #[test]
 fn a_bar_is_whole_at_60_columns() {
-    let folder = folder(CONFIG);
+    let folder = folder(SECTIONS);
     let mut run = OnTerminal::train(folder.path(), 60, "");
     until("an evaluation", || events(folder.path()) > 150);
     thread::sleep(Duration::from_secs(1));
@@ -197,7 +187,7 @@ fn a_bar_is_whole_at_60_columns() {
 
 #[test]
 fn a_dashboard_without_a_terminal_is_refused_and_leaves_nothing() {
-    let folder = folder(CONFIG);
+    let folder = folder(SECTIONS);
     let train = ["train", "run.toml", "--device", "cpu", "--out", "run", "--tui"];
     let Output { status, stderr, .. } =
         Command::new(env!("CARGO_BIN_EXE_hearth")).args(train).current_dir(folder.path()).output().unwrap();
@@ -211,7 +201,7 @@ fn a_dashboard_without_a_terminal_is_refused_and_leaves_nothing() {
 /// As `nohup` starts a process, and `sh -c '... &'`.
 #[test]
 fn a_signal_that_is_ignored_stays_ignored() {
-    let folder = folder(CONFIG);
+    let folder = folder(SECTIONS);
     let hearth = env!("CARGO_BIN_EXE_hearth");
     let command = format!("trap '' HUP INT; exec {hearth} train run.toml --device cpu --out run");
     let mut run = Command::new("sh");
