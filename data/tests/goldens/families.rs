@@ -74,7 +74,9 @@ fn scores_come_back_to_the_bit() {
     let (family, _) = GOLDENS.iter().find(|(family, _)| family.name == "t5").unwrap();
     let mut json = family.tokenizer.clone();
     for (at, piece) in json["model"]["vocab"].as_array_mut().unwrap().iter_mut().enumerate() {
-        piece[1] = f64::from(-(at as f32 + 0.1).ln_1p() * 1.7).into();
+        // One is as small as no training makes it: the library that saves it writes digits of its own for it.
+        let score = if at == 9 { -2.103_300_5e-38 } else { -(at as f32 + 0.1).ln_1p() * 1.7 };
+        piece[1] = f64::from(score).into();
     }
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("tokenizer.json");

@@ -8,6 +8,7 @@ mod lone;
 mod lower;
 mod normalizers;
 mod pipeline;
+mod scores;
 mod splitter;
 mod stages;
 
@@ -77,6 +78,7 @@ impl JsonTokenizer {
         }
         let saved = tokenizers::to_json(&tables).map_err(broken)?;
         let saved = byte_fallback::without(saved, &made_up).map_err(broken)?;
+        let saved = scores::as_given(saved, &json).map_err(broken)?;
         let saved = RawValue::from_string(saved).map_err(broken)?.into();
         let pipeline = Arc::new(Pipeline::of(tables, &json, &stages)?);
         let end_of_text = pipeline.default_end();
