@@ -84,7 +84,7 @@ pub enum TrainError {
     },
     /// The run has become unstable for good.
     #[error(
-        "{reason}: the run has diverged (a checkpoint is from before that); lower optimizer.learning_rate, lengthen \
+        "{reason}: the run has diverged (any checkpoint is from before); lower optimizer.learning_rate, lengthen \
          schedule.warmup_steps, or rule out the device with `hearth certify`"
     )]
     Diverged {
