@@ -26,7 +26,7 @@ fn times(config: &TransformerConfig, count: usize) -> Vec<f64> {
     let model = config.init(0, &Device::flex()).expect("a valid configuration");
     let begun = Instant::now();
     let mut times = Vec::with_capacity(count);
-    let note = |_| {
+    let note = async |_| {
         times.push(begun.elapsed().as_secs_f64());
         ControlFlow::Continue(())
     };

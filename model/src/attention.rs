@@ -1,7 +1,7 @@
 //! Causal self-attention with grouped key/value heads.
 
 use burn::{module::Module, nn::Linear, tensor::Tensor};
-use hearth_wgsl::{AttentionOptions, attention};
+use hearth_wgsl::{AttentionOptions, attention, attention_weights};
 
 use crate::{
     Frame, Initializer, Norm,
@@ -63,21 +63,37 @@ impl Attention {
     /// With `cache`, the positions before these are read from it and these are added to it; `frame` says where they are.
     pub fn forward(&self, x_btc: Tensor<3>, frame: &Frame, cache: Option<&mut Option<KeyValues>>) -> Tensor<3> {
         let [b, t, _] = x_btc.dims();
-        let [q, k, v] = project_all([&self.query, &self.key, &self.value], x_btc);
-        let [q, k, v_btkd] =
-            [(q, &self.query_norm), (k, &self.key_norm), (v, &None)].map(|(y, norm)| self.heads(y, norm));
-        let (q_bthd, k_btkd) = match &frame.rope {
-            Some(rope) => rope.apply(q, k),
-            None => (q, k),
-        };
+        let [q_bthd, k_btkd, v_btkd] = self.projected(x_btc, frame);
         let (k_bskd, v_bskd) = match cache {
             Some(cache) => KeyValues::extend(cache, k_btkd, v_btkd),
             None => (k_btkd, v_btkd),
         };
         let [_, _, h, d] = q_bthd.dims();
-        let options = AttentionOptions { start: frame.start, window: self.window, softcap: None };
-        let mixed_bthd = attention(q_bthd, k_bskd, v_bskd, frame.documents.clone(), options);
+        let mixed_bthd = attention(q_bthd, k_bskd, v_bskd, frame.documents.clone(), self.options(frame));
         project(&self.output, mixed_bthd.reshape([b, t, h * d]))
+    }
+
+    /// What the heads mix positions by: the weight `[B, H, T, T]` of each position (the last axis) for each query.
+    pub fn weights(&self, x_btc: Tensor<3>, frame: &Frame) -> Tensor<4> {
+        let [q_bthd, k_btkd, _] = self.projected(x_btc, frame);
+        attention_weights(q_bthd, k_btkd, frame.documents.clone(), self.options(frame))
+    }
+
+    fn options(&self, frame: &Frame) -> AttentionOptions {
+        AttentionOptions { start: frame.start, window: self.window, softcap: None }
+    }
+
+    /// Queries, keys and values `[B, T, heads, D]`, normalised and rotated.
+    fn projected(&self, x_btc: Tensor<3>, frame: &Frame) -> [Tensor<4>; 3] {
+        let [q, k, v] = project_all([&self.query, &self.key, &self.value], x_btc);
+        let [q, k, v] = [(q, &self.query_norm), (k, &self.key_norm), (v, &None)].map(|(y, norm)| self.heads(y, norm));
+        match &frame.rope {
+            Some(rope) => {
+                let (q, k) = rope.apply(q, k);
+                [q, k, v]
+            }
+            None => [q, k, v],
+        }
     }
 
     /// Positions that a query sees, itself included; `None` for all before it.

@@ -13,7 +13,7 @@
 //! weights::load(&mut model, &file)?;
 //!
 //! // Continues three tokens by eight. A browser awaits what other programs block on.
-//! let every_token = |_| ControlFlow::Continue(());
+//! let every_token = async |_| ControlFlow::Continue(());
 //! let ids = pollster::block_on(generate(&model, &[1, 2, 3], 8, &Sampling::greedy(), every_token))?;
 //! assert_eq!(ids.len(), 8);
 //! # Ok::<(), hearth_model::ModelError>(())
@@ -69,4 +69,4 @@ pub use mlp::Mlp;
 pub use norm::Norm;
 pub use presets::{PRESETS, preset};
 pub use token_matrix::TokenMatrix;
-pub use transformer::Transformer;
+pub use transformer::{Look, Transformer};

@@ -22,6 +22,15 @@ pub struct Transformer {
     config: TransformerConfig,
 }
 
+/// A model at work on a text.
+#[derive(Clone, Debug)]
+pub struct Look {
+    /// Logits `[B, T, V]`.
+    pub logits: Tensor<3>,
+    /// Of each block the weights `[B, H, T, T]` of attention: of each position (the last axis) for each query.
+    pub attention: Vec<Tensor<4>>,
+}
+
 impl TransformerConfig {
     /// A model with random weights: the same `seed` gives the same weights on every device.
     ///
@@ -66,6 +75,22 @@ impl Transformer {
             x_btc = block.forward(x_btc, &frame, None);
         }
         self.head.logits(x_btc, self.output())
+    }
+
+    /// As [`Transformer::logits`], with what each block's heads mix positions by: for people to look at.
+    ///
+    /// # Panics
+    /// As [`Transformer::logits`].
+    pub fn look(&self, tokens_bt: Tensor<2, Int>) -> Look {
+        let [_, time] = tokens_bt.dims();
+        let frame = Frame::new(&self.config, 0, time, &tokens_bt.device());
+        let mut x_btc = self.embedding.forward(tokens_bt, &frame, None);
+        let mut attention = Vec::with_capacity(self.blocks.len());
+        for block in &self.blocks {
+            attention.push(block.attention.weights(block.attention_norm.forward(x_btc.clone()), &frame));
+            x_btc = block.forward(x_btc, &frame, None);
+        }
+        Look { logits: self.head.logits(x_btc, self.output()), attention }
     }
 
     /// Logits `[B, V]` after the last of the ids `[B, T]`, which continue the `start` positions in `cache`.

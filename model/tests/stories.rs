@@ -58,7 +58,7 @@ each_device! {
             return;
         };
         let model = llama2c::load(&weights, &device).unwrap();
-        let keep_on = |_| ControlFlow::Continue(());
+        let keep_on = async |_| ControlFlow::Continue(());
         let ids = pollster::block_on(generate(&model, &[BEGINNING], 100, &Sampling::greedy(), keep_on)).unwrap();
         assert_eq!(ids.len(), 100);
         assert_eq!(ids[..7], FIRST_IDS);
@@ -77,10 +77,10 @@ fn a_full_context_goes_on_and_a_stop_ends() {
     let model = llama2c::load(&weights, &Device::flex()).unwrap();
     let greedy = Sampling::greedy();
     let long: Vec<u32> = (0..700).map(|at| 3 + at % 500).collect();
-    let keep_on = |_| ControlFlow::Continue(());
+    let keep_on = async |_| ControlFlow::Continue(());
     let ids = pollster::block_on(generate(&model, &long, 5, &greedy, keep_on)).unwrap();
     assert_eq!(ids.len(), 5);
-    let stop = |id| if id == FIRST_IDS[2] { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
+    let stop = async |id| if id == FIRST_IDS[2] { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
     let ids = pollster::block_on(generate(&model, &[BEGINNING], 50, &greedy, stop)).unwrap();
     assert_eq!(ids, FIRST_IDS[..3]);
     let error = pollster::block_on(generate(&model, &[512], 1, &greedy, keep_on)).unwrap_err();

@@ -40,6 +40,28 @@ fn assert_close(found: &[f32], expected: &[f32], tolerance: f32) {
     }
 }
 
+each_device! {
+    /// The logits are those without a look, and the weights are what attention mixes by: they mix the values to what the block
+    /// adds, see no later position and none beyond the window, and sum to 1.
+    fn a_look_shows_what_the_model_does(device) {
+        let model = small().init(3, &device).unwrap();
+        let look = model.look(ids(&device));
+        assert_close(&values(look.logits), &values(model.logits(ids(&device))), 1e-5);
+        assert_eq!(look.attention.len(), 2);
+        for (layer, weights_bhtt) in look.attention.into_iter().enumerate() {
+            assert_eq!(weights_bhtt.dims(), [2, 4, 8, 8]);
+            let window = if layer == 0 { 3 } else { 8 };
+            for (row, weights) in values(weights_bhtt).chunks(8).enumerate() {
+                let query = row % 8;
+                assert!((weights.iter().sum::<f32>() - 1.0).abs() < 1e-5, "{weights:?}");
+                for (key, weight) in weights.iter().enumerate() {
+                    assert_eq!(*weight > 0.0, key <= query && query < key + window, "{query} sees {key} by {weight}");
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn counts_equal_the_modules() {
     let device = Device::flex();

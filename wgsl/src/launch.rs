@@ -1,8 +1,8 @@
 //! What every kernel's host code shares: the shader with what is substituted into it, workgroup counts, the launch.
 
 use burn::{
-    backend::{DispatchDevice, TensorMetadata},
-    tensor::{DType, Device, Shape, Tensor},
+    backend::TensorMetadata,
+    tensor::{DType, Shape},
 };
 use burn_cubecl::{
     ops::numeric::empty_device_contiguous_dtype,
@@ -16,10 +16,7 @@ use cubecl::{
     server::{KernelArguments, MetadataBindingInfo},
 };
 
-use crate::{Kernel, testing};
-
-/// WebGPU's default limit on workgroups in one dimension.
-pub const WORKGROUPS_PER_DIMENSION: u32 = 65_535;
+use crate::{choice::WORKGROUPS_PER_DIMENSION, testing};
 
 /// A shader: its text, and the constants of it that have other values in this variant.
 ///
@@ -103,32 +100,6 @@ impl KernelSource for Shader {
     fn lang(&self) -> &'static str {
         "wgsl"
     }
-}
-
-/// Whether `kernel` is on and there is a variant of it for `x`.
-pub fn takes<const D: usize>(kernel: Kernel, x: &Tensor<D>) -> bool {
-    runs(kernel, &x.device(), x.dtype())
-}
-
-/// Whether kernels have variants for tensors stored in `dtype`.
-pub fn stored(dtype: DType) -> bool {
-    matches!(dtype, DType::F32 | DType::F16)
-}
-
-/// Whether `kernel` is on and `device` has one for tensors stored in `dtype`.
-pub fn runs(kernel: Kernel, device: &Device, dtype: DType) -> bool {
-    let device = device.clone().without_autodiff();
-    let has = match device.as_dispatch() {
-        DispatchDevice::Cube(cube) => kernel.has_wgsl_kernel() && stored(dtype) && takes_wgsl(&cube.client()),
-        DispatchDevice::Flex(_) => dtype == DType::F32,
-        _ => false,
-    };
-    kernel.is_on() && has
-}
-
-/// Whether it is the CPU, whose kernels have limits of their own.
-pub fn is_cpu(device: &Device) -> bool {
-    matches!(device.clone().without_autodiff().as_dispatch(), DispatchDevice::Flex(_))
 }
 
 /// Whether the runtime behind `client` takes WGSL text (it does not in builds for SPIR-V or MSL).

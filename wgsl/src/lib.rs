@@ -48,6 +48,7 @@
 mod adamw;
 mod attention;
 mod check;
+mod choice;
 mod cpu;
 mod cross_entropy;
 pub mod decode;
@@ -55,12 +56,14 @@ mod dropout;
 mod embedding;
 mod gate;
 mod kernels;
+#[cfg(feature = "gpu")]
 mod launch;
 mod linear;
 mod norm;
 mod rope;
+#[cfg(feature = "gpu")]
 mod row;
-#[cfg(test)]
+#[cfg(all(test, feature = "gpu"))]
 mod shaders;
 mod softmax;
 mod squares;
@@ -73,7 +76,7 @@ mod vjp;
 pub use burn;
 
 pub use adamw::{AdamWNumbers, adamw};
-pub use attention::{AttentionOptions, attention, has_attention_kernel};
+pub use attention::{AttentionOptions, attention, attention_weights, has_attention_kernel};
 pub use cpu::on_all_cores;
 pub use cross_entropy::{CrossEntropyOptions, LogitLoss, cross_entropy};
 pub use dropout::dropout;

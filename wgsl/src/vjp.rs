@@ -16,6 +16,7 @@ use burn::{
     },
     tensor::{Gradients, Tensor},
 };
+#[cfg(feature = "gpu")]
 use burn_cubecl::CubeBackend;
 
 use crate::check;
@@ -36,7 +37,7 @@ pub fn vjp<const D: usize>(y: Tensor<D>, gradient: Tensor<D>) -> Gradients {
 }
 
 /// Backends that can stand at the end of a tape.
-#[backend_extension(Cube, Flex, Autodiff, Fusion)]
+#[backend_extension(Cube: cfg(feature = "gpu"), Flex, Autodiff, Fusion)]
 pub trait EndOfTape: Backend {
     /// A value `[1]` that nobody reads, and whose derivative by `y` is `gradient`.
     #[fusion(default)]
@@ -47,6 +48,7 @@ pub trait EndOfTape: Backend {
 }
 
 impl EndOfTape for Flex {}
+#[cfg(feature = "gpu")]
 impl EndOfTape for CubeBackend {}
 
 #[derive(Debug)]

@@ -14,7 +14,8 @@ pub use sampling::Sampling;
 
 /// Continues `prompt` by up to `max_tokens` tokens and returns them.
 ///
-/// `on_token` sees each token as it is drawn and ends the text early by breaking. The model must be without autodiff
+/// `on_token` sees each token as it is drawn and ends the text early by breaking; where an event loop has to turn between
+/// tokens, it awaits that. The model must be without autodiff
 /// (`model.valid()`). When the context is full, the last half of it is read again as the new beginning.
 ///
 /// This is asynchronous because a browser cannot wait for the device. Elsewhere, block on it, as the example on the crate's
@@ -27,7 +28,7 @@ pub async fn generate(
     prompt: &[u32],
     max_tokens: usize,
     sampling: &Sampling,
-    mut on_token: impl FnMut(u32) -> ControlFlow<()>,
+    mut on_token: impl AsyncFnMut(u32) -> ControlFlow<()>,
 ) -> Result<Vec<u32>, ModelError> {
     sampling.validate()?;
     let config = model.config();
@@ -60,7 +61,7 @@ pub async fn generate(
         let token = sampling.pick(logits, &mut random);
         unread = text.len()..text.len() + 1;
         text.push(token);
-        if on_token(token).is_break() {
+        if on_token(token).await.is_break() {
             break;
         }
     }

@@ -6,10 +6,10 @@ use burn::{
     module::Module,
     tensor::{Device, Tensor},
 };
-use hearth_data::{Batch, Batches, Loader};
+use hearth_data::{Batch, Loader};
 use hearth_model::Transformer;
 
-use super::build;
+use super::{Data, build};
 use crate::{
     TrainConfig, TrainError,
     checkpoint::Snapshot,
@@ -18,15 +18,6 @@ use crate::{
     session::{Answer, Assignment, Engine, Origin, Queued, StepOrder},
     step::Trainer,
 };
-
-/// What a session learns from and is measured on.
-#[derive(Clone, Debug)]
-pub struct Data {
-    /// Batches to learn from.
-    pub train: Batches,
-    /// Batches to be measured on, the same each time.
-    pub validation: Vec<Batch>,
-}
 
 /// An engine on one device.
 pub struct Alone {

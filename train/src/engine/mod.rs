@@ -2,6 +2,7 @@
 
 mod alone;
 pub(crate) mod build;
+mod data;
 
 #[cfg(not(target_family = "wasm"))]
 mod blame;
@@ -28,7 +29,8 @@ mod work;
 #[cfg(not(target_family = "wasm"))]
 mod workers;
 
-pub use alone::{Alone, Data};
+pub use alone::Alone;
+pub use data::{Data, Streams};
 
 #[cfg(not(target_family = "wasm"))]
 pub(crate) use follow::follow;

@@ -6,8 +6,9 @@ use std::{
     path::Path,
 };
 
-use super::{ReportError, file::AppendFile, record::Record};
+use super::{ReportError, file::AppendFile};
 use crate::session::Metrics;
+use crate::session::Record;
 
 /// A metrics file that is open for writing.
 #[derive(Debug)]

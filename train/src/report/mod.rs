@@ -28,7 +28,6 @@ mod plot;
 #[cfg(feature = "cli")]
 mod progress;
 mod quiet;
-mod record;
 mod run_log;
 mod samples;
 #[cfg(feature = "cli")]
@@ -47,6 +46,7 @@ use std::{
 };
 
 pub use crate::digits::with_separators;
+pub use crate::session::{EndReason, LogEntry, Record};
 pub use controls::Controls;
 pub use error::ReportError;
 use front::Front;
@@ -55,7 +55,6 @@ pub use metrics::{MetricsFile, read, read_records};
 pub use outline::RunOutline;
 #[cfg(feature = "cli")]
 pub use plot::{Axis, LossPicture, PlotOptions, RunCurves};
-pub use record::{EndReason, LogEntry, Record};
 #[cfg(feature = "cli")]
 pub(crate) use stop::{Unstarted, ask_to_stop};
 

@@ -7,20 +7,14 @@ use std::{
 };
 
 use super::{
-    ReportError, RunOutline,
-    metrics::MetricsFile,
-    quiet::Quiet,
-    record::{EndReason, LogEntry, Record},
-    samples::Samples,
-    tensorboard::EventFile,
-    view::Kept,
+    ReportError, RunOutline, metrics::MetricsFile, quiet::Quiet, samples::Samples, tensorboard::EventFile, view::Kept,
 };
 #[cfg(feature = "cli")]
 use super::{
     pace::Pace,
     plot::{LossPicture, PlotOptions, RunCurves},
 };
-use crate::session::{Event, Metrics};
+use crate::session::{EndReason, Event, LogEntry, Metrics, Record};
 
 const METRICS: &str = "metrics.jsonl";
 #[cfg(feature = "cli")]

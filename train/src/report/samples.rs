@@ -6,12 +6,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{
-    ReportError,
-    file::AppendFile,
-    record::{LogEntry, Record},
-    view::View,
-};
+use super::{ReportError, file::AppendFile, view::View};
+use crate::session::{LogEntry, Record};
 
 const NAME: &str = "samples.md";
 

@@ -1,6 +1,7 @@
 //! Files of a run that are made of its records, each in its own form.
 
-use super::{ReportError, quiet::Quiet, record::Record};
+use super::{ReportError, quiet::Quiet};
+use crate::session::Record;
 
 /// A file that is made of a run's records as they come.
 pub(super) trait View {

@@ -6,15 +6,13 @@ use std::{
     sync::Arc,
 };
 
-use hearth_data::{
-    Batches, DataError, EndedFiles, Rows, Split, TokenFiles, TokenStream, Tokenizer, TokenizerKind, Tokens,
-};
+use hearth_data::{DataError, EndedFiles, Split, TokenFiles, TokenStream, Tokenizer, TokenizerKind};
 
 use super::text_file::text_of;
 use crate::{
     TrainConfig, TrainError,
     config::{DataConfig, PackingKind, TokenizerChoice},
-    engine::Data,
+    engine::{Data, Streams},
 };
 
 const TOKENIZER: &str = "tokenizer.json";
@@ -47,15 +45,13 @@ pub(super) struct RunData {
     pub hash: [u8; 32],
 }
 
-/// Streams of tokens, each with its weight.
-type Streams = Vec<(f64, Arc<dyn TokenStream>)>;
-
 impl RunData {
     /// Opens the prepared tokens, or tokenizes the text: that of `source` if it has one, else the file that is named.
     pub fn open(config: &TrainConfig, source: Source) -> Result<Self, TrainError> {
         let text = match source {
             Source::Tokens(RunTokens { train, validation, tokenizer }) => {
-                return Self::of(config, vec![(1.0, train)], vec![(1.0, validation)], tokenizer);
+                let (data, hash) = Data::of_streams(config, vec![(1.0, train)], vec![(1.0, validation)])?;
+                return Ok(Self { data, tokenizer, hash });
             }
             Source::Text(text) => Some(text),
             Source::Config => {
@@ -64,37 +60,14 @@ impl RunData {
             }
         };
         let tokenizer = tokenizer_of(&config.data, text.as_deref())?;
-        let (train, validation): (Streams, Streams) = match text {
-            Some(text) => {
-                let tokens = Tokens::new(tokenizer.encode(&text)?)?;
-                let (train, validation) = tokens.split(config.data.validation_fraction)?;
-                let validation = (!validation.is_empty()).then(|| (1.0, Arc::new(validation) as Arc<dyn TokenStream>));
-                (vec![(1.0, Arc::new(train))], validation.into_iter().collect())
-            }
-            None => (
-                streams(&config.data, Split::Train, &tokenizer)?,
-                streams(&config.data, Split::Validation, &tokenizer)?,
-            ),
-        };
-        Self::of(config, train, validation, tokenizer)
-    }
-
-    fn of(config: &TrainConfig, train: Streams, validation: Streams, tokenizer: Tokenizer) -> Result<Self, TrainError> {
-        let mut content = blake3::Hasher::new();
-        for (_, stream) in train.iter().chain(&validation) {
-            content.update(&stream.content_hash());
-        }
-        let train = batches(config, train, config.data.stride).map_err(|error| too_short(error, "training", config))?;
-        let validation = match validation.is_empty() {
-            true if config.evaluation.patience > 0 => return Err(no_patience(config.evaluation.patience)),
-            true => Vec::new(),
-            false => {
-                let validation =
-                    batches(config, validation, 0).map_err(|error| too_short(error, "validation", config))?;
-                validation.evaluation(config.batch.micro_batch, config.evaluation.batches)?
+        let (data, hash) = match text {
+            Some(text) => Data::of_text(config, &tokenizer, &text)?,
+            None => {
+                let part = |split| streams(&config.data, split, &tokenizer);
+                Data::of_streams(config, part(Split::Train)?, part(Split::Validation)?)?
             }
         };
-        Ok(Self { data: Data { train, validation }, tokenizer, hash: content.finalize().into() })
+        Ok(Self { data, tokenizer, hash })
     }
 }
 
@@ -122,24 +95,6 @@ fn tokenizer_of(config: &DataConfig, text: Option<&str>) -> Result<Tokenizer, Tr
             return Err(TrainError::Config { source_name: folder.display().to_string(), reason });
         }
     })
-}
-
-fn no_patience(patience: u64) -> TrainError {
-    let reason = "there is no validation part that could get better: set it to 0, or hold a part of the data out";
-    TrainError::Config { source_name: format!("evaluation.patience = {patience}"), reason: reason.into() }
-}
-
-/// What is wrong with a part of the data, and what may be done about it.
-fn too_short(error: DataError, part: &str, config: &TrainConfig) -> TrainError {
-    let fraction = match config.data.text {
-        Some(_) => format!("data.validation_fraction = {}", config.data.validation_fraction),
-        None => "the folder's --validation-fraction".into(),
-    };
-    let advice = match part {
-        "training" => format!(", or a smaller one for validation ({fraction})"),
-        _ => format!(", or a larger share ({fraction}); 0 trains without one"),
-    };
-    TrainError::Config { source_name: format!("the {part} part"), reason: format!("{error}{advice}") }
 }
 
 fn no_documents(folder: &Path) -> TrainError {
@@ -201,15 +156,4 @@ fn bin_files(folder: &Path, split: Split) -> Result<Vec<PathBuf>, TrainError> {
         return Err(TrainError::Config { source_name: folder.display().to_string(), reason });
     }
     Ok(files)
-}
-
-fn batches(config: &TrainConfig, streams: Streams, stride: usize) -> Result<Batches, DataError> {
-    let (context, seed) = (config.model.context_length, config.seed);
-    let rows = |stream| match config.data.packing {
-        PackingKind::Windows => Rows::windows(stream, context, stride, seed),
-        PackingKind::Documents => Rows::packed(stream, context, seed),
-    };
-    Batches::mixed(
-        streams.into_iter().map(|(weight, stream)| Ok((weight, rows(stream)?))).collect::<Result<_, DataError>>()?,
-    )
 }

@@ -176,7 +176,7 @@ impl Run {
             // Said now, and not when the first sample is due.
             Prompt::new(&tokenizer, config.sample.prompt.as_deref(), false, "sample.prompt")?;
         }
-        let identity = Identity { tokenizer: hex(&tokenizer.hash()), data: hex(&hash) };
+        let identity = Identity::new(&tokenizer, hash);
         let Opened { folder, origin, mut notes, claim: _claim } =
             begin.open(folder, &config, &identity, changes_batch, takes_next)?;
         let unbegun = Unbegun::new(&folder);
@@ -231,7 +231,7 @@ impl Run {
         config.kernels.apply();
         let RunData { tokenizer, data, hash } = RunData::open(&config, source)?;
         fit_vocabulary(&mut config.model, &tokenizer)?;
-        let identity = Identity { tokenizer: hex(&tokenizer.hash()), data: hex(&hash) };
+        let identity = Identity::new(&tokenizer, hash);
         let members = Members { config: Arc::new(config), identity, data, device, others: Vec::new() };
         engine::follow(members, line)
     }
@@ -380,8 +380,4 @@ fn fit_vocabulary(model: &mut TransformerConfig, tokenizer: &Tokenizer) -> Resul
 fn model_name(model: &TransformerConfig) -> String {
     let TransformerConfig { layers, heads, width, context_length, .. } = model;
     format!("L{layers} H{heads} C{width} T{context_length}")
-}
-
-fn hex(hash: &[u8]) -> String {
-    hash.iter().map(|byte| format!("{byte:02x}")).collect()
 }

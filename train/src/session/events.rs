@@ -1,6 +1,8 @@
 //! What a session tells as it happens, and what it is given by its home.
 
-use std::{pin::Pin, time::Duration};
+use std::{future::ready, pin::Pin, time::Duration};
+
+use hearth_model::Transformer;
 
 use super::Metrics;
 use crate::TrainError;
@@ -55,6 +57,11 @@ pub enum Wish {
     Sample,
     /// A checkpoint; there is none before the first step, or between the averages of DiLoCo.
     Checkpoint,
+    /// The figures of the step that is under way; the home is asked again when it has heard them. A home that is about to
+    /// pause wishes for them first.
+    Settle,
+    /// The model, by a call of [`Home::look`], after which the home is asked again.
+    Look,
 }
 
 /// What a session is given by where it runs: ears, a clock and a say between steps.
@@ -71,9 +78,23 @@ pub trait Home {
     /// Asked before each step. A home that pauses the session answers when it is to go on.
     fn wish(&mut self) -> Pin<Box<dyn Future<Output = Wish> + '_>>;
 
+    /// Waited for between the pieces of what takes longer than a step: the batches of an evaluation, the tokens of a text. A
+    /// home on an event loop lets it turn.
+    fn breathe(&mut self) -> Pin<Box<dyn Future<Output = ()> + '_>> {
+        Box::pin(ready(()))
+    }
+
     /// Whether the session is to end in order, with a checkpoint. Asked before each step; an evaluation or a text that is
     /// under way is given up.
     fn is_stopping(&self) -> bool;
+
+    /// Is given the model, without autodiff, where it wished to [`Look`](Wish::Look) at it.
+    ///
+    /// # Errors
+    /// What ends the session.
+    fn look(&mut self, _model: Transformer) -> Pin<Box<dyn Future<Output = Result<(), TrainError>> + '_>> {
+        Box::pin(ready(Ok(())))
+    }
 
     /// Factor of the loss of `step`: 1, but where a test makes trouble.
     fn loss_factor(&mut self, _step: u64) -> f64 {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use hearth_data::Tokenizer;
 use toml::{Table, Value};
 
 use crate::TrainConfig;
@@ -13,6 +14,14 @@ pub struct Identity {
     pub tokenizer: String,
     /// Hash of the tokens, training and validation, in hex.
     pub data: String,
+}
+
+impl Identity {
+    /// That of tokens with this hash, which `tokenizer` made.
+    pub fn new(tokenizer: &Tokenizer, data: [u8; 32]) -> Self {
+        let hex = |hash| blake3::Hash::from(hash).to_hex().to_string();
+        Self { tokenizer: hex(tokenizer.hash()), data: hex(data) }
+    }
 }
 
 /// Every field that has another value, with both.

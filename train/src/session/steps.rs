@@ -72,7 +72,7 @@ impl Session {
     async fn before_step(&mut self, in_flight: &mut Option<InFlight>) -> Result<Option<End>, TrainError> {
         let step = self.state.step;
         let synchronized = self.engine.is_synchronized(step);
-        let wish = self.home.wish().await;
+        let wish = self.wish(in_flight).await?;
         if synchronized && self.home.is_stopping() {
             return Ok(Some(End::Stopped));
         }
@@ -109,6 +109,23 @@ impl Session {
             self.tell(Event::Note(note))?;
         }
         Ok(None)
+    }
+
+    /// What the home wishes, once it neither wants figures nor the model any more.
+    async fn wish(&mut self, in_flight: &mut Option<InFlight>) -> Result<Wish, TrainError> {
+        loop {
+            let wish = self.home.wish().await;
+            match wish {
+                Wish::Settle => self.settle(in_flight.take()).await?,
+                Wish::Look => {
+                    self.settle(in_flight.take()).await?;
+                    let model = self.engine.model().await?;
+                    self.home.look(model).await?;
+                }
+                Wish::Continue | Wish::Evaluate | Wish::Sample | Wish::Checkpoint => return Ok(wish),
+            }
+            self.figures.throughput.pause_over(self.home.now());
+        }
     }
 
     fn is_due(&self, every: u64) -> bool {
@@ -222,6 +239,7 @@ impl Session {
         let piece = self.evaluation_piece();
         let mut total = 0.0;
         for first in (0..count).step_by(piece) {
+            self.home.breathe().await;
             if self.home.is_stopping() {
                 return Ok(None);
             }
@@ -256,9 +274,10 @@ impl Session {
             Sampling { temperature: sample.temperature, top_k: sample.top_k, seed: config.seed, ..Sampling::default() };
         let model = self.engine.model().await?;
         let mut text = String::new();
-        let home = &self.home;
-        let show = |piece: &str| {
+        let home = &mut self.home;
+        let show = async |piece: &str| {
             text.push_str(piece);
+            home.breathe().await;
             if home.is_stopping() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
         draw(&model, &self.tokenizer, &prompt, (sample.tokens, sampling), &[], show).await?;

@@ -102,7 +102,7 @@ pub async fn draw(
     prompt: &Prompt,
     (tokens, sampling): (usize, Sampling),
     stops: &[String],
-    mut show: impl FnMut(&str) -> ControlFlow<()>,
+    mut show: impl AsyncFnMut(&str) -> ControlFlow<()>,
 ) -> Result<Drawn, TrainError> {
     let never = (0..model.config().vocab_size as u32).filter(|id| !tokenizer.is_known(*id)).collect();
     let sampling = Sampling { never, ..sampling };
@@ -110,13 +110,13 @@ pub async fn draw(
     let mut held = Held { text: String::new(), stops, is_stopped: false };
     let mut fault = None;
     let mut end = TextEnd::Tokens;
-    let on_token = |id| {
+    let on_token = async |id| {
         if tokenizer.end_of_text() == Some(id) {
             end = TextEnd::EndOfText;
             return ControlFlow::Break(());
         }
         let flow = match stream.push(id) {
-            Ok(text) => held.push(&text, &mut show),
+            Ok(text) => held.push(&text, &mut show).await,
             Err(error) => {
                 fault = Some(error);
                 ControlFlow::Break(())
@@ -135,9 +135,9 @@ pub async fn draw(
         return Err(error.into());
     }
     if matches!(end, TextEnd::Tokens | TextEnd::EndOfText) {
-        if held.push(&stream.finish(), &mut show).is_continue() {
+        if held.push(&stream.finish(), &mut show).await.is_continue() {
             // What might have become a stop did not.
-            let _ = show(&held.text);
+            let _ = show(&held.text).await;
         } else if held.is_stopped {
             end = TextEnd::Stop;
         }
@@ -155,17 +155,17 @@ struct Held<'a> {
 
 impl Held<'_> {
     /// Shows what is no part of a stop; breaks where one is whole.
-    fn push(&mut self, text: &str, show: &mut impl FnMut(&str) -> ControlFlow<()>) -> ControlFlow<()> {
+    async fn push(&mut self, text: &str, show: &mut impl AsyncFnMut(&str) -> ControlFlow<()>) -> ControlFlow<()> {
         self.text.push_str(text);
         if let Some(at) = self.stops.iter().filter_map(|stop| self.text.find(stop.as_str())).min() {
             self.is_stopped = true;
-            let _ = show(&self.text[..at]);
+            let _ = show(&self.text[..at]).await;
             return ControlFlow::Break(());
         }
         let is_begun = |at: &usize| self.stops.iter().any(|stop| stop.starts_with(&self.text[*at..]));
         let certain = self.text.char_indices().map(|(at, _)| at).find(is_begun).unwrap_or(self.text.len());
         let shown: String = self.text.drain(..certain).collect();
-        if shown.is_empty() { ControlFlow::Continue(()) } else { show(&shown) }
+        if shown.is_empty() { ControlFlow::Continue(()) } else { show(&shown).await }
     }
 }
 
@@ -182,11 +182,11 @@ mod tests {
         let mut held = Held { text: String::new(), stops: &stops, is_stopped: false };
         let mut seen = Vec::new();
         for piece in pieces {
-            let mut show = |text: &str| {
+            let mut show = async |text: &str| {
                 seen.push(text.to_string());
                 ControlFlow::Continue(())
             };
-            if held.push(piece, &mut show).is_break() {
+            if pollster::block_on(held.push(piece, &mut show)).is_break() {
                 return (seen, true);
             }
         }
@@ -217,7 +217,7 @@ mod tests {
             let stops: Vec<String> = stops.iter().map(ToString::to_string).collect();
             let mut pieces = 0;
             let mut text = String::new();
-            let show = |piece: &str| {
+            let show = async |piece: &str| {
                 pieces += 1;
                 text.push_str(piece);
                 if pieces < most { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }

@@ -2,6 +2,7 @@
 //! algorithm 2).
 
 mod cpu;
+#[cfg(feature = "gpu")]
 mod kernel;
 mod options;
 mod reference;
@@ -13,12 +14,12 @@ use burn::{
     tensor::{DType, Tensor},
 };
 
-#[cfg(test)]
+#[cfg(all(test, feature = "gpu"))]
 pub(crate) use kernel::shader;
 
 pub use options::AdamWNumbers;
 
-use crate::{Kernel, check, launch::runs};
+use crate::{Kernel, check, choice::runs};
 
 /// A parameter and its moments after an update; moments that are not there yet are zeros.
 ///
@@ -58,7 +59,7 @@ pub fn adamw<const D: usize>(
 }
 
 /// Backends that have the kernel.
-#[backend_extension(Cube, Flex, Fusion)]
+#[backend_extension(Cube: cfg(feature = "gpu"), Flex, Fusion)]
 pub trait AdamWOps: Backend {
     /// See [`adamw`](adamw()): parameter, first and second moment.
     #[fusion(meta = |p, _first, _second, _gradient, _scalars, _numbers| (p.clone(), p.clone(), p.clone()))]

@@ -6,6 +6,7 @@
 
 mod backward;
 mod cpu;
+#[cfg(feature = "gpu")]
 mod kernel;
 mod options;
 mod reference;
@@ -22,7 +23,7 @@ use burn::{
     tensor::{DType, Int, IntDType, Shape, Tensor},
 };
 
-#[cfg(test)]
+#[cfg(all(test, feature = "gpu"))]
 pub(crate) use kernel::shaders;
 use reference::reference;
 
@@ -30,7 +31,7 @@ pub use options::AttentionOptions;
 
 use crate::{
     Kernel, check,
-    launch::{WORKGROUPS_PER_DIMENSION, is_cpu, takes},
+    choice::{WORKGROUPS_PER_DIMENSION, is_cpu, takes},
 };
 
 /// `softmax(mask(q k^T / sqrt(D))) v` (Vaswani et al. 2017, arXiv 1706.03762), `[B, T, H, D]` as the queries.
@@ -65,6 +66,21 @@ pub fn attention(
     let documents = documents.cast(IntDType::I32).into_dispatch();
     let (q, k, v) = (q.into_dispatch(), k.into_dispatch(), v.into_dispatch());
     Tensor::from_dispatch(Dispatch::attend(Inputs { q, k, v, documents, masked, options }))
+}
+
+/// What [`attention()`] mixes values by, `[B, H, T, S]`: by plain operations, for people to look at.
+///
+/// # Panics
+/// As [`attention()`].
+#[track_caller]
+pub fn attention_weights(
+    q: Tensor<4>,
+    k: Tensor<4>,
+    documents: Option<Tensor<2, Int>>,
+    options: AttentionOptions,
+) -> Tensor<4> {
+    check_arguments(&q, &k, &k, documents.as_ref(), options);
+    reference::weights(q, k, documents.map(Tensor::without_autodiff), options)
 }
 
 #[track_caller]
@@ -138,7 +154,7 @@ impl<B: Backend> Clone for Inputs<B> {
 }
 
 /// Backends that can apply [`attention`] by the kernels.
-#[backend_extension(Cube, Flex, Autodiff, Fusion)]
+#[backend_extension(Cube: cfg(feature = "gpu"), Flex, Autodiff, Fusion)]
 pub trait AttentionOps: Backend {
     /// See [`attention`].
     #[fusion(meta = |inputs| inputs.q.clone())]
@@ -146,7 +162,7 @@ pub trait AttentionOps: Backend {
 }
 
 /// Backends that have the kernels; what a tape calls.
-#[backend_extension(Cube, Flex, Fusion)]
+#[backend_extension(Cube: cfg(feature = "gpu"), Flex, Fusion)]
 pub trait AttentionKernels: Backend {
     /// The result, and the log-sum-exp of each row of scores, `[B, T, H]`; both f32, for backward takes differences of them.
     #[fusion(meta = |inputs| (in_f32(&inputs.q.shape), in_f32(&inputs.q.shape.as_slice()[..3].into())))]

@@ -17,6 +17,15 @@ pub fn reference(
     options: AttentionOptions,
 ) -> Tensor<4> {
     let ([b, t, h, d], [_, s, kv_heads, _]) = (q.dims(), k.dims());
+    let (groups, rows) = (b * kv_heads, h / kv_heads * t);
+    let weights = weights(q, k, documents, options).reshape([groups, rows, s]);
+    let mixed = weights.matmul(v.swap_dims(1, 2).reshape([groups, s, d]));
+    mixed.reshape([b, h, t, d]).swap_dims(1, 2)
+}
+
+/// See [`attention_weights`](super::attention_weights).
+pub fn weights(q: Tensor<4>, k: Tensor<4>, documents: Option<Tensor<2, Int>>, options: AttentionOptions) -> Tensor<4> {
+    let ([b, t, h, d], [_, s, kv_heads, _]) = (q.dims(), k.dims());
     let mask = mask(&q, s, documents, options);
     // The query heads of a group stand one below the other, so that their shared keys need not be repeated.
     // The reshape of the keys also stands between their transpose and what made them: Burn 0.22.1's fusion gets
@@ -28,9 +37,7 @@ pub fn reference(
         Some(cap) => (scores / cap).tanh() * cap,
         None => scores,
     };
-    let weights = softmax(scores.reshape([b, h, t, s]) + mask).reshape([groups, rows, s]);
-    let mixed = weights.matmul(v.swap_dims(1, 2).reshape([groups, s, d]));
-    mixed.reshape([b, h, t, d]).swap_dims(1, 2)
+    softmax(scores.reshape([b, h, t, s]) + mask)
 }
 
 /// `[B, 1, T, S]`, or `[1, 1, T, S]` without documents.

@@ -2,7 +2,7 @@
 
 use burn::tensor::Device;
 
-use crate::{Kernel, launch::is_cpu};
+use crate::{Kernel, choice::is_cpu};
 
 /// Does `work` with all cores at hand, if its kernels run on the CPU: on one of the threads that share their tasks, while the
 /// others wait for the next without falling asleep. From elsewhere every kernel would pay for waking them, which for a small

@@ -4,6 +4,7 @@
 //! row's log-sum-exp, once to make the gradient. The plain operations pass over them about ten times.
 
 mod cpu;
+#[cfg(feature = "gpu")]
 mod kernel;
 mod options;
 mod reference;
@@ -19,12 +20,12 @@ use burn::{
     tensor::{DType, Int, IntDType, Tensor},
 };
 
-#[cfg(test)]
+#[cfg(all(test, feature = "gpu"))]
 pub(crate) use kernel::shaders;
 
 pub use options::CrossEntropyOptions;
 
-use crate::{Kernel, check, launch::takes};
+use crate::{Kernel, check, choice::takes};
 
 /// The loss of some positions, and what its gradient needs.
 #[derive(Debug)]
@@ -152,7 +153,7 @@ pub struct LogitRows<B: Backend> {
 }
 
 /// Backends that have the kernels.
-#[backend_extension(Cube, Flex, Fusion)]
+#[backend_extension(Cube: cfg(feature = "gpu"), Flex, Fusion)]
 pub trait CrossEntropyOps: Backend {
     /// Of each row of logits `[n, rows]` the largest, the sum of `exp(logit - largest)`, and that of the target or 0,
     /// `[n, 3]`; the ids of the columns begin at `first`.

@@ -6,7 +6,8 @@ use burn_cubecl::{CubeBackend, kernel::into_contiguous};
 use super::{DropoutOps, Mask, reference};
 use crate::{
     Kernel,
-    launch::{Shader, empty, stored, takes_wgsl, word, workgroups},
+    choice::stored,
+    launch::{Shader, empty, takes_wgsl, word, workgroups},
 };
 
 pub fn shader() -> Shader {

@@ -4,6 +4,7 @@
 
 mod backward;
 mod cpu;
+#[cfg(feature = "gpu")]
 mod kernel;
 #[cfg(test)]
 mod tests;
@@ -14,7 +15,7 @@ use burn::{
 };
 
 use crate::Key;
-#[cfg(test)]
+#[cfg(all(test, feature = "gpu"))]
 pub(crate) use kernel::shader;
 
 /// Zeroes each element of `x` with probability `rate` and scales the others by `1 / (1 - rate)`.
@@ -35,7 +36,7 @@ pub fn dropout<const D: usize>(x: Tensor<D>, key: Key, rate: f64) -> Tensor<D> {
 }
 
 /// Backends that can apply dropout; the default body is the reference.
-#[backend_extension(Cube, Flex, Autodiff, Fusion)]
+#[backend_extension(Cube: cfg(feature = "gpu"), Flex, Autodiff, Fusion)]
 pub trait DropoutOps: Backend {
     /// See [`dropout`]; the key comes as its two words.
     #[fusion(dtype = x, shape = x)]

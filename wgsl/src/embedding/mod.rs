@@ -7,6 +7,7 @@
 
 mod backward;
 mod cpu;
+#[cfg(feature = "gpu")]
 mod kernel;
 #[cfg(test)]
 mod tests;
@@ -22,10 +23,10 @@ use burn::{
     tensor::{Bool, IndexingUpdateOp, Int, IntDType, Tensor, module},
 };
 
-#[cfg(test)]
+#[cfg(all(test, feature = "gpu"))]
 pub(crate) use kernel::shaders;
 
-use crate::{Kernel, check, launch::takes};
+use crate::{Kernel, check, choice::takes};
 
 /// The rows `[B, T, C]` of `table` `[rows, C]`, whose first id is `first`, for the ids `[B, T]`. Differentiable in `table`.
 ///
@@ -115,7 +116,7 @@ fn local(ids: Tensor<2, Int>, first: usize, rows: usize) -> (Tensor<2, Int>, Ten
 }
 
 /// Backends that can apply [`embedding`] by the kernels.
-#[backend_extension(Cube, Flex, Autodiff, Fusion)]
+#[backend_extension(Cube: cfg(feature = "gpu"), Flex, Autodiff, Fusion)]
 pub trait EmbeddingOps: Backend {
     /// See [`embedding`]; `[n, C]` for the ids `[n]`.
     #[fusion(meta = |table, ids, _first| rows(ids.shape[0], table))]
@@ -123,7 +124,7 @@ pub trait EmbeddingOps: Backend {
 }
 
 /// Backends that have the kernels; what a tape calls.
-#[backend_extension(Cube, Flex, Fusion)]
+#[backend_extension(Cube: cfg(feature = "gpu"), Flex, Fusion)]
 pub trait EmbeddingKernels: Backend {
     /// The gradient of a table of `rows`, given that of the result `[n, C]`.
     #[fusion(meta = |_ids, dy, rows_of_table, _first| rows(*rows_of_table, dy))]

@@ -6,7 +6,8 @@ use burn_cubecl::{CubeBackend, kernel::into_contiguous};
 use super::{GateOps, reference};
 use crate::{
     Kernel,
-    launch::{Shader, empty, stored, takes_wgsl, word, workgroups},
+    choice::stored,
+    launch::{Shader, empty, takes_wgsl, word, workgroups},
 };
 
 /// A shader's text, after what all four share.

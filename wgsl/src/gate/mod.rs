@@ -4,13 +4,14 @@
 
 mod backward;
 mod cpu;
+#[cfg(feature = "gpu")]
 mod kernel;
 mod reference;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use cpu::{Gelu, Swiglu};
-#[cfg(test)]
+#[cfg(all(test, feature = "gpu"))]
 pub(crate) use kernel::GateKernel;
 
 use burn::{
@@ -40,7 +41,7 @@ pub fn swiglu<const D: usize>(gate: Tensor<D>, up: Tensor<D>) -> Tensor<D> {
 }
 
 /// Backends that can apply [`gelu`] and [`swiglu`]; the default bodies are the reference.
-#[backend_extension(Cube, Flex, Autodiff, Fusion)]
+#[backend_extension(Cube: cfg(feature = "gpu"), Flex, Autodiff, Fusion)]
 pub trait GateOps: Backend {
     /// See [`gelu`].
     #[fusion(dtype = x, shape = x)]

@@ -13,7 +13,7 @@ use burn::{
 
 use crate::{
     Kernel, check,
-    launch::{runs, takes},
+    choice::{runs, takes},
 };
 use meeting::Meeting;
 

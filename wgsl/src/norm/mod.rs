@@ -5,6 +5,7 @@
 
 mod backward;
 mod cpu;
+#[cfg(feature = "gpu")]
 mod kernel;
 mod options;
 mod reference;
@@ -17,14 +18,14 @@ use burn::{
 };
 
 pub(crate) use cpu::normalize_row;
-#[cfg(test)]
+#[cfg(all(test, feature = "gpu"))]
 pub(crate) use kernel::shaders;
 #[cfg(test)]
 use reference::normalize;
 
 pub use options::NormOptions;
 
-use crate::{Kernel, check, launch::takes};
+use crate::{Kernel, check, choice::takes};
 
 /// Which of the kernels' variants runs.
 #[derive(Clone, Copy, Debug)]
@@ -80,7 +81,7 @@ fn run<const D: usize>(
 }
 
 /// Backends that can apply [`norm`] by the kernels.
-#[backend_extension(Cube, Flex, Autodiff, Fusion)]
+#[backend_extension(Cube: cfg(feature = "gpu"), Flex, Autodiff, Fusion)]
 pub trait NormOps: Backend {
     /// See [`norm`]; without shift.
     #[fusion(meta = |x, _gamma, _variant| x.clone())]
@@ -97,7 +98,7 @@ pub trait NormOps: Backend {
 }
 
 /// Backends that have the kernels; what a tape calls.
-#[backend_extension(Cube, Flex, Fusion)]
+#[backend_extension(Cube: cfg(feature = "gpu"), Flex, Fusion)]
 pub trait NormKernels: Backend {
     /// The result, and mean and scale of each row, `[rows, 2]`. `beta` is not looked at unless the variant is shifted.
     #[fusion(meta = |x, _gamma, _beta, _variant| (x.clone(), stats(x)))]

@@ -17,6 +17,7 @@ use burn::{
     },
     tensor::Tensor,
 };
+#[cfg(feature = "gpu")]
 use burn_cubecl::CubeBackend;
 
 use super::NormOptions;
@@ -44,7 +45,7 @@ pub(super) fn normalize<const D: usize>(x: Tensor<D>, centred: bool, eps: f64) -
 }
 
 /// Backends that can apply [`normalize`]: the default body is plain operations, which fusion merges.
-#[backend_extension(Cube, Flex, Autodiff, Fusion)]
+#[backend_extension(Cube: cfg(feature = "gpu"), Flex, Autodiff, Fusion)]
 pub trait NormalizeOps: Backend {
     /// See [`normalize`].
     #[fusion(default)]
@@ -54,6 +55,7 @@ pub trait NormalizeOps: Backend {
 }
 
 impl NormalizeOps for Flex {}
+#[cfg(feature = "gpu")]
 impl NormalizeOps for CubeBackend {}
 
 /// The result, and what each row was multiplied by, `[.., 1]`.

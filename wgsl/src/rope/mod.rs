@@ -2,6 +2,7 @@
 
 mod backward;
 mod cpu;
+#[cfg(feature = "gpu")]
 mod kernel;
 #[cfg(test)]
 mod tests;
@@ -11,10 +12,10 @@ use burn::{
     tensor::{DType, Tensor},
 };
 
-#[cfg(test)]
+#[cfg(all(test, feature = "gpu"))]
 pub(crate) use kernel::shaders;
 
-use crate::{Kernel, check, launch::takes};
+use crate::{Kernel, check, choice::takes};
 
 /// Rotates each pair `(a, b)` of the channels of `q` `[B, T, H, D]` and `k` `[B, T, K, D]` to
 /// `(a cos - b sin, b cos + a sin)`.
@@ -69,7 +70,7 @@ fn reference(x: Tensor<4>, cosines: Tensor<3>, sines: Tensor<3>, interleaved: bo
 }
 
 /// Backends that have the kernel.
-#[backend_extension(Cube, Flex, Autodiff, Fusion)]
+#[backend_extension(Cube: cfg(feature = "gpu"), Flex, Autodiff, Fusion)]
 pub trait RopeOps: Backend {
     /// See [`rotate`](rotate()); `back` rotates the other way.
     #[fusion(meta = |q, k, _cosines, _sines, _interleaved, _back| (q.clone(), k.clone()))]

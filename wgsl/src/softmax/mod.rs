@@ -14,6 +14,7 @@ use burn::{
     backend::{Backend, Dispatch, backend_extension, tensor::FloatTensor},
     tensor::Tensor,
 };
+#[cfg(feature = "gpu")]
 use burn_cubecl::CubeBackend;
 
 /// `exp(x) / sum(exp(x))` over the last axis, computed from `x - max(x)`; shape and dtype are those of `x`.
@@ -22,7 +23,7 @@ pub fn softmax<const D: usize>(x: Tensor<D>) -> Tensor<D> {
 }
 
 /// Backends that can apply [`softmax`]; the default bodies are the reference.
-#[backend_extension(Cube, Flex, Autodiff, Fusion)]
+#[backend_extension(Cube: cfg(feature = "gpu"), Flex, Autodiff, Fusion)]
 pub trait SoftmaxOps: Backend {
     /// See [`softmax`].
     #[fusion(default)]
@@ -37,4 +38,5 @@ pub trait SoftmaxOps: Backend {
     }
 }
 
+#[cfg(feature = "gpu")]
 impl SoftmaxOps for CubeBackend {}

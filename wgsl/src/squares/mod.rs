@@ -1,6 +1,7 @@
 //! The sum of the squares of many tensors, for their global norm: one launch a tensor, nothing as large as a tensor written.
 
 mod cpu;
+#[cfg(feature = "gpu")]
 mod kernel;
 #[cfg(test)]
 mod tests;
@@ -10,12 +11,12 @@ use burn::{
     tensor::{DType, Device, Tensor},
 };
 
-#[cfg(test)]
+#[cfg(all(test, feature = "gpu"))]
 pub(crate) use kernel::shaders;
 
 use crate::{
     Kernel, check,
-    launch::{runs, takes},
+    choice::{runs, takes},
 };
 
 /// Partial sums that the kernels keep: enough workgroups for any device.
@@ -76,7 +77,7 @@ fn plain(x: Tensor<1>) -> Tensor<1> {
 }
 
 /// Backends that have the kernel.
-#[backend_extension(Cube, Flex, Fusion)]
+#[backend_extension(Cube: cfg(feature = "gpu"), Flex, Fusion)]
 pub trait SquaresOps: Backend {
     /// See [`add_squares`].
     #[fusion(meta = |before, _x| before.clone())]

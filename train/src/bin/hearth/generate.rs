@@ -138,7 +138,7 @@ impl GenerateCommand {
     ) -> anyhow::Result<()> {
         let mut written = if self.json { Ok(()) } else { write!(out, "{}", prompt.text) };
         let mut text = String::new();
-        let show = |piece: &str| {
+        let show = async |piece: &str| {
             if self.json {
                 text.push_str(piece);
             } else {

@@ -11,13 +11,8 @@ use std::{
 use prost::Message;
 use proto::{Content, DT_STRING, Dim, Event, Metadata, Plugin, START, SessionLog, Shape, Summary, Tensor, Value, What};
 
-use super::{
-    ReportError,
-    file::AppendFile,
-    record::{LogEntry, Record},
-    view::View,
-};
-use crate::session::Metrics;
+use super::{ReportError, file::AppendFile, view::View};
+use crate::session::{LogEntry, Metrics, Record};
 
 /// What the name of every event file begins with.
 const PREFIX: &str = "events.out.tfevents.";

@@ -3,7 +3,7 @@
 use std::{cell::RefCell, future::ready, pin::Pin, rc::Rc, sync::Arc, time::Duration};
 
 use burn::tensor::Device;
-use hearth_data::{Batches, Rows, TokenStream, Tokenizer, Tokens};
+use hearth_data::Tokenizer;
 use hearth_train::{
     Event, Home, Origin, Session, TrainConfig, TrainError,
     checkpoint::{Store, clean, newest},
@@ -65,7 +65,8 @@ pub fn config(steps: u64) -> TrainConfig {
 pub async fn train(store: &Arc<dyn Store>, steps: u64) -> Result<(Vec<f64>, f64), TrainError> {
     let config = Arc::new(config(steps));
     let tokenizer = Tokenizer::chars_of(text())?;
-    let (data, identity) = data(&config, &tokenizer)?;
+    let (data, hash) = Data::of_text(&config, &tokenizer, text())?;
+    let identity = Identity::new(&tokenizer, hash);
     clean(store)?;
     let origin = match newest(store, |_, _| ())? {
         None => Origin::Seed,
@@ -93,21 +94,6 @@ pub async fn train(store: &Arc<dyn Store>, steps: u64) -> Result<(Vec<f64>, f64)
     let mut session = Session::new(config, tokenizer, Box::new(engine), Box::new(saver), Box::new(page));
     let outcome = session.train(&origin, origin.state()).await?;
     Ok((losses.take(), outcome.val_loss.expect("there are validation batches")))
-}
-
-/// Batches of the text, and what tells it from others: as a native run has them.
-fn data(config: &TrainConfig, tokenizer: &Tokenizer) -> Result<(Data, Identity), TrainError> {
-    let (train, validation) = Tokens::new(tokenizer.encode(text())?)?.split(config.data.validation_fraction)?;
-    let mut content = blake3::Hasher::new();
-    content.update(&train.content_hash()).update(&validation.content_hash());
-    let hex = |hash: [u8; 32]| blake3::Hash::from(hash).to_hex().to_string();
-    let identity = Identity { tokenizer: hex(tokenizer.hash()), data: hex(content.finalize().into()) };
-    let context = config.model.context_length;
-    let rows = |stream, stride| Rows::windows(Arc::new(stream), context, stride, config.seed);
-    let batches = |rows| Batches::mixed(vec![(1.0, rows)]);
-    let validation = batches(rows(validation, 0)?)?;
-    let validation = validation.evaluation(config.batch.micro_batch, config.evaluation.batches)?;
-    Ok((Data { train: batches(rows(train, config.data.stride)?)?, validation }, identity))
 }
 
 /// A page's part: it keeps the losses, and its clock stands still.

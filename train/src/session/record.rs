@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::session::{End, Event, Metrics};
+use super::{End, Event, Metrics};
 
 /// A line of `metrics.jsonl`: figures, which have no key `event`, or something else that happened.
 #[derive(Clone, Debug, PartialEq)]
@@ -107,7 +107,7 @@ impl From<End> for EndReason {
 
 impl LogEntry {
     /// The entry of an event that brings no figures; `step` steps were taken.
-    pub(super) fn of(event: &Event, step: u64) -> Option<Self> {
+    pub fn of(event: &Event, step: u64) -> Option<Self> {
         Some(match event.clone() {
             Event::Sample { step, prompt, text } => Self::Sample { step, prompt, text },
             Event::Checkpoint { step, location } => Self::Checkpoint { step, location },
@@ -120,7 +120,7 @@ impl LogEntry {
 
 impl Record {
     /// The line that holds it, with its end; `None` for what this version does not know.
-    pub(super) fn line(&self) -> Option<String> {
+    pub fn line(&self) -> Option<String> {
         let json = match self {
             Self::Entry(LogEntry::Unknown) => return None,
             Self::Figures(metrics) => serde_json::to_string(metrics),
@@ -133,7 +133,7 @@ impl Record {
     ///
     /// # Errors
     /// It is none of ours.
-    pub(super) fn parse(line: &str) -> serde_json::Result<Self> {
+    pub fn parse(line: &str) -> serde_json::Result<Self> {
         if line.starts_with(r#"{"event":"#) {
             return serde_json::from_str(line).map(Self::Entry);
         }
@@ -145,7 +145,7 @@ impl Record {
 
     /// Whether it still holds for a run that goes on before `step`, from a checkpoint that was made after what was due there
     /// if that is `evaluated`. What was said to people was said, whatever came after.
-    pub(super) fn is_before(&self, step: u64, evaluated: bool) -> bool {
+    pub fn is_before(&self, step: u64, evaluated: bool) -> bool {
         match self {
             Self::Figures(metrics) => metrics.step < step || (evaluated && metrics.is_evaluation_before(step)),
             Self::Entry(LogEntry::Sample { step: at, .. }) => *at < step || (evaluated && *at == step),
