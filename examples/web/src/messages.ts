@@ -1,6 +1,6 @@
 // Made from examples/web/worker/src/messages: its test writes this file anew where HEARTH_BLESS=1.
 
-export type Request = { "Text": { id: number, name: string, } } | { "Plan": { id: number, settings: Settings, } } | { "Probe": { id: number, settings: Settings, } } | { "Certify": { id: number, } } | { "Start": { settings: Settings, } } | { "Import": { id: number, names: Array<string>, } } | { "Continue": { steps: number, } } | { "Export": { id: number, } } | { "Forget": { id: number, } } | "Pause" | "Resume" | { "Step": { count: number, } } | "Stop" | "Save" | { "Generate": { id: number, prompt: string, tokens: number, temperature: number, top_k: number, seed: number, } } | { "Cancel": { id: number, } } | { "Look": { id: number, prompt: string, temperature: number, } };
+export type Request = { "type": "text", id: number, name: string, } | { "type": "plan", id: number, settings: Settings, } | { "type": "probe", id: number, settings: Settings, } | { "type": "certify", id: number, } | { "type": "start", settings: Settings, } | { "type": "import", id: number, names: Array<string>, } | { "type": "continue", steps: number, } | { "type": "export", id: number, } | { "type": "forget", id: number, } | { "type": "pause" } | { "type": "resume" } | { "type": "step", count: number, } | { "type": "stop" } | { "type": "save" } | { "type": "generate", id: number, prompt: string, tokens: number, temperature: number, top_k: number, seed: number, } | { "type": "cancel", id: number, } | { "type": "look", id: number, prompt: string, temperature: number, };
 
 export type Settings = { 
 /**
@@ -64,11 +64,11 @@ save_every: number,
  */
 prompt: string, };
 
-export type TokenizerName = "Char" | "Byte";
+export type TokenizerName = "char" | "byte";
 
-export type Reply = { "Ready": { device: DeviceInfo, storage: StorageState, run: RunInfo | null, } } | { "Text": { id: number, text: TextInfo, } } | { "Plan": { id: number, plan: PlanInfo, } } | { "Probe": { id: number, seconds_per_step: number, tokens_per_second: number, } } | { "Progress": { id: number, done: number, of: number, } } | { "Certificate": { id: number, certificate: CertificateInfo, } } | { "State": { state: State, step: number, steps: number, } } | { "Steps": { steps: Array<StepFigures>, tokens_per_second: number | null, memory_bytes: number, } } | { "Evaluation": { step: number, loss: number, } } | { "Sample": { sample: Sample, } } | { "Token": { id: number, text: string, } } | { "Generated": { id: number, tokens: number, end: string, } } | { "Looked": { id: number, look: LookInfo, } } | { "Saved": { step: number, bytes: number, stored: boolean, } } | { "Run": { id: number, run: RunInfo | null, } } | { "Files": { id: number, names: Array<string>, command: string, } } | { "Note": { words: string, } } | { "Trouble": { trouble: Trouble, } };
+export type Reply = { "type": "ready", device: DeviceInfo, storage: StorageState, run: RunInfo | null, } | { "type": "text", id: number, text: TextInfo, } | { "type": "plan", id: number, plan: PlanInfo, } | { "type": "probe", id: number, seconds_per_step: number, tokens_per_second: number, } | { "type": "progress", id: number, done: number, of: number, } | { "type": "certificate", id: number, certificate: CertificateInfo, } | { "type": "state", state: State, step: number, steps: number, } | { "type": "steps", steps: Array<StepFigures>, tokens_per_second: number | null, memory_bytes: number, } | { "type": "evaluation", step: number, loss: number, } | { "type": "sample", sample: Sample, } | { "type": "token", id: number, text: string, } | { "type": "generated", id: number, tokens: number, end: string, } | { "type": "looked", id: number, look: LookInfo, } | { "type": "saved", step: number, bytes: number, stored: boolean, } | { "type": "run", id: number, run: RunInfo | null, } | { "type": "files", id: number, names: Array<string>, command: string, } | { "type": "note", words: string, } | { "type": "trouble", trouble: Trouble, };
 
-export type State = "Idle" | "Starting" | "Training" | "Pausing" | "Paused" | "Stopping" | "Done" | "Failed";
+export type State = "idle" | "starting" | "training" | "pausing" | "paused" | "stopping" | "done" | "failed";
 
 export type DeviceInfo = { 
 /**
@@ -92,9 +92,9 @@ missing: Array<string>,
  */
 version: string, };
 
-export type ModuleName = "Cpu" | "Gpu";
+export type ModuleName = "cpu" | "gpu";
 
-export type StorageState = "Ready" | "OtherTab" | "Unavailable";
+export type StorageState = "ready" | "other_tab" | "unavailable";
 
 export type TextInfo = { 
 /**
@@ -292,7 +292,7 @@ words: string,
  */
 can_continue: boolean, };
 
-export type TroubleKind = "NotText" | "TextTooShort" | "Settings" | "Limit" | "DeviceLost" | "GpuError" | "WrongNumbers" | "Diverged" | "StorageFull" | "StorageRefused" | "OtherTab" | "BadCheckpoint" | "OutOfMemory" | "NotNow" | "Internal";
+export type TroubleKind = "not_text" | "text_too_short" | "settings" | "limit" | "device_lost" | "gpu_error" | "wrong_numbers" | "diverged" | "storage_full" | "storage_refused" | "other_tab" | "bad_checkpoint" | "out_of_memory" | "not_now" | "internal";
 
 export type RunInfo = { 
 /**

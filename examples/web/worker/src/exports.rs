@@ -7,7 +7,7 @@ use wasm_bindgen::{JsCast, JsValue, prelude::wasm_bindgen};
 use wasm_bindgen_futures::{JsFuture, spawn_local};
 
 use crate::{
-    DriveError, Inbox, Mail, Platform, Soon,
+    DriveError, Inbox, Mail, Platform, Soon, fault,
     messages::{Reply, StorageState, Trouble, TroubleKind},
     serve,
 };
@@ -58,6 +58,8 @@ pub fn start(browser: Browser) {
     let platform: Rc<dyn Platform> = browser.clone();
     // A panic ends the module: what it said is all that is left of it.
     std::panic::set_hook(Box::new(|info| post_panic(&info.to_string())));
+    #[cfg(feature = "gpu")]
+    log::set_logger(&FAULTS).map(|()| log::set_max_level(log::LevelFilter::Error)).expect("there is no other");
     BROWSER.set(Some(browser));
     spawn_local(async move {
         if let Err(error) = serve(platform.clone(), inbox).await {
@@ -72,9 +74,34 @@ thread_local! {
     static BROWSER: RefCell<Option<Rc<Browser>>> = const { RefCell::new(None) };
 }
 
+/// Lines that CubeCL logs as errors: in a browser that is all that it says of a kernel which does not compile.
+#[cfg(feature = "gpu")]
+struct Faults;
+
+#[cfg(feature = "gpu")]
+static FAULTS: Faults = Faults;
+
+#[cfg(feature = "gpu")]
+impl log::Log for Faults {
+    fn enabled(&self, metadata: &log::Metadata<'_>) -> bool {
+        metadata.level() == log::Level::Error
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        if self.enabled(record.metadata()) {
+            let words = record.args().to_string();
+            fault::report(TroubleKind::GpuError, words.lines().take(4).collect::<Vec<_>>().join(" "));
+        }
+    }
+
+    fn flush(&self) {}
+}
+
 fn post_panic(words: &str) {
     BROWSER.with_borrow(|browser| {
-        let trouble = Trouble { id: None, kind: TroubleKind::Internal, words: words.into(), can_continue: false };
+        // After a fault of the device its panics say less than what went wrong first.
+        let (kind, words) = fault::first().unwrap_or((TroubleKind::Internal, words.into()));
+        let trouble = Trouble { id: None, kind, words, can_continue: false };
         if let Some(browser) = browser {
             Platform::post(&**browser, &Reply::Trouble { trouble }, Vec::new());
         }

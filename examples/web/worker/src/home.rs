@@ -12,6 +12,7 @@ use hearth_train::{
 use crate::{
     answers,
     drive::Drive,
+    fault,
     front::Front,
     inbox::{Inbox, Mail},
     log::step_figures,
@@ -241,7 +242,7 @@ impl Inner {
 impl Home for Tab {
     fn event(&mut self, event: Event) -> Result<(), TrainError> {
         self.0.borrow_mut().hear(event);
-        Ok(())
+        fault::check()
     }
 
     fn now(&self) -> Duration {

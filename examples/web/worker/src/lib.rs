@@ -9,6 +9,7 @@ mod device;
 mod drive;
 #[cfg(target_family = "wasm")]
 mod exports;
+mod fault;
 mod front;
 mod home;
 mod inbox;

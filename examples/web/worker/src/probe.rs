@@ -33,7 +33,7 @@ pub async fn seconds_per_step(
     let ids = (0..(rows * (config.model.context_length + 1)) as u64).map(|at| (at * at % vocabulary) as u32).collect();
     let rows = Rows::windows(Arc::new(Tokens::new(ids)?), config.model.context_length, 0, config.seed)?;
     let data = Data { train: Batches::new(rows), validation: Vec::new() };
-    let mut engine = Alone::new(config.clone(), data, &device.device, &device.limits, 0.0, None)?;
+    let mut engine = Alone::new(config.clone(), data, &device.device, &device.limits, device.flops, None)?;
     engine.begin(&Origin::Seed)?;
     let mut fastest = f64::INFINITY;
     let begun = platform.now();

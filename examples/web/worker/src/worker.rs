@@ -16,6 +16,7 @@ use crate::{
     answers,
     device::WorkerDevice,
     drive::Drive,
+    fault,
     front::Front,
     home::Tab,
     inbox::{Inbox, Mail},
@@ -61,7 +62,7 @@ pub async fn serve(platform: Rc<dyn Platform>, inbox: Inbox) -> Result<(), Train
 impl Worker {
     /// Opens the device and the browser's file system, and says so.
     async fn open(platform: Rc<dyn Platform>, inbox: Inbox) -> Result<Self, TrainError> {
-        let device = WorkerDevice::open().await?;
+        let device = WorkerDevice::open(&*platform).await?;
         let front = Front::new(platform.clone());
         let storage = platform.lock().await;
         let mut worker = Self { platform, inbox, front, device, drive: None, text: None, run: None, model: None };
@@ -110,8 +111,11 @@ impl Worker {
 
     async fn answer(&mut self, mail: Mail) {
         let id = mail.request.id();
-        if let Err(error) = self.try_answer(mail).await {
-            self.front.error(id, &error);
+        let answered = self.try_answer(mail).await;
+        match (fault::first(), answered) {
+            (Some((kind, words)), _) => self.front.trouble(id, kind, words),
+            (None, Err(error)) => self.front.error(id, &error),
+            (None, Ok(())) => {}
         }
     }
 
@@ -259,7 +263,7 @@ impl Worker {
             }
             Err(error) => {
                 self.front.set(State::Failed);
-                let (kind, words) = (trouble::kind(&error), trouble::words(&error));
+                let (kind, words) = fault::first().unwrap_or_else(|| (trouble::kind(&error), trouble::words(&error)));
                 self.front.post(Reply::Trouble { trouble: Trouble { id: None, kind, words, can_continue } });
             }
         }
@@ -271,7 +275,8 @@ impl Worker {
         let (data, identity, mut origin) = run.open()?;
         let adapter = self.device.adapter();
         let cut = origin.kept(&config, &adapter, 1, 1).cut;
-        let engine = Alone::new(config.clone(), data, &self.device.device, &self.device.limits, 0.0, cut)?;
+        let engine =
+            Alone::new(config.clone(), data, &self.device.device, &self.device.limits, self.device.flops, cut)?;
         let saver = DirectSaver::new(
             run.store(),
             Common {

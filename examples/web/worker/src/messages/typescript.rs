@@ -13,7 +13,7 @@ fn file() -> String {
             .to_string();
     macro_rules! declare {
         ($($name:ident),* $(,)?) => {
-            $(text += &format!("\nexport {}\n", $name::decl(&config).trim_end());)*
+            $(text += &format!("\nexport {}\n", readable(&$name::decl(&config)));)*
         };
     }
     declare!(
@@ -43,6 +43,12 @@ fn file() -> String {
         Sample,
     );
     text
+}
+
+/// A member of a union a line, and no blanks that nobody needs.
+fn readable(declaration: &str) -> String {
+    let lines = declaration.trim_end().replace(" | { \"type\"", "\n  | { \"type\"").replace(", }", " }");
+    lines.lines().map(|line| line.trim_end().to_string() + "\n").collect::<String>().trim_end().into()
 }
 
 #[test]
