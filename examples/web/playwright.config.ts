@@ -2,6 +2,7 @@ import { defineConfig } from "@playwright/test";
 
 export default defineConfig({
   testDir: "tests",
+  testIgnore: ["real/**", "slow/**"],
   timeout: 30_000,
   workers: 2,
   fullyParallel: true,

@@ -53,7 +53,15 @@ impl Shader {
     /// # Panics
     /// If a constant is not declared in the text.
     pub fn text(&self) -> String {
+        self.text_for(cfg!(target_family = "wasm"))
+    }
+
+    /// What a browser gets, or a driver. A browser refuses a buffer that is bound twice and may be written to, so inputs are
+    /// for reading there. Natively tensors share buffers, so that an input and a result may be parts of one, and all are for
+    /// both.
+    pub(crate) fn text_for(&self, browser: bool) -> String {
         let text = self.with_constants();
+        let text = if browser { text } else { text.replace("var<storage, read>", "var<storage, read_write>") };
         match self.half {
             true => format!("enable f16;\n{}", text.replace("alias Real = f32;", "alias Real = f16;")),
             false => text,

@@ -9,7 +9,7 @@ use naga::{
     AddressSpace, ShaderStage,
     back::{hlsl, msl, spv},
     front::wgsl,
-    valid::{Capabilities, ModuleInfo, ShaderStages, SubgroupOperationSet, ValidationFlags, Validator},
+    valid::{Capabilities, GlobalUse, ModuleInfo, ShaderStages, SubgroupOperationSet, ValidationFlags, Validator},
 };
 
 use burn::tensor::DType;
@@ -38,7 +38,12 @@ fn all() -> Vec<Shader> {
 const CAPABILITIES: Capabilities = Capabilities::SHADER_FLOAT16.union(Capabilities::SUBGROUP);
 
 fn parsed(shader: &Shader) -> (naga::Module, ModuleInfo) {
-    let text = shader.text();
+    parsed_for(shader, false)
+}
+
+/// As a browser has it, or a driver.
+fn parsed_for(shader: &Shader, browser: bool) -> (naga::Module, ModuleInfo) {
+    let text = shader.text_for(browser);
     let module = wgsl::parse_str(&text).unwrap_or_else(|error| panic!("{}", error.emit_to_string(&text)));
     let info = Validator::new(ValidationFlags::all(), CAPABILITIES)
         .subgroup_stages(ShaderStages::COMPUTE)
@@ -71,6 +76,22 @@ fn every_shader_is_within_the_default_limits() {
         }
         assert!(storage <= 8 && uniforms == 1, "{storage} storage buffers, {uniforms} uniforms");
         assert!(workgroup <= 16_384, "{workgroup} bytes of workgroup memory");
+    }
+}
+
+/// In a browser what a shader does not write to is bound for reading.
+#[test]
+fn a_browser_binds_inputs_for_reading() {
+    for shader in all() {
+        let (module, info) = parsed_for(&shader, true);
+        let entry = info.get_entry_point(0);
+        for (handle, variable) in module.global_variables.iter() {
+            if let AddressSpace::Storage { access } = variable.space {
+                let is_written = entry[handle].contains(GlobalUse::WRITE);
+                let name = &variable.name;
+                assert_eq!(access.contains(naga::StorageAccess::STORE), is_written, "{name:?} of {}", shader.text());
+            }
+        }
     }
 }
 

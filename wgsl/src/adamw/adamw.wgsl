@@ -16,8 +16,8 @@ struct Info {
 @group(0) @binding(0) var<storage, read_write> parameter: array<f32>;
 @group(0) @binding(1) var<storage, read_write> first: array<f32>;
 @group(0) @binding(2) var<storage, read_write> second: array<f32>;
-@group(0) @binding(3) var<storage, read_write> gradient: array<f32>;
-@group(0) @binding(4) var<storage, read_write> scalars: array<f32>;  // what gradients are multiplied by; 1 or 0: whether to update
+@group(0) @binding(3) var<storage, read> gradient: array<f32>;
+@group(0) @binding(4) var<storage, read> scalars: array<f32>;        // what gradients are multiplied by; 1 or 0: whether to update
 @group(0) @binding(5) var<uniform> info: Info;
 
 const WORKGROUP: u32 = 256u;

@@ -3,9 +3,9 @@
 
 alias Real = f32;  // that tensors are stored in
 
-@group(0) @binding(0) var<storage, read_write> y: array<vec4<f32>>;         // [rows, D]
-@group(0) @binding(1) var<storage, read_write> dy: array<vec4<Real>>;       // [rows, D]
-@group(0) @binding(2) var<storage, read_write> lse: array<f32>;            // [rows]
+@group(0) @binding(0) var<storage, read> y: array<vec4<f32>>;               // [rows, D]
+@group(0) @binding(1) var<storage, read> dy: array<vec4<Real>>;             // [rows, D]
+@group(0) @binding(2) var<storage, read> lse: array<f32>;                  // [rows]
 @group(0) @binding(3) var<storage, read_write> stats: array<vec2<f32>>;    // [rows]: lse, delta
 @group(0) @binding(4) var<uniform> info: vec2<u32>;                        // rows, unused
 

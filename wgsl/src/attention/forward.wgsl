@@ -1,10 +1,10 @@
 // Attention, online: y = softmax(mask(scale q k^T)) v, a tile of keys at a time, so that no [T, S] is ever in memory
 // (Dao 2023, arXiv 2307.08691, algorithm 1). Also the log-sum-exp of each row of scores, for the backward passes.
 
-@group(0) @binding(0) var<storage, read_write> q: array<vec4<Real>>;  // [B, T, H, D]
-@group(0) @binding(1) var<storage, read_write> k: array<vec4<Real>>;  // [B, S, K, D]
-@group(0) @binding(2) var<storage, read_write> v: array<vec4<Real>>;  // [B, S, K, D]
-@group(0) @binding(3) var<storage, read_write> documents: array<i32>;  // [B, S]
+@group(0) @binding(0) var<storage, read> q: array<vec4<Real>>;        // [B, T, H, D]
+@group(0) @binding(1) var<storage, read> k: array<vec4<Real>>;        // [B, S, K, D]
+@group(0) @binding(2) var<storage, read> v: array<vec4<Real>>;        // [B, S, K, D]
+@group(0) @binding(3) var<storage, read> documents: array<i32>;        // [B, S]
 @group(0) @binding(4) var<storage, read_write> y: array<vec4<f32>>;  // [B, T, H, D]
 @group(0) @binding(5) var<storage, read_write> lse: array<f32>;  // [B, T, H]
 @group(0) @binding(6) var<uniform> info: Info;

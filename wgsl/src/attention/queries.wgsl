@@ -1,12 +1,12 @@
 // The gradient of the queries, a tile of keys at a time (arXiv 2307.08691, algorithm 2): with p = exp(score - lse) and
 // ds = p (dy v^T - delta), dq = scale ds k.
 
-@group(0) @binding(0) var<storage, read_write> q: array<vec4<Real>>;  // [B, T, H, D]
-@group(0) @binding(1) var<storage, read_write> k: array<vec4<Real>>;  // [B, S, K, D]
-@group(0) @binding(2) var<storage, read_write> v: array<vec4<Real>>;  // [B, S, K, D]
-@group(0) @binding(3) var<storage, read_write> documents: array<i32>;  // [B, S]
-@group(0) @binding(4) var<storage, read_write> dy: array<vec4<Real>>;  // [B, T, H, D]
-@group(0) @binding(5) var<storage, read_write> stats: array<vec2<f32>>;  // [B, T, H]: lse, delta
+@group(0) @binding(0) var<storage, read> q: array<vec4<Real>>;        // [B, T, H, D]
+@group(0) @binding(1) var<storage, read> k: array<vec4<Real>>;        // [B, S, K, D]
+@group(0) @binding(2) var<storage, read> v: array<vec4<Real>>;        // [B, S, K, D]
+@group(0) @binding(3) var<storage, read> documents: array<i32>;        // [B, S]
+@group(0) @binding(4) var<storage, read> dy: array<vec4<Real>>;        // [B, T, H, D]
+@group(0) @binding(5) var<storage, read> stats: array<vec2<f32>>;        // [B, T, H]: lse, delta
 @group(0) @binding(6) var<storage, read_write> dq: array<vec4<Real>>;  // [B, T, H, D]
 @group(0) @binding(7) var<uniform> info: Info;
 

@@ -12,10 +12,10 @@ struct Info {
     padding: u32,
 }
 
-@group(0) @binding(0) var<storage, read_write> logits: array<Real>;     // [rows, columns]
-@group(0) @binding(1) var<storage, read_write> targets: array<i32>;    // [rows]
-@group(0) @binding(2) var<storage, read_write> lse: array<f32>;        // [rows]: logsumexp
-@group(0) @binding(3) var<storage, read_write> weights: array<f32>;    // [rows]; 0 where the target does not count
+@group(0) @binding(0) var<storage, read> logits: array<Real>;           // [rows, columns]
+@group(0) @binding(1) var<storage, read> targets: array<i32>;          // [rows]
+@group(0) @binding(2) var<storage, read> lse: array<f32>;              // [rows]: logsumexp
+@group(0) @binding(3) var<storage, read> weights: array<f32>;          // [rows]; 0 where the target does not count
 @group(0) @binding(4) var<storage, read_write> gradients: array<Real>;  // [rows, columns]
 @group(0) @binding(5) var<uniform> info: Info;
 

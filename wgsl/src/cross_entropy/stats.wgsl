@@ -10,8 +10,8 @@ struct Info {
     softcap: f32,
 }
 
-@group(0) @binding(0) var<storage, read_write> logits: array<Real>;   // [rows, columns]
-@group(0) @binding(1) var<storage, read_write> targets: array<i32>;  // [rows]
+@group(0) @binding(0) var<storage, read> logits: array<Real>;         // [rows, columns]
+@group(0) @binding(1) var<storage, read> targets: array<i32>;        // [rows]
 @group(0) @binding(2) var<storage, read_write> stats: array<f32>;    // [rows, 3]
 @group(0) @binding(3) var<uniform> info: Info;
 

@@ -13,7 +13,7 @@ struct Info {
     padding: u32,
 }
 
-@group(0) @binding(0) var<storage, read_write> x: array<Real>;
+@group(0) @binding(0) var<storage, read> x: array<Real>;
 @group(0) @binding(1) var<storage, read_write> y: array<Real>;
 @group(0) @binding(2) var<uniform> info: Info;
 

@@ -9,8 +9,8 @@ struct Info {
     rows: i32,     // of the table
 }
 
-@group(0) @binding(0) var<storage, read_write> table: array<Real>;  // [rows, C]
-@group(0) @binding(1) var<storage, read_write> ids: array<i32>;    // [count]
+@group(0) @binding(0) var<storage, read> table: array<Real>;        // [rows, C]
+@group(0) @binding(1) var<storage, read> ids: array<i32>;          // [count]
 @group(0) @binding(2) var<storage, read_write> y: array<Real>;      // [count, C]
 @group(0) @binding(3) var<uniform> info: Info;
 

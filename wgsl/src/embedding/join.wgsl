@@ -10,8 +10,8 @@ struct Info {
     unused: u32,
 }
 
-@group(0) @binding(0) var<storage, read_write> pairs: array<vec2<u32>>;  // [count, or more]
-@group(0) @binding(1) var<storage, read_write> ends: array<f32>;         // [pieces, 2, C]: of a run that began before; of one that begins here
+@group(0) @binding(0) var<storage, read> pairs: array<vec2<u32>>;        // [count, or more]
+@group(0) @binding(1) var<storage, read> ends: array<f32>;               // [pieces, 2, C]: of a run that began before; of one that begins here
 @group(0) @binding(2) var<storage, read_write> dtable: array<f32>;       // [rows, C]
 @group(0) @binding(3) var<uniform> info: Info;
 

@@ -11,7 +11,7 @@ struct Info {
     unused: u32,
 }
 
-@group(0) @binding(0) var<storage, read_write> ids: array<i32>;          // [count]
+@group(0) @binding(0) var<storage, read> ids: array<i32>;                // [count]
 @group(0) @binding(1) var<storage, read_write> pairs: array<vec2<u32>>;  // [padded]
 @group(0) @binding(2) var<uniform> info: Info;
 

@@ -1,7 +1,7 @@
 // dx = dy (s + x s (1 - s) (3 CUBIC x^2 + LINEAR)) with s = sigmoid(2u): see gelu.wgsl.
 
-@group(0) @binding(0) var<storage, read_write> x: array<Real>;
-@group(0) @binding(1) var<storage, read_write> dy: array<Real>;
+@group(0) @binding(0) var<storage, read> x: array<Real>;
+@group(0) @binding(1) var<storage, read> dy: array<Real>;
 @group(0) @binding(2) var<storage, read_write> dx: array<Real>;
 @group(0) @binding(3) var<uniform> info: vec2<u32>;  // elements, unused
 

@@ -1,8 +1,8 @@
 // With s = sigmoid(gate): dgate = dy up s (1 + (1 - s) gate), dup = dy gate s.
 
-@group(0) @binding(0) var<storage, read_write> gate: array<Real>;
-@group(0) @binding(1) var<storage, read_write> up: array<Real>;
-@group(0) @binding(2) var<storage, read_write> dy: array<Real>;
+@group(0) @binding(0) var<storage, read> gate: array<Real>;
+@group(0) @binding(1) var<storage, read> up: array<Real>;
+@group(0) @binding(2) var<storage, read> dy: array<Real>;
 @group(0) @binding(3) var<storage, read_write> dgate: array<Real>;
 @group(0) @binding(4) var<storage, read_write> dup: array<Real>;
 @group(0) @binding(5) var<uniform> info: vec2<u32>;  // elements, unused

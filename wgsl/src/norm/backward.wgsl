@@ -8,10 +8,10 @@ struct Info {
     width: u32,  // C
 }
 
-@group(0) @binding(0) var<storage, read_write> x: array<Real>;            // [rows, C]
-@group(0) @binding(1) var<storage, read_write> gamma: array<Real>;        // [C]
-@group(0) @binding(2) var<storage, read_write> stats: array<vec2<f32>>;  // [rows]: mean, scale
-@group(0) @binding(3) var<storage, read_write> dy: array<Real>;           // [rows, C]
+@group(0) @binding(0) var<storage, read> x: array<Real>;                  // [rows, C]
+@group(0) @binding(1) var<storage, read> gamma: array<Real>;              // [C]
+@group(0) @binding(2) var<storage, read> stats: array<vec2<f32>>;        // [rows]: mean, scale
+@group(0) @binding(3) var<storage, read> dy: array<Real>;                 // [rows, C]
 @group(0) @binding(4) var<storage, read_write> dx: array<Real>;           // [rows, C]
 @group(0) @binding(5) var<uniform> info: Info;
 

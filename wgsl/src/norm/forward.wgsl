@@ -10,9 +10,9 @@ struct Info {
     padding: u32,
 }
 
-@group(0) @binding(0) var<storage, read_write> x: array<Real>;            // [rows, C]
-@group(0) @binding(1) var<storage, read_write> gamma: array<Real>;        // [C]
-@group(0) @binding(2) var<storage, read_write> beta: array<Real>;         // [C]; not read without SHIFTED
+@group(0) @binding(0) var<storage, read> x: array<Real>;                  // [rows, C]
+@group(0) @binding(1) var<storage, read> gamma: array<Real>;              // [C]
+@group(0) @binding(2) var<storage, read> beta: array<Real>;               // [C]; not read without SHIFTED
 @group(0) @binding(3) var<storage, read_write> y: array<Real>;            // [rows, C]
 @group(0) @binding(4) var<storage, read_write> stats: array<vec2<f32>>;  // [rows]: mean, scale
 @group(0) @binding(5) var<uniform> info: Info;

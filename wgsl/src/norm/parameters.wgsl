@@ -10,9 +10,9 @@ struct Info {
     padding: u32,
 }
 
-@group(0) @binding(0) var<storage, read_write> x: array<Real>;            // [rows, C]
-@group(0) @binding(1) var<storage, read_write> stats: array<vec2<f32>>;  // [rows]: mean, scale
-@group(0) @binding(2) var<storage, read_write> dy: array<Real>;           // [rows, C]
+@group(0) @binding(0) var<storage, read> x: array<Real>;                  // [rows, C]
+@group(0) @binding(1) var<storage, read> stats: array<vec2<f32>>;        // [rows]: mean, scale
+@group(0) @binding(2) var<storage, read> dy: array<Real>;                 // [rows, C]
 @group(0) @binding(3) var<storage, read_write> partial: array<f32>;      // [blocks, 2, C]
 @group(0) @binding(4) var<uniform> info: Info;
 

@@ -12,10 +12,10 @@ struct Info {
     positions: u32,  // rows of the tables: T, or B T where sequences have positions of their own
 }
 
-@group(0) @binding(0) var<storage, read_write> q: array<Real>;
-@group(0) @binding(1) var<storage, read_write> k: array<Real>;
-@group(0) @binding(2) var<storage, read_write> cosines: array<f32>;  // [positions, D / 2]
-@group(0) @binding(3) var<storage, read_write> sines: array<f32>;    // [positions, D / 2]
+@group(0) @binding(0) var<storage, read> q: array<Real>;
+@group(0) @binding(1) var<storage, read> k: array<Real>;
+@group(0) @binding(2) var<storage, read> cosines: array<f32>;        // [positions, D / 2]
+@group(0) @binding(3) var<storage, read> sines: array<f32>;          // [positions, D / 2]
 @group(0) @binding(4) var<storage, read_write> turned_q: array<Real>;
 @group(0) @binding(5) var<storage, read_write> turned_k: array<Real>;
 @group(0) @binding(6) var<uniform> info: Info;

@@ -8,8 +8,8 @@ struct Info {
     count: u32,  // elements of x
 }
 
-@group(0) @binding(0) var<storage, read_write> x: array<Real>;       // [count]
-@group(0) @binding(1) var<storage, read_write> before: array<f32>;  // [rows]
+@group(0) @binding(0) var<storage, read> x: array<Real>;             // [count]
+@group(0) @binding(1) var<storage, read> before: array<f32>;        // [rows]
 @group(0) @binding(2) var<storage, read_write> sums: array<f32>;    // [rows]
 @group(0) @binding(3) var<uniform> info: Info;
 

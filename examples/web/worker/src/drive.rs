@@ -4,6 +4,7 @@
 //! no renaming of folders in a browser: a checkpoint's manifest is written last, and one without a manifest is none.
 
 use std::{
+    cell::RefCell,
     collections::{BTreeMap, BTreeSet},
     rc::Rc,
     sync::Arc,
@@ -21,7 +22,7 @@ const MANIFEST: &str = "manifest.json";
 pub struct Drive {
     platform: Rc<dyn Platform>,
     /// The files that are there, with what of the run they hold.
-    files: BTreeMap<String, Option<Arc<Vec<u8>>>>,
+    files: RefCell<BTreeMap<String, Option<Arc<Vec<u8>>>>>,
 }
 
 impl Drive {
@@ -31,7 +32,7 @@ impl Drive {
     /// It cannot be read.
     pub async fn open(platform: Rc<dyn Platform>) -> Result<Self, DriveError> {
         let files = platform.list().await?.into_iter().map(|name| (name, None)).collect();
-        Ok(Self { platform, files })
+        Ok(Self { platform, files: RefCell::new(files) })
     }
 
     /// All files that are there.
@@ -39,35 +40,35 @@ impl Drive {
     /// # Errors
     /// One cannot be read.
     pub async fn read(&self) -> Result<Vec<NamedFile>, DriveError> {
-        let mut files = Vec::with_capacity(self.files.len());
-        for name in self.files.keys() {
-            files.push((name.clone(), self.platform.read(name).await?));
+        let names: Vec<String> = self.files.borrow().keys().cloned().collect();
+        let mut files = Vec::with_capacity(names.len());
+        for name in names {
+            let content = self.platform.read(&name).await?;
+            files.push((name, content));
         }
         Ok(files)
     }
 
     /// The files that are there are those of `run`, which was made of them.
-    pub fn adopt(&mut self, run: &Run) {
-        for (name, content) in &mut self.files {
-            *content = run.checkpoints.get(name);
-        }
+    pub fn adopt(&self, run: &Run) {
+        self.files.borrow_mut().iter_mut().for_each(|(name, content)| *content = run.checkpoints.get(name));
     }
 
     /// Writes what of the run is not there yet, and then removes checkpoints that the run has no more.
     ///
     /// # Errors
     /// What cannot be written. A checkpoint that stood before still stands.
-    pub async fn keep(&mut self, run: &Run) -> Result<(), DriveError> {
+    pub async fn keep(&self, run: &Run) -> Result<(), DriveError> {
         for (name, content) in run.small_files() {
             // The text never changes; the log and the configuration may.
-            if !(name == TEXT && self.files.contains_key(&name)) {
+            if !(name == TEXT && self.files.borrow().contains_key(&name)) {
                 self.write(&name, &content, None).await?;
             }
         }
         let names = run.checkpoints.names();
-        let folders: BTreeSet<&str> = names.iter().filter_map(|name| name.split('/').next()).collect();
+        let folders: BTreeSet<&str> = names.iter().map(|name| top(name)).collect();
         for folder in folders {
-            let own: Vec<&String> = names.iter().filter(|name| name.split('/').next() == Some(folder)).collect();
+            let own: Vec<&String> = names.iter().filter(|name| top(name) == folder).collect();
             if !own.iter().all(|name| self.holds(name, run)) {
                 self.remove(folder).await?;
                 if let Err(error) = self.write_checkpoint(&own, run).await {
@@ -79,7 +80,7 @@ impl Drive {
         }
         let gone = |name: &&String| name.contains('/') && !names.contains(name);
         let gone: BTreeSet<String> =
-            self.files.keys().filter(gone).filter_map(|name| Some(name.split_once('/')?.0.into())).collect();
+            self.files.borrow().keys().filter(gone).map(|name| top(name).to_string()).collect();
         for folder in gone {
             self.remove(&folder).await?;
         }
@@ -90,9 +91,9 @@ impl Drive {
     ///
     /// # Errors
     /// Something of it is left.
-    pub async fn clear(&mut self) -> Result<(), DriveError> {
-        while let Some((name, _)) = self.files.first_key_value() {
-            let name = name.split('/').next().unwrap_or(name).to_string();
+    pub async fn clear(&self) -> Result<(), DriveError> {
+        let first = || self.files.borrow().first_key_value().map(|(name, _)| top(name).to_string());
+        while let Some(name) = first() {
             self.remove(&name).await?;
         }
         Ok(())
@@ -100,14 +101,14 @@ impl Drive {
 
     /// Whether a file of the run is there as the run has it.
     fn holds(&self, name: &str, run: &Run) -> bool {
-        match (self.files.get(name), run.checkpoints.get(name)) {
+        match (self.files.borrow().get(name), run.checkpoints.get(name)) {
             (Some(Some(there)), Some(here)) => Arc::ptr_eq(there, &here),
             _ => false,
         }
     }
 
     /// Writes the files of a checkpoint, the manifest last.
-    async fn write_checkpoint(&mut self, names: &[&String], run: &Run) -> Result<(), DriveError> {
+    async fn write_checkpoint(&self, names: &[&String], run: &Run) -> Result<(), DriveError> {
         let (manifests, others): (Vec<&str>, Vec<&str>) =
             names.iter().map(|name| name.as_str()).partition(|name| name.ends_with(MANIFEST));
         for name in others.into_iter().chain(manifests) {
@@ -118,20 +119,25 @@ impl Drive {
         Ok(())
     }
 
-    async fn write(&mut self, name: &str, content: &[u8], of_run: Option<Arc<Vec<u8>>>) -> Result<(), DriveError> {
+    async fn write(&self, name: &str, content: &[u8], of_run: Option<Arc<Vec<u8>>>) -> Result<(), DriveError> {
         self.platform.write(name, content).await?;
-        self.files.insert(name.into(), of_run);
+        self.files.borrow_mut().insert(name.into(), of_run);
         Ok(())
     }
 
     /// Removes a file or a folder; of a folder, the manifest first.
-    async fn remove(&mut self, name: &str) -> Result<(), DriveError> {
+    async fn remove(&self, name: &str) -> Result<(), DriveError> {
         let manifest = format!("{name}/{MANIFEST}");
-        if self.files.contains_key(&manifest) {
+        if self.files.borrow().contains_key(&manifest) {
             self.platform.remove(&manifest).await?;
         }
         self.platform.remove(name).await?;
-        self.files.retain(|other, _| other != name && other.split('/').next() != Some(name));
+        self.files.borrow_mut().retain(|other, _| other != name && top(other) != name);
         Ok(())
     }
+}
+
+/// The folder of a file's name, or the name itself.
+fn top(name: &str) -> &str {
+    name.split('/').next().unwrap_or(name)
 }

@@ -34,7 +34,7 @@ struct Inner {
     front: Front,
     inbox: Inbox,
     run: Run,
-    drive: Option<Rc<RefCell<Drive>>>,
+    drive: Option<Rc<Drive>>,
     /// Figures that the page has not been told.
     untold: Vec<StepFigures>,
     tokens_per_second: Option<f64>,
@@ -55,13 +55,7 @@ struct Inner {
 
 impl Tab {
     /// A home of `run`, whose files go to `drive` where there is one.
-    pub fn new(
-        platform: Rc<dyn Platform>,
-        front: Front,
-        inbox: Inbox,
-        run: Run,
-        drive: Option<Rc<RefCell<Drive>>>,
-    ) -> Self {
+    pub fn new(platform: Rc<dyn Platform>, front: Front, inbox: Inbox, run: Run, drive: Option<Rc<Drive>>) -> Self {
         Self(Rc::new(RefCell::new(Inner {
             told: platform.now(),
             platform,
@@ -109,9 +103,7 @@ impl Tab {
         let bytes = run.bytes_of(&format!("step-{step:08}"));
         let mut stored = false;
         if let Some(drive) = drive {
-            // Nobody else has it while a session runs.
-            #[allow(clippy::await_holding_refcell_ref)]
-            match drive.borrow_mut().keep(&run).await {
+            match drive.keep(&run).await {
                 Ok(()) => stored = true,
                 Err(error) => {
                     let (kind, words) = trouble::of_drive(&error);

@@ -1,6 +1,6 @@
 //! The worker: one run at a time, begun, gone on with, kept and given away as the page asks.
 
-use std::{cell::RefCell, ops::ControlFlow, rc::Rc, sync::Arc};
+use std::{ops::ControlFlow, rc::Rc, sync::Arc};
 
 use burn::module::Module;
 use hearth_model::Transformer;
@@ -41,7 +41,7 @@ pub struct Worker {
     inbox: Inbox,
     front: Front,
     device: WorkerDevice,
-    drive: Option<Rc<RefCell<Drive>>>,
+    drive: Option<Rc<Drive>>,
     text: Option<Rc<str>>,
     run: Option<Run>,
     model: Option<Transformer>,
@@ -84,7 +84,7 @@ impl Worker {
 
     /// Finds the run that is kept, and what is wrong with it.
     async fn open_drive(&mut self) -> (StorageState, Option<(TroubleKind, String)>) {
-        let mut drive = match Drive::open(self.platform.clone()).await {
+        let drive = match Drive::open(self.platform.clone()).await {
             Ok(drive) => drive,
             Err(error) => return (StorageState::Unavailable, Some(trouble::of_drive(&error))),
         };
@@ -105,7 +105,7 @@ impl Worker {
             }
             Err(error) => found = Some(trouble::of_drive(&error)),
         }
-        self.drive = Some(Rc::new(RefCell::new(drive)));
+        self.drive = Some(Rc::new(drive));
         (StorageState::Ready, found)
     }
 
@@ -222,13 +222,11 @@ impl Worker {
         }
         let info = run.info(notes)?;
         self.clear_drive().await;
-        if let Some(drive) = &self.drive {
-            // Nobody else has it while this worker answers.
-            #[allow(clippy::await_holding_refcell_ref)]
-            if let Err(error) = drive.borrow_mut().keep(&run).await {
-                let (kind, words) = trouble::of_drive(&error);
-                self.front.trouble(None, kind, words);
-            }
+        if let Some(drive) = &self.drive
+            && let Err(error) = drive.keep(&run).await
+        {
+            let (kind, words) = trouble::of_drive(&error);
+            self.front.trouble(None, kind, words);
         }
         (self.run, self.model) = (Some(run), None);
         self.front.set_all(State::Idle, 0, 0);
@@ -238,9 +236,7 @@ impl Worker {
 
     async fn clear_drive(&self) {
         let Some(drive) = &self.drive else { return };
-        // Nobody else has it while this worker answers.
-        #[allow(clippy::await_holding_refcell_ref)]
-        if let Err(error) = drive.borrow_mut().clear().await {
+        if let Err(error) = drive.clear().await {
             let (kind, words) = trouble::of_drive(&error);
             self.front.trouble(None, kind, words);
         }
