@@ -6,8 +6,6 @@ use burn::{
 };
 
 use crate::Kernel;
-#[cfg(feature = "gpu")]
-use crate::launch::takes_wgsl;
 
 /// WebGPU's default limit on workgroups in one dimension.
 pub const WORKGROUPS_PER_DIMENSION: u32 = 65_535;
@@ -37,4 +35,10 @@ pub fn runs(kernel: Kernel, device: &Device, dtype: DType) -> bool {
 /// Whether it is the CPU, whose kernels have limits of their own.
 pub fn is_cpu(device: &Device) -> bool {
     matches!(device.clone().without_autodiff().as_dispatch(), DispatchDevice::Flex(_))
+}
+
+/// Whether the runtime behind `client` takes WGSL text (it does not in builds for SPIR-V or MSL).
+#[cfg(feature = "gpu")]
+pub fn takes_wgsl(client: &cubecl::client::Client) -> bool {
+    client.name() == "wgpu<wgsl>"
 }

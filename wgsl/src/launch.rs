@@ -11,7 +11,6 @@ use burn_cubecl::{
 };
 use cubecl::{
     CubeCount, CubeDim,
-    client::Client,
     prelude::{ExecutionMode, KernelId},
     server::{KernelArguments, MetadataBindingInfo},
 };
@@ -108,11 +107,6 @@ impl KernelSource for Shader {
     fn lang(&self) -> &'static str {
         "wgsl"
     }
-}
-
-/// Whether the runtime behind `client` takes WGSL text (it does not in builds for SPIR-V or MSL).
-pub fn takes_wgsl(client: &Client) -> bool {
-    client.name() == "wgpu<wgsl>"
 }
 
 /// A tensor of `shape` where `like` is, of its dtype, with any values.

@@ -37,7 +37,7 @@ pub fn vjp<const D: usize>(y: Tensor<D>, gradient: Tensor<D>) -> Gradients {
 }
 
 /// Backends that can stand at the end of a tape.
-#[backend_extension(Cube: cfg(feature = "gpu"), Flex, Autodiff, Fusion)]
+#[backend_extension(Cube: cfg(feature = "gpu"), Flex, Autodiff, Fusion: cfg(not(target_family = "wasm")))]
 pub trait EndOfTape: Backend {
     /// A value `[1]` that nobody reads, and whose derivative by `y` is `gradient`.
     #[fusion(default)]

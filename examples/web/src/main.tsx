@@ -23,6 +23,8 @@ watch();
 const begin = async () => {
   if (!(await machine.use("cpu"))) return;
   await commands.useEmbedded();
+  // Not needed yet, but a page that has loaded asks for nothing more: it may be offline by then.
+  void import("./zip.ts");
   if (state.storage.value === "other_tab") {
     onTrouble({ id: null, kind: "other_tab", words: "", can_continue: false });
   }

@@ -1,27 +1,5 @@
-import AxeBuilder from "@axe-core/playwright";
-import type { Page } from "@playwright/test";
+import { check, faults } from "./axe.ts";
 import { button, expect, open, SHORT, state, tell, test, trainToEnd } from "./helpers.ts";
-
-const faults = async (page: Page, where: string) => {
-  const { violations } = await new AxeBuilder({ page }).analyze();
-  return violations.map(
-    ({ id, nodes }) => `${where}: ${id} at ${nodes.map((n) => n.target.join(" ")).join(", ")}`,
-  );
-};
-
-/** axe in both themes, on a phone and a desktop; and nothing may be wider than the screen. */
-const check = async (page: Page) => {
-  const found: string[] = [];
-  for (const colorScheme of ["light", "dark"] as const) {
-    for (const width of [360, 1280]) {
-      await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
-      await page.setViewportSize({ width, height: 900 });
-      await page.waitForTimeout(50);
-      found.push(...(await faults(page, `${colorScheme} ${width}`)));
-    }
-  }
-  expect(found).toEqual([]);
-};
 
 test.describe("no violation", () => {
   test("idle, with everything unfolded", async ({ page }) => {

@@ -3,11 +3,8 @@ import { button, expect, open, SHORT, state, test, trainToEnd } from "./helpers.
 test("loads clean and asks for nothing afterwards", async ({ page }) => {
   await open(page);
   const requests: string[] = [];
-  // The code that packs a zip and the icon are assets of the page.
-  page.on(
-    "request",
-    (request) => /assets\/zip|flame\.svg|^blob:/.test(request.url()) || requests.push(request.url()),
-  );
+  await page.waitForLoadState("networkidle");
+  page.on("request", (request) => /^blob:/.test(request.url()) || requests.push(request.url()));
   await trainToEnd(page);
   await button(page, "Go on writing").click();
   await page.getByText("200 tokens.").waitFor();

@@ -59,7 +59,7 @@ pub fn adamw<const D: usize>(
 }
 
 /// Backends that have the kernel.
-#[backend_extension(Cube: cfg(feature = "gpu"), Flex, Fusion)]
+#[backend_extension(Cube: cfg(feature = "gpu"), Flex, Fusion: cfg(not(target_family = "wasm")))]
 pub trait AdamWOps: Backend {
     /// See [`adamw`](adamw()): parameter, first and second moment.
     #[fusion(meta = |p, _first, _second, _gradient, _scalars, _numbers| (p.clone(), p.clone(), p.clone()))]

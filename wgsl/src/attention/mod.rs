@@ -14,10 +14,12 @@ mod reference;
 mod tests;
 mod tile;
 
+// What stands for a tensor where operations are merged, which in a browser they are not.
+#[cfg(not(target_family = "wasm"))]
+use burn::backend::fusion::custom::TensorSpec;
 use burn::{
     backend::{
         Backend, Dispatch, ExtensionType, backend_extension,
-        fusion::custom::TensorSpec,
         tensor::{FloatTensor, IntTensor},
     },
     tensor::{DType, Int, IntDType, Shape, Tensor},
@@ -129,7 +131,7 @@ fn runs_kernel(q: &Tensor<4>, k: &Tensor<4>) -> bool {
 
 /// What goes in, [`attention`]'s arguments.
 #[derive(ExtensionType)]
-#[extension_type(fusion)]
+#[cfg_attr(not(target_family = "wasm"), extension_type(fusion))]
 pub struct Inputs<B: Backend> {
     /// `[B, T, H, D]`
     pub q: FloatTensor<B>,
@@ -154,7 +156,7 @@ impl<B: Backend> Clone for Inputs<B> {
 }
 
 /// Backends that can apply [`attention`] by the kernels.
-#[backend_extension(Cube: cfg(feature = "gpu"), Flex, Autodiff, Fusion)]
+#[backend_extension(Cube: cfg(feature = "gpu"), Flex, Autodiff, Fusion: cfg(not(target_family = "wasm")))]
 pub trait AttentionOps: Backend {
     /// See [`attention`].
     #[fusion(meta = |inputs| inputs.q.clone())]
@@ -162,7 +164,7 @@ pub trait AttentionOps: Backend {
 }
 
 /// Backends that have the kernels; what a tape calls.
-#[backend_extension(Cube: cfg(feature = "gpu"), Flex, Fusion)]
+#[backend_extension(Cube: cfg(feature = "gpu"), Flex, Fusion: cfg(not(target_family = "wasm")))]
 pub trait AttentionKernels: Backend {
     /// The result, and the log-sum-exp of each row of scores, `[B, T, H]`; both f32, for backward takes differences of them.
     #[fusion(meta = |inputs| (in_f32(&inputs.q.shape), in_f32(&inputs.q.shape.as_slice()[..3].into())))]
@@ -178,6 +180,7 @@ pub trait AttentionKernels: Backend {
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
 }
 
+#[cfg(not(target_family = "wasm"))]
 fn in_f32(shape: &Shape) -> TensorSpec {
     TensorSpec::new(shape.clone(), DType::F32)
 }

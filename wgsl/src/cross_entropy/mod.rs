@@ -11,10 +11,12 @@ mod reference;
 #[cfg(test)]
 mod tests;
 
+// What stands for a tensor where operations are merged, which in a browser they are not.
+#[cfg(not(target_family = "wasm"))]
+use burn::backend::fusion::custom::TensorSpec;
 use burn::{
     backend::{
         Backend, Dispatch, ExtensionType, backend_extension,
-        fusion::custom::TensorSpec,
         tensor::{FloatTensor, IntTensor},
     },
     tensor::{DType, Int, IntDType, Tensor},
@@ -144,7 +146,7 @@ fn fold(parts: impl Iterator<Item = Tensor<1>>, join: impl Fn(Tensor<1>, Tensor<
 
 /// What the gradient needs of each row of logits.
 #[derive(ExtensionType)]
-#[extension_type(fusion)]
+#[cfg_attr(not(target_family = "wasm"), extension_type(fusion))]
 pub struct LogitRows<B: Backend> {
     /// `logsumexp(logits)`, `[n]`.
     pub lse: FloatTensor<B>,
@@ -153,7 +155,7 @@ pub struct LogitRows<B: Backend> {
 }
 
 /// Backends that have the kernels.
-#[backend_extension(Cube: cfg(feature = "gpu"), Flex, Fusion)]
+#[backend_extension(Cube: cfg(feature = "gpu"), Flex, Fusion: cfg(not(target_family = "wasm")))]
 pub trait CrossEntropyOps: Backend {
     /// Of each row of logits `[n, rows]` the largest, the sum of `exp(logit - largest)`, and that of the target or 0,
     /// `[n, 3]`; the ids of the columns begin at `first`.
@@ -178,6 +180,7 @@ pub trait CrossEntropyOps: Backend {
     ) -> FloatTensor<Self>;
 }
 
+#[cfg(not(target_family = "wasm"))]
 fn stats(logits: &TensorSpec) -> TensorSpec {
     TensorSpec::new([logits.shape[0], 3].into(), DType::F32)
 }

@@ -6,8 +6,8 @@ use burn_cubecl::{CubeBackend, kernel::into_contiguous};
 use super::{DropoutOps, Mask, reference};
 use crate::{
     Kernel,
-    choice::stored,
-    launch::{Shader, empty, takes_wgsl, word, workgroups},
+    choice::{stored, takes_wgsl},
+    launch::{Shader, empty, word, workgroups},
 };
 
 pub fn shader() -> Shader {

@@ -36,7 +36,7 @@ pub fn dropout<const D: usize>(x: Tensor<D>, key: Key, rate: f64) -> Tensor<D> {
 }
 
 /// Backends that can apply dropout; the default body is the reference.
-#[backend_extension(Cube: cfg(feature = "gpu"), Flex, Autodiff, Fusion)]
+#[backend_extension(Cube: cfg(feature = "gpu"), Flex, Autodiff, Fusion: cfg(not(target_family = "wasm")))]
 pub trait DropoutOps: Backend {
     /// See [`dropout`]; the key comes as its two words.
     #[fusion(dtype = x, shape = x)]

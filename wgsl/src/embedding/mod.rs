@@ -14,10 +14,12 @@ mod tests;
 
 use std::ops::Range;
 
+// What stands for a tensor where operations are merged, which in a browser they are not.
+#[cfg(not(target_family = "wasm"))]
+use burn::backend::fusion::custom::TensorSpec;
 use burn::{
     backend::{
         Backend, Dispatch, TensorMetadata, backend_extension,
-        fusion::custom::TensorSpec,
         tensor::{FloatTensor, IntTensor},
     },
     tensor::{Bool, IndexingUpdateOp, Int, IntDType, Tensor, module},
@@ -116,7 +118,7 @@ fn local(ids: Tensor<2, Int>, first: usize, rows: usize) -> (Tensor<2, Int>, Ten
 }
 
 /// Backends that can apply [`embedding`] by the kernels.
-#[backend_extension(Cube: cfg(feature = "gpu"), Flex, Autodiff, Fusion)]
+#[backend_extension(Cube: cfg(feature = "gpu"), Flex, Autodiff, Fusion: cfg(not(target_family = "wasm")))]
 pub trait EmbeddingOps: Backend {
     /// See [`embedding`]; `[n, C]` for the ids `[n]`.
     #[fusion(meta = |table, ids, _first| rows(ids.shape[0], table))]
@@ -124,7 +126,7 @@ pub trait EmbeddingOps: Backend {
 }
 
 /// Backends that have the kernels; what a tape calls.
-#[backend_extension(Cube: cfg(feature = "gpu"), Flex, Fusion)]
+#[backend_extension(Cube: cfg(feature = "gpu"), Flex, Fusion: cfg(not(target_family = "wasm")))]
 pub trait EmbeddingKernels: Backend {
     /// The gradient of a table of `rows`, given that of the result `[n, C]`.
     #[fusion(meta = |_ids, dy, rows_of_table, _first| rows(*rows_of_table, dy))]
@@ -149,6 +151,7 @@ pub trait EmbeddingKernels: Backend {
 }
 
 /// `[rows, C]`, with the `C` of `like`.
+#[cfg(not(target_family = "wasm"))]
 fn rows(rows: usize, like: &TensorSpec) -> TensorSpec {
     TensorSpec::new([rows, like.shape[1]].into(), like.dtype)
 }

@@ -41,7 +41,7 @@ pub fn swiglu<const D: usize>(gate: Tensor<D>, up: Tensor<D>) -> Tensor<D> {
 }
 
 /// Backends that can apply [`gelu`] and [`swiglu`]; the default bodies are the reference.
-#[backend_extension(Cube: cfg(feature = "gpu"), Flex, Autodiff, Fusion)]
+#[backend_extension(Cube: cfg(feature = "gpu"), Flex, Autodiff, Fusion: cfg(not(target_family = "wasm")))]
 pub trait GateOps: Backend {
     /// See [`gelu`].
     #[fusion(dtype = x, shape = x)]

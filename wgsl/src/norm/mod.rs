@@ -12,8 +12,11 @@ mod reference;
 #[cfg(test)]
 pub(crate) mod tests;
 
+// What stands for a tensor where operations are merged, which in a browser they are not.
+#[cfg(not(target_family = "wasm"))]
+use burn::backend::fusion::custom::TensorSpec;
 use burn::{
-    backend::{Backend, Dispatch, backend_extension, fusion::custom::TensorSpec, tensor::FloatTensor},
+    backend::{Backend, Dispatch, backend_extension, tensor::FloatTensor},
     tensor::{DType, Tensor},
 };
 
@@ -81,7 +84,7 @@ fn run<const D: usize>(
 }
 
 /// Backends that can apply [`norm`] by the kernels.
-#[backend_extension(Cube: cfg(feature = "gpu"), Flex, Autodiff, Fusion)]
+#[backend_extension(Cube: cfg(feature = "gpu"), Flex, Autodiff, Fusion: cfg(not(target_family = "wasm")))]
 pub trait NormOps: Backend {
     /// See [`norm`]; without shift.
     #[fusion(meta = |x, _gamma, _variant| x.clone())]
@@ -98,7 +101,7 @@ pub trait NormOps: Backend {
 }
 
 /// Backends that have the kernels; what a tape calls.
-#[backend_extension(Cube: cfg(feature = "gpu"), Flex, Fusion)]
+#[backend_extension(Cube: cfg(feature = "gpu"), Flex, Fusion: cfg(not(target_family = "wasm")))]
 pub trait NormKernels: Backend {
     /// The result, and mean and scale of each row, `[rows, 2]`. `beta` is not looked at unless the variant is shifted.
     #[fusion(meta = |x, _gamma, _beta, _variant| (x.clone(), stats(x)))]
@@ -120,11 +123,13 @@ pub trait NormKernels: Backend {
     ) -> (FloatTensor<Self>, FloatTensor<Self>);
 }
 
+#[cfg(not(target_family = "wasm"))]
 fn stats(x: &TensorSpec) -> TensorSpec {
     let width = x.shape[x.shape.num_dims() - 1];
     TensorSpec::new([x.shape.num_elements() / width.max(1), 2].into(), DType::F32)
 }
 
+#[cfg(not(target_family = "wasm"))]
 fn parameters(gamma: &TensorSpec) -> TensorSpec {
     TensorSpec::new([1, 2, gamma.shape[0]].into(), gamma.dtype)
 }

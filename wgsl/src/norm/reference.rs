@@ -45,7 +45,7 @@ pub(super) fn normalize<const D: usize>(x: Tensor<D>, centred: bool, eps: f64) -
 }
 
 /// Backends that can apply [`normalize`]: the default body is plain operations, which fusion merges.
-#[backend_extension(Cube: cfg(feature = "gpu"), Flex, Autodiff, Fusion)]
+#[backend_extension(Cube: cfg(feature = "gpu"), Flex, Autodiff, Fusion: cfg(not(target_family = "wasm")))]
 pub trait NormalizeOps: Backend {
     /// See [`normalize`].
     #[fusion(default)]

@@ -70,7 +70,7 @@ fn reference(x: Tensor<4>, cosines: Tensor<3>, sines: Tensor<3>, interleaved: bo
 }
 
 /// Backends that have the kernel.
-#[backend_extension(Cube: cfg(feature = "gpu"), Flex, Autodiff, Fusion)]
+#[backend_extension(Cube: cfg(feature = "gpu"), Flex, Autodiff, Fusion: cfg(not(target_family = "wasm")))]
 pub trait RopeOps: Backend {
     /// See [`rotate`](rotate()); `back` rotates the other way.
     #[fusion(meta = |q, k, _cosines, _sines, _interleaved, _back| (q.clone(), k.clone()))]

@@ -23,7 +23,7 @@ pub fn softmax<const D: usize>(x: Tensor<D>) -> Tensor<D> {
 }
 
 /// Backends that can apply [`softmax`]; the default bodies are the reference.
-#[backend_extension(Cube: cfg(feature = "gpu"), Flex, Autodiff, Fusion)]
+#[backend_extension(Cube: cfg(feature = "gpu"), Flex, Autodiff, Fusion: cfg(not(target_family = "wasm")))]
 pub trait SoftmaxOps: Backend {
     /// See [`softmax`].
     #[fusion(default)]

@@ -77,7 +77,7 @@ fn plain(x: Tensor<1>) -> Tensor<1> {
 }
 
 /// Backends that have the kernel.
-#[backend_extension(Cube: cfg(feature = "gpu"), Flex, Fusion)]
+#[backend_extension(Cube: cfg(feature = "gpu"), Flex, Fusion: cfg(not(target_family = "wasm")))]
 pub trait SquaresOps: Backend {
     /// See [`add_squares`].
     #[fusion(meta = |before, _x| before.clone())]

@@ -11,7 +11,7 @@ use cubecl::config::{
     autotune::{AutotuneLevel, BenchConfig},
 };
 
-use super::skipped;
+use super::skipped::skipped;
 use crate::Kernel;
 
 /// The default wgpu adapter of this machine, software ones included, or `None`, said aloud. With `HEARTH_KERNELS=plain` its

@@ -5,8 +5,9 @@
 
 #[cfg(feature = "gpu")]
 mod gpu;
+mod skipped;
 
-use std::{io::Write, ops::Range};
+use std::ops::Range;
 
 use burn::tensor::{Device, Tensor, TensorData};
 
@@ -15,12 +16,9 @@ pub use gpu::{ShaderFault, inject, wgpu_device};
 #[cfg(feature = "gpu")]
 pub(crate) use gpu::{fault_in, with_fault};
 
-use crate::Key;
+pub use skipped::skipped;
 
-/// Says why a test does nothing here, past the test harness, which would swallow what a passing test prints.
-pub fn skipped(why: &str) {
-    let _ = writeln!(std::io::stderr(), "SKIPPED: {why}");
-}
+use crate::Key;
 
 /// Uniform values in `range`: the same for a seed on every device and in every run.
 pub fn uniform<const D: usize>(shape: [usize; D], range: Range<f32>, seed: u64, device: &Device) -> Tensor<D> {

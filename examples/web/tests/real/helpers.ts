@@ -1,22 +1,27 @@
 import { expect, test as base, type Page } from "@playwright/test";
-import type { Reply } from "../../src/messages.ts";
+import type { Reply, StepFigures } from "../../src/messages.ts";
 
 declare global {
   interface Window {
     /** What the run's worker said, of this visit. */
     said: Reply[];
+    /** Where a test wants figures at once, because the page may not live. */
+    heard?(figures: StepFigures[]): void;
   }
 }
 
 /** Notes what every worker but those that time a step says, before the page hears it. */
-const listen = () => {
+export const listen = () => {
   window.said = [];
   const Native = window.Worker;
   window.Worker = class extends Native {
     constructor(url: string | URL, options?: WorkerOptions) {
       super(url, options);
       if (options?.name?.endsWith("-probe")) return;
-      this.addEventListener("message", ({ data }) => window.said.push(data.reply));
+      this.addEventListener("message", ({ data: { reply } }) => {
+        window.said.push(reply);
+        if (reply.type === "steps") window.heard?.(reply.steps);
+      });
     }
   };
 };
@@ -82,3 +87,25 @@ export const inWorker = (page: Page) => {
   if (!worker) throw new Error("the page has no worker");
   return worker;
 };
+
+/** Digests of the tensors that this browser keeps, by their names in the run's folder. */
+export const stored = (page: Page, under = ""): Promise<Record<string, string>> =>
+  page.evaluate(async (under) => {
+    const found: Record<string, string> = {};
+    const walk = async (folder: FileSystemDirectoryHandle, prefix: string): Promise<void> => {
+      for await (const [name, handle] of folder.entries()) {
+        const path = prefix + name;
+        if (handle.kind === "directory") await walk(handle as FileSystemDirectoryHandle, `${path}/`);
+        else if (path.startsWith(under) && (!under || path.endsWith(".safetensors"))) {
+          const file = await (handle as FileSystemFileHandle).getFile();
+          const digest = await crypto.subtle.digest("SHA-256", await file.arrayBuffer());
+          found[path] = [...new Uint8Array(digest)]
+            .map((byte) => byte.toString(16).padStart(2, "0"))
+            .join("");
+        }
+      }
+    };
+    const origin = await navigator.storage.getDirectory();
+    await walk(await origin.getDirectoryHandle("hearth-run", { create: true }), "");
+    return found;
+  }, under);
