@@ -10,11 +10,19 @@ const gpu = { launchOptions: { ...launch, args: [...launch.args!, "--enable-unsa
 
 export default defineConfig({
   ...base,
+  testIgnore: [],
   timeout: 60_000,
   use: { ...base.use, baseURL: ADDRESS },
   projects: [
-    { name: "cpu", testDir: "tests/real", testIgnore: "gpu*.spec.ts", use: cpu },
-    { name: "gpu", testDir: "tests/real", testMatch: "gpu*.spec.ts", use: gpu, timeout: 240_000 },
+    { name: "cpu", testDir: "tests/real", testIgnore: "**/gpu*.spec.ts", use: cpu },
+    {
+      name: "gpu",
+      testDir: "tests/real",
+      testMatch: "**/gpu*.spec.ts",
+      use: gpu,
+      timeout: 240_000,
+      workers: 1,
+    },
     { name: "slow", testDir: "tests/slow", use: cpu, timeout: 900_000 },
   ],
   webServer: { command: "npx vite preview", url: ADDRESS, reuseExistingServer: true },

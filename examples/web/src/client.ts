@@ -90,6 +90,9 @@ export class Client {
 
   private fail(words: string) {
     if (this.ended) return;
+    // Nothing that it would do after this counts: it must not store what it computes.
+    this.ended = true;
+    this.worker.terminate();
     const trouble: Trouble = { id: null, kind: "internal", words, can_continue: false };
     this.reject(new Refusal(trouble));
     this.listen({ type: "trouble", trouble });

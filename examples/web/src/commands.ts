@@ -44,7 +44,7 @@ const mayReplace = async () => {
 
 export const start = async () => {
   if (!(await mayReplace())) return;
-  machine.closeProbe();
+  machine.makeRoom();
   await machine.fresh();
   if (!(await rightNumbers())) return;
   state.alerts.value = [];
@@ -60,7 +60,7 @@ export const start = async () => {
 
 /** Goes on with the run that is kept or done, until so many steps in all; `isSame` if it is the run in sight. */
 export const goOn = async (steps: number, isSame = false) => {
-  machine.closeProbe();
+  machine.makeRoom();
   await machine.fresh();
   if (!(await rightNumbers())) return;
   const run = state.kept.value;

@@ -25,9 +25,14 @@ const failed = (kind: Kind, reason: unknown) => {
   state.machines[kind].value = { status: "failed", info: null, why: words(reason), speed: null };
 };
 
-export const closeProbe = () => {
+const closeProbe = () => {
   probe?.end();
   probe = null;
+};
+
+/** Leaves the machine to a run. A module that is still loading goes on, for what it says of the GPU is wanted later. */
+export const makeRoom = () => {
+  if (state.machines.gpu.value.status !== "loading") closeProbe();
 };
 
 /** A run that only the worker's memory holds goes with it to the next one. */
@@ -48,8 +53,8 @@ export const open = async (kind: Kind): Promise<void> => {
   run?.end();
   spoiled = false;
   if (probe?.name.startsWith(kind)) closeProbe();
-  state.module.value = kind;
   state.workerReady.value = false;
+  state.module.value = kind;
   state.certificate.value = null;
   const opened = new Client(kind, (reply) => listen(reply));
   run = opened;
@@ -110,6 +115,7 @@ export const lookForGpu = async () => {
   try {
     probe = new Client("gpu-probe", () => {});
     ready("gpu", await probe.ready);
+    if (state.busy.value) closeProbe();
   } catch (reason) {
     closeProbe();
     failed("gpu", reason);

@@ -25,10 +25,22 @@ const breathe = () =>
     channel.port2.postMessage(null);
   });
 
+type Info = { vendor: string; architecture: string; device: string; description: string };
+
+/** What the browser tells of its GPU: often a maker and a family alone. */
+const gpuName = async (): Promise<string | null> => {
+  const gpu = (navigator as { gpu?: { requestAdapter(): Promise<{ info: Info } | null> } }).gpu;
+  const info = (await gpu?.requestAdapter())?.info;
+  return info
+    ? info.description || [info.vendor, info.architecture, info.device].filter(Boolean).join(" ") || null
+    : null;
+};
+
 /** The platform of a worker: one that only times a step has no drive, so that it never holds the run's lock. */
 export const platform = (name: string) => ({
   post: (json: string, parts: Uint8Array[] = []) => post(JSON.parse(json) as Reply, parts),
   now: () => performance.now(),
   breathe,
+  gpuName,
   ...(name.endsWith("-probe") ? noDrive : drive),
 });

@@ -159,7 +159,6 @@ export const strings = {
     part: "Part",
     sum: "Together",
     bytes: "Bytes",
-    none: "The plan comes with the text.",
   },
 
   device: {

@@ -19,6 +19,8 @@ const later = (ms: number) => {
 };
 
 const plan = async () => {
+  // The worker may have been replaced meanwhile, or train: it is asked once it has the text, and the time.
+  if (!idle()) return;
   const settings = state.settings.value;
   try {
     const { answer } = machine.client().ask({ type: "plan", settings });
@@ -27,6 +29,7 @@ const plan = async () => {
   } catch (reason) {
     // Settings that make no model are a refusal of the plan, not an alarm while somebody types.
     if (!(reason instanceof Refusal) || settings !== state.settings.value || !state.plan.value) return;
+    if (reason.trouble.kind === "not_now") return;
     state.plan.value = { ...state.plan.value, refused: reason.trouble.words };
   }
 };

@@ -66,6 +66,7 @@ impl Default for ParallelConfig {
 
 impl ParallelConfig {
     /// What is set that one device alone has no use for, as a note.
+    #[cfg(not(target_family = "wasm"))]
     pub(crate) fn idle_on_one(&self) -> Option<String> {
         let fields = [
             (self.stages > 1).then(|| format!("parallel.stages = {}", self.stages)),

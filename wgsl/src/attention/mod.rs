@@ -16,13 +16,16 @@ mod tile;
 
 // What stands for a tensor where operations are merged, which in a browser they are not.
 #[cfg(not(target_family = "wasm"))]
-use burn::backend::fusion::custom::TensorSpec;
+use burn::{
+    backend::fusion::custom::TensorSpec,
+    tensor::{DType, Shape},
+};
 use burn::{
     backend::{
         Backend, Dispatch, ExtensionType, backend_extension,
         tensor::{FloatTensor, IntTensor},
     },
-    tensor::{DType, Int, IntDType, Shape, Tensor},
+    tensor::{Int, IntDType, Tensor},
 };
 
 #[cfg(all(test, feature = "gpu"))]

@@ -13,13 +13,13 @@ mod tests;
 
 // What stands for a tensor where operations are merged, which in a browser they are not.
 #[cfg(not(target_family = "wasm"))]
-use burn::backend::fusion::custom::TensorSpec;
+use burn::{backend::fusion::custom::TensorSpec, tensor::DType};
 use burn::{
     backend::{
         Backend, Dispatch, ExtensionType, backend_extension,
         tensor::{FloatTensor, IntTensor},
     },
-    tensor::{DType, Int, IntDType, Tensor},
+    tensor::{Int, IntDType, Tensor},
 };
 
 #[cfg(all(test, feature = "gpu"))]

@@ -14,10 +14,10 @@ pub(crate) mod tests;
 
 // What stands for a tensor where operations are merged, which in a browser they are not.
 #[cfg(not(target_family = "wasm"))]
-use burn::backend::fusion::custom::TensorSpec;
+use burn::{backend::fusion::custom::TensorSpec, tensor::DType};
 use burn::{
     backend::{Backend, Dispatch, backend_extension, tensor::FloatTensor},
-    tensor::{DType, Tensor},
+    tensor::Tensor,
 };
 
 pub(crate) use cpu::normalize_row;

@@ -29,29 +29,28 @@ const Parts = ({ info }: { info: PlanInfo }) => (
 /** What the run takes, before it starts. */
 export const PlanView = () => {
   const info = plan.value;
-  if (!info) return <p class="help">{words.none}</p>;
   const { speed } = machine.value;
   const measured = speed?.cost === costOf(settings.value) ? speed : null;
   const unmeasured = probing.value ? words.measuring : words.unknown;
   return (
     <div class="plan">
       <dl class="facts">
-        <Fact name={words.parameters}>{count(info.parameters)}</Fact>
-        <Fact name={words.memory}>{bytes(info.peak_bytes)}</Fact>
+        <Fact name={words.parameters}>{info ? count(info.parameters) : words.unknown}</Fact>
+        <Fact name={words.memory}>{info ? bytes(info.peak_bytes) : words.unknown}</Fact>
         <Fact name={words.perStep}>
-          {words.tokensPerStep(info.tokens_per_step)},{" "}
+          {info && `${words.tokensPerStep(info.tokens_per_step)}, `}
           {measured ? duration(measured.secondsPerStep) : unmeasured}
         </Fact>
         <Fact name={words.total}>
           {measured ? words.about(measured.secondsPerStep * settings.value.steps) : unmeasured}
         </Fact>
       </dl>
-      {info.refused && (
+      {info?.refused && (
         <p class="refused" role="status">
           <strong>{words.refused}.</strong> {info.refused}
         </p>
       )}
-      <Parts info={info} />
+      {info ? <Parts info={info} /> : <div class="to-come" />}
     </div>
   );
 };

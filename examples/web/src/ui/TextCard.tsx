@@ -3,12 +3,13 @@ import { isLocked } from "../address.ts";
 import * as commands from "../commands.ts";
 import { fromList } from "../files.ts";
 import { count, visible } from "../format.ts";
-import type { TextInfo } from "../messages.ts";
+import type { TextInfo, TokenCount } from "../messages.ts";
 import { busy, readingText, text, tokenCount } from "../state.ts";
 import { strings } from "../strings.ts";
 import { Button, Card, Chooser, Fact, LockedNote } from "./parts.tsx";
 
 const words = strings.text;
+const UNKNOWN = strings.model.unknown;
 const pasting = signal(false);
 const draft = signal("");
 
@@ -67,30 +68,33 @@ const Alphabet = ({ info }: { info: TextInfo }) => {
   );
 };
 
+type AboutProps = { info: TextInfo | null; tokens: TokenCount | null };
+
+/** What the text is. Until that is known its place is kept, so that nothing below moves. */
+const About = ({ info, tokens }: AboutProps) => {
+  const all = tokens && tokens.tokens + tokens.validation_tokens;
+  return (
+    <>
+      <dl class="facts">
+        <Fact name={words.size}>{info ? words.sizeOf(info.bytes, info.lines) : UNKNOWN}</Fact>
+        <Fact name={words.characters}>{info ? count(info.characters) : UNKNOWN}</Fact>
+        <Fact name={words.tokens}>{all ? words.tokensOf(all, tokens.vocabulary) : UNKNOWN}</Fact>
+        <Fact name={words.split}>{all ? words.splitOf(tokens.validation_tokens, all) : UNKNOWN}</Fact>
+      </dl>
+      {info ? <Alphabet info={info} /> : <div class="to-come" />}
+    </>
+  );
+};
+
 export const TextCard = () => {
   const info = text.value;
-  const tokens = tokenCount.value;
   return (
     <Card name="text" title={words.title} number={1}>
       <p class="text-name" role="status">
         {readingText.value ? words.reading : (info?.name ?? words.reading)}
       </p>
       {isLocked("text") ? <LockedNote /> : !busy.value && <Ways />}
-      {info && tokens && (
-        <>
-          <dl class="facts">
-            <Fact name={words.size}>{words.sizeOf(info.bytes, info.lines)}</Fact>
-            <Fact name={words.characters}>{count(info.characters)}</Fact>
-            <Fact name={words.tokens}>
-              {words.tokensOf(tokens.tokens + tokens.validation_tokens, tokens.vocabulary)}
-            </Fact>
-            <Fact name={words.split}>
-              {words.splitOf(tokens.validation_tokens, tokens.tokens + tokens.validation_tokens)}
-            </Fact>
-          </dl>
-          <Alphabet info={info} />
-        </>
-      )}
+      <About info={info} tokens={tokenCount.value} />
     </Card>
   );
 };

@@ -21,6 +21,8 @@ extern "C" {
     fn post(this: &Browser, json: &str, parts: Array);
     #[wasm_bindgen(method)]
     fn now(this: &Browser) -> f64;
+    #[wasm_bindgen(method, js_name = gpuName)]
+    fn gpu_name(this: &Browser) -> Promise;
     #[wasm_bindgen(method)]
     fn breathe(this: &Browser) -> Promise;
     #[wasm_bindgen(method)]
@@ -74,7 +76,8 @@ thread_local! {
     static BROWSER: RefCell<Option<Rc<Browser>>> = const { RefCell::new(None) };
 }
 
-/// Lines that CubeCL logs as errors: in a browser that is all that it says of a kernel which does not compile.
+/// Lines that CubeCL logs as errors: in a browser that is all that it says of a kernel which does not compile, or of a device
+/// that is lost.
 #[cfg(feature = "gpu")]
 struct Faults;
 
@@ -90,7 +93,9 @@ impl log::Log for Faults {
     fn log(&self, record: &log::Record<'_>) {
         if self.enabled(record.metadata()) {
             let words = record.args().to_string();
-            fault::report(TroubleKind::GpuError, words.lines().take(4).collect::<Vec<_>>().join(" "));
+            let is_lost = words.starts_with("the wgpu device was lost");
+            let kind = if is_lost { TroubleKind::DeviceLost } else { TroubleKind::GpuError };
+            fault::report(kind, words.lines().take(4).collect::<Vec<_>>().join(" "));
         }
     }
 
@@ -101,6 +106,8 @@ fn post_panic(words: &str) {
     BROWSER.with_borrow(|browser| {
         // After a fault of the device its panics say less than what went wrong first.
         let (kind, words) = fault::first().unwrap_or((TroubleKind::Internal, words.into()));
+        // The module can be called again all the same: what is under way is not to go on.
+        fault::report(kind, &*words);
         let trouble = Trouble { id: None, kind, words, can_continue: false };
         if let Some(browser) = browser {
             Platform::post(&**browser, &Reply::Trouble { trouble }, Vec::new());
@@ -134,6 +141,13 @@ impl Platform for Browser {
     fn memory_bytes(&self) -> f64 {
         const PAGE: f64 = 65536.0;
         core::arch::wasm32::memory_size(0) as f64 * PAGE
+    }
+
+    fn gpu_name(&self) -> Soon<'_, String> {
+        Box::pin(async {
+            let name = JsFuture::from(self.gpu_name()).await.ok().and_then(|name| name.as_string());
+            name.unwrap_or_else(|| "a GPU that this browser does not name".into())
+        })
     }
 
     fn breathe(&self) -> Soon<'_, ()> {

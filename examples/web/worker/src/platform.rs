@@ -18,6 +18,9 @@ pub trait Platform {
     /// Bytes of memory that the module has.
     fn memory_bytes(&self) -> f64;
 
+    /// Name of the GPU, as far as the browser tells it.
+    fn gpu_name(&self) -> Soon<'_, String>;
+
     /// Lets the event loop turn once, so that messages arrive.
     fn breathe(&self) -> Soon<'_, ()>;
 

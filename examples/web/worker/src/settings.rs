@@ -46,6 +46,8 @@ impl Settings {
         config.sample.tokens = SAMPLE_TOKENS;
         config.sample.prompt = (!self.prompt.is_empty()).then(|| self.prompt.clone());
         config.checkpoint.every = self.save_every.into();
+        // The newest and one before it: all of them lie in the module's memory as well.
+        config.checkpoint.keep_best = false;
         config.validate()?;
         Ok(config)
     }

@@ -80,6 +80,10 @@ impl Platform for Browser {
         1.0
     }
 
+    fn gpu_name(&self) -> Soon<'_, String> {
+        Box::pin(async { "none".into() })
+    }
+
     fn breathe(&self) -> Soon<'_, ()> {
         let mut has_turned = false;
         Box::pin(poll_fn(move |_| match std::mem::replace(&mut has_turned, true) {

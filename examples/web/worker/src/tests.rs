@@ -338,6 +338,22 @@ fn what_cannot_be_is_refused_in_words() {
     assert!(!trouble.can_continue);
 }
 
+/// What cannot begin leaves the run that is kept alone.
+#[test]
+fn a_start_that_is_refused_removes_nothing() {
+    let (_, whole) = whole();
+    let files = Files::new(whole.clone().into());
+    let mut page = Page::open(&files);
+    page.ask_with(Request::Text { id: 5, name: "a.txt".into() }, vec![b"too short".to_vec()]);
+    page.ask(Request::Start { settings: settings() });
+    assert_eq!(page.until_trouble().kind, TroubleKind::TextTooShort);
+    page.ask_with(Request::Text { id: 6, name: "a.txt".into() }, vec![text().into()]);
+    page.ask(Request::Start { settings: Settings { width: 4096, layers: 64, heads: 64, ..settings() } });
+    assert_eq!(page.until_trouble().kind, TroubleKind::Limit);
+    drop(page);
+    assert!(*files.borrow() == whole);
+}
+
 #[test]
 fn a_diverging_run_says_so_and_keeps_what_stood() {
     let mut page = Page::with_text(&Files::default());

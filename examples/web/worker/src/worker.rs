@@ -9,6 +9,7 @@ use hearth_train::{
     certify::{Model, certify_model},
     checkpoint::{newest, restore_weights},
     engine::Alone,
+    plan::{Rates, choose},
     session::{Common, DirectSaver},
 };
 
@@ -147,6 +148,9 @@ impl Worker {
             Request::Start { settings } => match self.text.clone() {
                 Some(text) => {
                     let run = Run::new(&settings, &text)?;
+                    // A run that cannot begin is no reason to remove another.
+                    run.open()?;
+                    choose(&run.config, &self.device.limits, &Rates::default())?;
                     self.clear_drive().await;
                     self.train(run).await;
                 }

@@ -16,8 +16,7 @@ use hearth_train::{
     readback::Readback,
 };
 use wgpu::{
-    AdapterInfo, DeviceDescriptor, DeviceLostReason, DeviceType, Error, Features, Instance, InstanceDescriptor,
-    RequestAdapterOptions,
+    AdapterInfo, DeviceDescriptor, DeviceType, Error, Features, Instance, InstanceDescriptor, RequestAdapterOptions,
 };
 
 use super::WorkerDevice;
@@ -59,17 +58,19 @@ impl WorkerDevice {
             .request_device(&request)
             .await
             .map_err(|error| refuse(format!("the GPU opens no device: {error}")))?;
-        report_faults(&device);
+        let handle = device.clone();
         let missing = missing(&adapter, &info);
         let setup = WgpuSetup { instance, adapter, device, queue, backend: info.backend };
         let device = Device::wgpu_options().setup(setup).init().map_err(|error| refuse(error.to_string()))?;
+        // After the runtime has set its own, which would end in a panic that nothing else hears of.
+        report_faults(&handle);
         let flops = flops(&device, platform).await?;
         let most = limits.max_buffer_size.min(limits.max_storage_buffer_binding_size);
         let mut limits = DeviceLimits::of_host();
         (limits.tensor, limits.watchdog, limits.kernels) = (Some(most), true, KernelSet::Wgsl);
         let info = DeviceInfo {
             module: ModuleName::Gpu,
-            name: if info.name.is_empty() { "a GPU that this browser does not name".into() } else { info.name },
+            name: platform.gpu_name().await,
             software: info.device_type == DeviceType::Cpu,
             missing,
             version: env!("CARGO_PKG_VERSION").into(),
@@ -78,18 +79,14 @@ impl WorkerDevice {
     }
 }
 
-/// From here on what the device reports is a fault.
+/// From here on what the device reports is a fault. That it is lost the runtime hears of itself, and logs.
 fn report_faults(device: &wgpu::Device) {
     device.on_uncaptured_error(Arc::new(|error| match error {
         Error::OutOfMemory { .. } => {
-            fault::report(TroubleKind::OutOfMemory, "the GPU has no more memory: take a smaller model or batch")
+            fault::report(TroubleKind::OutOfMemory, "the GPU has no more memory: take a smaller model or batch");
         }
         other => fault::report(TroubleKind::GpuError, other.to_string()),
     }));
-    device.set_device_lost_callback(|reason, words| {
-        let how = if reason == DeviceLostReason::Destroyed { "it was closed" } else { "the browser took it away" };
-        fault::report(TroubleKind::DeviceLost, format!("the GPU was lost: {how} {words}"));
-    });
 }
 
 /// What would help and is not there.
