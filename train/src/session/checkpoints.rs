@@ -40,6 +40,15 @@ impl Session {
         Ok(())
     }
 
+    /// Writes the state before the next step, with every figure before it settled.
+    pub(super) async fn save_now(&mut self) -> Result<(), TrainError> {
+        self.snapshot()?;
+        if let Some(checkpoint) = self.attempt.unwritten.take() {
+            self.save(checkpoint).await?;
+        }
+        self.finish_writing()
+    }
+
     /// Waits for the checkpoint that is being written.
     ///
     /// # Errors

@@ -60,6 +60,9 @@ pub enum Wish {
     /// The figures of the step that is under way; the home is asked again when it has heard them. A home that is about to
     /// pause wishes for them first.
     Settle,
+    /// A checkpoint before anything else, where the last loss is a number; the home is asked again when it stands. In a pause
+    /// that may be long.
+    Save,
     /// The model, by a call of [`Home::look`], after which the home is asked again.
     Look,
 }

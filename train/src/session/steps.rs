@@ -117,6 +117,13 @@ impl Session {
             let wish = self.home.wish().await;
             match wish {
                 Wish::Settle => self.settle(in_flight.take()).await?,
+                Wish::Save => {
+                    self.settle(in_flight.take()).await?;
+                    let RunState { step, .. } = self.state;
+                    if step > 0 && self.engine.is_synchronized(step) && self.figures.last_loss.is_finite() {
+                        self.save_now().await?;
+                    }
+                }
                 Wish::Look => {
                     self.settle(in_flight.take()).await?;
                     let model = self.engine.model().await?;
@@ -219,10 +226,7 @@ impl Session {
         // What a run comes to must be fit to go on with; where nothing was evaluated, its last step says so.
         let loss = val_loss.unwrap_or(self.figures.last_loss);
         if loss.is_finite() && step > 0 {
-            self.snapshot()?;
-            if let Some(checkpoint) = self.attempt.unwritten.take() {
-                self.save(checkpoint).await?;
-            }
+            self.save_now().await?;
         }
         self.finish_writing()?;
         if step > 0 && !loss.is_finite() {

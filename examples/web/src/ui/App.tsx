@@ -45,8 +45,10 @@ export const App = () => (
           <TrainingCard />
           {!isHidden("samples") && <SamplesCard />}
           {hasModel.value && !isHidden("prompt") && <PromptCard />}
-          {hasModel.value && !isHidden("look") && <LookCard />}
           {!hasModel.value && samples.value.length === 0 && <LaterCard />}
+        </div>
+        <div class="work">
+          {hasModel.value && !isHidden("look") && <LookCard />}
           {!isHidden("runs") && <RunsCard />}
           {!isHidden("home") && <HomeCard />}
         </div>

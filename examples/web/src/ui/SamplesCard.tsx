@@ -37,7 +37,8 @@ export const SamplesCard = () => {
       )}
       {all.length === 1 && <p class="help">{words.at(sample.step)}</p>}
       <pre class="sample" tabIndex={0} role="region" aria-label={words.at(sample.step)}>
-        <b>{sample.prompt}</b>
+        {/* One that begins with a new line would begin with an empty one. */}
+        <b>{sample.prompt.replace(/^\n/, "")}</b>
         {sample.text}
       </pre>
     </Card>

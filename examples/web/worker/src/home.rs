@@ -6,7 +6,7 @@ use hearth_data::Tokenizer;
 use hearth_model::Transformer;
 use hearth_train::{
     Event, Home, TrainError,
-    session::{Record, Wish},
+    session::{Record, TextEnd, Wish},
 };
 
 use crate::{
@@ -141,9 +141,6 @@ impl Inner {
         if !self.jobs.is_empty() {
             return Some(Wish::Look);
         }
-        if std::mem::take(&mut self.wants_checkpoint) {
-            return Some(Wish::Checkpoint);
-        }
         if self.steps_left == Some(0) {
             (self.steps_left, self.paused) = (None, true);
         }
@@ -151,11 +148,17 @@ impl Inner {
             if !std::mem::replace(&mut self.settled, true) {
                 return Some(Wish::Settle);
             }
+            if std::mem::take(&mut self.wants_checkpoint) {
+                return Some(Wish::Save);
+            }
             self.tell_steps();
             self.front.set(State::Paused);
             return None;
         }
         self.settled = false;
+        if std::mem::take(&mut self.wants_checkpoint) {
+            return Some(Wish::Checkpoint);
+        }
         self.steps_left = self.steps_left.map(|left| left - 1);
         self.front.set(if self.is_started { State::Training } else { State::Starting });
         Some(Wish::Continue)
@@ -169,15 +172,23 @@ impl Inner {
             Request::Resume => (self.paused, self.steps_left) = (false, None),
             Request::Step { count } => (self.paused, self.steps_left) = (false, Some((*count).max(1))),
             Request::Stop => self.stopping = true,
-            // In a pause the checkpoint before it is there.
-            Request::Save => self.wants_checkpoint = !self.paused,
+            Request::Save => self.wants_checkpoint = true,
             Request::Generate { .. } | Request::Look { .. } => self.jobs.push_back(mail),
-            Request::Cancel { id } => self.jobs.retain(|job| job.request.id() != Some(*id)),
+            Request::Cancel { id } => self.cancel(*id),
             Request::Export { id } => answers::export(&*self.platform, &self.front, *id, Some(&self.run)),
             other => {
                 let words = "A run is under way: stop it first.";
                 self.front.trouble(other.id(), TroubleKind::NotNow, words);
             }
+        }
+    }
+
+    /// Gives a text up that nobody has begun to draw.
+    fn cancel(&mut self, id: u32) {
+        let before = self.jobs.len();
+        self.jobs.retain(|job| job.request.id() != Some(id));
+        if self.jobs.len() < before {
+            self.front.post(Reply::Generated { id, tokens: 0, end: TextEnd::Interrupted.name().into() });
         }
     }
 

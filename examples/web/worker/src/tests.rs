@@ -122,9 +122,20 @@ fn a_run_pauses_and_goes_on_step_by_step_and_answers_meanwhile() {
     (0..50).for_each(|_| page.turn());
     assert_eq!(page.losses().len(), before);
 
+    let saved = |files: &Files| {
+        files
+            .borrow()
+            .keys()
+            .filter_map(|name| name.split('/').next()?.strip_prefix("step-")?.parse::<usize>().ok())
+            .max()
+    };
+    assert_eq!(saved(&files), Some(before), "a pause has the checkpoint of its step");
     page.ask(Request::Step { count: 2 });
     page.until_state(State::Paused);
-    assert_eq!(page.losses().len(), before + 2);
+    assert_eq!((page.losses().len(), saved(&files)), (before + 2, Some(before)));
+    page.ask(Request::Save);
+    page.until(|reply| matches!(reply, Reply::Saved { stored: true, .. }));
+    assert_eq!(saved(&files), Some(before + 2));
     let generate = |id| Request::Generate { id, prompt: "th".into(), tokens: 20, temperature: 0.8, top_k: 0, seed: 1 };
     page.ask(generate(7));
     let drawn = page.until(|reply| matches!(reply, Reply::Generated { .. }));
@@ -134,6 +145,11 @@ fn a_run_pauses_and_goes_on_step_by_step_and_answers_meanwhile() {
     page.ask(Request::Cancel { id: 8 });
     let drawn = page.until(|reply| matches!(reply, Reply::Generated { .. }));
     assert!(matches!(drawn, Reply::Generated { id: 8, tokens: 0..10, .. }), "{drawn:?}");
+    // One that is cancelled before it has begun is answered, too.
+    page.ask(generate(8));
+    page.ask(Request::Cancel { id: 8 });
+    let drawn = page.until(|reply| matches!(reply, Reply::Generated { .. }));
+    assert_eq!(drawn, Reply::Generated { id: 8, tokens: 0, end: "interrupted".into() });
     page.ask(Request::Look { id: 9, prompt: "the king".into(), temperature: 1.0 });
     let look = page.until(|reply| matches!(reply, Reply::Looked { .. }));
     assert!(matches!(look, Reply::Looked { id: 9, look } if look.tokens.len() == 8));

@@ -114,6 +114,8 @@ impl Worker {
         let id = mail.request.id();
         let answered = self.try_answer(mail).await;
         match (fault::first(), answered) {
+            // What ended a run was told where it ended.
+            (Some(_), Ok(())) if id.is_none() => {}
             (Some((kind, words)), _) => self.front.trouble(id, kind, words),
             (None, Err(error)) => self.front.error(id, &error),
             (None, Ok(())) => {}

@@ -25,7 +25,7 @@ pub enum Request {
     Export { id: u32 },
     /// Removes the run that is stored. Answer: `run` with null.
     Forget { id: u32 },
-    /// A pause at the next step's boundary, and a checkpoint before it.
+    /// A pause at the next step's boundary, with a checkpoint.
     Pause,
     /// Goes on after a pause.
     Resume,
@@ -33,7 +33,7 @@ pub enum Request {
     Step { count: u32 },
     /// Ends the run in order, with a checkpoint.
     Stop,
-    /// Writes a checkpoint at the next step's boundary.
+    /// Writes a checkpoint at the next step's boundary; in a pause at once.
     Save,
     /// Draws text behind a prompt. Answer: `token` for each piece, then `generated`. Also while it trains.
     Generate { id: u32, prompt: String, tokens: u32, temperature: f64, top_k: u32, seed: u32 },
