@@ -50,6 +50,7 @@ export class Chromium {
 
   async close() {
     if (this.process?.exitCode === null) await this.kill();
-    rmSync(this.profile, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
+    // Processes of its own may write there for a moment more.
+    rmSync(this.profile, { recursive: true, force: true, maxRetries: 20, retryDelay: 500 });
   }
 }

@@ -1,4 +1,4 @@
-import { createReadStream, existsSync, statSync } from "node:fs";
+import { createReadStream, existsSync, readFileSync, readdirSync, statSync } from "node:fs";
 import { createServer, type RequestListener } from "node:http";
 import type { AddressInfo } from "node:net";
 import { extname, join } from "node:path";
@@ -29,6 +29,17 @@ test("loads clean, and asks for nothing once it has loaded", async ({ page, cont
 });
 
 const TYPES: Record<string, string> = { ".html": "text/html", ".js": "text/javascript", ".css": "text/css" };
+
+test("no call of a module runs its static constructors again", async () => {
+  const assets = new URL("../../dist/assets/", import.meta.url).pathname;
+  const modules = readdirSync(assets).filter((name) => name.endsWith(".wasm"));
+  expect(modules).toHaveLength(2);
+  for (const name of modules) {
+    const module = await WebAssembly.compile(readFileSync(assets + name));
+    const wrapped = WebAssembly.Module.exports(module).filter(({ name }) => name.endsWith(".command_export"));
+    expect(wrapped).toEqual([]);
+  }
+});
 
 test("works from a plain folder below another, without any header", async ({ page }) => {
   const dist = new URL("../../dist/", import.meta.url).pathname;

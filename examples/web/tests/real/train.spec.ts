@@ -71,7 +71,7 @@ test("pauses, steps and resumes, and writes and looks meanwhile, to the same los
 });
 
 test("stops writing at a click, while it trains", async ({ page }) => {
-  await open(page, hash({ l: 4, w: 128, c: 64, n: 100000, e: 0, a: 0, k: 0 }));
+  await open(page, hash({ l: 6, w: 256, c: 64, n: 100000, e: 0, a: 0, k: 0 }));
   await button(page, "Start").click();
   await expect(state(page)).toHaveText("Training");
   await page.getByRole("slider", { name: "Tokens" }).fill("500");
@@ -87,12 +87,12 @@ test("stops writing at a click, while it trains", async ({ page }) => {
 test("saved, reloaded and continued, it is the run that was never interrupted, to the bit", async ({
   page,
 }) => {
-  const settings = hash({ n: 300, e: 50, a: 50, k: 0 });
+  const settings = hash({ n: 900, e: 150, a: 150, k: 0 });
   await open(page, settings);
   await train(page);
   const whole = await losses(page);
-  const files = await stored(page, "step-00000300/");
-  expect(whole.size).toBe(300);
+  const files = await stored(page, "step-00000900/");
+  expect(whole.size).toBe(900);
   const evaluations = await said(page, "evaluation");
   const samples = await said(page, "sample");
 
@@ -109,14 +109,14 @@ test("saved, reloaded and continued, it is the run that was never interrupted, t
   await expect(page.getByRole("heading", { name: "A run is waiting" })).toBeVisible();
   const kept = (await said(page, "ready"))[0]!.run!.step;
   expect(kept).toBeGreaterThanOrEqual(stands);
-  expect(kept).toBeLessThan(300);
-  await button(page, "Continue to step 300").click();
+  expect(kept).toBeLessThan(900);
+  await button(page, "Continue to step 900").click();
   await finish(page);
   for (const [step, loss] of before) expect([step, loss]).toEqual([step, whole.get(step)]);
   expect(await losses(page)).toEqual(whole);
   expect((await said(page, "evaluation")).at(-1)).toEqual(evaluations.at(-1));
   expect((await said(page, "sample")).at(-1)).toEqual(samples.at(-1));
-  expect(await stored(page, "step-00000300/")).toEqual(files);
+  expect(await stored(page, "step-00000900/")).toEqual(files);
 
   await page.reload();
   await ready(page);

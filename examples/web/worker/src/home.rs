@@ -43,6 +43,8 @@ struct Inner {
     unkept: Option<u64>,
     /// Requests that need the model.
     jobs: VecDeque<Mail>,
+    /// Requests that wait for the run's end: a plan that was asked for as it began.
+    later: Vec<Mail>,
     /// What the page wants.
     paused: bool,
     settled: bool,
@@ -67,6 +69,7 @@ impl Tab {
             tokens_per_second: None,
             unkept: None,
             jobs: VecDeque::new(),
+            later: Vec::new(),
             paused: false,
             settled: false,
             stopping: false,
@@ -84,7 +87,9 @@ impl Tab {
 
     /// Requests that nobody has answered.
     pub fn left(&self) -> Vec<Mail> {
-        self.0.borrow_mut().jobs.drain(..).collect()
+        let mut inner = self.0.borrow_mut();
+        let jobs = std::mem::take(&mut inner.jobs);
+        jobs.into_iter().chain(std::mem::take(&mut inner.later)).collect()
     }
 
     async fn breathe_once(&self) {
@@ -174,6 +179,7 @@ impl Inner {
             Request::Stop => self.stopping = true,
             Request::Save => self.wants_checkpoint = true,
             Request::Generate { .. } | Request::Look { .. } => self.jobs.push_back(mail),
+            Request::Plan { .. } => self.later.push(mail),
             Request::Cancel { id } => self.cancel(*id),
             Request::Export { id } => answers::export(&*self.platform, &self.front, *id, Some(&self.run)),
             other => {

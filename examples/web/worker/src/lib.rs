@@ -1,8 +1,8 @@
 //! The worker that trains in a browser's tab: the session of `hearth-train`, a home for it, and messages to the page.
 //!
-//! Nothing here is a loop over steps, a checkpoint or a plan of its own. [`worker::serve`] answers what the page asks; while a run
-//! is under way its [`home::Tab`] does, at the boundary of each step. What a browser has, and a test has not, stands behind
-//! [`platform::Platform`].
+//! Nothing here is a loop over steps, a checkpoint or a plan of its own. [`serve`] answers what the page asks; while a run
+//! is under way the home of its session does, at the boundary of each step. What a browser has, and a test has not, stands behind
+//! [`Platform`].
 
 mod answers;
 mod device;

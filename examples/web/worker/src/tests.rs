@@ -156,13 +156,15 @@ fn a_run_pauses_and_goes_on_step_by_step_and_answers_meanwhile() {
     page.ask(Request::Look { id: 10, prompt: "é".into(), temperature: 1.0 });
     let trouble = page.until_trouble();
     assert!(trouble.id == Some(10) && trouble.words.contains("'é'"), "{trouble:?}");
-    page.ask(Request::Plan { id: 11, settings: settings() });
+    page.ask(Request::Probe { id: 11, settings: settings() });
     assert_eq!(page.until_trouble().kind, TroubleKind::NotNow);
+    page.ask(Request::Plan { id: 14, settings: settings() });
 
     page.ask(Request::Resume);
     page.ask(generate(12));
     page.until_state(State::Done);
     assert_eq!(page.losses(), losses);
+    page.until(|reply| matches!(reply, Reply::Plan { id: 14, .. }));
     page.ask(generate(13));
     page.until(|reply| matches!(reply, Reply::Generated { id: 13, .. }));
     drop(page);

@@ -124,18 +124,7 @@ impl Worker {
 
     async fn try_answer(&mut self, Mail { request, mut parts }: Mail) -> Result<(), TrainError> {
         match request {
-            Request::Text { id, name } => {
-                let text = Text::new(name, parts.pop().unwrap_or_default())?;
-                self.front.post(Reply::Text { id, text: text.info() });
-                let text: Rc<str> = text.content.into();
-                self.text = Some(text.clone());
-                if let Some(run) = self.run.as_mut().filter(|run| run.text.is_none()) {
-                    match run.adopt(&text)? {
-                        true => self.front.post(Reply::Run { id, run: Some(run.info(Vec::new())?) }),
-                        false => self.front.note("This text is not the one that the run has learned from."),
-                    }
-                }
-            }
+            Request::Text { id, name } => self.take_text(id, Text::new(name, parts.pop().unwrap_or_default())?)?,
             Request::Plan { id, settings } => {
                 let config = settings.config(self.vocabulary(&settings))?;
                 self.front.post(Reply::Plan { id, plan: plan::plan(&config, &self.device.limits) });
@@ -147,17 +136,7 @@ impl Worker {
                 self.front.post(Reply::Probe { id, seconds_per_step: seconds, tokens_per_second });
             }
             Request::Certify { id } => self.certify(id).await?,
-            Request::Start { settings } => match self.text.clone() {
-                Some(text) => {
-                    let run = Run::new(&settings, &text)?;
-                    // A run that cannot begin is no reason to remove another.
-                    run.open()?;
-                    choose(&run.config, &self.device.limits, &Rates::default())?;
-                    self.clear_drive().await;
-                    self.train(run).await;
-                }
-                None => self.front.trouble(None, TroubleKind::NotNow, "Choose a text first."),
-            },
+            Request::Start { settings } => self.start(&settings).await?,
             Request::Import { id, names } => self.import(id, names.into_iter().zip(parts).collect()).await?,
             Request::Continue { steps } => match self.run.take() {
                 Some(mut run) => {
@@ -183,6 +162,35 @@ impl Worker {
             | Request::Save
             | Request::Cancel { .. } => {}
         }
+        Ok(())
+    }
+
+    /// A text to learn from, which may be that of the run that is there.
+    fn take_text(&mut self, id: u32, text: Text) -> Result<(), TrainError> {
+        self.front.post(Reply::Text { id, text: text.info() });
+        let text: Rc<str> = text.content.into();
+        self.text = Some(text.clone());
+        if let Some(run) = self.run.as_mut().filter(|run| run.text.is_none()) {
+            match run.adopt(&text)? {
+                true => self.front.post(Reply::Run { id, run: Some(run.info(Vec::new())?) }),
+                false => self.front.note("This text is not the one that the run has learned from."),
+            }
+        }
+        Ok(())
+    }
+
+    /// A new run on the text.
+    async fn start(&mut self, settings: &Settings) -> Result<(), TrainError> {
+        let Some(text) = self.text.clone() else {
+            self.front.trouble(None, TroubleKind::NotNow, "Choose a text first.");
+            return Ok(());
+        };
+        let run = Run::new(settings, &text)?;
+        // A run that cannot begin is no reason to remove another.
+        run.open()?;
+        choose(&run.config, &self.device.limits, &Rates::default())?;
+        self.clear_drive().await;
+        self.train(run).await;
         Ok(())
     }
 
