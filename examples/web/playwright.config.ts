@@ -3,7 +3,9 @@ import { defineConfig } from "@playwright/test";
 export default defineConfig({
   testDir: "tests",
   testIgnore: ["real/**", "slow/**"],
-  timeout: 30_000,
+  timeout: 90_000,
+  // The machine may do other things meanwhile.
+  retries: 2,
   workers: 2,
   fullyParallel: true,
   reporter: [["line"]],

@@ -12,8 +12,6 @@ export default defineConfig({
   ...base,
   testIgnore: [],
   timeout: 60_000,
-  // What is timed is timed on a machine that may do other things meanwhile.
-  retries: 2,
   use: { ...base.use, baseURL: ADDRESS },
   projects: [
     { name: "cpu", testDir: "tests/real", testIgnore: "**/gpu*.spec.ts", use: cpu },

@@ -1,4 +1,4 @@
-import { button, expect, open, state, test } from "./helpers.ts";
+import { button, expect, open, state, test } from "../real/helpers.ts";
 
 declare global {
   interface Window {
