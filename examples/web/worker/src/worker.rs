@@ -116,7 +116,10 @@ impl Worker {
         match (fault::first(), answered) {
             // What ended a run was told where it ended.
             (Some(_), Ok(())) if id.is_none() => {}
-            (Some((kind, words)), _) => self.front.trouble(id, kind, words),
+            (Some((kind, words)), _) => {
+                let can_continue = self.run.as_ref().is_some_and(|run| !run.checkpoints.names().is_empty());
+                self.front.post(Reply::Trouble { trouble: Trouble { id, kind, words, can_continue } });
+            }
             (None, Err(error)) => self.front.error(id, &error),
             (None, Ok(())) => {}
         }
