@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 
-export const HEARTH = process.env.HEARTH_BIN ?? "/work/t/main/debug/hearth";
+export const HEARTH = process.env.HEARTH_BIN ?? new URL("../../../target/release/hearth", import.meta.url).pathname;
 export const hasNative = existsSync(HEARTH);
 
 /** Chromium's own software driver. */
