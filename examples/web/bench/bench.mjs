@@ -19,6 +19,8 @@ const rounds = Number(options.rounds);
 const parts = options.parts.split(",");
 
 const CHROMIUM = process.env.CHROMIUM ?? "/usr/bin/chromium";
+/** More of Chromium's flags, to find out what something costs: `--enable-dawn-features=disable_workgroup_init`. */
+const FLAGS = process.env.CHROMIUM_FLAGS?.split(" ") ?? [];
 const ARGS = [
   "--headless=new",
   "--no-sandbox",
@@ -28,7 +30,7 @@ const ARGS = [
   "--disable-component-update",
   "--disable-sync",
 ];
-const GPU_ARGS = ["--enable-unsafe-webgpu", "--enable-unsafe-swiftshader"];
+const GPU_ARGS = ["--enable-unsafe-webgpu", "--enable-unsafe-swiftshader", ...FLAGS];
 const FIRST = 10;
 /** Milliseconds after which a contender of TensorFlow.js begins no other step. */
 const LIMIT = 10_000;
@@ -65,27 +67,27 @@ const { origin, close } = await serve();
 const browser = await chromium.launch({ executablePath: CHROMIUM, args: [...ARGS, ...GPU_ARGS] });
 const version = browser.version();
 const system = await browser.newBrowserCDPSession();
-const renderers = async () => {
+const processes = async (type) => {
   const { processInfo } = await system.send("SystemInfo.getProcessInfo");
-  return processInfo.filter(({ type }) => type === "renderer").map(({ id }) => id);
+  return processInfo.filter((one) => !type || one.type === type).map(({ id }) => id);
 };
 
 /** Calls what a module exports, in a tab of its own. */
-const inTab = async (file, name, ...given) => {
+const inTab = async (onGpu, file, name, ...given) => {
   const page = await browser.newPage();
   const errors = [];
   page.on("console", (message) => message.type() === "error" && errors.push(message.text()));
   try {
     await page.goto(`${origin}/bare/?worker=${encodeURIComponent(worker)}`);
     const call = async ([file, name, given]) => (await import(`/bench/${file}.js`))[name](...given);
-    const busy = sample(await renderers());
+    const busy = sample(await processes(onGpu ? undefined : "renderer"));
     const ran = await Promise.race([
       page.evaluate(call, [file, name, given]),
       new Promise((_, reject) => setTimeout(reject, 240_000, new Error("no end in 240 s"))),
     ]);
     const last = ran.marks.at(-1);
     const first = ran.marks.find(({ step }) => step >= last.step / 4);
-    return { ...ran, steady: { cpu: busy(first.at, last.at), steps: last.step - first.step } };
+    return { ...ran, steady: { cpu: busy(first.at, last.at, onGpu), steps: last.step - first.step } };
   } catch (error) {
     throw new Error([error.message.split("\n")[0], ...errors.slice(0, 2)].join(" | ").slice(0, 400));
   } finally {
@@ -93,16 +95,23 @@ const inTab = async (file, name, ...given) => {
   }
 };
 
-const onCpu = (backend) => backend === "cpu" || backend === "wasm";
+// A contender on the CPU computes with one thread; on a GPU that is software, with threads of several processes.
+const isGpu = (device) => /gpu|webgl/.test(device);
 const CONTENDERS = {
-  module: (module) => ({ name: `Hearth, ${module} module`, onCpu: module === "cpu", run: (s) => inTab("hearth", "hearth", module, s, text) }),
-  native: (device) => ({ name: `Hearth, native, ${device}`, onCpu: device === "cpu", run: (s) => native(device, s, text) }),
-  tfjs: (backend) => ({ name: `tfjs GPT, ${backend}`, peer: true, onCpu: onCpu(backend), run: (s) => inTab("tf", "tfjs", backend, s, text, LIMIT) }),
+  module: (module) => ({
+    name: `Hearth, ${module} module`,
+    run: (s) => inTab(isGpu(module), "hearth", "hearth", module, s, text),
+  }),
+  native: (device) => ({ name: `Hearth, native, ${device}`, run: (s) => native(device, s, text) }),
+  tfjs: (backend) => ({
+    name: `tfjs GPT, ${backend}`,
+    peer: true,
+    run: (s) => inTab(isGpu(backend), "tf", "tfjs", backend, s, text, LIMIT),
+  }),
   nano: (backend) => ({
     name: `genai-nanogpt, ${backend}`,
     peer: true,
-    onCpu: onCpu(backend),
-    run: (s) => inTab("nanogpt", "nanogpt", backend, s, text, LIMIT),
+    run: (s) => inTab(isGpu(backend), "nanogpt", "nanogpt", backend, s, text, LIMIT),
   }),
 };
 
@@ -126,14 +135,14 @@ const race = async (shape, contenders) => {
       try {
         const ran = await contender.run(shape);
         contender.rates.push(rate(ran, shape));
-        const { cpu, steps: counted } = ran.steady ?? {};
-        if (contender.onCpu) (contender.cpuRates ??= []).push((counted * shape.batch * shape.context_length) / cpu);
+        const { cpu, steps: counted } = ran.steady;
+        (contender.cpuRates ??= []).push((counted * shape.batch * shape.context_length) / cpu);
         Object.assign(contender, { device: ran.device ?? contender.device, parameters: ran.parameters });
         Object.assign(contender, { losses: ran.losses, steps: ran.at?.at(-1).step ?? ran.losses.length });
       } catch (error) {
         contender.failed = error.message;
       }
-      say(`${shapeName(shape)}, round ${round + 1}, ${contender.name}: ${contender.failed ?? `${Math.round(contender.rates.at(-1))} tokens/s${contender.onCpu ? `, ${Math.round(contender.cpuRates.at(-1))} of a core` : ""}`}`);
+      say(`${shapeName(shape)}, round ${round + 1}, ${contender.name}: ${contender.failed ?? `${Math.round(contender.rates.at(-1))} tokens/s, ${Math.round(contender.cpuRates.at(-1))} of a core`}`);
     }
   }
 };
@@ -182,7 +191,7 @@ try {
       CONTENDERS.module("cpu"),
       ...(hasNative ? [CONTENDERS.native("cpu")] : []),
       ...["wasm", "cpu", "webgl", "webgpu"].map(CONTENDERS.tfjs),
-      ...(process.env.NONANO ? [] : ["cpu", "webgl", "webgpu"]).map(CONTENDERS.nano),
+      ...["cpu", "webgl", "webgpu"].map(CONTENDERS.nano),
     ];
     await race(SHAPES[part], contenders);
     addRace(SHAPES[part], contenders, { native: 0.5, peer: 2 });
@@ -208,7 +217,7 @@ const table = (head, rows) =>
   [head, head.map(() => "---"), ...rows].map((row) => `| ${row.join(" | ")} |`).join("\n");
 const sizes = modules.map((bytes) => `${(bytes / 1e6).toFixed(1)} MB`).join(" and ");
 const hearth = hasNative ? execFileSync(HEARTH, ["--version"], { encoding: "utf8" }).trim() : "no native program";
-console.log(`Chromium ${version}; ${cpus()[0].model}, ${cpus().length} cores, load ${loadBefore.toFixed(1)} before and \
+console.log(`Chromium ${[version, ...FLAGS].join(" ")}; ${cpus()[0].model}, ${cpus().length} cores, load ${loadBefore.toFixed(1)} before and \
 ${loadavg()[0].toFixed(1)} after; modules of ${sizes}; ${hearth} (${HEARTH}). Rates are the best round, in brackets the median \
 and the number of rounds; ratios are ours over theirs.\n`);
 if (rows.length) {

@@ -18,7 +18,7 @@ const threads = (pids) => {
   return found;
 };
 
-/** Samples until it is stopped; then gives the seconds on a core of the busiest thread between two times of the clock. */
+/** Samples until it is stopped; then gives the seconds on a core of the busiest thread, or of all, between two times. */
 export const sample = (pids) => {
   const samples = [];
   const take = () => samples.push({ at: Date.now(), threads: threads(pids) });
@@ -32,10 +32,11 @@ export const sample = (pids) => {
     const share = (time - a.at) / (b.at - a.at);
     return a.threads.get(thread) + share * (b.threads.get(thread) - a.threads.get(thread));
   };
-  return (from, to) => {
+  return (from, to, ofAll) => {
     clearInterval(timer);
     take();
     const all = new Set(samples.flatMap(({ threads }) => [...threads.keys()]));
-    return Math.max(...[...all].map((thread) => value(thread, to) - value(thread, from))) / 1e9;
+    const spent = [...all].map((thread) => value(thread, to) - value(thread, from));
+    return (ofAll ? spent.reduce((a, b) => a + b, 0) : Math.max(...spent)) / 1e9;
   };
 };

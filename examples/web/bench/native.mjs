@@ -75,7 +75,7 @@ export const native = async (device, settings, text) => {
     const all = await timed(settings.steps, "run");
     // What a shorter run takes as well is no step's.
     const few = Math.ceil(settings.steps / 4);
-    const steady = device === "cpu" ? { cpu: all - (await timed(few, "few")), steps: settings.steps - few } : undefined;
+    const steady = { cpu: all - (await timed(few, "few")), steps: settings.steps - few };
     const lines = readFileSync(join(folder, "run/metrics.jsonl"), "utf8").trim().split("\n").map((line) => JSON.parse(line));
     const steps = lines.filter((line) => line.train_loss !== undefined);
     return {
