@@ -1,12 +1,11 @@
 // Times Hearth's modules beside the native program and TensorFlow.js, in turns, and prints one Markdown table.
-import { execFileSync } from "node:child_process";
 import { cpus, loadavg } from "node:os";
 import { parseArgs } from "node:util";
 import { chromium } from "playwright-core";
 import { sample } from "./cpu.mjs";
-import { HEARTH, hasNative, native } from "./native.mjs";
+import * as program from "./native.mjs";
 import { journeys } from "./journeys.mjs";
-import { prepare, serve } from "./serve.mjs";
+import { OUT, prepare, serve } from "./serve.mjs";
 
 const { values: options } = parseArgs({
   options: {
@@ -63,6 +62,7 @@ const median = (values) => values.toSorted((a, b) => a - b)[Math.floor(values.le
 const say = (words) => process.stderr.write(`${words}\n`);
 
 const { text, worker, modules } = await prepare();
+const hasNative = await program.hasNative(OUT);
 const { origin, close } = await serve();
 const browser = await chromium.launch({ executablePath: CHROMIUM, args: [...ARGS, ...GPU_ARGS] });
 const version = browser.version();
@@ -76,6 +76,7 @@ const processes = async (type) => {
 const inTab = async (onGpu, file, name, ...given) => {
   const page = await browser.newPage();
   const errors = [];
+  let late;
   page.on("console", (message) => message.type() === "error" && errors.push(message.text()));
   try {
     await page.goto(`${origin}/bare/?worker=${encodeURIComponent(worker)}`);
@@ -83,7 +84,9 @@ const inTab = async (onGpu, file, name, ...given) => {
     const busy = sample(await processes(onGpu ? undefined : "renderer"));
     const ran = await Promise.race([
       page.evaluate(call, [file, name, given]),
-      new Promise((_, reject) => setTimeout(reject, 240_000, new Error("no end in 240 s"))),
+      new Promise((_, reject) => {
+        late = setTimeout(reject, 240_000, new Error("no end in 240 s"));
+      }),
     ]);
     const last = ran.marks.at(-1);
     const first = ran.marks.find(({ step }) => step >= last.step / 4);
@@ -91,6 +94,7 @@ const inTab = async (onGpu, file, name, ...given) => {
   } catch (error) {
     throw new Error([error.message.split("\n")[0], ...errors.slice(0, 2)].join(" | ").slice(0, 400));
   } finally {
+    clearTimeout(late);
     await page.close();
   }
 };
@@ -102,7 +106,7 @@ const CONTENDERS = {
     name: `Hearth, ${module} module`,
     run: (s) => inTab(isGpu(module), "hearth", "hearth", module, s, text),
   }),
-  native: (device) => ({ name: `Hearth, native, ${device}`, run: (s) => native(device, s, text) }),
+  native: (device) => ({ name: `Hearth, native, ${device}`, run: (s) => program.native(device, s, text) }),
   tfjs: (backend) => ({
     name: `tfjs GPT, ${backend}`,
     peer: true,
@@ -128,7 +132,9 @@ const rate = ({ seconds, at, from: skip = FIRST }, { batch, context_length }) =>
 /** Runs contenders in turns. One that is far behind another of its kind is left out after a round. */
 const race = async (shape, contenders) => {
   for (let round = 0; round < rounds; round++) {
-    const best = Math.max(...contenders.filter(({ peer, rates }) => peer && rates).flatMap(({ rates }) => rates));
+    const best = Math.max(
+      ...contenders.filter(({ peer, rates }) => peer && rates).flatMap(({ rates }) => rates),
+    );
     for (const contender of contenders) {
       contender.rates ??= [];
       if (contender.failed || (contender.peer && round > 0 && contender.rates[0] < best / 2)) continue;
@@ -142,7 +148,9 @@ const race = async (shape, contenders) => {
       } catch (error) {
         contender.failed = error.message;
       }
-      say(`${shapeName(shape)}, round ${round + 1}, ${contender.name}: ${contender.failed ?? `${Math.round(contender.rates.at(-1))} tokens/s, ${Math.round(contender.cpuRates.at(-1))} of a core`}`);
+      say(
+        `${shapeName(shape)}, round ${round + 1}, ${contender.name}: ${contender.failed ?? `${Math.round(contender.rates.at(-1))} tokens/s, ${Math.round(contender.cpuRates.at(-1))} of a core`}`,
+      );
     }
   }
 };
@@ -162,8 +170,18 @@ const addRace = (shape, contenders, goals) => {
     }
     const ratio = contender === ours ? "" : (best(ours) / best(contender)).toFixed(2);
     const middle = contender === ours ? "" : (median(ours.rates) / median(rates)).toFixed(2);
-    const goal = contender === bestPeer ? goals.peer : contender.peer ? undefined : contender === ours ? undefined : goals.native;
-    const onCore = contender !== ours && contender.cpuRates ? median(ours.cpuRates) / median(contender.cpuRates) : undefined;
+    const goal =
+      contender === bestPeer
+        ? goals.peer
+        : contender.peer
+          ? undefined
+          : contender === ours
+            ? undefined
+            : goals.native;
+    const onCore =
+      contender !== ours && contender.cpuRates
+        ? median(ours.cpuRates) / median(contender.cpuRates)
+        : undefined;
     // Of the two, the one that others' use of the machine disturbs less.
     const judged = onCore ?? best(ours) / best(contender);
     const verdict = goal ? `>= ${goal}: ${judged >= goal ? "yes" : "no"}` : "";
@@ -210,18 +228,32 @@ try {
   await browser.close();
 }
 
-const times = parts.includes("page") ? await journeys({ origin, CHROMIUM, ARGS, GPU_ARGS, certify: options.certify, say }) : [];
+const times = parts.includes("page")
+  ? await journeys({ origin, CHROMIUM, ARGS, GPU_ARGS, certify: options.certify, say })
+  : [];
 close();
 
 const table = (head, rows) =>
   [head, head.map(() => "---"), ...rows].map((row) => `| ${row.join(" | ")} |`).join("\n");
 const sizes = modules.map((bytes) => `${(bytes / 1e6).toFixed(1)} MB`).join(" and ");
-const hearth = hasNative ? execFileSync(HEARTH, ["--version"], { encoding: "utf8" }).trim() : "no native program";
+const hearth = hasNative ? program.version() : "no native program";
 console.log(`Chromium ${[version, ...FLAGS].join(" ")}; ${cpus()[0].model}, ${cpus().length} cores, load ${loadBefore.toFixed(1)} before and \
-${loadavg()[0].toFixed(1)} after; modules of ${sizes}; ${hearth} (${HEARTH}). Rates are the best round, in brackets the median \
+${loadavg()[0].toFixed(1)} after; modules of ${sizes}; ${hearth} (${program.HEARTH}). Rates are the best round, in brackets the median \
 and the number of rounds; ratios are ours over theirs.\n`);
 if (rows.length) {
-  const head = ["Shape", "What", "Device", "Parameters", "Tokens/s", "Loss (steps)", "Ratio of bests", "Of medians", "Tokens/s of a core", "Ratio", "Goal"];
+  const head = [
+    "Shape",
+    "What",
+    "Device",
+    "Parameters",
+    "Tokens/s",
+    "Loss (steps)",
+    "Ratio of bests",
+    "Of medians",
+    "Tokens/s of a core",
+    "Ratio",
+    "Goal",
+  ];
   console.log(table(head, rows));
 }
 if (times.length) console.log(`\n${table(["What", "Device", "Seconds", "Goal"], times)}`);

@@ -9,7 +9,10 @@ const threads = (pids) => {
   for (const pid of pids) {
     try {
       for (const thread of readdirSync(`/proc/${pid}/task`)) {
-        found.set(thread, Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, "utf8").split(" ")[0]));
+        found.set(
+          thread,
+          Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, "utf8").split(" ")[0]),
+        );
       }
     } catch {
       // It has ended.

@@ -11,11 +11,20 @@ const watch = () => {
   const times = (window.times = { ready: {} });
   const isStart = (button) => /^Start( anew)?$/.test(button.textContent.trim());
   const look = () => {
-    if ([...document.querySelectorAll("button")].some((button) => isStart(button) && button.ariaDisabled !== "true")) {
+    if (
+      [...document.querySelectorAll("button")].some(
+        (button) => isStart(button) && button.ariaDisabled !== "true",
+      )
+    ) {
       times.interactive ??= performance.now();
     }
   };
-  new MutationObserver(look).observe(document, { subtree: true, childList: true, attributes: true, characterData: true });
+  new MutationObserver(look).observe(document, {
+    subtree: true,
+    childList: true,
+    attributes: true,
+    characterData: true,
+  });
   addEventListener("click", ({ target }) => isStart(target) && (times.clicked = performance.now()), true);
   const Native = window.Worker;
   window.Worker = class extends Native {
@@ -39,7 +48,12 @@ export const journeys = async ({ origin, CHROMIUM, ARGS, GPU_ARGS, certify, say 
   const row = (what, device, values, goal) => {
     const middle = median(values) / 1000;
     const several = values.length > 1 ? ` (${list(values)})` : "";
-    rows.push([what, device, `${middle.toFixed(2)}${several}`, `<= ${goal}: ${middle <= goal ? "yes" : "no"}`]);
+    rows.push([
+      what,
+      device,
+      `${middle.toFixed(2)}${several}`,
+      `<= ${goal}: ${middle <= goal ? "yes" : "no"}`,
+    ]);
   };
 
   const interactive = [];
@@ -60,7 +74,9 @@ export const journeys = async ({ origin, CHROMIUM, ARGS, GPU_ARGS, certify, say 
     interactive.push(seen.interactive);
     first.push(seen.first - seen.clicked);
     device = seen.ready.cpu.name;
-    say(`load ${(seen.interactive / 1000).toFixed(2)} s, start to first step ${((seen.first - seen.clicked) / 1000).toFixed(2)} s`);
+    say(
+      `load ${(seen.interactive / 1000).toFixed(2)} s, start to first step ${((seen.first - seen.clicked) / 1000).toFixed(2)} s`,
+    );
     await browser.close();
   }
   row("Load to interactive, median of 5", device, interactive, 1.5);
@@ -81,7 +97,10 @@ export const journeys = async ({ origin, CHROMIUM, ARGS, GPU_ARGS, certify, say 
       if (known) {
         await page.evaluate(
           ([version, name]) =>
-            localStorage.setItem(`hearth-certificate ${version} ${name}`, JSON.stringify({ passed: true, rows: [] })),
+            localStorage.setItem(
+              `hearth-certificate ${version} ${name}`,
+              JSON.stringify({ passed: true, rows: [] }),
+            ),
           [gpu.version, gpu.name],
         );
       }

@@ -1,12 +1,26 @@
 // The program `hearth`, on the configuration that the page makes of the same settings (worker/src/settings.rs).
-import { execFile } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { execFile, execFileSync } from "node:child_process";
+import { copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 
-export const HEARTH = process.env.HEARTH_BIN ?? new URL("../../../target/release/hearth", import.meta.url).pathname;
-export const hasNative = existsSync(HEARTH);
+export const HEARTH =
+  process.env.HEARTH_BIN ?? new URL("../../../target/release/hearth", import.meta.url).pathname;
+let program;
+
+/** Takes a copy of the program, which a build may replace in the meantime; false where there is none. */
+export const hasNative = async (folder) => {
+  // A build takes it away for a moment.
+  for (let tries = 0; tries < 20 && !existsSync(HEARTH); tries++)
+    await new Promise((resolve) => setTimeout(resolve, 500));
+  if (!existsSync(HEARTH)) return false;
+  program = join(folder, "hearth");
+  copyFileSync(HEARTH, program);
+  return true;
+};
+/** What it says of itself. */
+export const version = () => execFileSync(program, ["--version"], { encoding: "utf8" }).trim();
 
 /** Chromium's own software driver. */
 const ICD = "/usr/lib/chromium/vk_swiftshader_icd.json";
@@ -51,7 +65,7 @@ export const native = async (device, settings, text) => {
   try {
     writeFileSync(join(folder, "input.txt"), text);
     writeFileSync(join(folder, "config.toml"), toml(settings));
-    const train = [HEARTH, "train", "config.toml", "--device", device, "--quiet"];
+    const train = [program, "train", "config.toml", "--device", device, "--quiet"];
     const env = { ...process.env, XDG_RUNTIME_DIR: folder };
     if (device === "cpu") {
       train.unshift("taskset", "-c", "1");
@@ -68,7 +82,11 @@ export const native = async (device, settings, text) => {
     const time = ["-c", 'TIMEFORMAT="%U %S"; time "$@"', "bash"];
     const timed = async (steps, out) => {
       const more = ["--steps", `${steps}`, "--out", out];
-      const { stderr } = await promisify(execFile)("bash", [...time, ...train, ...more], { cwd: folder, env, timeout: 300_000 });
+      const { stderr } = await promisify(execFile)("bash", [...time, ...train, ...more], {
+        cwd: folder,
+        env,
+        timeout: 300_000,
+      });
       const [user, system] = stderr.trim().split("\n").at(-1).split(" ").map(Number);
       return user + system;
     };
@@ -76,14 +94,21 @@ export const native = async (device, settings, text) => {
     // What a shorter run takes as well is no step's.
     const few = Math.ceil(settings.steps / 4);
     const steady = { cpu: all - (await timed(few, "few")), steps: settings.steps - few };
-    const lines = readFileSync(join(folder, "run/metrics.jsonl"), "utf8").trim().split("\n").map((line) => JSON.parse(line));
+    const lines = readFileSync(join(folder, "run/metrics.jsonl"), "utf8")
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line));
     const steps = lines.filter((line) => line.train_loss !== undefined);
     return {
       steady,
       seconds: steps.map(({ seconds }) => seconds),
       losses: steps.map(({ train_loss }) => train_loss),
       device: lines.find(({ event }) => event === "start").device,
-      parameters: Number(/^([\d,]+) parameters/.exec(lines.find(({ text }) => / parameters /.test(text)).text)[1].replaceAll(",", "")),
+      parameters: Number(
+        /^([\d,]+) parameters/
+          .exec(lines.find(({ text }) => / parameters /.test(text)).text)[1]
+          .replaceAll(",", ""),
+      ),
     };
   } finally {
     rmSync(folder, { recursive: true, force: true });

@@ -15,7 +15,9 @@ const ASSETS = join(OUT, "page/assets");
 export const prepare = async () => {
   rmSync(OUT, { recursive: true, force: true });
   const vite = join(WEB, "node_modules/vite/bin/vite.js");
-  execFileSync(process.execPath, [vite, "build", "--outDir", join(OUT, "page"), "--logLevel", "error"], { cwd: WEB });
+  execFileSync(process.execPath, [vite, "build", "--outDir", join(OUT, "page"), "--logLevel", "error"], {
+    cwd: WEB,
+  });
   await build({
     entryPoints: ["hearth", "tf", "nanogpt"].map((name) => join(HERE, `pages/${name}.js`)),
     outdir: join(OUT, "bench"),
@@ -29,11 +31,18 @@ export const prepare = async () => {
   const assets = readdirSync(ASSETS);
   const find = (pattern) => assets.find((name) => pattern.test(name));
   const { default: text } = await import(join(ASSETS, find(/^input-.*\.js$/)));
-  const modules = assets.filter((name) => name.endsWith(".wasm")).map((name) => statSync(join(ASSETS, name)).size);
+  const modules = assets
+    .filter((name) => name.endsWith(".wasm"))
+    .map((name) => statSync(join(ASSETS, name)).size);
   return { text, worker: `/page/assets/${find(/^worker-.*\.js$/)}`, modules: modules.sort((a, b) => a - b) };
 };
 
-const TYPES = { ".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".wasm": "application/wasm" };
+const TYPES = {
+  ".html": "text/html",
+  ".js": "text/javascript",
+  ".css": "text/css",
+  ".wasm": "application/wasm",
+};
 const FOLDERS = {
   page: join(OUT, "page"),
   bench: join(OUT, "bench"),
@@ -45,11 +54,15 @@ export const serve = async () => {
   const server = createServer((request, response) => {
     const [, folder, name] = new URL(request.url, "http://localhost").pathname.split(/^\/([^/]+)\//);
     const path = FOLDERS[folder] && join(FOLDERS[folder], name || "index.html");
-    if (folder === "bare") return response.writeHead(200, { "Content-Type": "text/html" }).end("<!doctype html>");
+    if (folder === "bare")
+      return response.writeHead(200, { "Content-Type": "text/html" }).end("<!doctype html>");
     if (!path || !existsSync(path) || !statSync(path).isFile()) return response.writeHead(404).end();
     response.writeHead(200, { "Content-Type": TYPES[extname(path)] ?? "application/octet-stream" });
     createReadStream(path).pipe(response);
   });
   await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
-  return { origin: `http://127.0.0.1:${server.address().port}`, close: () => (server.closeAllConnections(), server.close()) };
+  return {
+    origin: `http://127.0.0.1:${server.address().port}`,
+    close: () => (server.closeAllConnections(), server.close()),
+  };
 };

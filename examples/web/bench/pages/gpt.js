@@ -67,7 +67,7 @@ export const gpt = ({ layers, width, heads, context, batch, vocabulary, lookUp, 
     const mixed = tf.matMul(tf.softmax(scores), v).transpose([0, 2, 1, 3]).reshape([rows, width]);
     return linear(mixed, block.out).add(block.outBias);
   };
-  const mlp = (x, block) => 
+  const mlp = (x, block) =>
     linear(gelu(linear(x, block.up).add(block.upBias)), block.down).add(block.downBias);
   const logits = (ids) => {
     const flat = ids.reshape([rows]);

@@ -7,9 +7,9 @@ export const hearth = (module, settings, text) =>
     // The worker of a probe is the same, without the browser's storage.
     const worker = new Worker(WORKER, { type: "module", name: `${module}-probe` });
     const seconds = [];
-  const losses = [];
+    const losses = [];
     const marks = [];
-  let device, parameters, end;
+    let device, parameters, end;
     const started = performance.now();
     let firstStep;
     const send = (request, parts = []) => worker.postMessage({ request, parts });
@@ -36,7 +36,15 @@ export const hearth = (module, settings, text) =>
         reject(new Error(`${reply.trouble.kind}: ${reply.trouble.words}`));
       } else if (reply.type === "state" && reply.state === "done") {
         worker.terminate();
-        resolve({ seconds, losses, marks, device: device.name, parameters, firstStep, loaded: end - started });
+        resolve({
+          seconds,
+          losses,
+          marks,
+          device: device.name,
+          parameters,
+          firstStep,
+          loaded: end - started,
+        });
       } else if (reply.type === "state" && reply.state === "failed") {
         reject(new Error("the run failed"));
       }

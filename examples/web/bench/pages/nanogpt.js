@@ -46,7 +46,14 @@ export const nanogpt = async (backend, settings, text, limit) => {
     });
     model.training
       .job(
-        { method: { type: "pretraining" }, batchSize: batch, logInterval: 200, maxEpochs: 100, learningRate: 1e-3, metrics: [] },
+        {
+          method: { type: "pretraining" },
+          batchSize: batch,
+          logInterval: 200,
+          maxEpochs: 100,
+          learningRate: 1e-3,
+          metrics: [],
+        },
         [tokens],
         [{ id: "text", name: "text" }],
       )
