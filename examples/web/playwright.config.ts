@@ -5,7 +5,7 @@ export default defineConfig({
   testIgnore: ["real/**", "slow/**"],
   timeout: 90_000,
   // The machine may do other things meanwhile.
-  retries: 2,
+  retries: 1,
   workers: 2,
   fullyParallel: true,
   reporter: [["line"]],

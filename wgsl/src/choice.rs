@@ -16,6 +16,7 @@ pub fn takes<const D: usize>(kernel: Kernel, x: &Tensor<D>) -> bool {
 }
 
 /// Whether kernels have variants for tensors stored in `dtype`.
+#[cfg(feature = "gpu")]
 pub fn stored(dtype: DType) -> bool {
     matches!(dtype, DType::F32 | DType::F16)
 }

@@ -37,6 +37,7 @@ pub struct Variant {
     /// Whether there is a shift.
     shifted: bool,
     /// Whether rows are summed by subgroups even where the adapter does not say that it has them.
+    #[cfg_attr(not(feature = "gpu"), expect(dead_code, reason = "the CPU has none"))]
     subgroups: bool,
 }
 

@@ -242,7 +242,9 @@ impl Inner {
             }
             Event::Checkpoint { step, .. } => self.unkept = Some(step),
             Event::Rewind { step, .. } => self.front.at_step(step),
-            Event::Plan(words) | Event::Note(words) | Event::Trouble(words) => self.front.note(words),
+            // How a step is cut stands in the plan that the page shows.
+            Event::Plan(_) => {}
+            Event::Note(words) | Event::Trouble(words) => self.front.note(words),
             _ => {}
         }
     }
