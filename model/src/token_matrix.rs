@@ -6,7 +6,7 @@ use burn::{
     module::{Module, Param},
     tensor::{Device, Int, Tensor},
 };
-use hearth_wgsl::embedding;
+use hearth_wgsl::{embedding, linear};
 
 use crate::{Initializer, TransformerConfig};
 
@@ -79,7 +79,7 @@ impl TokenMatrix {
 
     /// Logits `[.., V]` of the normalised stream `[.., C]`, all of them at once.
     pub fn logits<const R: usize>(&self, x: Tensor<R>) -> Tensor<R> {
-        let logits = self.shards.iter().map(|shard| x.clone().matmul(shard.val().transpose().unsqueeze())).collect();
+        let logits = self.shards.iter().map(|shard| linear(x.clone(), shard.val().transpose(), None)).collect();
         Tensor::cat(logits, R - 1)
     }
 }

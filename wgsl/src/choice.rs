@@ -6,6 +6,8 @@ use burn::{
 };
 
 use crate::Kernel;
+#[cfg(feature = "gpu")]
+use crate::testing;
 
 /// WebGPU's default limit on workgroups in one dimension.
 pub const WORKGROUPS_PER_DIMENSION: u32 = 65_535;
@@ -26,7 +28,9 @@ pub fn runs(kernel: Kernel, device: &Device, dtype: DType) -> bool {
     let device = device.clone().without_autodiff();
     let has = match device.as_dispatch() {
         #[cfg(feature = "gpu")]
-        DispatchDevice::Cube(cube) => kernel.has_wgsl_kernel() && stored(dtype) && takes_wgsl(&cube.client()),
+        DispatchDevice::Cube(cube) => {
+            (kernel.has_wgsl_kernel() || testing::has_products()) && stored(dtype) && takes_wgsl(&cube.client())
+        }
         DispatchDevice::Flex(_) => dtype == DType::F32,
         _ => false,
     };

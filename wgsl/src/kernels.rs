@@ -23,8 +23,8 @@ pub enum Kernel {
     Gate,
     /// Those of [`norm`](crate::norm()).
     Norm,
-    /// Those of [`linear`](crate::linear()), [`add_product`](crate::add_product) and [`accumulate`](crate::accumulate), which the
-    /// CPU alone has.
+    /// Those of [`linear`](crate::linear()), [`add_product`](crate::add_product) and [`accumulate`](crate::accumulate); on a GPU in
+    /// a browser alone.
     Product,
     /// That of [`rotate`](crate::rotate).
     Rope,
@@ -83,9 +83,9 @@ impl Kernel {
         !PLAIN.get() && OFF.load(Ordering::Relaxed) & 1 << self as u32 == 0
     }
 
-    /// Whether there is one for GPUs. The CPU has all of them.
+    /// Whether it runs on GPUs. The CPU has all of them. Burn's products are chosen by timing, which a browser does without.
     pub fn has_wgsl_kernel(self) -> bool {
-        self != Self::Product
+        self != Self::Product || cfg!(target_family = "wasm")
     }
 
     /// The kernel's name in configurations and messages.

@@ -15,7 +15,7 @@ use naga::{
 use burn::tensor::DType;
 
 use crate::{
-    adamw, attention, cross_entropy, dropout, embedding, gate::GateKernel, launch::Shader, norm, rope, squares,
+    adamw, attention, cross_entropy, dropout, embedding, gate::GateKernel, launch::Shader, linear, norm, rope, squares,
 };
 
 /// Every one, stored in f32 and in f16.
@@ -26,6 +26,7 @@ fn all() -> Vec<Shader> {
     all.extend(attention::shaders());
     all.extend(cross_entropy::shaders());
     all.extend(embedding::shaders());
+    all.extend(linear::shaders());
     all.extend(norm::shaders());
     all.extend(rope::shaders());
     all.extend(squares::shaders());

@@ -2,14 +2,22 @@
 
 mod backward;
 mod cpu;
+#[cfg(feature = "gpu")]
+mod kernel;
 mod meeting;
 #[cfg(test)]
 mod tests;
 
+// What stands for a tensor where operations are merged, which in a browser they are not.
+#[cfg(not(target_family = "wasm"))]
+use burn::{backend::fusion::custom::TensorSpec, tensor::Shape};
 use burn::{
     backend::{Backend, Dispatch, backend_extension, tensor::FloatTensor},
     tensor::{DType, Tensor, module},
 };
+
+#[cfg(all(test, feature = "gpu"))]
+pub(crate) use kernel::shaders;
 
 use crate::{
     Kernel, check,
@@ -132,15 +140,18 @@ pub fn accumulate<const D: usize>(sum: Tensor<D>, x: Tensor<D>) -> Tensor<D> {
 }
 
 /// Backends that can apply [`linear`] by kernels.
-#[backend_extension(Flex, Autodiff)]
+#[backend_extension(Cube: cfg(feature = "gpu"), Flex, Autodiff, Fusion: cfg(not(target_family = "wasm")))]
 pub trait LinearOps: Backend {
     /// `x`, for products whose gradients of it are to meet.
+    #[fusion(meta = |x, _meeting| x.clone())]
     fn meet(x: FloatTensor<Self>, meeting: Meeting) -> FloatTensor<Self>;
 
     /// See [`linear`]; without bias. With a meeting, `x` is what [`LinearOps::meet`] gave.
+    #[fusion(meta = |x, weight, _meeting| product_of(x, weight))]
     fn linear_plain(x: FloatTensor<Self>, weight: FloatTensor<Self>, meeting: Option<Meeting>) -> FloatTensor<Self>;
 
     /// See [`linear`]; with bias.
+    #[fusion(meta = |x, weight, _bias, _meeting| product_of(x, weight))]
     fn linear_shifted(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
@@ -150,20 +161,33 @@ pub trait LinearOps: Backend {
 }
 
 /// Backends that have the kernels; what a tape calls.
-#[backend_extension(Flex)]
+#[backend_extension(Cube: cfg(feature = "gpu"), Flex, Fusion: cfg(not(target_family = "wasm")))]
 pub trait LinearKernels: Backend {
     /// `a b`, `[m, n]`.
+    #[fusion(meta = |a, b| product_of(a, b))]
     fn product(a: FloatTensor<Self>, b: FloatTensor<Self>) -> FloatTensor<Self>;
 
     /// `sum + a b`, in place where nothing else holds `sum`.
+    #[fusion(meta = |sum, _a, _b| sum.clone())]
     fn product_added(sum: FloatTensor<Self>, a: FloatTensor<Self>, b: FloatTensor<Self>) -> FloatTensor<Self>;
 
     /// `a b` with `bias` `[n]` added to each row.
+    #[fusion(meta = |a, b, _bias| product_of(a, b))]
     fn product_shifted(a: FloatTensor<Self>, b: FloatTensor<Self>, bias: FloatTensor<Self>) -> FloatTensor<Self>;
 
     /// `sum + x`, in place where nothing else holds `sum`.
+    #[fusion(meta = |sum, _x| sum.clone())]
     fn accumulated(sum: FloatTensor<Self>, x: FloatTensor<Self>) -> FloatTensor<Self>;
 
     /// The sum of the rows of `x` `[m, n]`, `[n]`.
+    #[fusion(meta = |x| TensorSpec::new(Shape::new([x.shape[1]]), x.dtype))]
     fn sum_of_rows(x: FloatTensor<Self>) -> FloatTensor<Self>;
+}
+
+/// Of `x` `[.., C]` and a weight `[C, F]`.
+#[cfg(not(target_family = "wasm"))]
+fn product_of(x: &TensorSpec, weight: &TensorSpec) -> TensorSpec {
+    let mut dims = x.shape.as_slice().to_vec();
+    *dims.last_mut().expect("a tensor has an axis") = weight.shape[1];
+    TensorSpec::new(Shape::from(dims), x.dtype)
 }

@@ -1,11 +1,31 @@
 use burn::tensor::{Device, Tensor};
 
 use super::{accumulate, add_product, linear, linears};
+#[cfg(feature = "gpu")]
+use crate::testing::with_products;
 use crate::{
     cpu::{ODD, same_in_all_pools},
     each_device,
     testing::{gradient_by_differences, uniform},
 };
+
+/// [`each_device!`], and on a GPU with the products of a browser too.
+macro_rules! each_product {
+    ($(#[$meta:meta])* fn $name:ident($device:ident) $body:block) => {
+        each_device! {
+            $(#[$meta])*
+            fn $name(device) {
+                fn work($device: Device) $body
+
+                work(device.clone());
+                #[cfg(feature = "gpu")]
+                if device != Device::flex() {
+                    with_products(|| work(device));
+                }
+            }
+        }
+    };
+}
 
 fn values<const D: usize>(x: Tensor<D>) -> Vec<f32> {
     x.into_data().iter().collect()
@@ -24,9 +44,9 @@ fn assert_near(found: Vec<f32>, expected: Vec<f64>) {
     }
 }
 
-each_device! {
+each_product! {
     fn equals_its_definition(device) {
-        for [m, k, n] in [[1, 1, 1], [3, 7, 5], [65, 33, 129], [1, 128, 64]] {
+        for [m, k, n] in [[1, 1, 1], [3, 7, 5], [65, 33, 129], [1, 128, 64], [66, 36, 40], [1031, 3, 515], [1030, 8, 516]] {
             let x = uniform([m, k], -1.0..1.0, 1, &device);
             let weight = uniform([k, n], -1.0..1.0, 2, &device);
             let bias = uniform([n], -1.0..1.0, 3, &device);
@@ -39,24 +59,25 @@ each_device! {
     }
 }
 
-each_device! {
+each_product! {
     /// As a model does it: transposed views, and a sum over several products.
     fn sums_go_on(device) {
-        let [m, k, n] = [17, 40, 9];
-        let a = uniform([k, m], -1.0..1.0, 1, &device);
-        let b = uniform([n, k], -1.0..1.0, 2, &device);
-        let [rows, columns] = [values(a.clone().transpose()), values(b.clone().transpose())];
-        let once = expected(&rows, &columns, [m, k, n]);
-        let sum = add_product(None, a.clone().transpose(), b.clone().transpose());
-        assert_near(values(sum.clone()), once.clone());
-        // What else is held stays as it is.
-        let twice = add_product(Some(sum.clone()), a.transpose(), b.transpose());
-        assert_near(values(twice), once.iter().map(|value| 2.0 * value).collect());
-        assert_near(values(sum), once);
+        for [m, k, n] in [[17, 40, 9], [36, 40, 68], [36, 39, 68]] {
+            let a = uniform([k, m], -1.0..1.0, 1, &device);
+            let b = uniform([n, k], -1.0..1.0, 2, &device);
+            let [rows, columns] = [values(a.clone().transpose()), values(b.clone().transpose())];
+            let once = expected(&rows, &columns, [m, k, n]);
+            let sum = add_product(None, a.clone().transpose(), b.clone().transpose());
+            assert_near(values(sum.clone()), once.clone());
+            // What else is held stays as it is.
+            let twice = add_product(Some(sum.clone()), a.transpose(), b.transpose());
+            assert_near(values(twice), once.iter().map(|value| 2.0 * value).collect());
+            assert_near(values(sum), once);
+        }
     }
 }
 
-each_device! {
+each_product! {
     fn gradients_go_on(device) {
         let a = uniform([70, 1003], -1.0..1.0, 1, &device);
         let b = uniform([1003, 70], -1.0..1.0, 2, &device).transpose();
@@ -73,7 +94,7 @@ each_device! {
     }
 }
 
-each_device! {
+each_product! {
     fn views_that_look_back_are_read_in_their_order(device) {
         let [m, k, n] = [5, 7, 3];
         let a = uniform([m, k], -1.0..1.0, 1, &device).flip([1]);
@@ -99,7 +120,7 @@ fn threads_change_no_bit() {
     }
 }
 
-each_device! {
+each_product! {
     fn gradients_by_finite_differences(device) {
         let weight = uniform([7, 7], -1.0..1.0, 3, &device);
         let bias = uniform([7], -1.0..1.0, 4, &device);
@@ -112,7 +133,7 @@ each_device! {
     }
 }
 
-each_device! {
+each_product! {
     /// Of one input, some of which have no part in the result.
     fn several_have_the_gradients_of_each_alone(device) {
         let weights = [1, 2, 3].map(|seed| uniform([7, 7], -1.0..1.0, seed, &device));

@@ -1,8 +1,11 @@
 //! The adapter that tests run on, and kernels that are wrong on purpose.
 
-use std::sync::{
-    Mutex, OnceLock, PoisonError,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    cell::Cell,
+    sync::{
+        Mutex, OnceLock, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use burn::tensor::{Device, DeviceKind, wgpu::wgpu};
@@ -49,6 +52,23 @@ fn open() -> Option<Device> {
         Kernel::ALL.iter().for_each(|kernel| kernel.switch(false));
     }
     Some(Device::wgpu(DeviceKind::DefaultDevice))
+}
+
+thread_local! {
+    static PRODUCTS: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Does `work` with the products that a browser has, wherever it is.
+pub fn with_products<R>(work: impl FnOnce() -> R) -> R {
+    let before = PRODUCTS.replace(true);
+    let result = work();
+    PRODUCTS.set(before);
+    result
+}
+
+/// Whether products on a GPU are those of a browser, on this thread.
+pub(crate) fn has_products() -> bool {
+    PRODUCTS.get()
 }
 
 /// A wrong kernel: other text in some shaders.

@@ -12,9 +12,9 @@ use std::ops::Range;
 use burn::tensor::{Device, Tensor, TensorData};
 
 #[cfg(feature = "gpu")]
-pub use gpu::{ShaderFault, inject, wgpu_device};
+pub use gpu::{ShaderFault, inject, wgpu_device, with_products};
 #[cfg(feature = "gpu")]
-pub(crate) use gpu::{fault_in, with_fault};
+pub(crate) use gpu::{fault_in, has_products, with_fault};
 
 pub use skipped::skipped;
 
