@@ -9,7 +9,7 @@
 @group(0) @binding(5) var<storage, read_write> lse: array<f32>;  // [B, T, H]
 @group(0) @binding(6) var<uniform> info: Info;
 
-var<workgroup> weights: array<vec4<f32>, 512>;  // [ROWS / 4, COLUMNS]
+var<workgroup> weights: array<vec4<f32>, ROWS / 4u * COLUMNS>;  // [ROWS / 4, COLUMNS]
 var<workgroup> partial: array<vec4<f32>, 64>;   // [ROWS / 4, 8]
 
 @compute @workgroup_size(64, 1, 1)
@@ -25,7 +25,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let at_q = ((batch * info.queries + rows) * info.heads + head) * HEAD;
     let positions = info.start + rows;
     var own = vec4<i32>(0);
-    if DOCUMENTS {
+    if info.documents == 1u {
         let at = batch * info.keys + positions;
         own = vec4<i32>(documents[at.x], documents[at.y], documents[at.z], documents[at.w]);
     }
@@ -44,9 +44,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         begin = (info.start + first_row + 1u - info.window) / COLUMNS * COLUMNS;
     }
     for (var first = begin; first < end; first += COLUMNS) {
-        var scores: array<vec4<f32>, 8>;
-        var at_k: array<u32, 8>;
-        for (var j = 0u; j < 8u; j++) {
+        var scores: array<vec4<f32>, SPAN>;
+        var at_k: array<u32, SPAN>;
+        for (var j = 0u; j < SPAN; j++) {
             scores[j] = vec4<f32>(0.0);
             at_k[j] = ((batch * info.keys + min(first + tx + 8u * j, info.keys - 1u)) * info.kv_heads + kv_head) * HEAD;
         }
@@ -55,16 +55,16 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             let q1 = vec4<f32>(q[at_q.y + d]);
             let q2 = vec4<f32>(q[at_q.z + d]);
             let q3 = vec4<f32>(q[at_q.w + d]);
-            for (var j = 0u; j < 8u; j++) {
+            for (var j = 0u; j < SPAN; j++) {
                 let key = vec4<f32>(k[at_k[j] + d]);
                 scores[j] += vec4<f32>(dot(q0, key), dot(q1, key), dot(q2, key), dot(q3, key));
             }
         }
         var tile_maximum = vec4<f32>(MASKED);
-        for (var j = 0u; j < 8u; j++) {
+        for (var j = 0u; j < SPAN; j++) {
             let key = first + tx + 8u * j;
             var seen = sees(positions, vec4<u32>(key), info.window);
-            if DOCUMENTS {
+            if info.documents == 1u {
                 seen = seen & (vec4<i32>(documents[batch * info.keys + min(key, info.keys - 1u)]) == own);
             }
             var score = scores[j] * info.scale;
@@ -83,7 +83,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         let shrink = exp(maximum - new_maximum);
         maximum = new_maximum;
         total *= shrink;
-        for (var j = 0u; j < 8u; j++) {
+        for (var j = 0u; j < SPAN; j++) {
             // Where a row has seen nothing yet, its maximum is the masked score itself.
             let weight = select(exp(scores[j] - maximum), vec4<f32>(0.0), scores[j] == vec4<f32>(MASKED));
             total += weight;

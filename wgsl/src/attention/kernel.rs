@@ -7,7 +7,10 @@ use burn::{
 use burn_cubecl::{CubeBackend, kernel::into_contiguous, tensor::CubeTensor};
 use cubecl::CubeCount;
 
-use super::{AttentionKernels, AttentionOps, AttentionOptions, Inputs, tile::ROWS};
+use super::{
+    AttentionKernels, AttentionOps, AttentionOptions, Inputs,
+    tile::{ROWS, columns},
+};
 use crate::launch::{Shader, empty, empty_as, word, workgroups};
 
 macro_rules! tiled {
@@ -25,27 +28,28 @@ struct Shaders {
 }
 
 impl Shaders {
-    fn new(d: usize, dtype: DType, documents: bool, softcap: bool) -> Self {
-        let variant = |shader: Shader| {
+    fn new([d, t, s]: [usize; 3], dtype: DType, softcap: bool) -> Self {
+        let variant = |shader: Shader, tiles: usize| {
             let shader = shader.with("HEAD", format!("{}u", d / 4)).with("CHANNELS", format!("{}u", d.div_ceil(32)));
-            shader.with("DOCUMENTS", documents).with("SOFTCAP", softcap).storing(dtype)
+            let shader = shader.with("COLUMNS", format!("{}u", columns(t, s, tiles)));
+            shader.with("SOFTCAP", softcap).storing(dtype)
         };
         Self {
-            forward: variant(tiled!("forward.wgsl")),
-            queries: variant(tiled!("backward.wgsl", "queries.wgsl")),
-            keys_values: variant(tiled!("backward.wgsl", "keys_values.wgsl")),
+            forward: variant(tiled!("forward.wgsl"), 1),
+            queries: variant(tiled!("backward.wgsl", "queries.wgsl"), 1),
+            keys_values: variant(tiled!("backward.wgsl", "keys_values.wgsl"), 2),
             delta: Shader::new(include_str!("delta.wgsl"), 256).with("HEAD", format!("{}u", d / 4)).storing(dtype),
         }
     }
 }
 
-/// Every variant that is launched, for some head widths.
+/// Every variant that is launched, for some widths of heads, and some queries and keys.
 #[cfg(test)]
 pub fn shaders() -> Vec<Shader> {
     let mut all = Vec::new();
-    for d in [4, 32, 64, 80, 128, 256] {
-        for (documents, softcap) in [(false, false), (true, false), (false, true), (true, true)] {
-            let Shaders { forward, delta, queries, keys_values } = Shaders::new(d, DType::F32, documents, softcap);
+    for size in [[4, 64, 64], [32, 1, 40], [64, 99, 99], [64, 3, 3], [80, 16, 16], [128, 64, 64], [256, 64, 64]] {
+        for softcap in [false, true] {
+            let Shaders { forward, delta, queries, keys_values } = Shaders::new(size, DType::F32, softcap);
             all.extend([forward, delta, queries, keys_values]);
         }
     }
@@ -53,12 +57,12 @@ pub fn shaders() -> Vec<Shader> {
 }
 
 /// The words of the shaders' `Info`.
-fn info(q: &CubeTensor, k: &CubeTensor, options: AttentionOptions) -> [u32; 8] {
+fn info(q: &CubeTensor, k: &CubeTensor, masked: bool, options: AttentionOptions) -> [u32; 10] {
     let ([_, t, h, d], [_, s, kv_heads, _]) = (q.shape().dims(), k.shape().dims());
     let scale = (d as f64).sqrt().recip() as f32;
     let softcap = options.softcap.unwrap_or(0.0) as f32;
     let [h, kv_heads, t, s, start, window] = [h, kv_heads, t, s, options.start, options.window.unwrap_or(0)].map(word);
-    [h, kv_heads, t, s, start, window, scale.to_bits(), softcap.to_bits()]
+    [h, kv_heads, t, s, start, window, scale.to_bits(), softcap.to_bits(), masked.into(), 0]
 }
 
 /// A workgroup for each tile of rows of each head.
@@ -86,8 +90,9 @@ impl AttentionKernels for CubeBackend {
         let [b, t, h, d] = q.shape().dims();
         let y = empty_as(&q, q.shape(), DType::F32);
         let lse = empty_as(&q, Shape::new([b, t, h]), DType::F32);
-        let shader = Shaders::new(d, q.dtype(), masked, options.softcap.is_some()).forward;
-        shader.run(tiles(t, b * h), &[&q, &k, &v, &documents, &y, &lse], &info(&q, &k, options));
+        let size = [d, t, k.shape()[1]];
+        let shader = Shaders::new(size, q.dtype(), options.softcap.is_some()).forward;
+        shader.run(tiles(t, b * h), &[&q, &k, &v, &documents, &y, &lse], &info(&q, &k, masked, options));
         (y, lse)
     }
 
@@ -100,8 +105,8 @@ impl AttentionKernels for CubeBackend {
         let Inputs { q, k, v, documents, masked, options } = contiguous(inputs);
         let [y, lse, dy] = [y, lse, dy].map(into_contiguous);
         let ([b, t, h, d], [_, s, kv_heads, _]) = (q.shape().dims(), k.shape().dims());
-        let shaders = Shaders::new(d, q.dtype(), masked, options.softcap.is_some());
-        let info = info(&q, &k, options);
+        let shaders = Shaders::new([d, t, s], q.dtype(), options.softcap.is_some());
+        let info = info(&q, &k, masked, options);
 
         let rows = b * t * h;
         let stats = empty_as(&q, Shape::new([b, t, h, 2]), DType::F32);

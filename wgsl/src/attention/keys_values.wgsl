@@ -12,8 +12,8 @@
 @group(0) @binding(7) var<storage, read_write> dv: array<vec4<Real>>;  // [B, S, K, D]
 @group(0) @binding(8) var<uniform> info: Info;
 
-var<workgroup> weights: array<vec4<f32>, 512>;    // [ROWS / 4, COLUMNS]
-var<workgroup> of_scores: array<vec4<f32>, 512>;  // [ROWS / 4, COLUMNS]
+var<workgroup> weights: array<vec4<f32>, ROWS / 4u * COLUMNS>;    // [ROWS / 4, COLUMNS]
+var<workgroup> of_scores: array<vec4<f32>, ROWS / 4u * COLUMNS>;  // [ROWS / 4, COLUMNS]
 
 fn keys(at: vec4<u32>) -> mat4x4<f32> {
     return mat4x4<f32>(vec4<f32>(k[at.x]), vec4<f32>(k[at.y]), vec4<f32>(k[at.z]), vec4<f32>(k[at.w]));
@@ -39,7 +39,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let at_high = ((batch * info.keys + high) * info.kv_heads + kv_head) * HEAD;
     var own_low = vec4<i32>(0);
     var own_high = vec4<i32>(0);
-    if DOCUMENTS {
+    if info.documents == 1u {
         own_low = numbers(batch * info.keys + low);
         own_high = numbers(batch * info.keys + high);
     }
@@ -62,10 +62,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     for (var shared_by = 0u; shared_by < sharing; shared_by++) {
         let head = kv_head * sharing + shared_by;
         for (var first = begin; first < end; first += COLUMNS) {
-            var sums_low: array<vec4<f32>, 8>;
-            var sums_high: array<vec4<f32>, 8>;
-            var at_q: array<u32, 8>;
-            for (var j = 0u; j < 8u; j++) {
+            var sums_low: array<vec4<f32>, SPAN>;
+            var sums_high: array<vec4<f32>, SPAN>;
+            var at_q: array<u32, SPAN>;
+            for (var j = 0u; j < SPAN; j++) {
                 sums_low[j] = vec4<f32>(0.0);
                 sums_high[j] = vec4<f32>(0.0);
                 at_q[j] = (batch * info.queries + min(first + tx + 8u * j, info.queries - 1u)) * info.heads + head;
@@ -74,7 +74,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
                 for (var d = 0u; d < HEAD; d++) {
                     let keys_low = keys(at_low + d);
                     let keys_high = keys(at_high + d);
-                    for (var j = 0u; j < 8u; j++) {
+                    for (var j = 0u; j < SPAN; j++) {
                         let query = vec4<f32>(q[at_q[j] * HEAD + d]);
                         sums_low[j] += query * keys_low;
                         sums_high[j] += query * keys_high;
@@ -84,7 +84,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
                 for (var d = 0u; d < HEAD; d++) {
                     let values_low = values(at_low + d);
                     let values_high = values(at_high + d);
-                    for (var j = 0u; j < 8u; j++) {
+                    for (var j = 0u; j < SPAN; j++) {
                         let of_result = vec4<f32>(dy[at_q[j] * HEAD + d]);
                         sums_low[j] += of_result * values_low;
                         sums_high[j] += of_result * values_high;
@@ -93,12 +93,12 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             }
             workgroupBarrier();
             if of_values {
-                for (var j = 0u; j < 8u; j++) {
+                for (var j = 0u; j < SPAN; j++) {
                     let column = first + tx + 8u * j;
                     let position = info.start + min(column, info.queries - 1u);
                     var seen_low = sees(vec4<u32>(position), low, info.window) & vec4<bool>(column < info.queries);
                     var seen_high = sees(vec4<u32>(position), high, info.window) & vec4<bool>(column < info.queries);
-                    if DOCUMENTS {
+                    if info.documents == 1u {
                         let document = vec4<i32>(documents[batch * info.keys + position]);
                         seen_low = seen_low & (document == own_low);
                         seen_high = seen_high & (document == own_high);
@@ -115,7 +115,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             }
             workgroupBarrier();
             if !of_values {
-                for (var j = 0u; j < 8u; j++) {
+                for (var j = 0u; j < SPAN; j++) {
                     let at = tile + tx + 8u * j;
                     let delta = stats[at_q[j]].y;
                     of_scores[at] *= sums_low[j] - delta;

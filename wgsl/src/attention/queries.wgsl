@@ -10,7 +10,7 @@
 @group(0) @binding(6) var<storage, read_write> dq: array<vec4<Real>>;  // [B, T, H, D]
 @group(0) @binding(7) var<uniform> info: Info;
 
-var<workgroup> of_scores: array<vec4<f32>, 512>;  // [ROWS / 4, COLUMNS]
+var<workgroup> of_scores: array<vec4<f32>, ROWS / 4u * COLUMNS>;  // [ROWS / 4, COLUMNS]
 
 fn queries(at: vec4<u32>) -> mat4x4<f32> {
     return mat4x4<f32>(vec4<f32>(q[at.x]), vec4<f32>(q[at.y]), vec4<f32>(q[at.z]), vec4<f32>(q[at.w]));
@@ -47,7 +47,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let stat_high = stat(at_high, has_scores);
     var own_low = vec4<i32>(0);
     var own_high = vec4<i32>(0);
-    if DOCUMENTS {
+    if info.documents == 1u {
         own_low = numbers(batch * info.keys + info.start + low);
         own_high = numbers(batch * info.keys + info.start + high);
     }
@@ -62,10 +62,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         begin = (info.start + first_row + 1u - info.window) / COLUMNS * COLUMNS;
     }
     for (var first = begin; first < end; first += COLUMNS) {
-        var sums_low: array<vec4<f32>, 8>;
-        var sums_high: array<vec4<f32>, 8>;
-        var at_k: array<u32, 8>;
-        for (var j = 0u; j < 8u; j++) {
+        var sums_low: array<vec4<f32>, SPAN>;
+        var sums_high: array<vec4<f32>, SPAN>;
+        var at_k: array<u32, SPAN>;
+        for (var j = 0u; j < SPAN; j++) {
             sums_low[j] = vec4<f32>(0.0);
             sums_high[j] = vec4<f32>(0.0);
             at_k[j] = ((batch * info.keys + min(first + tx + 8u * j, info.keys - 1u)) * info.kv_heads + kv_head) * HEAD;
@@ -74,7 +74,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             for (var d = 0u; d < HEAD; d++) {
                 let queries_low = queries(at_low * HEAD + d);
                 let queries_high = queries(at_high * HEAD + d);
-                for (var j = 0u; j < 8u; j++) {
+                for (var j = 0u; j < SPAN; j++) {
                     let key = vec4<f32>(k[at_k[j] + d]);
                     sums_low[j] += key * queries_low;
                     sums_high[j] += key * queries_high;
@@ -84,7 +84,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             for (var d = 0u; d < HEAD; d++) {
                 let of_results_low = of_results(at_low * HEAD + d);
                 let of_results_high = of_results(at_high * HEAD + d);
-                for (var j = 0u; j < 8u; j++) {
+                for (var j = 0u; j < SPAN; j++) {
                     let value = vec4<f32>(v[at_k[j] + d]);
                     sums_low[j] += value * of_results_low;
                     sums_high[j] += value * of_results_high;
@@ -93,11 +93,11 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         }
         workgroupBarrier();
         if has_scores {
-            for (var j = 0u; j < 8u; j++) {
+            for (var j = 0u; j < SPAN; j++) {
                 let key = first + tx + 8u * j;
                 var seen_low = sees(info.start + low, vec4<u32>(key), info.window);
                 var seen_high = sees(info.start + high, vec4<u32>(key), info.window);
-                if DOCUMENTS {
+                if info.documents == 1u {
                     let document = vec4<i32>(documents[batch * info.keys + min(key, info.keys - 1u)]);
                     seen_low = seen_low & (document == own_low);
                     seen_high = seen_high & (document == own_high);
@@ -111,7 +111,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         }
         workgroupBarrier();
         if !has_scores {
-            for (var j = 0u; j < 8u; j++) {
+            for (var j = 0u; j < SPAN; j++) {
                 let at = tile + tx + 8u * j;
                 of_scores[at] *= sums_low[j] - stat_low;
                 of_scores[at + COLUMNS] *= sums_high[j] - stat_high;

@@ -1,7 +1,7 @@
 // What the kernels of attention share: where they are, which keys a query sees, and how scores are made.
 //
-// A workgroup has 32 rows (queries, or keys) of one head and goes over tiles of 64 columns (keys, or queries). Invocation
-// (ty, tx) of its 8 x 8 has the rows 4 ty .. 4 ty + 3, one in each component of a vector; of scores the columns tx,
+// A workgroup has 32 rows (queries, or keys) of one head and goes over tiles of at most 64 columns (keys, or queries).
+// Invocation (ty, tx) of its 8 x 8 has the rows 4 ty .. 4 ty + 3, one in each component of a vector; of scores the columns tx,
 // tx + 8, ..; and of results [rows, D] the vectors of channels tx, tx + 8, ..
 //
 // The backward passes make two tiles, scores and products dy v^T. Half of their invocations make one and half the other, with
@@ -18,14 +18,16 @@ struct Info {
     window: u32,    // keys that a query sees, its own included, fewer than S; 0: all
     scale: f32,
     softcap: f32,
+    documents: u32,  // 1: a query sees its own document alone
+    unused: u32,
 }
 
 const HEAD: u32 = 16u;         // vectors of a head: D / 4
 const CHANNELS: u32 = 2u;      // those of one invocation: HEAD / 8, rounded up
-const DOCUMENTS: bool = true;  // whether a query sees its own document alone
-const SOFTCAP: bool = true;    // whether scores become softcap * tanh(score / softcap)
+const SOFTCAP: bool = true;      // whether scores become softcap * tanh(score / softcap)
 const ROWS: u32 = 32u;
-const COLUMNS: u32 = 64u;
+const COLUMNS: u32 = 64u;      // a multiple of 8
+const SPAN: u32 = COLUMNS / 8u;  // those of one invocation
 const MASKED: f32 = -1e30;     // finite, for WGSL does not promise infinities
 const FOUR: vec4<u32> = vec4<u32>(0u, 1u, 2u, 3u);
 

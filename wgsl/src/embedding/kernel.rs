@@ -13,15 +13,18 @@ use burn_cubecl::{CubeBackend, kernel::into_contiguous, tensor::CubeTensor};
 use super::{EmbeddingKernels, EmbeddingOps};
 use crate::launch::{Shader, empty, empty_as, word, workgroups};
 
-/// Pairs that a workgroup sorts in its memory; stands in `sort.wgsl` too.
+/// Pairs that a workgroup sorts in its memory at most, and at least.
 const TILE: usize = 1024;
+const SMALL_TILE: usize = 64;
 
 fn forward() -> Shader {
     Shader::new(include_str!("forward.wgsl"), 256)
 }
 
-fn sort(begin: bool) -> Shader {
-    Shader::new(include_str!("sort.wgsl"), 256).with("BEGIN", begin)
+fn sort(begin: bool, tile: usize) -> Shader {
+    let workgroup = word(tile / 2).min(256);
+    let shader = Shader::new(include_str!("sort.wgsl"), workgroup).with("WORKGROUP", format!("{workgroup}u"));
+    shader.with("TILE", format!("{tile}u")).with("BEGIN", begin)
 }
 
 fn exchange() -> Shader {
@@ -36,27 +39,28 @@ fn join() -> Shader {
     Shader::new(include_str!("join.wgsl"), 64)
 }
 
-/// All that are launched.
+/// All that are launched, of some tiles.
 #[cfg(test)]
-pub fn shaders() -> [Shader; 6] {
-    [forward(), sort(true), sort(false), exchange(), sums(), join()]
+pub fn shaders() -> [Shader; 7] {
+    [forward(), sort(true, SMALL_TILE), sort(true, TILE), sort(false, TILE), exchange(), sums(), join()]
 }
 
 /// Pairs (row of the table, position) sorted by row and then by position, `[padded, 2]`; those of ids that the table does
 /// not have come last.
 fn sorted(ids: &CubeTensor, rows_of_table: usize, first: usize) -> CubeTensor {
     let [count] = ids.shape().dims();
-    let padded = count.next_power_of_two().max(TILE);
+    let padded = count.next_power_of_two().max(SMALL_TILE);
+    let tile = padded.min(TILE);
     let pairs = empty_as(ids, Shape::new([padded, 2]), DType::I32);
     let in_tiles = |begin: bool, size: usize| {
         let words = [count, padded, first, rows_of_table, size, 0].map(word);
-        sort(begin).run(workgroups(padded / TILE, 1), &[ids, &pairs], &words);
+        sort(begin, tile).run(workgroups(padded / tile, 1), &[ids, &pairs], &words);
     };
-    in_tiles(true, TILE);
-    let mut size = 2 * TILE;
+    in_tiles(true, tile);
+    let mut size = 2 * tile;
     while size <= padded {
         let mut stride = size / 2;
-        while stride >= TILE {
+        while stride >= tile {
             let words = [padded / 2, size, stride, 0].map(word);
             exchange().run(workgroups(padded / 2, 256), &[&pairs], &words);
             stride /= 2;

@@ -32,7 +32,7 @@ fn parameters() -> Shader {
 #[cfg(test)]
 pub fn shaders() -> Vec<Shader> {
     let mut all = vec![parameters()];
-    for (width, subgroups) in [(64, false), (64, true), (4096, false), (4096, true)] {
+    for (width, subgroups) in [(64, false), (64, true), (512, false), (512, true), (4096, false), (4096, true)] {
         for centred in [false, true] {
             all.extend([false, true].map(|shifted| forward(width, subgroups, centred, shifted)));
             all.push(backward(width, subgroups, centred));

@@ -21,7 +21,11 @@ pub(crate) use by_row;
 
 /// The shader for rows of `width` elements: as many invocations as have something to do.
 pub(crate) fn shader(texts: [&'static str; 2], width: usize, subgroups: bool) -> Shader {
-    let (workgroup, wide) = if width < 1024 { (64, 8) } else { (256, 16) };
+    let (workgroup, wide) = match width {
+        0..128 => (16, 4),
+        128..1024 => (64, 8),
+        _ => (256, 16),
+    };
     let shader = Shader::new(texts[usize::from(subgroups)], workgroup).with("WORKGROUP", format!("{workgroup}u"));
     if subgroups { shader } else { shader.with("WIDE", format!("{wide}u")) }
 }

@@ -9,6 +9,9 @@ use crate::{
     row::{self, by_row, has_subgroups},
 };
 
+/// Elements of a workgroup at least: it would begin in no less time than it takes to add them up.
+const ELEMENTS: usize = 4096;
+
 fn shader(subgroups: bool) -> Shader {
     row::shader(by_row!("squares.wgsl"), usize::MAX, subgroups)
 }
@@ -23,8 +26,10 @@ impl SquaresOps for CubeBackend {
     fn add_squares(before: FloatTensor<Self>, x: FloatTensor<Self>) -> FloatTensor<Self> {
         let [before, x] = [before, x].map(into_contiguous);
         let sums = empty(&before, before.shape());
-        let words = [word(PARTIAL), word(x.shape().num_elements())];
-        shader(has_subgroups(&x)).storing(x.dtype()).run(workgroups(PARTIAL, 1), &[&x, &before, &sums], &words);
+        let count = x.shape().num_elements();
+        let rows = count.div_ceil(ELEMENTS).clamp(1, PARTIAL);
+        let words = [word(rows), word(count), word(PARTIAL), 0];
+        shader(has_subgroups(&x)).storing(x.dtype()).run(workgroups(rows, 1), &[&x, &before, &sums], &words);
         sums
     }
 }
