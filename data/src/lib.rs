@@ -33,9 +33,10 @@
 //! ```
 //!
 //! Nothing here knows of models or devices. The crate compiles for wasm32, where [`Loader`] does without its thread and
-//! what reads and writes files is not there.
+//! what reads and writes files is not there. Without its feature `tokenizers` it has bytes and characters alone.
 
 mod batch;
+#[cfg(any(feature = "tokenizers", not(target_family = "wasm")))]
 mod contained;
 mod encoding;
 mod error;
@@ -70,5 +71,7 @@ pub use reader::{Corpus, Documents, FaultKind, FaultPlace, FileFault, FileFaults
 pub use shard::{EndedFiles, TokenFiles};
 pub use stream::TokenStream;
 pub use text::{decode_text, read_text};
-pub use tokenizer::{CharTokenizer, JsonTokenizer, TextStream, Tokenizer, TokenizerKind, TokenizerOptions};
+#[cfg(feature = "tokenizers")]
+pub use tokenizer::TokenizerOptions;
+pub use tokenizer::{CharTokenizer, JsonTokenizer, TextStream, Tokenizer, TokenizerKind};
 pub use tokens::Tokens;

@@ -46,6 +46,11 @@ pub enum TokenizerError {
         vocab_size: usize,
     },
 
+    /// The tokenizer is one that a file describes, and this build has none of them.
+    #[error(
+        "the tokenizer is that of a tokenizer.json, which this build does not read: use one with hearth-data's feature `tokenizers`"
+    )]
+    NotInBuild,
     /// The tokenizer has no token of this name.
     #[error("the tokenizer has no token {token:?}: give the name of one as its file has it")]
     UnknownToken {

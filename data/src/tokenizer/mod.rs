@@ -1,23 +1,36 @@
 //! Text to token ids and back.
 
+#[cfg(feature = "tokenizers")]
 mod byte_level;
 mod char;
 mod encode;
+#[cfg(feature = "tokenizers")]
 mod end_of_text;
+#[cfg(feature = "tokenizers")]
 mod fault;
+#[cfg(feature = "tokenizers")]
 mod file;
+#[cfg(feature = "tokenizers")]
 mod hf;
 mod kind;
+#[cfg(not(feature = "tokenizers"))]
+mod no_json;
+#[cfg(feature = "tokenizers")]
 mod patterns;
 mod text_stream;
+#[cfg(feature = "tokenizers")]
 mod train;
 
 use serde::{Deserialize, Serialize};
 
 pub use self::char::CharTokenizer;
+#[cfg(feature = "tokenizers")]
 pub use self::file::TokenizerOptions;
+#[cfg(feature = "tokenizers")]
 pub use self::hf::JsonTokenizer;
 pub use self::kind::TokenizerKind;
+#[cfg(not(feature = "tokenizers"))]
+pub use self::no_json::JsonTokenizer;
 pub use self::text_stream::TextStream;
 use crate::{DataError, TokenizerError};
 
@@ -58,8 +71,20 @@ impl Tokenizer {
     ///
     /// # Errors
     /// When `vocab_size` is out of range.
+    #[cfg(feature = "tokenizers")]
     pub fn train_bpe(texts: impl Iterator<Item = String> + Send, vocab_size: usize) -> Result<Self, DataError> {
         JsonTokenizer::from_json(train::train(texts, vocab_size)?).map(Self::Json)
+    }
+
+    /// The tokenizer that was saved as its JSON.
+    ///
+    /// # Errors
+    /// When it is none, or is described by a file and the feature `tokenizers` is off.
+    pub fn from_saved(json: &[u8]) -> Result<Self, DataError> {
+        #[cfg(not(feature = "tokenizers"))]
+        no_json::refuse(json)?;
+        let broken = |error: serde_json::Error| TokenizerError::BrokenTokenizer { reason: error.to_string() };
+        Ok(serde_json::from_slice(json).map_err(broken)?)
     }
 
     /// This tokenizer with the token named `name` between documents.

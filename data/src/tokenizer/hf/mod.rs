@@ -22,7 +22,7 @@ use serde_json::{Value, value::RawValue};
 pub(super) use self::check::MAX_VOCABULARY;
 use self::lower::Lowered;
 use self::pipeline::Pipeline;
-pub(super) use self::pipeline::{Place, Specials};
+use super::encode::{Place, Specials};
 use super::fault::{broken, damaged, unread};
 use crate::contained::contained;
 use crate::{DataError, TokenizerError};

@@ -16,26 +16,9 @@ use super::normalizers::Normalizers;
 use super::splitter::Splitter;
 use super::stages::{Begin, Stages};
 use crate::DataError;
+use crate::tokenizer::encode::{Place, Specials};
 use crate::tokenizer::end_of_text::by_name;
 use crate::tokenizer::fault::{broken, unencodable};
-
-/// What the name of a special token in a text stands for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::tokenizer) enum Specials {
-    /// Text like any other.
-    AsText,
-    /// The token's id.
-    AsIds,
-}
-
-/// Where a text stands in its document. Some tokenizers put a space before what opens one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::tokenizer) enum Place {
-    /// It opens the document.
-    Start,
-    /// It goes on from an earlier piece.
-    Rest,
-}
 
 pub(super) struct Pipeline {
     tables: PipelineTokenizer,
