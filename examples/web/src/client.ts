@@ -101,6 +101,9 @@ export class Client {
   private hear(reply: Reply, parts: Uint8Array[]) {
     if (this.ended) return;
     if (reply.type === "ready") this.settleReady.resolve(reply);
+    if (reply.type === "trouble" && reply.trouble.kind === "large_module" && reply.trouble.id === null) {
+      return this.settleReady.reject(new Refusal(reply.trouble));
+    }
     if (reply.type === "trouble" && reply.trouble.kind === "internal" && reply.trouble.id === null) {
       return this.fail(reply.trouble.words);
     }

@@ -117,9 +117,20 @@ export const useEmbedded = async () => {
 };
 export const usePasted = (text: string) => takeText(texts.pasted(text).name, texts.pasted(text).bytes);
 
-const importRun = async (names: string[], parts: Uint8Array[]) => {
+/** Gives a run to the worker, and to the large module where the small one lacks its tokenizer. */
+const give = async (names: string[], read: () => Promise<Uint8Array[]>) => {
+  const ask = async () => machine.client().ask({ type: "import", names }, await read()).answer;
   try {
-    const { run } = await machine.client().ask({ type: "import", names }, parts).answer;
+    return await ask();
+  } catch (reason) {
+    if (!machine.lacksTokenizer(reason) || !(await machine.enlarge())) throw reason;
+    return ask();
+  }
+};
+
+const importRun = async (names: string[], read: () => Promise<Uint8Array[]>) => {
+  try {
+    const { run } = await give(names, read);
     state.kept.value = run;
     state.hasModel.value = run !== null;
     state.dismiss("bad_checkpoint");
@@ -150,12 +161,13 @@ export const takeFiles = async (entries: Entry[]) => {
     return takeText(name, await joined(found.files));
   }
   if (!(await mayImport())) return;
-  if (found.kind === "run") return importRun(found.names, await Promise.all(found.files.map(bytesOf)));
+  if (found.kind === "run") return importRun(found.names, () => Promise.all(found.files.map(bytesOf)));
   try {
     const { unpack } = await import("./zip.ts");
     const run = await unpack(found.file);
     if (run === null) return badFiles(strings.home.noRunInZip);
-    await importRun(run.names, run.parts);
+    // What is given to a worker is gone from here.
+    await importRun(run.names, async () => run.parts.map((part) => part.slice()));
   } catch (reason) {
     badFiles(strings.home.badZip(reason instanceof Error ? reason.message : String(reason)));
   }

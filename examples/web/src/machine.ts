@@ -47,6 +47,17 @@ const carry = async () => {
 let spoiled = false;
 export const spoil = () => (spoiled = true);
 
+/** Whether the processor's worker is the large module, for a run whose tokenizer the small one does not have. */
+let large = false;
+export const lacksTokenizer = (reason: unknown) =>
+  reason instanceof Refusal && reason.trouble.kind === "large_module";
+
+/** Opens the large module on the processor, in place of the small one. */
+export const enlarge = (): Promise<boolean> => {
+  large = true;
+  return use("cpu");
+};
+
 /** Opens the worker of the run; the one before it ends first, for only one may hold the run's drive. */
 export const open = async (kind: Kind): Promise<void> => {
   const files = await carry();
@@ -56,11 +67,15 @@ export const open = async (kind: Kind): Promise<void> => {
   state.workerReady.value = false;
   state.module.value = kind;
   state.certificate.value = null;
-  const opened = new Client(kind, (reply) => listen(reply));
+  const opened = new Client(large && kind === "cpu" ? "cpu-large" : kind, (reply) => listen(reply));
   run = opened;
   try {
     ready(kind, await opened.ready);
   } catch (reason) {
+    if (lacksTokenizer(reason) && !large) {
+      large = true;
+      return open(kind);
+    }
     if (run === opened) failed(kind, reason);
     throw reason;
   }

@@ -325,7 +325,7 @@ words: string,
  */
 can_continue: boolean };
 
-export type TroubleKind = "not_text" | "text_too_short" | "settings" | "limit" | "device_lost" | "gpu_error" | "wrong_numbers" | "diverged" | "storage_full" | "storage_refused" | "other_tab" | "bad_checkpoint" | "out_of_memory" | "not_now" | "internal";
+export type TroubleKind = "not_text" | "text_too_short" | "settings" | "limit" | "device_lost" | "gpu_error" | "wrong_numbers" | "diverged" | "storage_full" | "storage_refused" | "other_tab" | "bad_checkpoint" | "large_module" | "out_of_memory" | "not_now" | "internal";
 
 export type RunInfo = {
 /**

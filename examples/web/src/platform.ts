@@ -41,6 +41,7 @@ export const platform = (name: string) => ({
   post: (json: string, parts: Uint8Array[] = []) => post(JSON.parse(json) as Reply, parts),
   now: () => performance.now(),
   breathe,
+  wantsGpu: name.startsWith("gpu"),
   gpuName,
   ...(name.endsWith("-probe") ? noDrive : drive),
 });

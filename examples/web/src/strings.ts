@@ -84,6 +84,10 @@ const troubles: Record<TroubleKind, { title: string; advice: string }> = {
     title: "This run cannot be opened",
     advice: "What is stored in this browser has not changed.",
   },
+  large_module: {
+    title: "This run needs the larger module",
+    advice: "Its tokens are of a tokenizer.json, for which the page has to load more, and could not.",
+  },
   out_of_memory: {
     title: "Out of memory",
     advice: "Choose a smaller model, a smaller batch or a shorter context.",

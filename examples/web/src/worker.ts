@@ -1,4 +1,5 @@
-// The worker's frame: it picks the module by its own name, hands it the platform, and passes requests on in their order.
+// The worker's frame: it picks the module by its own name (`cpu`, `cpu-large`, `gpu`; behind each perhaps `-probe`), hands it
+// the platform, and passes requests on in their order.
 import { platform, postTrouble } from "./platform.ts";
 
 type Module = {
@@ -8,7 +9,7 @@ type Module = {
 };
 
 const load = async (): Promise<Module> => {
-  const module: Module = self.name.startsWith("gpu")
+  const module: Module = /^gpu|-large/.test(self.name)
     ? await import("../wasm/gpu/hearth_web.js")
     : await import("../wasm/cpu/hearth_web.js");
   await module.default();

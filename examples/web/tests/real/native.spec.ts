@@ -123,3 +123,29 @@ test("a native run begins as the page's does, and goes on in the page", async ({
   expect([...native(again).keys()]).toEqual(Array.from({ length: 100 }, (_, i) => i));
   expect((await said(page, "trouble")).map(({ trouble }) => trouble.words)).toEqual([]);
 });
+
+test("a run with a tokenizer.json, which the small module lacks, goes on in the page all the same", async ({
+  page,
+}, info) => {
+  await open(page, hash({ n: 60, e: 0, a: 20, k: 20 }));
+  await train(page);
+  const { folder: home } = await takeHome(page, info.outputPath("home"));
+  hearth(home, ["prepare", "input.txt", "--vocab-size", "300", "--out", "tokens"]);
+  const set = ["data.tokenizer=tokens/tokenizer.json", "model.vocab_size=300"].flatMap((it) => ["--set", it]);
+  hearth(home, ["train", "config.toml", "--out", "native", "--device", "cpu", ...set]);
+  const folder = join(home, "native");
+  const whole = native(folder);
+  rmSync(join(folder, "step-00000060"), { recursive: true });
+  await page.locator("input[webkitdirectory]").setInputFiles(folder);
+  await page.getByRole("dialog").getByRole("button", { name: "Replace it" }).click();
+  await expect(page.locator(".kept")).toContainText("40 steps", { timeout: 60_000 });
+  // As it is kept, too, it needs the large module.
+  await page.reload();
+  await expect(page.locator(".kept")).toContainText("40 steps", { timeout: 60_000 });
+  await button(page, "Continue to step 60").click();
+  await finish(page);
+  const after = await losses(page);
+  expect([...after.keys()]).toEqual(Array.from({ length: 20 }, (_, i) => 40 + i));
+  compare(after, whole, "in the page from step 40 to 60");
+  await expect(page.getByRole("alert")).toHaveCount(0);
+});

@@ -21,6 +21,8 @@ extern "C" {
     fn post(this: &Browser, json: &str, parts: Array);
     #[wasm_bindgen(method)]
     fn now(this: &Browser) -> f64;
+    #[wasm_bindgen(method, getter, js_name = wantsGpu)]
+    fn wants_gpu(this: &Browser) -> bool;
     #[wasm_bindgen(method, js_name = gpuName)]
     fn gpu_name(this: &Browser) -> Promise;
     #[wasm_bindgen(method)]
@@ -141,6 +143,10 @@ impl Platform for Browser {
     fn memory_bytes(&self) -> f64 {
         const PAGE: f64 = 65536.0;
         core::arch::wasm32::memory_size(0) as f64 * PAGE
+    }
+
+    fn wants_gpu(&self) -> bool {
+        self.wants_gpu()
     }
 
     fn gpu_name(&self) -> Soon<'_, String> {

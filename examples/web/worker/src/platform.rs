@@ -18,6 +18,9 @@ pub trait Platform {
     /// Bytes of memory that the module has.
     fn memory_bytes(&self) -> f64;
 
+    /// Whether the worker is to compute on the GPU.
+    fn wants_gpu(&self) -> bool;
+
     /// Name of the GPU, as far as the browser tells it.
     fn gpu_name(&self) -> Soon<'_, String>;
 

@@ -2,7 +2,7 @@
 
 use std::{cell::RefCell, rc::Rc, sync::Arc};
 
-use hearth_data::Tokenizer;
+use hearth_data::{DataError, Tokenizer, TokenizerError};
 use hearth_model::ParameterCount;
 use hearth_train::{
     Origin, TrainConfig, TrainError,
@@ -208,6 +208,9 @@ fn describe(checkpoint: &Checkpoint) -> Result<(TrainConfig, Tokenizer), TrainEr
     let mut config = TrainConfig::parse(&text, CONFIG, &[])?;
     // The text lies beside, whatever it was called where the run began.
     config.data.text = config.data.text.map(|_| TEXT.into());
-    let tokenizer = serde_json::from_slice(&checkpoint.read(TOKENIZER)?);
-    Ok((config, tokenizer.map_err(|error| refuse(TOKENIZER, error.to_string()))?))
+    let tokenizer = Tokenizer::from_saved(&checkpoint.read(TOKENIZER)?).map_err(|error| match error {
+        DataError::Tokenizer(TokenizerError::NotInBuild) => error.into(),
+        error => refuse(TOKENIZER, error.to_string()),
+    })?;
+    Ok((config, tokenizer))
 }

@@ -80,6 +80,10 @@ impl Platform for Browser {
         1.0
     }
 
+    fn wants_gpu(&self) -> bool {
+        false
+    }
+
     fn gpu_name(&self) -> Soon<'_, String> {
         Box::pin(async { "none".into() })
     }

@@ -1,6 +1,6 @@
 //! Errors of the session in words for a page.
 
-use hearth_data::DataError;
+use hearth_data::{DataError, TokenizerError};
 use hearth_train::{TrainError, error::DeviceError};
 
 use crate::{messages::TroubleKind, platform::DriveError};
@@ -14,6 +14,7 @@ pub fn kind(error: &TrainError) -> TroubleKind {
         TrainError::Data(DataError::NotUtf8 { .. } | DataError::OtherEncoding { .. } | DataError::EmptyFile { .. }) => {
             TroubleKind::NotText
         }
+        TrainError::Data(DataError::Tokenizer(TokenizerError::NotInBuild)) => TroubleKind::LargeModule,
         TrainError::Data(_) => TroubleKind::Settings,
         TrainError::OutOfMemory { .. } => TroubleKind::OutOfMemory,
         TrainError::DeviceLost { .. } | TrainError::Device(DeviceError::Failed { .. }) => TroubleKind::DeviceLost,

@@ -68,7 +68,7 @@ impl Worker {
         let storage = platform.lock().await;
         let mut worker = Self { platform, inbox, front, device, drive: None, text: None, run: None, model: None };
         let (storage, trouble) = match storage {
-            StorageState::Ready => worker.open_drive().await,
+            StorageState::Ready => worker.open_drive().await?,
             other => (other, None),
         };
         let notes = trouble.iter().map(|(_, words)| words.clone()).collect();
@@ -84,10 +84,13 @@ impl Worker {
     }
 
     /// Finds the run that is kept, and what is wrong with it.
-    async fn open_drive(&mut self) -> (StorageState, Option<(TroubleKind, String)>) {
+    ///
+    /// # Errors
+    /// It is one for the large module.
+    async fn open_drive(&mut self) -> Result<(StorageState, Option<(TroubleKind, String)>), TrainError> {
         let drive = match Drive::open(self.platform.clone()).await {
             Ok(drive) => drive,
-            Err(error) => return (StorageState::Unavailable, Some(trouble::of_drive(&error))),
+            Err(error) => return Ok((StorageState::Unavailable, Some(trouble::of_drive(&error)))),
         };
         let mut found = None;
         match drive.read().await.map(Run::of_files) {
@@ -98,6 +101,7 @@ impl Worker {
                 found = (!notes.is_empty()).then(|| (TroubleKind::BadCheckpoint, notes.join(" ")));
             }
             Ok(Ok(None)) => {}
+            Ok(Err(error)) if trouble::kind(&error) == TroubleKind::LargeModule => return Err(error),
             Ok(Err(error)) => {
                 let words = format!(
                     "The run that this browser keeps cannot be read: {error}. It is left as it is until a new one starts."
@@ -107,7 +111,7 @@ impl Worker {
             Err(error) => found = Some(trouble::of_drive(&error)),
         }
         self.drive = Some(Rc::new(drive));
-        (StorageState::Ready, found)
+        Ok((StorageState::Ready, found))
     }
 
     async fn answer(&mut self, mail: Mail) {

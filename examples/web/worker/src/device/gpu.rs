@@ -15,6 +15,7 @@ use hearth_train::{
     plan::{DeviceLimits, KernelSet},
     readback::Readback,
 };
+use hearth_wgsl::add_product;
 use wgpu::{
     AdapterInfo, DeviceDescriptor, DeviceType, Error, Features, Instance, InstanceDescriptor, RequestAdapterOptions,
 };
@@ -31,52 +32,48 @@ const SIDE: usize = 256;
 /// Products that are timed.
 const PRODUCTS: usize = 4;
 
-impl WorkerDevice {
-    /// Opens the adapter that the browser prefers, with all of its limits.
-    ///
-    /// # Errors
-    /// The browser gives none, or it opens no device.
-    pub async fn open(platform: &dyn Platform) -> Result<Self, TrainError> {
-        let refuse = |reason: String| TrainError::Device(DeviceError::Failed { reason });
-        let instance = Instance::new(InstanceDescriptor::new_without_display_handle());
-        let options =
-            RequestAdapterOptions { power_preference: wgpu::PowerPreference::HighPerformance, ..Default::default() };
-        let adapter = instance
-            .request_adapter(&options)
-            .await
-            .map_err(|error| refuse(format!("this browser gives no GPU: {error}")))?;
-        let (info, limits) = (adapter.get_info(), adapter.limits());
-        let request = DeviceDescriptor {
-            label: Some("hearth"),
-            // Time stamps would make the browser ask for them; nothing here reads them.
-            required_features: adapter.features() & Features::SHADER_F16,
-            required_limits: limits.clone(),
-            memory_hints: wgpu::MemoryHints::MemoryUsage,
-            ..Default::default()
-        };
-        let (device, queue) = adapter
-            .request_device(&request)
-            .await
-            .map_err(|error| refuse(format!("the GPU opens no device: {error}")))?;
-        let handle = device.clone();
-        let missing = missing(&adapter, &info);
-        let setup = WgpuSetup { instance, adapter, device, queue, backend: info.backend };
-        let device = Device::wgpu_options().setup(setup).init().map_err(|error| refuse(error.to_string()))?;
-        // After the runtime has set its own, which would end in a panic that nothing else hears of.
-        report_faults(&handle);
-        let flops = flops(&device, platform).await?;
-        let most = limits.max_buffer_size.min(limits.max_storage_buffer_binding_size);
-        let mut limits = DeviceLimits::of_host();
-        (limits.tensor, limits.watchdog, limits.kernels) = (Some(most), true, KernelSet::Wgsl);
-        let info = DeviceInfo {
-            module: ModuleName::Gpu,
-            name: platform.gpu_name().await,
-            software: info.device_type == DeviceType::Cpu,
-            missing,
-            version: env!("CARGO_PKG_VERSION").into(),
-        };
-        Ok(Self { device, limits, info, flops })
-    }
+/// Opens the adapter that the browser prefers, with all of its limits.
+///
+/// # Errors
+/// The browser gives none, or it opens no device.
+pub async fn open(platform: &dyn Platform) -> Result<WorkerDevice, TrainError> {
+    let refuse = |reason: String| TrainError::Device(DeviceError::Failed { reason });
+    let instance = Instance::new(InstanceDescriptor::new_without_display_handle());
+    let options =
+        RequestAdapterOptions { power_preference: wgpu::PowerPreference::HighPerformance, ..Default::default() };
+    let adapter = instance
+        .request_adapter(&options)
+        .await
+        .map_err(|error| refuse(format!("this browser gives no GPU: {error}")))?;
+    let (info, limits) = (adapter.get_info(), adapter.limits());
+    let request = DeviceDescriptor {
+        label: Some("hearth"),
+        // Time stamps would make the browser ask for them; nothing here reads them.
+        required_features: adapter.features() & Features::SHADER_F16,
+        required_limits: limits.clone(),
+        memory_hints: wgpu::MemoryHints::MemoryUsage,
+        ..Default::default()
+    };
+    let (device, queue) =
+        adapter.request_device(&request).await.map_err(|error| refuse(format!("the GPU opens no device: {error}")))?;
+    let handle = device.clone();
+    let missing = missing(&adapter, &info);
+    let setup = WgpuSetup { instance, adapter, device, queue, backend: info.backend };
+    let device = Device::wgpu_options().setup(setup).init().map_err(|error| refuse(error.to_string()))?;
+    // After the runtime has set its own, which would end in a panic that nothing else hears of.
+    report_faults(&handle);
+    let flops = flops(&device, platform).await?;
+    let most = limits.max_buffer_size.min(limits.max_storage_buffer_binding_size);
+    let mut limits = DeviceLimits::of_host();
+    (limits.tensor, limits.watchdog, limits.kernels) = (Some(most), true, KernelSet::Wgsl);
+    let info = DeviceInfo {
+        module: ModuleName::Gpu,
+        name: platform.gpu_name().await,
+        software: info.device_type == DeviceType::Cpu,
+        missing,
+        version: env!("CARGO_PKG_VERSION").into(),
+    };
+    Ok(WorkerDevice { device, limits, info, flops })
 }
 
 /// From here on what the device reports is a fault. That it is lost the runtime hears of itself, and logs.
@@ -108,7 +105,7 @@ async fn flops(device: &Device, platform: &dyn Platform) -> Result<f64, TrainErr
     // The first makes the kernel.
     for _ in 0..3 {
         let before = platform.now();
-        let product = (0..PRODUCTS).fold(matrix.clone(), |product, _| product.matmul(matrix.clone()));
+        let product = (0..PRODUCTS).fold(matrix.clone(), |product, _| add_product(None, product, matrix.clone()));
         Readback::new(product.slice([0..1, 0..1])).data().await.map_err(TrainError::of_device)?;
         fastest = fastest.min(platform.now() - before);
     }

@@ -1,14 +1,13 @@
-//! What computes in this module: the processor, or a GPU behind WebGPU.
+//! What computes: the processor or, in the large module, a GPU behind WebGPU.
 
-#[cfg(not(feature = "gpu"))]
 mod cpu;
 #[cfg(feature = "gpu")]
 mod gpu;
 
 use burn::tensor::Device;
-use hearth_train::plan::DeviceLimits;
+use hearth_train::{TrainError, plan::DeviceLimits};
 
-use crate::messages::DeviceInfo;
+use crate::{messages::DeviceInfo, platform::Platform};
 
 /// The device of this module.
 pub struct WorkerDevice {
@@ -23,6 +22,20 @@ pub struct WorkerDevice {
 }
 
 impl WorkerDevice {
+    /// Opens what this worker is to compute on.
+    ///
+    /// # Errors
+    /// There is no such device, or it does not open.
+    #[cfg_attr(not(feature = "gpu"), expect(clippy::unused_async, reason = "a GPU is waited for"))]
+    pub async fn open(platform: &dyn Platform) -> Result<Self, TrainError> {
+        #[cfg(feature = "gpu")]
+        if platform.wants_gpu() {
+            return gpu::open(platform).await;
+        }
+        let _ = platform;
+        Ok(cpu::open())
+    }
+
     /// Its name in a checkpoint's manifest.
     pub fn adapter(&self) -> String {
         format!("{} (browser)", self.info.name)

@@ -288,6 +288,8 @@ pub enum TroubleKind {
     OtherTab,
     /// A checkpoint that is broken, newer, or of another run.
     BadCheckpoint,
+    /// A run whose tokenizer the small module does not have.
+    LargeModule,
     /// There is no more memory.
     OutOfMemory,
     /// Not while something else is going on.
