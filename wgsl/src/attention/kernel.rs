@@ -7,10 +7,7 @@ use burn::{
 use burn_cubecl::{CubeBackend, kernel::into_contiguous, tensor::CubeTensor};
 use cubecl::CubeCount;
 
-use super::{
-    AttentionKernels, AttentionOps, AttentionOptions, Inputs,
-    tile::{ROWS, columns},
-};
+use super::{AttentionKernels, AttentionOps, AttentionOptions, Inputs, tile::ROWS};
 use crate::launch::{Shader, empty, empty_as, word, workgroups};
 
 macro_rules! tiled {
@@ -41,6 +38,13 @@ impl Shaders {
             delta: Shader::new(include_str!("delta.wgsl"), 256).with("HEAD", format!("{}u", d / 4)).storing(dtype),
         }
     }
+}
+
+/// Columns of a tile, of a kernel that has so many `tiles` of them: no more than there are queries or keys, and fewer in a
+/// browser, which clears their memory before every workgroup.
+fn columns(queries: usize, keys: usize, tiles: usize) -> usize {
+    let most = if cfg!(target_family = "wasm") { 32 / tiles } else { 64 };
+    queries.max(keys).next_power_of_two().clamp(8, most)
 }
 
 /// Every variant that is launched, for some widths of heads, and some queries and keys.

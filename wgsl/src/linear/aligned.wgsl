@@ -49,7 +49,7 @@ fn right(i: u32, column: u32) -> mat4x4<f32> {
 }
 
 fn write(row: u32, column: u32, values: vec4<f32>) {
-    if column >= info.n {
+    if row >= info.m || column >= info.n {
         return;
     }
     let at = (row * info.n + column) / 4u;

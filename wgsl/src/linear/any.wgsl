@@ -8,48 +8,54 @@ alias Real = f32;  // that tensors are stored in
 @group(0) @binding(3) var<storage, read_write> y: array<Real>;  // [m, n]
 @group(0) @binding(4) var<uniform> info: Info;
 
-const FOUR: vec4<u32> = vec4<u32>(0u, 1u, 2u, 3u);
+fn of_a(row: u32, i: u32) -> f32 {
+    let own = min(row, info.m - 1u);
+    let at = min(i, info.k - 1u);
+    return select(0.0, f32(a[select(own * info.k + at, at * info.m + own, A_TURNED)]), i < info.k);
+}
+
+fn of_b(i: u32, column: u32) -> f32 {
+    let own = min(column, info.n - 1u);
+    let at = min(i, info.k - 1u);
+    return select(0.0, f32(b[select(at * info.n + own, own * info.k + at, B_TURNED)]), i < info.k);
+}
+
+fn row_of_a(row: u32, i: u32) -> vec4<f32> {
+    return vec4<f32>(of_a(row, i), of_a(row, i + 1u), of_a(row, i + 2u), of_a(row, i + 3u));
+}
+
+fn row_of_b(i: u32, column: u32) -> vec4<f32> {
+    return vec4<f32>(of_b(i, column), of_b(i, column + 1u), of_b(i, column + 2u), of_b(i, column + 3u));
+}
 
 // Four rows of a, of four columns each. Rows beyond the end are the last one again, and what is beyond k is 0.
 fn left(row: u32, i: u32) -> mat4x4<f32> {
-    let rows = min(row + FOUR, vec4<u32>(info.m - 1u));
-    var values: mat4x4<f32>;
-    for (var r = 0u; r < 4u; r++) {
-        for (var c = 0u; c < 4u; c++) {
-            let column = min(i + c, info.k - 1u);
-            let at = select(rows[r] * info.k + column, column * info.m + rows[r], A_TURNED);
-            values[r][c] = select(0.0, f32(a[at]), i + c < info.k);
-        }
-    }
-    return values;
+    return mat4x4<f32>(row_of_a(row, i), row_of_a(row + 1u, i), row_of_a(row + 2u, i), row_of_a(row + 3u, i));
 }
 
 // Four rows of b, of four columns each. Columns beyond the end are the last one again, and what is beyond k is 0.
 fn right(i: u32, column: u32) -> mat4x4<f32> {
-    let columns = min(column + FOUR, vec4<u32>(info.n - 1u));
-    var values: mat4x4<f32>;
-    for (var r = 0u; r < 4u; r++) {
-        let row = min(i + r, info.k - 1u);
-        for (var c = 0u; c < 4u; c++) {
-            let at = select(row * info.n + columns[c], columns[c] * info.k + row, B_TURNED);
-            values[r][c] = select(0.0, f32(b[at]), i + r < info.k);
-        }
+    return mat4x4<f32>(row_of_b(i, column), row_of_b(i + 1u, column), row_of_b(i + 2u, column), row_of_b(i + 3u, column));
+}
+
+fn write_one(row: u32, column: u32, value: f32) {
+    if row >= info.m || column >= info.n {
+        return;
     }
-    return values;
+    let at = row * info.n + column;
+    var sum = value;
+    if ADDS == 1u {
+        sum += f32(added[column]);
+    }
+    if ADDS == 2u {
+        sum += f32(y[at]);
+    }
+    y[at] = Real(sum);
 }
 
 fn write(row: u32, column: u32, values: vec4<f32>) {
-    for (var c = 0u; c < 4u; c++) {
-        if column + c < info.n {
-            let at = row * info.n + column + c;
-            var sum = values[c];
-            if ADDS == 1u {
-                sum += f32(added[column + c]);
-            }
-            if ADDS == 2u {
-                sum += f32(y[at]);
-            }
-            y[at] = Real(sum);
-        }
-    }
+    write_one(row, column, values.x);
+    write_one(row, column + 1u, values.y);
+    write_one(row, column + 2u, values.z);
+    write_one(row, column + 3u, values.w);
 }

@@ -10,10 +10,9 @@ use cubecl::CubeCount;
 use super::{LinearKernels, LinearOps, Meeting, backward::forward};
 use crate::launch::{Shader, empty, word};
 
-/// Rows and columns that a workgroup has of a block a invocation.
-const TILE: usize = 32;
-/// Results above which an invocation has four blocks: fewer loads a result, and still enough workgroups for any device.
-const MANY: usize = 512 * TILE * TILE;
+/// Rows and columns of a workgroup; stand in `product.wgsl` too.
+const ROWS: usize = 64;
+const COLUMNS: usize = 32;
 
 /// What a product is added to.
 enum Added {
@@ -29,7 +28,6 @@ struct Variant {
     aligned: bool,
     turned: [bool; 2],
     adds: u32,
-    blocks: u32,
 }
 
 impl Variant {
@@ -39,10 +37,7 @@ impl Variant {
             false => concat!(include_str!("any.wgsl"), "\n", include_str!("product.wgsl")),
         };
         let [a, b] = self.turned;
-        let blocks = format!("{}u", self.blocks);
-        let shader =
-            Shader::new(text, 64).with("A_TURNED", a).with("B_TURNED", b).with("ADDS", format!("{}u", self.adds));
-        shader.with("DOWN", &blocks).with("ACROSS", &blocks)
+        Shader::new(text, 64).with("A_TURNED", a).with("B_TURNED", b).with("ADDS", format!("{}u", self.adds))
     }
 }
 
@@ -52,7 +47,7 @@ pub fn shaders() -> Vec<Shader> {
     let mut all = Vec::new();
     for (aligned, a) in [(false, false), (false, true), (true, false), (true, true)] {
         for (b, adds) in [(false, 0), (false, 1), (false, 2), (true, 0), (true, 1), (true, 2)] {
-            all.extend([1, 2].map(|blocks| Variant { aligned, turned: [a, b], adds, blocks }.shader()));
+            all.push(Variant { aligned, turned: [a, b], adds }.shader());
         }
     }
     all
@@ -85,10 +80,8 @@ fn multiply(a: CubeTensor, b: CubeTensor, added: Added) -> CubeTensor {
     }
     let rows = [if a_turned { m } else { k }, if b_turned { k } else { n }, n];
     let aligned = rows.iter().all(|stored| stored.is_multiple_of(4));
-    let blocks = if m * n > MANY { 2 } else { 1 };
-    let shader = Variant { aligned, turned: [a_turned, b_turned], adds, blocks }.shader().storing(a.dtype());
-    let tiles = |size: usize| word(size.div_ceil(TILE * blocks as usize));
-    let count = CubeCount::Static(tiles(n), tiles(m), 1);
+    let shader = Variant { aligned, turned: [a_turned, b_turned], adds }.shader().storing(a.dtype());
+    let count = CubeCount::Static(word(n.div_ceil(COLUMNS)), word(m.div_ceil(ROWS)), 1);
     shader.run(count, &[&a, &b, &row, &y], &[word(m), word(k), word(n), 0]);
     y
 }

@@ -1,9 +1,9 @@
-// y = a b, perhaps added to what is there. An invocation has DOWN x ACROSS blocks of 4 x 4 results in its registers, and loads
-// what they need from buffers: nothing is staged through workgroup memory, which a browser fills with zeros before every
-// workgroup. Each of a workgroup's 8 x 8 invocations has the blocks ty, ty + 8, .. of its rows and tx, tx + 8, .. of its
-// columns, so that neighbours load what lies beside.
+// y = a b, perhaps added to what is there. Nothing is staged through workgroup memory, which a browser fills with zeros before
+// every workgroup: an invocation has 8 x 4 results in registers, and what it loads for them its neighbours load too. Of a
+// workgroup's 64 rows and 32 columns invocation (ty, tx) of 8 x 8 has the rows 4 ty .. 4 ty + 3, those 32 further on, and the
+// columns 4 tx .. 4 tx + 3.
 //
-// A matrix here has a row in each of its columns. Text before this one has `left`, `right` and `write`.
+// A matrix here has a row in each of its columns. The text before this one has `left`, `right` and `write`.
 
 struct Info {
     m: u32,
@@ -12,42 +12,29 @@ struct Info {
     unused: u32,
 }
 
-const DOWN: u32 = 1u;
-const ACROSS: u32 = 1u;
 const A_TURNED: bool = false;  // a is stored [k, m]
 const B_TURNED: bool = false;  // b is stored [n, k]
 const ADDS: u32 = 0u;          // 0: nothing, 1: `added` [n] to each row, 2: to what y holds
 
+fn write_rows(row: u32, column: u32, values: mat4x4<f32>) {
+    write(row, column, values[0]);
+    write(row + 1u, column, values[1]);
+    write(row + 2u, column, values[2]);
+    write(row + 3u, column, values[3]);
+}
+
 @compute @workgroup_size(64, 1, 1)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
-    let first_row = group.y * 32u * DOWN + local / 8u * 4u;
-    let first_column = group.x * 32u * ACROSS + local % 8u * 4u;
-    var sums: array<array<mat4x4<f32>, ACROSS>, DOWN>;
-    for (var r = 0u; r < DOWN; r++) {
-        for (var c = 0u; c < ACROSS; c++) {
-            sums[r][c] = mat4x4<f32>();
-        }
-    }
+    let low_row = group.y * 64u + local / 8u * 4u;
+    let high_row = low_row + 32u;
+    let column = group.x * 32u + local % 8u * 4u;
+    var low = mat4x4<f32>();
+    var high = mat4x4<f32>();
     for (var i = 0u; i < info.k; i += 4u) {
-        var rights: array<mat4x4<f32>, ACROSS>;
-        for (var c = 0u; c < ACROSS; c++) {
-            rights[c] = right(i, first_column + 32u * c);
-        }
-        for (var r = 0u; r < DOWN; r++) {
-            let own = left(first_row + 32u * r, i);
-            for (var c = 0u; c < ACROSS; c++) {
-                sums[r][c] += rights[c] * own;
-            }
-        }
+        let rows = right(i, column);
+        low += rows * left(low_row, i);
+        high += rows * left(high_row, i);
     }
-    for (var r = 0u; r < DOWN; r++) {
-        for (var c = 0u; c < ACROSS; c++) {
-            for (var i = 0u; i < 4u; i++) {
-                let row = first_row + 32u * r + i;
-                if row < info.m {
-                    write(row, first_column + 32u * c, sums[r][c][i]);
-                }
-            }
-        }
-    }
+    write_rows(low_row, column, low);
+    write_rows(high_row, column, high);
 }
