@@ -36,14 +36,14 @@ const rightNumbers = async () => {
 const CHEAP_SECONDS = 60;
 let startedAt = 0;
 
-const mayReplace = async () => {
+const mayReplace = async (question: string, yes: string) => {
   const long = state.hasModel.value && startedAt > 0 && performance.now() - startedAt > CHEAP_SECONDS * 1e3;
   if (!state.kept.value && !long) return true;
-  return confirm(strings.ask.replaceTitle, strings.ask.replace, strings.ask.replaceYes);
+  return confirm(strings.ask.replaceTitle, question, yes);
 };
 
 export const start = async () => {
-  if (!(await mayReplace())) return;
+  if (!(await mayReplace(strings.ask.replace, strings.ask.replaceYes))) return;
   machine.makeRoom();
   await machine.fresh();
   if (!(await rightNumbers())) return;
@@ -143,10 +143,6 @@ const importRun = async (names: string[], read: () => Promise<Uint8Array[]>) => 
 
 const badFiles = (words: string) => alertOf({ id: null, kind: "bad_checkpoint", words, can_continue: false });
 
-const mayImport = async () =>
-  !state.kept.value ||
-  (await confirm(strings.ask.replaceTitle, strings.ask.replaceByImport, strings.ask.importYes));
-
 /** Takes what was dropped or chosen: a text, or a run. */
 export const takeFiles = async (entries: Entry[]) => {
   await machine.opened();
@@ -160,7 +156,7 @@ export const takeFiles = async (entries: Entry[]) => {
       found.files.length === 1 ? found.files[0]!.file.name : strings.text.several(found.files.length);
     return takeText(name, await joined(found.files));
   }
-  if (!(await mayImport())) return;
+  if (!(await mayReplace(strings.ask.replaceByImport, strings.ask.importYes))) return;
   if (found.kind === "run") return importRun(found.names, () => Promise.all(found.files.map(bytesOf)));
   try {
     const { unpack } = await import("./zip.ts");

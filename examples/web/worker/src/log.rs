@@ -10,6 +10,9 @@ use crate::messages::{EvaluationFigures, Sample, StepFigures, count};
 /// Figures of steps that the page is told of at once.
 const SHOWN: usize = 2000;
 
+/// Records that room is made for at once.
+const AHEAD: usize = 1 << 14;
+
 /// The records of a run.
 #[derive(Clone, Debug, Default)]
 pub struct RunLog {
@@ -23,6 +26,13 @@ impl RunLog {
     pub fn parse(text: &str) -> Self {
         let records: Vec<Record> = text.lines().filter_map(|line| Record::parse(line).ok()).collect();
         Self { records, step: 0 }
+    }
+
+    /// Makes room for so many steps: the memory of a module only grows, and it is to grow before a run and not within.
+    pub fn reserve(&mut self, steps: u64) {
+        // With a step an evaluation or a sample may come.
+        let records = usize::try_from(steps).unwrap_or(AHEAD).saturating_mul(2);
+        self.records.reserve(records.min(AHEAD));
     }
 
     /// The file.

@@ -269,6 +269,7 @@ impl Worker {
         let tab =
             Tab::new(self.platform.clone(), self.front.clone(), self.inbox.clone(), run.clone(), self.drive.clone());
         self.front.set_all(State::Starting, 0, run.config.total_steps());
+        run.log.borrow_mut().reserve(run.config.total_steps());
         let trained = self.attempts(&run, &tab).await;
         tab.settle().await;
         let can_continue = !run.checkpoints.names().is_empty();
