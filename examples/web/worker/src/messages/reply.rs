@@ -276,7 +276,7 @@ pub enum TroubleKind {
     DeviceLost,
     /// WebGPU reported an error: nothing computed since can be relied on.
     GpuError,
-    /// The device computes wrong numbers.
+    /// The device computes wrong numbers: the page's own word.
     WrongNumbers,
     /// The run has become unstable.
     Diverged,
@@ -284,7 +284,7 @@ pub enum TroubleKind {
     StorageFull,
     /// The browser refuses to store.
     StorageRefused,
-    /// Another tab has the storage.
+    /// Another tab has the storage: the page's own word.
     OtherTab,
     /// A checkpoint that is broken, newer, or of another run.
     BadCheckpoint,
