@@ -52,8 +52,16 @@ let large = false;
 export const lacksTokenizer = (reason: unknown) =>
   reason instanceof Refusal && reason.trouble.kind === "large_module";
 
-/** Opens the large module on the processor, in place of the small one. */
-export const enlarge = (): Promise<boolean> => {
+/** Opens the large module on the processor in place of the small one, which stays where the large one cannot be loaded. */
+export const enlarge = async (): Promise<boolean> => {
+  const trial = new Client("cpu-large-probe", () => {});
+  try {
+    await trial.ready;
+  } catch {
+    return false;
+  } finally {
+    trial.end();
+  }
   large = true;
   return use("cpu");
 };

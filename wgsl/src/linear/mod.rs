@@ -36,8 +36,8 @@ pub fn linear<const D: usize>(x: Tensor<D>, weight: Tensor<2>, bias: Option<Tens
     apply(x, weight, bias, None)
 }
 
-/// Several such of one `x`, as of queries, keys and values: the same values and gradients. On the CPU the gradients that they have
-/// of `x` are added as they are made.
+/// Several such of one `x`, as of queries, keys and values: the same values and gradients. Where kernels multiply, the gradients
+/// that they have of `x` are added as they are made.
 ///
 /// # Panics
 /// As [`linear`].

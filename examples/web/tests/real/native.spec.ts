@@ -126,6 +126,8 @@ test("a native run begins as the page's does, and goes on in the page", async ({
 
 test("a run with a tokenizer.json, which the small module lacks, goes on in the page all the same", async ({
   page,
+  context,
+  quiet,
 }, info) => {
   await open(page, hash({ n: 60, e: 0, a: 20, k: 20 }));
   await train(page);
@@ -136,6 +138,16 @@ test("a run with a tokenizer.json, which the small module lacks, goes on in the 
   const folder = join(home, "native");
   const whole = native(folder);
   rmSync(join(folder, "step-00000060"), { recursive: true });
+  await context.setOffline(true);
+  await page.locator("input[webkitdirectory]").setInputFiles(folder);
+  await expect(page.getByRole("alert")).toContainText("This run needs the larger module", {
+    timeout: 60_000,
+  });
+  await page.getByRole("alert").getByRole("button", { name: "Dismiss" }).click();
+  await button(page, "Start anew").click();
+  await finish(page);
+  await context.setOffline(false);
+  quiet.length = 0;
   await page.locator("input[webkitdirectory]").setInputFiles(folder);
   await expect(page.locator(".kept")).toContainText("40 steps", { timeout: 60_000 });
   // As it is kept, too, it needs the large module.
