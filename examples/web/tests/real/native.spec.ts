@@ -144,8 +144,9 @@ test("a run with a tokenizer.json, which the small module lacks, goes on in the 
     timeout: 60_000,
   });
   await page.getByRole("alert").getByRole("button", { name: "Dismiss" }).click();
+  await page.evaluate(() => (window.said = []));
   await button(page, "Start anew").click();
-  await finish(page);
+  await expect.poll(async () => (await said(page, "state")).at(-1)?.state).toBe("done");
   await context.setOffline(false);
   quiet.length = 0;
   await page.locator("input[webkitdirectory]").setInputFiles(folder);

@@ -13,6 +13,9 @@ const SHOWN: usize = 2000;
 /// Records that room is made for at once.
 const AHEAD: usize = 1 << 14;
 
+/// Bytes that few lines exceed on the average.
+const LINE: usize = 256;
+
 /// The records of a run.
 #[derive(Clone, Debug, Default)]
 pub struct RunLog {
@@ -37,7 +40,10 @@ impl RunLog {
 
     /// The file.
     pub fn to_text(&self) -> String {
-        self.records.iter().filter_map(Record::line).collect()
+        // A text that grows as it is written takes three times its size.
+        let mut text = String::with_capacity(self.records.len() * LINE);
+        self.records.iter().filter_map(Record::line).for_each(|line| text.push_str(&line));
+        text
     }
 
     /// Hears of an event. What will be told again is forgotten.
