@@ -1,28 +1,11 @@
 //! Encoding and decoding.
 
 use super::Tokenizer;
+use super::place::{Place, Specials};
 use crate::{DataError, TokenizerError};
 
 /// Bytes on each side of a cut that are encoded to see whether it changes tokens; words are much shorter.
 const CONTEXT: usize = 256;
-
-/// What the name of a special token in a text stands for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Specials {
-    /// Text like any other.
-    AsText,
-    /// The token's id.
-    AsIds,
-}
-
-/// Where a text stands in its document. Some tokenizers put a space before what opens one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Place {
-    /// It opens the document.
-    Start,
-    /// It goes on from an earlier piece.
-    Rest,
-}
 
 impl Tokenizer {
     /// The ids of `text`. The name of a special token in it is text like any other.

@@ -17,6 +17,8 @@ mod kind;
 mod no_json;
 #[cfg(feature = "tokenizers")]
 mod patterns;
+mod place;
+mod saved;
 mod text_stream;
 #[cfg(feature = "tokenizers")]
 mod train;
@@ -74,17 +76,6 @@ impl Tokenizer {
     #[cfg(feature = "tokenizers")]
     pub fn train_bpe(texts: impl Iterator<Item = String> + Send, vocab_size: usize) -> Result<Self, DataError> {
         JsonTokenizer::from_json(train::train(texts, vocab_size)?).map(Self::Json)
-    }
-
-    /// The tokenizer that was saved as its JSON.
-    ///
-    /// # Errors
-    /// When it is none, or is described by a file and the feature `tokenizers` is off.
-    pub fn from_saved(json: &[u8]) -> Result<Self, DataError> {
-        #[cfg(not(feature = "tokenizers"))]
-        no_json::refuse(json)?;
-        let broken = |error: serde_json::Error| TokenizerError::BrokenTokenizer { reason: error.to_string() };
-        Ok(serde_json::from_slice(json).map_err(broken)?)
     }
 
     /// This tokenizer with the token named `name` between documents.

@@ -1,13 +1,9 @@
 //! In place of `hf` without the feature `tokenizers`: no tokenizer is of this kind.
 
-use std::fs;
-use std::path::Path;
-
 use serde::de::{Error, IgnoredAny};
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::Tokenizer;
-use super::encode::{Place, Specials};
+use super::place::{Place, Specials};
 use crate::{DataError, TokenizerError};
 
 /// A tokenizer as Hugging Face's `tokenizer.json` describes it: there is none without the feature `tokenizers`.
@@ -51,32 +47,6 @@ impl JsonTokenizer {
 impl<'de> Deserialize<'de> for JsonTokenizer {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         IgnoredAny::deserialize(deserializer)?;
-        Err(D::Error::custom(
-            "it is a tokenizer.json, and those are not in this build (hearth-data's feature tokenizers)",
-        ))
-    }
-}
-
-/// Refuses a saved tokenizer of this kind.
-pub(super) fn refuse(saved: &[u8]) -> Result<(), DataError> {
-    #[derive(Deserialize)]
-    struct Saved {
-        kind: String,
-    }
-
-    match serde_json::from_slice(saved) {
-        Ok(Saved { kind }) if kind == "bpe" => Err(TokenizerError::NotInBuild.into()),
-        _ => Ok(()),
-    }
-}
-
-impl Tokenizer {
-    /// The tokenizer in a file that Hearth saved.
-    ///
-    /// # Errors
-    /// When there is no such file, or it is of another kind.
-    pub fn from_file(path: impl AsRef<Path>) -> Result<Self, DataError> {
-        let refuse = |reason: String| TokenizerError::TokenizerFile { path: path.as_ref().into(), reason };
-        Self::from_saved(&fs::read(&path).map_err(|error| refuse(error.to_string()))?)
+        Err(D::Error::custom(TokenizerError::NotInBuild))
     }
 }

@@ -22,8 +22,8 @@ use serde_json::{Value, value::RawValue};
 pub(super) use self::check::MAX_VOCABULARY;
 use self::lower::Lowered;
 use self::pipeline::Pipeline;
-use super::encode::{Place, Specials};
 use super::fault::{broken, damaged, unread};
+use super::place::{Place, Specials};
 use crate::contained::contained;
 use crate::{DataError, TokenizerError};
 

@@ -16,9 +16,9 @@ use super::normalizers::Normalizers;
 use super::splitter::Splitter;
 use super::stages::{Begin, Stages};
 use crate::DataError;
-use crate::tokenizer::encode::{Place, Specials};
 use crate::tokenizer::end_of_text::by_name;
 use crate::tokenizer::fault::{broken, unencodable};
+use crate::tokenizer::place::{Place, Specials};
 
 pub(super) struct Pipeline {
     tables: PipelineTokenizer,

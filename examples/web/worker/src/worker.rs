@@ -15,7 +15,7 @@ use hearth_train::{
 
 use crate::{
     answers,
-    device::WorkerDevice,
+    device::{self, WorkerDevice},
     drive::Drive,
     fault,
     front::Front,
@@ -63,7 +63,7 @@ pub async fn serve(platform: Rc<dyn Platform>, inbox: Inbox) -> Result<(), Train
 impl Worker {
     /// Opens the device and the browser's file system, and says so.
     async fn open(platform: Rc<dyn Platform>, inbox: Inbox) -> Result<Self, TrainError> {
-        let device = WorkerDevice::open(&*platform).await?;
+        let device = device::open(&*platform).await?;
         let front = Front::new(platform.clone());
         let storage = platform.lock().await;
         let mut worker = Self { platform, inbox, front, device, drive: None, text: None, run: None, model: None };

@@ -3,7 +3,7 @@
 use burn::tensor::Device;
 use hearth_train::plan::DeviceLimits;
 
-use super::WorkerDevice;
+use super::opened::WorkerDevice;
 use crate::messages::{DeviceInfo, ModuleName};
 
 /// Bytes that a step may take: of the 4 GiB that a module can address, half, for a checkpoint and a copy of it lie beside.

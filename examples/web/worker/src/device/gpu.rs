@@ -20,7 +20,7 @@ use wgpu::{
     AdapterInfo, DeviceDescriptor, DeviceType, Error, Features, Instance, InstanceDescriptor, RequestAdapterOptions,
 };
 
-use super::WorkerDevice;
+use super::opened::WorkerDevice;
 use crate::{
     fault,
     messages::{DeviceInfo, ModuleName, TroubleKind},
