@@ -10,9 +10,28 @@ use super::store::{Mapped, NewFile, Store};
 
 /// A [`Store`] in memory. A clone is the same store.
 #[derive(Clone, Debug, Default)]
-pub struct Memory(Arc<Mutex<Folders>>);
+pub struct Memory(Arc<Mutex<Inner>>);
 
-type Folders = BTreeMap<String, BTreeMap<String, Arc<Vec<u8>>>>;
+#[derive(Debug, Default)]
+struct Inner {
+    folders: BTreeMap<String, BTreeMap<String, Arc<Vec<u8>>>>,
+    /// The memory of the folder that was removed last, for the next checkpoint, which is as large: else a module, whose memory
+    /// never shrinks, would grow wherever something small has come to lie within it.
+    spare: Vec<Vec<u8>>,
+}
+
+impl Inner {
+    /// Memory for so many bytes: what is spare, or else new.
+    fn room(&mut self, bytes: usize) -> Option<Vec<u8>> {
+        let fits = |(_, content): &(usize, &Vec<u8>)| content.capacity() >= bytes;
+        let found = self.spare.iter().enumerate().filter(fits).min_by_key(|(_, content)| content.capacity());
+        if let Some((at, _)) = found {
+            return Some(self.spare.swap_remove(at));
+        }
+        let mut content = Vec::new();
+        content.try_reserve_exact(bytes).ok().map(|()| content)
+    }
+}
 
 impl Memory {
     /// An empty store.
@@ -22,14 +41,18 @@ impl Memory {
 
     /// The names of all files, as `FOLDER/FILE`, in alphabetical order.
     pub fn names(&self) -> Vec<String> {
-        let folders = self.lock();
-        folders.iter().flat_map(|(folder, files)| files.keys().map(move |file| format!("{folder}/{file}"))).collect()
+        let inner = self.lock();
+        inner
+            .folders
+            .iter()
+            .flat_map(|(folder, files)| files.keys().map(move |file| format!("{folder}/{file}")))
+            .collect()
     }
 
     /// The content of a file, without a copy of it.
     pub fn get(&self, name: &str) -> Option<Arc<Vec<u8>>> {
         let (folder, file) = name.split_once('/')?;
-        self.lock().get(folder)?.get(file).cloned()
+        self.lock().folders.get(folder)?.get(file).cloned()
     }
 
     /// Puts a file in its folder, which is made if it is not there.
@@ -38,11 +61,11 @@ impl Memory {
     /// `name` is not `FOLDER/FILE`.
     pub fn insert(&self, name: &str, content: Vec<u8>) -> io::Result<()> {
         let (folder, file) = parts(name)?;
-        self.lock().entry(folder.into()).or_default().insert(file.into(), Arc::new(content));
+        self.lock().folders.entry(folder.into()).or_default().insert(file.into(), Arc::new(content));
         Ok(())
     }
 
-    fn lock(&self) -> MutexGuard<'_, Folders> {
+    fn lock(&self) -> MutexGuard<'_, Inner> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -57,11 +80,11 @@ impl Store for Memory {
     }
 
     fn list(&self) -> io::Result<Vec<String>> {
-        Ok(self.lock().keys().cloned().collect())
+        Ok(self.lock().folders.keys().cloned().collect())
     }
 
     fn create(&self, folder: &str) -> io::Result<()> {
-        let mut folders = self.lock();
+        let folders = &mut self.lock().folders;
         if folders.contains_key(folder) {
             return Err(taken(folder));
         }
@@ -70,11 +93,10 @@ impl Store for Memory {
     }
 
     fn begin(&self, name: &str, bytes: u64) -> io::Result<Box<dyn NewFile>> {
-        let mut content = Vec::new();
-        let reserved = usize::try_from(bytes).is_ok_and(|bytes| content.try_reserve_exact(bytes).is_ok());
-        if !reserved {
-            return Err(io::Error::new(ErrorKind::OutOfMemory, format!("there is no memory for {bytes} bytes")));
-        }
+        let content = usize::try_from(bytes)
+            .ok()
+            .and_then(|bytes| self.lock().room(bytes))
+            .ok_or_else(|| io::Error::new(ErrorKind::OutOfMemory, format!("there is no memory for {bytes} bytes")))?;
         let (folder, file) = parts(name)?;
         Ok(Box::new(Growing { store: self.clone(), folder: folder.into(), file: file.into(), content }))
     }
@@ -90,7 +112,7 @@ impl Store for Memory {
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        let mut folders = self.lock();
+        let folders = &mut self.lock().folders;
         if folders.contains_key(to) {
             return Err(taken(to));
         }
@@ -100,7 +122,13 @@ impl Store for Memory {
     }
 
     fn remove(&self, folder: &str) -> io::Result<()> {
-        self.lock().remove(folder);
+        let mut inner = self.lock();
+        let files = inner.folders.remove(folder).into_iter().flatten();
+        let spare = files.filter_map(|(_, content)| Arc::into_inner(content)).map(|mut content| {
+            content.clear();
+            content
+        });
+        inner.spare = spare.collect();
         Ok(())
     }
 
@@ -140,7 +168,7 @@ impl Write for Growing {
 impl NewFile for Growing {
     fn finish(self: Box<Self>) -> io::Result<()> {
         let Self { store, folder, file, content } = *self;
-        let mut folders = store.lock();
+        let folders = &mut store.lock().folders;
         folders.get_mut(&folder).ok_or_else(|| missing(&folder))?.insert(file, Arc::new(content));
         Ok(())
     }

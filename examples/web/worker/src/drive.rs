@@ -7,7 +7,7 @@ use std::{
     cell::RefCell,
     collections::{BTreeMap, BTreeSet},
     rc::Rc,
-    sync::Arc,
+    sync::{Arc, Weak},
 };
 
 use crate::{
@@ -21,8 +21,8 @@ const MANIFEST: &str = "manifest.json";
 /// The folder that the browser keeps for this page.
 pub struct Drive {
     platform: Rc<dyn Platform>,
-    /// The files that are there, with what of the run they hold.
-    files: RefCell<BTreeMap<String, Option<Arc<Vec<u8>>>>>,
+    /// The files that are there, with what of the run they hold, which they do not keep alive.
+    files: RefCell<BTreeMap<String, Weak<Vec<u8>>>>,
 }
 
 impl Drive {
@@ -31,7 +31,7 @@ impl Drive {
     /// # Errors
     /// It cannot be read.
     pub async fn open(platform: Rc<dyn Platform>) -> Result<Self, DriveError> {
-        let files = platform.list().await?.into_iter().map(|name| (name, None)).collect();
+        let files = platform.list().await?.into_iter().map(|name| (name, Weak::new())).collect();
         Ok(Self { platform, files: RefCell::new(files) })
     }
 
@@ -51,7 +51,8 @@ impl Drive {
 
     /// The files that are there are those of `run`, which was made of them.
     pub fn adopt(&self, run: &Run) {
-        self.files.borrow_mut().iter_mut().for_each(|(name, content)| *content = run.checkpoints.get(name));
+        let of_run = |name: &str| run.checkpoints.get(name).as_ref().map(Arc::downgrade).unwrap_or_default();
+        self.files.borrow_mut().iter_mut().for_each(|(name, content)| *content = of_run(name));
     }
 
     /// Writes what of the run is not there yet, and then removes checkpoints that the run has no more.
@@ -62,7 +63,7 @@ impl Drive {
         for (name, content) in run.small_files() {
             // The text never changes; the log and the configuration may.
             if !(name == TEXT && self.files.borrow().contains_key(&name)) {
-                self.write(&name, &content, None).await?;
+                self.write(&name, &content, Weak::new()).await?;
             }
         }
         let names = run.checkpoints.names();
@@ -102,7 +103,7 @@ impl Drive {
     /// Whether a file of the run is there as the run has it.
     fn holds(&self, name: &str, run: &Run) -> bool {
         match (self.files.borrow().get(name), run.checkpoints.get(name)) {
-            (Some(Some(there)), Some(here)) => Arc::ptr_eq(there, &here),
+            (Some(there), Some(here)) => there.ptr_eq(&Arc::downgrade(&here)),
             _ => false,
         }
     }
@@ -113,13 +114,13 @@ impl Drive {
             names.iter().map(|name| name.as_str()).partition(|name| name.ends_with(MANIFEST));
         for name in others.into_iter().chain(manifests) {
             if let Some(content) = run.checkpoints.get(name) {
-                self.write(name, &content, Some(content.clone())).await?;
+                self.write(name, &content, Arc::downgrade(&content)).await?;
             }
         }
         Ok(())
     }
 
-    async fn write(&self, name: &str, content: &[u8], of_run: Option<Arc<Vec<u8>>>) -> Result<(), DriveError> {
+    async fn write(&self, name: &str, content: &[u8], of_run: Weak<Vec<u8>>) -> Result<(), DriveError> {
         self.platform.write(name, content).await?;
         self.files.borrow_mut().insert(name.into(), of_run);
         Ok(())

@@ -233,3 +233,26 @@ fn a_store_that_fails_loses_nothing_that_stood_before() {
         assert!(counts[0] > 50 && counts[0] == counts[1], "{counts:?}");
     }
 }
+
+#[test]
+fn memory_of_a_removed_checkpoint_is_used_again() {
+    let memory = Memory::new();
+    let write = |folder: &str, bytes: u8| {
+        memory.create(folder).unwrap();
+        let mut file = memory.begin(&format!("{folder}/state.json"), 100_000).unwrap();
+        file.write_all(&[bytes; 100_000]).unwrap();
+        file.finish().unwrap();
+        memory.get(&format!("{folder}/state.json")).unwrap()
+    };
+    let first = write("step-00000001", 1);
+    let place = first.as_ptr();
+    drop(first);
+    memory.remove("step-00000001").unwrap();
+    let second = write("step-00000002", 2);
+    assert_eq!((second.as_ptr(), &second[..]), (place, &[2; 100_000][..]));
+    // What somebody still reads is theirs.
+    memory.remove("step-00000002").unwrap();
+    let third = write("step-00000003", 3);
+    assert_ne!(third.as_ptr(), place);
+    assert!(second.iter().all(|byte| *byte == 2));
+}
