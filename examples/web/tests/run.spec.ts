@@ -92,15 +92,17 @@ test("writes behind a prompt while it trains, and stops writing", async ({ page 
 
 test("compares the last five runs, named by what differs", async ({ page }) => {
   await open(page, { query: "ms=0", hash: SHORT.replace("n=60", "n=5") });
+  const rows = page.locator(".card-runs tbody tr");
   await button(page, "Start").click();
+  await expect(state(page)).toHaveText("Done");
   for (let seed = 4; seed < 10; seed++) {
-    await expect(state(page)).toHaveText("Done");
     await page.getByLabel("Seed").fill(String(seed));
     await page.getByLabel("Seed").press("Tab");
     await button(page, "Start anew").click();
+    // The state alone may still be that of the run before.
+    await expect(rows.last()).toContainText(`Seed ${seed}`);
+    await expect(state(page)).toHaveText("Done");
   }
-  await expect(state(page)).toHaveText("Done");
-  const rows = page.locator(".card-runs tbody tr");
   await expect(rows).toHaveCount(5);
   await expect(rows.last()).toContainText("Seed 9");
   await expect(page.locator(".card-runs polyline")).toHaveCount(5);
