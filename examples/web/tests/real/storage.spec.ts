@@ -49,5 +49,5 @@ test("a tab, a page and a browser that are killed lose nothing that was stored",
   page,
   baseURL,
 }) => {
-  await killAndGoOn(page, baseURL!, hash({ n: 300, e: 50, a: 0, k: 10 }), ["close", "crash", "kill"]);
+  await killAndGoOn(page, baseURL!, hash({ n: 2000, e: 50, a: 0, k: 10 }), ["close", "crash", "kill"]);
 });
