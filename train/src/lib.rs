@@ -45,8 +45,8 @@
 //!
 //! The layers, each above what it uses:
 //!
-//! - [`walk`]: segments forward and back under a memory policy; gradients leave through an outlet. [`optim`]: AdamW,
-//!   schedules, clipping. [`readback`]: tensors to the host without making the device wait.
+//! - [`walk`]: segments forward and back under a memory policy; gradients leave through an outlet. [`optim`]: rules of
+//!   updates, schedules, clipping. [`readback`]: tensors to the host without making the device wait.
 //! - [`guard`]: which updates are left out, and when a run goes back or ends. [`step`]: micro-batches, accumulation,
 //!   clipping, update. [`plan`]: what a step takes in memory and time, and the policy that fits.
 //! - [`checkpoint`]: bytes over a store, which is a folder or memory. [`certify`]: whether a device computes the right
@@ -73,6 +73,7 @@ pub mod step;
 pub mod walk;
 
 mod digits;
+mod names;
 
 #[cfg(not(target_family = "wasm"))]
 pub mod bench;
@@ -92,7 +93,7 @@ pub use burn;
 pub use config::TrainConfig;
 pub use error::TrainError;
 pub use guard::{Ceiling, GuardConfig};
-pub use optim::{AdamW, OptimizerConfig, Schedule, ScheduleKind};
+pub use optim::{Optimizer, OptimizerConfig, Rule, Schedule, ScheduleKind};
 pub use session::{Engine, Event, Home, Metrics, Origin, Session};
 pub use step::{StepOptions, StepOutcome, Trainer};
 pub use walk::{MicroBatch, Policy, Sink, Walk};

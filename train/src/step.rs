@@ -14,7 +14,7 @@ use hearth_wgsl::on_all_cores;
 
 use crate::{
     guard::Ceiling,
-    optim::{AdamW, OptimizerConfig, Schedule, Update, clip_factor},
+    optim::{Optimizer, OptimizerConfig, Schedule, Update, clip_factor},
     walk::{MicroBatch, Sink, Walk},
 };
 #[cfg(not(target_family = "wasm"))]
@@ -24,12 +24,13 @@ use crate::{optim::OptimizerShard, plan::Cut};
 ///
 /// The crate's front page has an example.
 ///
-/// [`Trainer::step`] has AdamW and a [`Schedule`]. For another optimizer take [`Trainer::gradients`],
+/// [`Trainer::step`] updates by the rules of an [`Optimizer`] and a [`Schedule`]; rules of one's own come with
+/// [`Trainer::with_optimizer`]. For an optimizer of Burn's take [`Trainer::gradients`],
 /// [`Sink::into_gradients`](crate::walk::Sink::into_gradients) and [`Trainer::replace`].
 pub struct Trainer {
     /// Absent while the optimizer has it: a second handle would keep every parameter in memory twice.
     model: Option<Transformer>,
-    optimizer: AdamW,
+    optimizer: Optimizer,
     walk: Walk,
     options: StepOptions,
     /// Multiplies the loss, and with it every gradient; 1 but for tests of the guards.
@@ -39,7 +40,7 @@ pub struct Trainer {
 /// What a step needs to know besides its data. To set some: `StepOptions { seed: 5, ..StepOptions::new(1000) }`.
 #[derive(Clone, Debug)]
 pub struct StepOptions {
-    /// AdamW's settings.
+    /// The optimizer's settings.
     pub optimizer: OptimizerConfig,
     /// The learning rate's course.
     pub schedule: Schedule,
@@ -90,8 +91,13 @@ impl Trainer {
     /// If `walk` was made for another model: see [`Walk::place`].
     pub fn new(model: Transformer, walk: Walk, options: StepOptions) -> Self {
         let model = walk.place(model);
-        let optimizer = AdamW::new(options.optimizer.clone());
+        let optimizer = Optimizer::new(&options.optimizer, &model);
         Self { model: Some(model), optimizer, walk, options, loss_factor: 1.0 }
+    }
+
+    /// The same trainer with another optimizer, which was made for its model: [`Optimizer::by`].
+    pub fn with_optimizer(self, optimizer: Optimizer) -> Self {
+        Self { optimizer, ..self }
     }
 
     /// The model as it is now, with autodiff.
@@ -100,12 +106,12 @@ impl Trainer {
     }
 
     /// The optimizer as it is now.
-    pub fn optimizer(&self) -> &AdamW {
+    pub fn optimizer(&self) -> &Optimizer {
         &self.optimizer
     }
 
     /// Exchanges the model, which stays where it is, and the optimizer's state.
-    pub fn replace(&mut self, new: impl FnOnce(Transformer, &mut AdamW) -> Transformer) {
+    pub fn replace(&mut self, new: impl FnOnce(Transformer, &mut Optimizer) -> Transformer) {
         let model = self.model.take().expect("the optimizer gives the model back");
         self.model = Some(new(model, &mut self.optimizer));
     }
@@ -228,7 +234,7 @@ impl Trainer {
         self.walk.loss.chunk = cut.logits_chunk;
     }
 
-    /// From here on the optimizer keeps the moments of `shard`'s parts alone.
+    /// From here on the optimizer keeps the state of `shard`'s parts alone.
     #[cfg(not(target_family = "wasm"))]
     pub(crate) fn shard(&mut self, shard: OptimizerShard) {
         self.replace(|model, optimizer| {

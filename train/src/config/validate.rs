@@ -73,12 +73,48 @@ impl TrainConfig {
                 faults.push(format!("{field} = {value}: must be 0 or more{finite}"));
             }
         }
+        faults.extend(self.faulty_groups());
         if !(f64::MIN_POSITIVE..=f64::MAX).contains(&optimizer.eps) {
             faults.push(format!("optimizer.eps = {}: must be positive", optimizer.eps));
         }
-        for (field, value) in [("optimizer.beta1", optimizer.beta1), ("optimizer.beta2", optimizer.beta2)] {
+        for (field, value) in [
+            ("optimizer.beta1", optimizer.beta1),
+            ("optimizer.beta2", optimizer.beta2),
+            ("optimizer.momentum", optimizer.momentum),
+        ] {
             if !(0.0..1.0).contains(&value) {
                 faults.push(format!("{field} = {value}: must be at least 0 and under 1"));
+            }
+        }
+        faults
+    }
+
+    fn faulty_groups(&self) -> Vec<String> {
+        let mut faults = Vec::new();
+        for (at, group) in self.optimizer.groups.iter().enumerate() {
+            let field = |name: &str| format!("optimizer.groups[{at}].{name}");
+            if group.parameters.is_empty() {
+                faults.push(format!("{}: give a list of names, as [\"embedding.*\"]", field("parameters")));
+            }
+            for (name, value) in [
+                ("learning_rate", group.learning_rate),
+                ("learning_rate_factor", group.learning_rate_factor),
+                ("weight_decay", group.weight_decay),
+            ] {
+                if let Some(value) = value.filter(|value| !(0.0..=f64::MAX).contains(value)) {
+                    faults.push(format!("{} = {value}: must be 0 or more", field(name)));
+                }
+            }
+            for (name, value) in [("beta1", group.beta1), ("beta2", group.beta2), ("momentum", group.momentum)] {
+                if let Some(value) = value.filter(|value| !(0.0..1.0).contains(value)) {
+                    faults.push(format!("{} = {value}: must be at least 0 and under 1", field(name)));
+                }
+            }
+            if group.learning_rate.is_some() && group.learning_rate_factor.is_some() {
+                faults.push(format!("{}: give it or learning_rate_factor, not both", field("learning_rate")));
+            } else if group.learning_rate.is_some() && self.optimizer.learning_rate == 0.0 {
+                let reason = "follows the course of optimizer.learning_rate, which is 0: give that a value";
+                faults.push(format!("{} {reason}", field("learning_rate")));
             }
         }
         faults

@@ -84,7 +84,7 @@ impl Work {
             None => {
                 let trainer = build::trainer(config, &plan.cut, &site.device.device, origin)?;
                 let earlier =
-                    OuterState { momentum: origin.momentum(&trainer)?, moments: origin.moments_of_ranks(&trainer)? };
+                    OuterState { momentum: origin.momentum(&trainer)?, ranks: origin.state_of_ranks(&trainer)? };
                 Rank::replica(trainer, links.line, &config.parallel, earlier)?
             }
             Some(own) => {

@@ -1,4 +1,4 @@
-//! Rank 0's parameters and moments for all: the others need no checkpoint, and devices that draw other numbers start alike.
+//! Rank 0's parameters and optimizer state for all: the others need no checkpoint, and devices that draw other numbers start alike.
 
 use burn::module::Module;
 
@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{readback::Readback, step::Trainer};
 
-/// Gives rank 0's parameters and moments to all, and the momentum of its outer steps, which is returned.
+/// Gives rank 0's parameters and optimizer state to all, and the momentum of its outer steps, which is returned.
 pub(super) fn broadcast_state(
     trainer: &mut Trainer,
     line: &mut Exchange,
@@ -46,7 +46,7 @@ fn send(trainer: &Trainer, line: &mut Exchange) -> Result<(), CollectiveError> {
     done
 }
 
-/// A parameter's copies: its values, and its moments if there are any.
+/// A parameter's copies: its values, and what is kept of it if there is anything.
 fn send_parameter(copies: Vec<Readback>, line: &mut Exchange) -> Result<(), CollectiveError> {
     line.broadcast(vec![u8::from(copies.len() > 1)], 0)?;
     for copy in copies {
@@ -57,16 +57,18 @@ fn send_parameter(copies: Vec<Readback>, line: &mut Exchange) -> Result<(), Coll
 }
 
 fn receive(trainer: &mut Trainer, line: &mut Exchange) -> Result<(), CollectiveError> {
-    host::load(trainer, |_, count| {
-        let has_moments = line.broadcast(Vec::new(), 0)? == [1];
-        let mut next = || {
+    host::load(trainer, |_, count, lengths| {
+        let has_state = line.broadcast(Vec::new(), 0)? == [1];
+        let mut next = |expected: usize| {
             let values = broadcast_values(line, Vec::new(), 0)?;
-            let (expected, found) = (count, values.len());
+            let found = values.len();
             let mismatch = CollectiveError::Mismatch { rank: 0, expected, other: line.rank(), found };
             if found == expected { Ok(values) } else { Err(mismatch) }
         };
-        let values = next()?;
-        let moments = if has_moments { Some([next()?, next()?]) } else { None };
-        Ok(Some(ParameterState { values: Some(values), moments }))
+        let values = next(count)?;
+        let lengths = if has_state { lengths } else { &[] };
+        let state = lengths.iter().map(|length| next(*length)).collect::<Result<_, _>>()?;
+        let state = has_state.then_some(state);
+        Ok(Some(ParameterState { values: Some(values), state }))
     })
 }

@@ -13,7 +13,12 @@ use std::{
 use burn::tensor::Tensor;
 
 use super::{Collective, CollectiveError, host};
-use crate::{optim::OptimizerShard, readback::Readback, step::RankFigures, walk::Outlet};
+use crate::{
+    optim::{OptimizerShard, Part},
+    readback::Readback,
+    step::RankFigures,
+    walk::Outlet,
+};
 
 /// A rank's line to the others. What is asked for is done in turn by a thread that has the collective, and comes back in
 /// that order.
@@ -31,7 +36,10 @@ pub struct Exchange {
 
 /// The way out for values. It does not wait for other ranks, but until the copy before has left the device.
 #[derive(Clone, Debug)]
-pub(crate) struct Jobs(SyncSender<Job<Values>>);
+pub(crate) struct Jobs {
+    rank: usize,
+    queue: SyncSender<Job<Values>>,
+}
 
 /// A step's start, by which it is measured.
 #[derive(Clone, Copy, Debug)]
@@ -59,6 +67,11 @@ enum Job<V> {
     AllGather {
         own: V,
         length: usize,
+    },
+    /// Give the values of one rank to all.
+    BroadcastValues {
+        own: V,
+        root: usize,
     },
     Broadcast(Vec<u8>, usize),
     AllGatherBytes(Vec<u8>),
@@ -97,6 +110,7 @@ impl Job<Values> {
                 Job::Finish { loss, started, idle, walk: started.at.elapsed().saturating_sub(idle) }
             }
             Self::AllGather { own, length } => Job::AllGather { own: own.wait(rank), length },
+            Self::BroadcastValues { own, root } => Job::BroadcastValues { own: own.wait(rank), root },
             Self::Broadcast(bytes, root) => Job::Broadcast(bytes, root),
             Self::AllGatherBytes(bytes) => Job::AllGatherBytes(bytes),
         }
@@ -151,6 +165,11 @@ impl Talk<dyn Collective> {
                 self.timed(|| self.collective.all_gather(&mut values))?;
                 Ok(Reply::Values(values))
             }
+            Job::BroadcastValues { own, root } => {
+                let mut bytes = bytemuck::cast_slice(&own?).to_vec();
+                self.timed(|| self.collective.broadcast(&mut bytes, root))?;
+                Ok(Reply::Values(bytemuck::pod_collect_to_vec(&bytes)))
+            }
             Job::Broadcast(mut bytes, root) => {
                 self.collective.broadcast(&mut bytes, root)?;
                 Ok(Reply::Bytes(bytes))
@@ -201,7 +220,7 @@ impl Exchange {
         std::thread::spawn(move || {
             to_do.into_iter().map(|job| job.arrived(rank)).try_for_each(|job| arrived.send(job))
         });
-        let (thread, jobs) = (Some(thread), Some(Jobs(jobs)));
+        let (thread, jobs) = (Some(thread), Some(Jobs { rank, queue: jobs }));
         Ok(Self { rank, world, jobs, replies, thread, meter, waited: Duration::ZERO })
     }
 
@@ -303,18 +322,22 @@ impl Jobs {
         self.queue(Job::Reduce(Values::OnHost(values)));
     }
 
-    /// Queues `own`, this rank's part of `length` values, and what the others have of them.
-    pub fn all_gather(&self, own: Tensor<1>, length: usize) {
+    /// Queues `own`, this rank's `part` of `length` values, and what the others have of them.
+    pub fn all_gather(&self, own: Tensor<1>, length: usize, part: &Part) {
         let own = match own.shape().num_elements() {
             0 => Values::OnHost(Vec::new()),
             _ => Values::OnDevice(Readback::new(own)),
         };
-        self.queue(Job::AllGather { own, length });
+        self.queue(match part {
+            Part::Elements(_) => Job::AllGather { own, length },
+            Part::Whole => Job::BroadcastValues { own, root: self.rank },
+            Part::Elsewhere(owner) => Job::BroadcastValues { own, root: *owner },
+        });
     }
 
     fn queue(&self, job: Job<Values>) {
         // A thread that has ended has said why, or will when its reply is asked for.
-        let _ = self.0.send(job);
+        let _ = self.queue.send(job);
     }
 }
 

@@ -1,4 +1,4 @@
-//! Parameters and moments in host memory, where ranks exchange them, and back on a device.
+//! Parameters and optimizer state in host memory, where ranks exchange them, and back on a device.
 
 use burn::{
     module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId},
@@ -7,12 +7,17 @@ use burn::{
 use hearth_model::Transformer;
 
 use super::CollectiveError;
-use crate::{TrainError, optim::AdamW, readback::Readback, step::Trainer};
+use crate::{
+    TrainError,
+    optim::{Optimizer, StateShape},
+    readback::Readback,
+    step::Trainer,
+};
 
-/// New values of a parameter and of its moments; `None` leaves them as they are.
+/// New values of a parameter and of what its rule keeps, tensor by tensor; `None` leaves them as they are.
 pub(super) struct ParameterState {
     pub values: Option<Vec<f32>>,
-    pub moments: Option<[Vec<f32>; 2]>,
+    pub state: Option<Vec<Vec<f32>>>,
 }
 
 /// Waits for a copy from the device of rank `rank`.
@@ -36,64 +41,66 @@ pub(super) fn flat(model: &Transformer, rank: usize) -> Result<Vec<f32>, Collect
     Ok(all)
 }
 
-/// The first and second moments of every parameter, end to end, copied from the device of rank `rank`; zeros where there are
-/// none yet.
-pub(super) fn flat_moments(trainer: &Trainer, rank: usize) -> Result<[Vec<f32>; 2], CollectiveError> {
+/// The optimizer state of every parameter, end to end, copied from the device of rank `rank`; zeros where there is none yet.
+pub(super) fn flat_state(trainer: &Trainer, rank: usize) -> Result<Vec<f32>, CollectiveError> {
     let mut copies = Vec::new();
-    trainer.model().visit(&mut CopyMoments { optimizer: trainer.optimizer(), copies: &mut copies });
-    let mut all = [Vec::new(), Vec::new()];
-    for (count, both) in copies {
-        match both {
-            None => all.iter_mut().for_each(|values| values.resize(values.len() + count, 0.0)),
-            Some(both) => {
-                for (values, copy) in all.iter_mut().zip(both) {
-                    values.extend(wait(copy, rank)?.iter::<f32>());
-                }
-            }
+    trainer.model().visit(&mut CopyState { optimizer: trainer.optimizer(), copies: &mut copies });
+    let mut all = Vec::new();
+    for copy in copies {
+        match copy {
+            Err(count) => all.resize(all.len() + count, 0.0),
+            Ok(copy) => all.extend(wait(copy, rank)?.iter::<f32>()),
         }
     }
     Ok(all)
 }
 
-/// Queues copies of moments, with the number of elements of each parameter.
-struct CopyMoments<'a> {
-    optimizer: &'a AdamW,
-    copies: &'a mut Vec<(usize, Option<[Readback; 2]>)>,
+/// Queues copies of what is kept of each parameter; where there is nothing yet, it is so many zeros.
+struct CopyState<'a> {
+    optimizer: &'a Optimizer,
+    copies: &'a mut Vec<Result<Readback, usize>>,
 }
 
-impl ModuleVisitor for CopyMoments<'_> {
+impl ModuleVisitor for CopyState<'_> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let both = self.optimizer.moments::<D>(param.id).map(|both| both.map(Readback::new));
-        self.copies.push((param.shape().num_elements(), both));
+        match self.optimizer.state(param.id) {
+            Some(state) => self.copies.extend(state.iter().map(|tensor| Ok(Readback::new(tensor.clone())))),
+            None => self.copies.extend(lengths(self.optimizer, param).into_iter().map(Err)),
+        }
     }
 }
 
-/// Queues copies of each parameter that it visits and of its moments, if it has any, and calls `work` with those of one
-/// parameter at a time: the parameter, then its first and second moment.
+/// Number of elements of each tensor that is kept of a parameter.
+fn lengths<const D: usize>(optimizer: &Optimizer, param: &Param<Tensor<D>>) -> Vec<usize> {
+    optimizer.state_shapes(param.id, &param.dims()).iter().map(StateShape::elements).collect()
+}
+
+/// Queues copies of each parameter that it visits and of what is kept of it, if there is anything, and calls `work` with those of
+/// one parameter at a time: the parameter, then its state.
 pub(super) struct CopyEach<'a, F> {
-    optimizer: Option<&'a AdamW>,
+    optimizer: Option<&'a Optimizer>,
     work: F,
 }
 
 impl<'a, F: FnMut(ParamId, Vec<Readback>)> CopyEach<'a, F> {
-    pub fn new(optimizer: Option<&'a AdamW>, work: F) -> Self {
+    pub fn new(optimizer: Option<&'a Optimizer>, work: F) -> Self {
         Self { optimizer, work }
     }
 }
 
 impl<F: FnMut(ParamId, Vec<Readback>)> ModuleVisitor for CopyEach<'_, F> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let moments = self.optimizer.and_then(|optimizer| optimizer.moments::<D>(param.id)).into_iter().flatten();
-        let tensors = [param.val().without_autodiff()].into_iter().chain(moments);
-        (self.work)(param.id, tensors.map(Readback::new).collect());
+        let state = self.optimizer.and_then(|optimizer| optimizer.state(param.id)).into_iter().flatten();
+        let value = Readback::new(param.val().without_autodiff());
+        (self.work)(param.id, [value].into_iter().chain(state.cloned().map(Readback::new)).collect());
     }
 }
 
-/// Gives every parameter of a trainer what `next` has for it, told its number of elements; one for which it has nothing stays
-/// as it is, and so do all after an error.
+/// Gives every parameter of a trainer what `next` has for it, told its number of elements and that of each tensor that is kept
+/// of it; one for which it has nothing stays as it is, and so do all after an error.
 pub(super) fn load<E>(
     trainer: &mut Trainer,
-    next: impl FnMut(ParamId, usize) -> Result<Option<ParameterState>, E>,
+    next: impl FnMut(ParamId, usize, &[usize]) -> Result<Option<ParameterState>, E>,
 ) -> Result<(), E> {
     let mut failed = None;
     trainer.replace(|model, optimizer| {
@@ -104,26 +111,26 @@ pub(super) fn load<E>(
 
 struct Load<'a, F, E> {
     next: F,
-    optimizer: &'a mut AdamW,
+    optimizer: &'a mut Optimizer,
     writer: Writer,
     failed: &'a mut Option<E>,
 }
 
 impl<E, F> ModuleMapper for Load<'_, F, E>
 where
-    F: FnMut(ParamId, usize) -> Result<Option<ParameterState>, E>,
+    F: FnMut(ParamId, usize, &[usize]) -> Result<Option<ParameterState>, E>,
 {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         if self.failed.is_some() {
             return param;
         }
-        match (self.next)(param.id, param.shape().num_elements()) {
+        match (self.next)(param.id, param.shape().num_elements(), &lengths(self.optimizer, &param)) {
             Ok(None) => param,
-            Ok(Some(ParameterState { values, moments })) => {
-                if let Some(moments) = moments {
-                    let (shape, device) = (param.dims(), param.val().without_autodiff().device());
-                    let tensor = |values| Tensor::from_data(TensorData::new(values, shape), &device);
-                    self.optimizer.set_moments::<D>(param.id, moments.map(tensor));
+            Ok(Some(ParameterState { values, state })) => {
+                if let Some(state) = state {
+                    let device = param.val().without_autodiff().device();
+                    let tensor = |values: Vec<f32>| Tensor::from_floats(values.as_slice(), &device);
+                    self.optimizer.set_state(param.id, state.into_iter().map(tensor).collect());
                 }
                 match values {
                     Some(values) => self.writer.write(param, values),

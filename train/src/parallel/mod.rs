@@ -14,12 +14,12 @@ mod exchange;
 mod host;
 mod lines;
 mod local;
-mod moments;
 #[cfg(feature = "mpi")]
 mod mpi;
 #[cfg(feature = "mpi")]
 mod mpi_pipe;
 mod outer;
+mod outer_state;
 mod pipeline;
 mod probe;
 mod rank;
@@ -31,11 +31,11 @@ pub mod timeline;
 pub use collective::{Collective, CollectiveError};
 pub use exchange::Exchange;
 pub use local::Local;
-pub use moments::OuterState;
 #[cfg(feature = "mpi")]
 pub use mpi::{Mpi, join_mpi};
 #[cfg(feature = "mpi")]
 pub use mpi_pipe::mpi_pipe;
+pub use outer_state::OuterState;
 pub use pipeline::Pipe;
 pub use probe::{Point, Probe};
 pub use rank::{Links, Rank};

@@ -81,10 +81,10 @@ impl Outer {
         let ParallelConfig { outer_learning_rate, outer_momentum, .. } = self.settings;
         nesterov(&mut self.parameters, &mut self.momentum, &change, outer_learning_rate as f32, outer_momentum as f32);
         let mut rest = self.parameters.as_slice();
-        host::load(trainer, |_, count| {
+        host::load(trainer, |_, count, _| {
             let (own, others) = rest.split_at(count);
             rest = others;
-            Ok(Some(ParameterState { values: Some(own.to_vec()), moments: None }))
+            Ok(Some(ParameterState { values: Some(own.to_vec()), state: None }))
         })
     }
 

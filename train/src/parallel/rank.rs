@@ -7,7 +7,7 @@ use hearth_data::Batch;
 
 use super::{
     CollectiveError, Exchange, OuterState, Pipe, Point, Probe, broadcast::broadcast_state, exchange::Started, host,
-    moments, outer::Outer, pipeline::Walked, sharded, stage,
+    outer::Outer, outer_state, pipeline::Walked, sharded, stage,
 };
 use crate::{
     TrainError,
@@ -58,8 +58,8 @@ impl Links {
 }
 
 impl Rank {
-    /// A rank that has the whole model. All begin with the parameters and moments of rank 0's `trainer` and make the same
-    /// updates, so that they stay equal. With `local_steps` each has moments of its own: those that rank 0 has in `earlier`,
+    /// A rank that has the whole model. All begin with the parameters and optimizer state of rank 0's `trainer` and make the same
+    /// updates, so that they stay equal. With `local_steps` each has state of its own: that which rank 0 has in `earlier`,
     /// where it is of as many ranks.
     ///
     /// # Errors
@@ -78,7 +78,7 @@ impl Rank {
         let kind = match settings.local_steps {
             0 => Kind::Replica,
             _ => {
-                moments::scatter(&mut trainer, &mut line, earlier.moments)?;
+                outer_state::scatter(&mut trainer, &mut line, earlier.ranks)?;
                 let total_steps = trainer.options().total_steps;
                 let outer = Outer::new(trainer.model(), line.rank(), settings.clone(), total_steps, momentum)?;
                 Kind::Outer(Box::new(outer))
@@ -88,7 +88,7 @@ impl Rank {
     }
 
     /// A rank that has the part of a model that `walk` is over ([`Walk::over`]), at the place `pipe`. `whole` has the model in
-    /// host memory; all take rank 0's parameters and moments.
+    /// host memory; all take rank 0's parameters and optimizer state.
     ///
     /// To be called by the thread that takes the steps: a device has a memory pool for each thread that makes tensors.
     ///
@@ -252,7 +252,7 @@ impl Rank {
             Kind::Stage(pipe) => pipe.norm(trainer, &gradients)?,
             _ => gradients.norm(trainer.model()),
         };
-        if trainer.optimizer().is_sharded().is_none() {
+        if !trainer.optimizer().is_sharded() {
             return Ok(trainer.update_by(step, [loss, norm], gradients, ceiling));
         }
         let line = kind.replicas(line).expect("an optimizer is sharded over replicas");
@@ -277,14 +277,14 @@ impl Rank {
         }
     }
 
-    /// Gives all ranks the first one's parameters and moments again, and all pipelines the first one's: those of unlike devices
-    /// drift apart by their rounding. Does nothing where each rank has moments of its own.
+    /// Gives all ranks the first one's parameters and optimizer state again, and all pipelines the first one's: those of unlike devices
+    /// drift apart by their rounding. Does nothing where each rank has state of its own.
     ///
     /// # Errors
     /// A rank that is gone.
     pub fn synchronize(&mut self) -> Result<(), CollectiveError> {
         let Self { trainer, line, kind, .. } = self;
-        if trainer.optimizer().is_sharded().is_some() {
+        if trainer.optimizer().is_sharded() {
             return Ok(());
         }
         let done = kind.replicas(line).map_or(Ok(None), |line| broadcast_state(trainer, line, None));
@@ -294,13 +294,13 @@ impl Rank {
     /// Whether a checkpoint has to have more than rank 0 has itself: see [`Rank::gather_elsewhere`].
     pub fn has_elsewhere(&self) -> bool {
         match &self.kind {
-            Kind::Replica => self.trainer.optimizer().is_sharded().is_some(),
+            Kind::Replica => self.trainer.optimizer().is_sharded(),
             Kind::Outer(_) => true,
             Kind::Stage(_) => false,
         }
     }
 
-    /// What a checkpoint has of replicas that rank 0 does not have itself: the whole moments where each has a part, those of
+    /// What a checkpoint has of replicas that rank 0 does not have itself: the whole optimizer state where each has a part, that of
     /// the others where each has its own.
     ///
     /// # Errors
@@ -310,14 +310,14 @@ impl Rank {
         match kind {
             Kind::Outer(outer) => Ok(Elsewhere {
                 momentum: Some(outer.momentum().to_vec()),
-                ranks: moments::gather(trainer, line)?,
+                ranks: outer_state::gather(trainer, line)?,
                 ..Elsewhere::default()
             }),
-            _ => Ok(Elsewhere { moments: sharded::all_gather_moments(trainer, line)?, ..Elsewhere::default() }),
+            _ => Ok(Elsewhere { state: sharded::all_gather_state(trainer, line)?, ..Elsewhere::default() }),
         }
     }
 
-    /// The model in stages put together in host memory, with its moments, into what `make` gives: on rank 0. `None` where each
+    /// The model in stages put together in host memory, with its optimizer state, into what `make` gives: on rank 0. `None` where each
     /// rank has the whole model.
     ///
     /// # Errors

@@ -1,4 +1,6 @@
-//! ZeRO stage 1: each rank updates its part of every parameter, and the parts are put together.
+//! ZeRO stage 1: each rank updates its part of the parameters, and the parts are put together.
+//!
+//! The part is a piece of every parameter, or where a rule must not be cut, as Muon's, all of some.
 //!
 //! Rajbhandari et al. 2020, arXiv 1910.02054. The gradients are added up whole, and not just each rank's part, so that
 //! their global norm has the bits that it has on one device.
@@ -8,7 +10,7 @@ use std::collections::{HashMap, VecDeque};
 use burn::{
     module::{Module, ModuleVisitor, Param, ParamId},
     optim::GradientsParams,
-    tensor::{Tensor, TensorData},
+    tensor::{Device, Tensor},
 };
 
 use super::{
@@ -17,12 +19,12 @@ use super::{
 };
 use crate::{
     guard::Ceiling,
-    optim::{AdamW, OptimizerShard, Step},
+    optim::{Optimizer, StateShape, Step},
     step::{StepOutcome, Trainer},
     walk::Sink,
 };
 
-/// As [`Trainer::update_by`], where each rank of `line` updates its own part of every parameter.
+/// As [`Trainer::update_by`], where each rank of `line` updates its own part of the parameters.
 pub(super) fn update(
     trainer: &mut Trainer,
     line: &mut Exchange,
@@ -32,20 +34,18 @@ pub(super) fn update(
     ceiling: &Ceiling,
 ) -> Result<StepOutcome, CollectiveError> {
     let (outcome, update, gradients) = trainer.prepare(step, figures, gradients, ceiling);
-    let shard = trainer.optimizer().is_sharded().expect("the optimizer is sharded");
     let mut values = Ok(HashMap::new());
     trainer.replace(|model, optimizer| {
         let step = optimizer.begin(update);
-        let mut parts =
-            UpdateParts { step, gradients, shard, line, in_flight: VecDeque::new(), values: Ok(HashMap::new()) };
+        let mut parts = UpdateParts { step, gradients, line, in_flight: VecDeque::new(), values: Ok(HashMap::new()) };
         model.visit(&mut parts);
         parts.receive(0);
         values = parts.values;
         model
     });
     let mut values = values?;
-    host::load(trainer, |id, _| {
-        Ok(values.remove(&id).map(|values| ParameterState { values: Some(values), moments: None }))
+    host::load(trainer, |id, _, _| {
+        Ok(values.remove(&id).map(|values| ParameterState { values: Some(values), state: None }))
     })?;
     Ok(outcome)
 }
@@ -57,7 +57,6 @@ const AHEAD: usize = 4;
 struct UpdateParts<'a> {
     step: Step<'a>,
     gradients: GradientsParams,
-    shard: OptimizerShard,
     line: &'a mut Exchange,
     in_flight: VecDeque<ParamId>,
     values: Result<HashMap<ParamId, Vec<f32>>, CollectiveError>,
@@ -81,55 +80,65 @@ impl UpdateParts<'_> {
 impl ModuleVisitor for UpdateParts<'_> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         let Some(gradient) = self.gradients.remove::<D>(param.id) else { return };
-        let length = gradient.shape().num_elements();
-        let old = self.shard.of(param.val().without_autodiff());
-        let new = match self.shard.part(length).is_empty() {
-            true => old,
-            false => self.step.updated(param.id, old, self.shard.of(gradient), D > 1),
+        let shape = gradient.dims();
+        let length = shape.iter().product();
+        let part = self.step.part(param.id, length);
+        let own = |tensor: Tensor<D>| part.of(tensor.reshape([length]));
+        let old = own(param.val().without_autodiff());
+        let new = match part.elements(length) {
+            0 => old,
+            _ => self.step.updated(param.id, &shape, old, own(gradient)),
         };
-        self.line.jobs().all_gather(new, length);
+        self.line.jobs().all_gather(new, length, &part);
         self.in_flight.push_back(param.id);
         self.receive(AHEAD);
     }
 }
 
-/// The whole moments of each parameter, put together from all ranks of `line`, each of which gets them; none where the
+/// What is kept of each parameter, tensor by tensor, put together from all ranks of `line`, each of which gets it; nothing where the
 /// optimizer is not sharded.
-pub(super) fn all_gather_moments(
+pub(super) fn all_gather_state(
     trainer: &Trainer,
     line: &mut Exchange,
-) -> Result<HashMap<ParamId, [TensorData; 2]>, CollectiveError> {
+) -> Result<HashMap<ParamId, Vec<Vec<f32>>>, CollectiveError> {
     let optimizer = trainer.optimizer();
-    let Some(shard) = optimizer.is_sharded() else { return Ok(HashMap::new()) };
-    let mut gather = GatherMoments { optimizer, shard, line, whole: Ok(HashMap::new()) };
+    if !optimizer.is_sharded() {
+        return Ok(HashMap::new());
+    }
+    let mut gather = GatherState { optimizer, line, whole: Ok(HashMap::new()) };
     trainer.model().visit(&mut gather);
     gather.whole
 }
 
-struct GatherMoments<'a> {
-    optimizer: &'a AdamW,
-    shard: OptimizerShard,
+struct GatherState<'a> {
+    optimizer: &'a Optimizer,
     line: &'a mut Exchange,
-    whole: Result<HashMap<ParamId, [TensorData; 2]>, CollectiveError>,
+    whole: Result<HashMap<ParamId, Vec<Vec<f32>>>, CollectiveError>,
 }
 
-impl ModuleVisitor for GatherMoments<'_> {
+impl GatherState<'_> {
+    /// Each tensor of `lengths` that is kept of a parameter on `device`.
+    fn gather(&mut self, id: ParamId, lengths: &[usize], device: &Device) -> Result<Vec<Vec<f32>>, CollectiveError> {
+        for (at, length) in lengths.iter().enumerate() {
+            let own = self.optimizer.state(id).map_or_else(|| Tensor::zeros([0], device), |state| state[at].clone());
+            self.line.jobs().all_gather(own, *length, &self.optimizer.part(id, *length));
+        }
+        lengths.iter().map(|_| self.line.receive()).collect()
+    }
+}
+
+impl ModuleVisitor for GatherState<'_> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let shape = param.shape();
-        let length = shape.num_elements();
-        let own = self.optimizer.moments::<1>(param.id);
-        let Ok(whole) = &mut self.whole else { return };
-        // Before the first update there are none anywhere; a part without elements never has any.
-        if own.is_none() && !self.shard.part(length).is_empty() {
+        if self.whole.is_err() || !self.optimizer.shares(param.id) {
             return;
         }
-        let device = param.val().without_autodiff().device();
-        let own = own.unwrap_or_else(|| [(); 2].map(|()| Tensor::<1>::zeros([0], &device)));
-        own.into_iter().for_each(|moment| self.line.jobs().all_gather(moment, length));
-        let mut receive = || Ok(TensorData::new(self.line.receive()?, shape.clone()));
-        match receive().and_then(|first| Ok([first, receive()?])) {
-            Ok(both) => drop(whole.insert(param.id, both)),
-            Err(error) => self.whole = Err(error),
+        let shapes = self.optimizer.state_shapes(param.id, &param.dims());
+        let lengths: Vec<usize> = shapes.iter().map(StateShape::elements).collect();
+        let gathered = self.gather(param.id, &lengths, &param.val().without_autodiff().device());
+        match (&mut self.whole, gathered) {
+            (Ok(whole), Ok(state)) => drop(whole.insert(param.id, state)),
+            (whole, Err(error)) => *whole = Err(error),
+            (Err(_), _) => {}
         }
     }
 }

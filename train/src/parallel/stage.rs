@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 
 use burn::{
     module::{Module, ModuleVisitor, Param, ParamId},
-    tensor::{Tensor, TensorData},
+    tensor::Tensor,
 };
 use hearth_model::Transformer;
 
@@ -15,21 +15,24 @@ use super::{
 };
 use crate::{
     TrainError,
-    optim::{AdamW, OptimizerShard},
+    optim::{Optimizer, OptimizerShard},
     readback::Readback,
     step::Trainer,
     walk::Walk,
 };
 
-/// The stage that `walk` is over, of a trainer that has the whole model in host memory: its parameters with their moments,
-/// on the walk's device. Where its optimizer is `sharded`, the same stages of all pipelines have a part of the moments each.
+/// The stage that `walk` is over, of a trainer that has the whole model in host memory: its parameters with what is
+/// kept of them, on the walk's device. Where its optimizer is `sharded`, the same stages of all pipelines have a part of the state
+/// each.
 pub(super) fn part(whole: &Trainer, walk: Walk, pipe: &mut Pipe, sharded: bool) -> Trainer {
     let blocks = walk.first_layer..walk.first_layer + walk.policy.segments.last().map_or(0, |it| it.blocks.end);
-    let mut stage = Trainer::new(whole.model().stage(blocks), walk, whole.options().clone());
+    let mut stage = Trainer::new(whole.model().stage(blocks), walk, whole.options().clone())
+        // Names are those of the whole model.
+        .with_optimizer(whole.optimizer().fresh());
     let shard =
         pipe.replicas().filter(|_| sharded).map(|line| OptimizerShard { rank: line.rank(), world: line.world() });
     stage.replace(|model, optimizer| {
-        for_own(&model, pipe, &mut CopyMoments { from: whole.optimizer(), to: optimizer });
+        for_own(&model, pipe, &mut CopyState { from: whole.optimizer(), to: optimizer });
         if let Some(shard) = shard {
             shard_own(&model, pipe, optimizer, shard);
         }
@@ -49,8 +52,8 @@ fn for_own(model: &Transformer, pipe: &Pipe, visitor: &mut impl ModuleVisitor) {
     }
 }
 
-/// From here on `optimizer` keeps the moments of this shard's parts of those parameters alone.
-fn shard_own(model: &Transformer, pipe: &Pipe, optimizer: &mut AdamW, shard: OptimizerShard) {
+/// From here on `optimizer` keeps the state of this shard's parts of those parameters alone.
+fn shard_own(model: &Transformer, pipe: &Pipe, optimizer: &mut Optimizer, shard: OptimizerShard) {
     if pipe.is_first() {
         optimizer.shard(&model.embedding, shard);
     }
@@ -60,49 +63,54 @@ fn shard_own(model: &Transformer, pipe: &Pipe, optimizer: &mut AdamW, shard: Opt
     }
 }
 
-/// Copies the moments of a stage's parameters, or makes zeros where there are none yet: beside one another now, and not
-/// among what a step makes.
-struct CopyMoments<'a> {
-    from: &'a AdamW,
-    to: &'a mut AdamW,
+/// Copies what is kept of a stage's parameters, or makes zeros where there is nothing yet: beside one another now, and not among
+/// what a step makes.
+struct CopyState<'a> {
+    from: &'a Optimizer,
+    to: &'a mut Optimizer,
 }
 
-impl ModuleVisitor for CopyMoments<'_> {
+impl ModuleVisitor for CopyState<'_> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let value = param.val().without_autodiff();
-        let moments = match self.from.moments::<D>(param.id) {
-            Some(moments) => moments.map(|moment| moment.to_device(&value.device())),
-            None => [value.zeros_like(), value.zeros_like()],
+        if !param.val().is_require_grad() {
+            return;
+        }
+        let device = param.val().without_autodiff().device();
+        let state = match self.from.state(param.id) {
+            Some(state) => state.iter().map(|tensor| tensor.clone().to_device(&device)).collect(),
+            None => {
+                let shapes = self.from.state_shapes(param.id, &param.dims());
+                shapes.iter().map(|it| Tensor::zeros([it.elements()], &device)).collect()
+            }
         };
-        self.to.set_moments(param.id, moments);
+        self.to.set_state(param.id, state);
     }
 }
 
-/// The parameters and moments of a stage, as the ranks of a pipeline send them to rank 0.
+/// The parameters and optimizer state of a stage, as the ranks of a pipeline send them to rank 0.
 struct Own {
     copies: VecDeque<(ParamId, Vec<Readback>)>,
-    /// Moments that were put together from several ranks.
-    moments: HashMap<ParamId, [TensorData; 2]>,
+    /// State that was put together from several ranks.
+    state: HashMap<ParamId, Vec<Vec<f32>>>,
 }
 
 impl Own {
-    fn new(trainer: &Trainer, pipe: &Pipe, moments: HashMap<ParamId, [TensorData; 2]>) -> Self {
+    fn new(trainer: &Trainer, pipe: &Pipe, state: HashMap<ParamId, Vec<Vec<f32>>>) -> Self {
         let mut copies = VecDeque::new();
-        let optimizer = Some(trainer.optimizer()).filter(|it| it.is_sharded().is_none());
+        let optimizer = Some(trainer.optimizer()).filter(|it| !it.is_sharded());
         let mut visitor = host::CopyEach::new(optimizer, |id, copy| copies.push_back((id, copy)));
         for_own(trainer.model(), pipe, &mut visitor);
-        Self { copies, moments }
+        Self { copies, state }
     }
 
-    /// The next parameter's values, then those of its moments, if it has any, end to end.
+    /// The next parameter's values, then what is kept of it, if there is anything, end to end.
     fn next(&mut self, rank: usize) -> Result<Vec<f32>, CollectiveError> {
         let (id, copies) = self.copies.pop_front().expect("so many were counted");
         let mut values = Vec::new();
         for copy in copies {
             values.extend(host::wait(copy, rank)?.iter::<f32>());
         }
-        let moments = self.moments.remove(&id).into_iter().flatten();
-        moments.for_each(|moment| values.extend(moment.iter::<f32>()));
+        self.state.remove(&id).into_iter().flatten().for_each(|tensor| values.extend(tensor));
         Ok(values)
     }
 }
@@ -114,12 +122,12 @@ pub(super) fn gather(
     line: &mut Exchange,
     make: impl FnOnce() -> Result<Trainer, TrainError>,
 ) -> Result<Option<Trainer>, TrainError> {
-    let moments = match pipe.replicas() {
-        Some(replicas) => sharded::all_gather_moments(trainer, replicas).map_err(|error| pipe.among_replicas(error))?,
+    let state = match pipe.replicas() {
+        Some(replicas) => sharded::all_gather_state(trainer, replicas).map_err(|error| pipe.among_replicas(error))?,
         None => HashMap::new(),
     };
     let rank = line.rank();
-    let mut own = Own::new(trainer, pipe, moments);
+    let mut own = Own::new(trainer, pipe, state);
     let mut found = VecDeque::new();
     for stage in 0..pipe.stages() {
         let count = line.broadcast((own.copies.len() as u64).to_le_bytes().to_vec(), stage)?;
@@ -135,12 +143,12 @@ pub(super) fn gather(
         return Ok(None);
     }
     let mut whole = make()?;
-    host::load(&mut whole, |_, count| {
+    host::load(&mut whole, |_, count, lengths| {
         let mut values = found.pop_front().expect("the stages have all parameters");
-        let mut first = values.split_off(count.min(values.len()));
-        let second = first.split_off(count.min(first.len()));
-        let moments = (second.len() == count).then_some([first, second]);
-        Ok::<_, TrainError>(Some(ParameterState { values: Some(values), moments }))
+        let mut rest = values.split_off(count.min(values.len()));
+        let is_complete = rest.len() == lengths.iter().sum::<usize>();
+        let state = is_complete.then(|| lengths.iter().map(|length| rest.drain(..length).collect()).collect());
+        Ok::<_, TrainError>(Some(ParameterState { values: Some(values), state }))
     })?;
     Ok(Some(whole))
 }

@@ -77,13 +77,13 @@ impl Origin {
         }
     }
 
-    /// The moments of rank 1 and those after it, where each rank of the checkpoint's run had its own.
+    /// The optimizer state of rank 1 and those after it, where each rank of the checkpoint's run had its own.
     ///
     /// # Errors
     /// A tensor that is missing or has another shape.
-    pub fn moments_of_ranks(&self, trainer: &Trainer) -> Result<Vec<[Vec<f32>; 2]>, TrainError> {
+    pub fn state_of_ranks(&self, trainer: &Trainer) -> Result<Vec<Vec<f32>>, TrainError> {
         match self {
-            Self::Checkpoint(checkpoint, _) => checkpoint::moments_of_ranks(trainer, checkpoint),
+            Self::Checkpoint(checkpoint, _) => checkpoint::state_of_ranks(trainer, checkpoint),
             _ => Ok(Vec::new()),
         }
     }
@@ -130,7 +130,7 @@ pub fn same_run(
     let refuse =
         |reason: String| Err(refuse(checkpoint, format!("{reason}; --fork starts a new run with its weights")));
     for (field, [before, now]) in &differences {
-        if ["seed", "data.stride", "data.packing"].contains(&field.as_str()) {
+        if ["seed", "data.stride", "data.packing", "optimizer.rule"].contains(&field.as_str()) {
             return refuse(format!("{field} = {now}, but the checkpoint's run has {before}"));
         }
     }

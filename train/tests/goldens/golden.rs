@@ -41,11 +41,11 @@ macro_rules! against_pytorch {
 }
 
 /// What may differ.
-struct Tolerance {
+pub struct Tolerance {
     /// As a share of a tensor's largest value.
-    gradient: f64,
+    pub gradient: f64,
     /// In nats.
-    loss: f64,
+    pub loss: f64,
 }
 
 /// Gradients that are zero by construction are compared with this instead of their own size.
@@ -97,9 +97,14 @@ impl Golden {
 
     /// Ten AdamW steps with decay groups and clipping: the losses before each update, and the gradient norms.
     pub fn check_steps(&self, device: &Device) {
+        self.check_steps_by(options(), device);
+    }
+
+    /// As [`Golden::check_steps`], with other options.
+    pub fn check_steps_by(&self, options: StepOptions, device: &Device) {
         let tolerance = tolerance(device);
         let walk = self.walk(self.batch("steps", 0).time, device);
-        let mut trainer = Trainer::new(self.model(device), walk, options());
+        let mut trainer = Trainer::new(self.model(device), walk, options);
         let (mut losses, mut norms) = (Vec::new(), Vec::new());
         for step in 0..10 {
             let outcome = trainer.step(step as u64, &[self.batch("steps", step)], &Ceiling::FINITE);
@@ -176,7 +181,7 @@ pub fn read_tensors(file: &str) -> (HashMap<String, TensorData>, HashMap<String,
     (tensors.collect(), metadata)
 }
 
-fn tolerance(device: &Device) -> Tolerance {
+pub fn tolerance(device: &Device) -> Tolerance {
     if *device == Device::flex() {
         Tolerance { gradient: 1e-5, loss: 1e-6 }
     } else {
@@ -193,6 +198,7 @@ pub fn options() -> StepOptions {
             eps: 1e-8,
             weight_decay: 0.1,
             clip_norm: 1.0,
+            ..OptimizerConfig::default()
         },
         schedule: Schedule { kind: ScheduleKind::Constant, warmup_steps: 0, ..Schedule::default() },
         ..StepOptions::new(10)

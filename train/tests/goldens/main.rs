@@ -1,4 +1,4 @@
-//! Whole models against PyTorch: logits, loss, every gradient, ten AdamW steps; and AdamW alone.
+//! Whole models against PyTorch: logits, loss, every gradient, ten AdamW steps; and AdamW and Muon alone.
 //!
 //! Each family is three files: `x.py` made `x.safetensors`, `x.rs` compares. Python does not run here.
 
@@ -7,5 +7,6 @@ mod adamw;
 mod golden;
 mod gpt2;
 mod llama;
+mod muon;
 mod options;
 mod policies;

@@ -15,7 +15,7 @@ use hearth_train::{
     checkpoint::KernelChoices,
     devices::{DeviceChoice, OpenDevice, PinnedKernels, open},
     guard::Ceiling,
-    optim::{OptimizerConfig, Schedule, ScheduleKind},
+    optim::{OptimizerConfig, ParameterGroup, RuleKind, Schedule, ScheduleKind},
     step::{StepOptions, Trainer},
     walk::Walk,
 };
@@ -52,9 +52,16 @@ fn config(tied: bool) -> TransformerConfig {
     }
 }
 
+/// Muon for the matrices of attention, AdamW for the rest.
 fn options() -> StepOptions {
+    let mlp = ParameterGroup { parameters: vec!["*.mlp.*".into()], rule: Some(RuleKind::Adamw), ..Default::default() };
     StepOptions {
-        optimizer: OptimizerConfig::default(),
+        optimizer: OptimizerConfig {
+            rule: RuleKind::Muon,
+            learning_rate: 2e-3,
+            groups: vec![mlp],
+            ..OptimizerConfig::default()
+        },
         schedule: Schedule { kind: ScheduleKind::Constant, warmup_steps: 0, ..Schedule::default() },
         total_steps: STEPS,
         seed: 0,

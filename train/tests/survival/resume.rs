@@ -22,11 +22,13 @@ const RECOMPUTE: Policy = ("recompute", &["memory=recompute", "memory.group=2"])
 /// Activations too.
 const HOST: Policy = ("host", &["memory=offload", "memory.parameters=host"]);
 
-/// Runs 20 steps, and those from 10 on again under each policy, each time in a process of its own.
-fn exact(device: &str, policies: &[Policy]) {
+/// Runs 20 steps by a rule, and those from 10 on again under each policy, each time in a process of its own.
+fn exact(device: &str, rule: &str, policies: &[Policy]) {
     let folder = folder();
     let at = |name: &str| folder.path().join(name);
-    succeeded(hearth(folder.path(), &["config.toml", "--device", device, "--out", "whole"]).output().unwrap());
+    let rule = format!("optimizer.rule={rule}");
+    let begin = ["config.toml", "--device", device, "--out", "whole", "--set", &rule];
+    succeeded(hearth(folder.path(), &begin).output().unwrap());
     for (name, settings) in policies {
         copy(&at("whole"), &at(name));
         // As the run was after ten steps; what it reported later is of a future that is not to be.
@@ -62,14 +64,28 @@ pub fn kernels(checkpoint: &Path, rank: usize) -> BTreeMap<(String, String), Str
 
 #[test]
 fn exact_on_the_cpu() {
-    exact("cpu", &[AS_IT_WAS, ("keep", &["memory=keep"]), RECOMPUTE, ("offload", &["memory=offload"]), HOST]);
+    let all = [AS_IT_WAS, ("keep", &["memory=keep"]), RECOMPUTE, ("offload", &["memory=offload"]), HOST];
+    exact("cpu", "adamw", &all);
+}
+
+#[test]
+fn exact_on_the_cpu_by_muon() {
+    exact("cpu", "muon", &[AS_IT_WAS, RECOMPUTE, HOST]);
+}
+
+#[test]
+fn exact_on_wgpu_by_muon() {
+    if hearth_wgsl::testing::wgpu_device().is_some() {
+        // In host memory its products are the CPU's, which round otherwise.
+        exact("wgpu", "muon", &[AS_IT_WAS]);
+    }
 }
 
 #[test]
 fn exact_on_wgpu() {
     if hearth_wgsl::testing::wgpu_device().is_some() {
         // Each of them makes the device compile all kernels again.
-        exact("wgpu", &[AS_IT_WAS, RECOMPUTE, HOST]);
+        exact("wgpu", "adamw", &[AS_IT_WAS, RECOMPUTE, HOST]);
     }
 }
 
@@ -115,6 +131,10 @@ fn another_run_is_refused_by_the_field() {
         ("data.text=same-letters.txt", "the tokens are not those of the checkpoint's run"),
         ("seed=4", "seed = 4, but the checkpoint's run has 3; --fork starts a new run with its weights"),
         ("data.stride=7", "data.stride = 7, but the checkpoint's run has 0"),
+        (
+            "optimizer.rule=muon",
+            "optimizer.rule = \"muon\", but the checkpoint's run has \"adamw\"; --fork starts a new run",
+        ),
         ("batch.micro_batch=3", "= 6, but the checkpoint's run has 4 sequences a step"),
     ] {
         let output = run(&["--resume", "run", "--device", "cpu", "--set", setting]);

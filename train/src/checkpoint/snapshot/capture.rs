@@ -8,32 +8,37 @@ use burn::{
 };
 
 use super::{
-    layout::{MOMENTS, ModulePath, OUTER, of_rank},
+    layout::{OUTER, of_rank, of_state},
     pending::{PendingPart, PendingTensor, push},
 };
-use crate::{optim::AdamW, readback::Readback, step::Trainer};
+use crate::{
+    names::ModulePath,
+    optim::{Optimizer, StateShape},
+    readback::Readback,
+    step::Trainer,
+};
 
 /// What a trainer on one of several devices does not have itself.
 #[derive(Default)]
 pub struct Elsewhere {
-    /// The whole moments, where each rank has a part.
-    pub moments: HashMap<ParamId, [TensorData; 2]>,
+    /// What is kept of each parameter, whole and tensor by tensor, where each rank has a part.
+    pub state: HashMap<ParamId, Vec<Vec<f32>>>,
     /// The momentum of outer steps, parameter by parameter, end to end.
     pub momentum: Option<Vec<f32>>,
-    /// The first and second moments of rank 1 and those after it, where each has its own, in the same order.
-    pub ranks: Vec<[Vec<f32>; 2]>,
+    /// What rank 1 and those after it keep, where each has its own: parameter by parameter, tensor by tensor, end to end.
+    pub ranks: Vec<Vec<f32>>,
 }
 
 /// The tensors of both files, in the order that they are written in.
 pub(super) struct Captured {
     pub parameters: Vec<PendingTensor>,
-    pub moments: Vec<PendingTensor>,
+    pub state: Vec<PendingTensor>,
 }
 
 impl Captured {
     /// The copies that are not in host memory already.
     pub fn copies(&mut self) -> impl Iterator<Item = &mut Readback> {
-        let parts = self.parameters.iter_mut().chain(&mut self.moments).flat_map(|tensor| &mut tensor.parts);
+        let parts = self.parameters.iter_mut().chain(&mut self.state).flat_map(|tensor| &mut tensor.parts);
         parts.filter_map(|part| match part {
             PendingPart::OnDevice(copy) => Some(copy),
             PendingPart::OnHost(_) => None,
@@ -46,31 +51,73 @@ pub(super) fn capture(trainer: &Trainer, elsewhere: Elsewhere) -> Captured {
     let mut capture = Capture {
         optimizer: trainer.optimizer(),
         elsewhere,
-        passed: 0,
+        passed: Passed::default(),
         path: ModulePath::default(),
-        captured: Captured { parameters: Vec::new(), moments: Vec::new() },
+        captured: Captured { parameters: Vec::new(), state: Vec::new() },
     };
     trainer.model().visit(&mut capture);
     capture.captured
 }
 
 struct Capture<'a> {
-    optimizer: &'a AdamW,
+    optimizer: &'a Optimizer,
     elsewhere: Elsewhere,
-    /// Elements of the parameters before.
-    passed: usize,
+    passed: Passed,
     path: ModulePath,
     captured: Captured,
 }
 
+/// Elements of the parameters before the one at hand, and of what is kept of them.
+#[derive(Default)]
+struct Passed {
+    parameters: usize,
+    state: usize,
+}
+
 impl Capture<'_> {
-    fn push_moment(&mut self, prefix: &str, shape: &[usize], part: PendingPart) {
-        push(&mut self.captured.moments, format!("{prefix}{}", self.path.file_name()), shape, part);
+    fn push(&mut self, name: String, shape: &[usize], part: PendingPart) {
+        push(&mut self.captured.state, name, shape, part);
     }
 
-    fn push_data(&mut self, prefix: &str, data: TensorData) {
-        let shape = data.shape().to_vec();
-        self.push_moment(prefix, &shape, PendingPart::OnHost(Box::new(move || data)));
+    fn push_values(&mut self, name: String, shape: &[usize], values: Vec<f32>) {
+        let data = TensorData::new(values, shape.to_vec());
+        self.push(name, shape, PendingPart::OnHost(Box::new(move || data)));
+    }
+
+    /// What this trainer keeps of a parameter, or all ranks together.
+    fn state(&mut self, id: ParamId, shapes: &[StateShape]) {
+        let name = self.path.name();
+        if self.optimizer.is_sharded() {
+            let whole = self.elsewhere.state.remove(&id).into_iter().flatten();
+            shapes.iter().zip(whole).for_each(|(it, values)| self.push_values(of_state(it, &name), &it.shape, values));
+        } else if let Some(state) = self.optimizer.state(id) {
+            for (it, tensor) in shapes.iter().zip(state) {
+                self.push(of_state(it, &name), &it.shape, PendingPart::of(tensor.clone()));
+            }
+        }
+    }
+
+    /// What is kept beside it where ranks train alone.
+    fn outer_state(&mut self, shape: &[usize], shapes: &[StateShape]) {
+        let name = self.path.name();
+        let part = |values: &Vec<f32>, start: &mut usize, count: usize| {
+            *start += count;
+            values[*start - count..*start].to_vec()
+        };
+        if let Some(momentum) = &self.elsewhere.momentum {
+            let own = part(momentum, &mut self.passed.parameters, shape.iter().product());
+            self.push_values(format!("{OUTER}{name}"), shape, own);
+        }
+        let start = self.passed.state;
+        let mut tensors = Vec::new();
+        for (at, values) in self.elsewhere.ranks.iter().enumerate() {
+            self.passed.state = start;
+            for it in shapes {
+                let own = part(values, &mut self.passed.state, it.elements());
+                tensors.push((format!("{}{}", of_rank(at + 1), of_state(it, &name)), it, own));
+            }
+        }
+        tensors.into_iter().for_each(|(name, it, own)| self.push_values(name, &it.shape, own));
     }
 }
 
@@ -84,26 +131,10 @@ impl ModuleVisitor for Capture<'_> {
     }
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        if self.optimizer.is_sharded().is_some() {
-            let moments = self.elsewhere.moments.remove(&param.id).into_iter().flatten();
-            for (prefix, moment) in MOMENTS.into_iter().zip(moments) {
-                self.push_data(prefix, moment);
-            }
-        } else if let Some(moments) = self.optimizer.moments::<D>(param.id) {
-            for (prefix, moment) in MOMENTS.into_iter().zip(moments) {
-                self.push_moment(prefix, &moment.dims(), PendingPart::of(moment));
-            }
-        }
-        let own = self.passed..self.passed + param.shape().num_elements();
-        self.passed = own.end;
-        let part = |values: &Vec<f32>| TensorData::new(values[own.clone()].to_vec(), param.shape());
-        let mut flat = Vec::new();
-        flat.extend(self.elsewhere.momentum.iter().map(|momentum| (OUTER.to_string(), part(momentum))));
-        for (at, both) in self.elsewhere.ranks.iter().enumerate() {
-            flat.extend(MOMENTS.into_iter().zip(both).map(|(name, values)| (of_rank(at + 1, name), part(values))));
-        }
-        flat.into_iter().for_each(|(prefix, data)| self.push_data(&prefix, data));
+        let shapes = self.optimizer.state_shapes(param.id, &param.dims());
+        self.state(param.id, &shapes);
+        self.outer_state(&param.dims(), &shapes);
         let value = param.val().without_autodiff();
-        push(&mut self.captured.parameters, self.path.file_name(), &value.dims(), PendingPart::of(value));
+        push(&mut self.captured.parameters, self.path.name(), &value.dims(), PendingPart::of(value));
     }
 }

@@ -7,53 +7,57 @@ use burn::{
     tensor::Tensor,
 };
 
+use crate::{
+    names::ModulePath,
+    optim::{Optimizer, StateShape},
+};
+
 /// The file of parameters.
 pub(super) const MODEL: &str = "model.safetensors";
 /// The file of what the optimizer keeps.
 pub(super) const OPTIMIZER: &str = "optimizer.safetensors";
 
-/// What AdamW keeps of a parameter, as its names begin.
-pub(super) const MOMENTS: [&str; 2] = ["first.", "second."];
-
 /// The momentum of outer steps, as its names begin.
 pub(super) const OUTER: &str = "outer.";
 
-/// How the names of a moment of a rank after the first begin, where each has its own.
-pub(super) fn of_rank(rank: usize, moment: &str) -> String {
-    format!("rank{rank}.{moment}")
+/// The name of what the optimizer keeps of a parameter.
+pub(super) fn of_state(state: &StateShape, parameter: &str) -> String {
+    format!("{}.{parameter}", state.name)
 }
 
-/// Where in a module a visitor is.
-#[derive(Default)]
-pub(super) struct ModulePath(Vec<String>);
-
-impl ModulePath {
-    pub fn enter(&mut self, name: &str) {
-        self.0.push(name.into());
-    }
-
-    pub fn exit(&mut self) {
-        self.0.pop();
-    }
-
-    /// The name in files of the parameter that is there: shards of one matrix share theirs.
-    pub fn file_name(&self) -> String {
-        let path = self.0.join(".");
-        path.split_once(".shards.").map_or(path.clone(), |(matrix, _)| matrix.into())
-    }
+/// How the names of what a rank after the first keeps begin, where each has its own.
+pub(super) fn of_rank(rank: usize) -> String {
+    format!("rank{rank}.")
 }
 
 /// Visits a model for the shapes that its files have.
-#[derive(Default)]
-pub(super) struct FileShapes {
+pub(super) struct FileShapes<'a> {
+    optimizer: &'a Optimizer,
     path: ModulePath,
-    /// Shapes by name, each matrix whole.
+    /// Shapes of parameters by name, and of what is kept of them, each matrix whole.
     pub whole: HashMap<String, Vec<usize>>,
-    /// The names, as the model has them.
-    pub order: Vec<String>,
+    /// The parameters' names, as the model has them.
+    pub parameters: Vec<String>,
+    /// The names of what is kept of them, in the same order.
+    pub states: Vec<String>,
 }
 
-impl ModuleVisitor for FileShapes {
+impl<'a> FileShapes<'a> {
+    pub fn new(optimizer: &'a Optimizer) -> Self {
+        let (parameters, states) = (Vec::new(), Vec::new());
+        Self { optimizer, path: ModulePath::default(), whole: HashMap::new(), parameters, states }
+    }
+
+    /// Adds a tensor, or rows of one; whether it is new.
+    fn add(&mut self, name: &str, shape: &[usize]) -> bool {
+        let is_new = !self.whole.contains_key(name);
+        let whole = self.whole.entry(name.into());
+        whole.and_modify(|whole| whole[0] += shape[0]).or_insert_with(|| shape.into());
+        is_new
+    }
+}
+
+impl ModuleVisitor for FileShapes<'_> {
     fn enter_module(&mut self, name: &str, _container: &str) {
         self.path.enter(name);
     }
@@ -63,12 +67,15 @@ impl ModuleVisitor for FileShapes {
     }
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let dims = param.dims();
-        let name = self.path.file_name();
-        if !self.whole.contains_key(&name) {
-            self.order.push(name.clone());
+        let name = self.path.name();
+        for state in self.optimizer.state_shapes(param.id, &param.dims()) {
+            let name = of_state(&state, &name);
+            if self.add(&name, &state.shape) {
+                self.states.push(name);
+            }
         }
-        let whole = self.whole.entry(name);
-        whole.and_modify(|whole| whole[0] += dims[0]).or_insert_with(|| dims.into());
+        if self.add(&name, &param.dims()) {
+            self.parameters.push(name);
+        }
     }
 }

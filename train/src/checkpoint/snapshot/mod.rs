@@ -6,7 +6,7 @@ mod pending;
 mod restore;
 
 pub use capture::Elsewhere;
-pub use restore::{moments_of_ranks, outer_momentum, restore, restore_weights};
+pub use restore::{outer_momentum, restore, restore_weights, state_of_ranks};
 
 use self::{
     capture::{Captured, capture},
@@ -15,13 +15,13 @@ use self::{
 use super::{tensors::TensorSpec, write::NewCheckpoint};
 use crate::{TrainError, step::Trainer};
 
-/// Copies of all parameters and moments, on their way to host memory.
+/// Copies of all parameters and of what the optimizer keeps, on their way to host memory.
 pub struct Snapshot(Captured);
 
 impl Snapshot {
     /// Queues the copies behind what the device has been given, and before what comes next; nothing waits.
     ///
-    /// Until they are written they take as much host memory as the tensors do: 12 bytes a parameter.
+    /// Until they are written they take as much host memory as the tensors do: 12 bytes a parameter with AdamW.
     pub fn take(trainer: &Trainer, elsewhere: Elsewhere) -> Self {
         Self(capture(trainer, elsewhere))
     }
@@ -50,8 +50,8 @@ impl Snapshot {
     /// # Panics
     /// In a browser, if the copies have not arrived.
     pub fn write(self, new: &mut NewCheckpoint) -> Result<(), TrainError> {
-        let Captured { parameters, moments } = self.0;
-        for (name, tensors) in [(MODEL, parameters), (OPTIMIZER, moments)] {
+        let Captured { parameters, state } = self.0;
+        for (name, tensors) in [(MODEL, parameters), (OPTIMIZER, state)] {
             let specs: Vec<TensorSpec> = tensors.iter().map(|tensor| tensor.spec.clone()).collect();
             let mut file = new.tensors(name, &specs)?;
             for part in tensors.into_iter().flat_map(|tensor| tensor.parts) {

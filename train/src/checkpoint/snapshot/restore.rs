@@ -8,24 +8,25 @@ use burn::{
 };
 use hearth_model::Transformer;
 
-use super::layout::{FileShapes, MODEL, MOMENTS, ModulePath, OPTIMIZER, OUTER, of_rank};
+use super::layout::{FileShapes, MODEL, OPTIMIZER, OUTER, of_rank, of_state};
 use crate::{
     TrainError,
     checkpoint::{error::CheckpointError, read::Checkpoint, tensors::Tensors},
-    optim::AdamW,
+    names::ModulePath,
+    optim::Optimizer,
     step::Trainer,
 };
 
-/// Sets all parameters and moments from a checkpoint of the same model.
+/// Sets all parameters and the optimizer's state from a checkpoint of the same run.
 ///
 /// # Errors
 /// A tensor that is missing or has another shape.
 pub fn restore(trainer: &mut Trainer, checkpoint: &Checkpoint) -> Result<(), TrainError> {
-    let moments = checkpoint.tensors(OPTIMIZER)?;
-    set(trainer, &checkpoint.tensors(MODEL)?, Some(&moments))
+    let state = checkpoint.tensors(OPTIMIZER)?;
+    set(trainer, &checkpoint.tensors(MODEL)?, Some(&state))
 }
 
-/// Sets all parameters, and no moments.
+/// Sets all parameters, and no state.
 ///
 /// # Errors
 /// As [`restore`].
@@ -39,45 +40,53 @@ pub fn restore_weights(trainer: &mut Trainer, checkpoint: &Checkpoint) -> Result
 /// As [`restore`].
 pub fn outer_momentum(trainer: &Trainer, checkpoint: &Checkpoint) -> Result<Option<Vec<f32>>, TrainError> {
     let tensors = checkpoint.tensors(OPTIMIZER)?;
-    match tensors.names().any(|name| name.starts_with(OUTER)) {
-        true => Ok(Some(flat(trainer, &tensors, OUTER)?)),
-        false => Ok(None),
+    if !tensors.names().any(|name| name.starts_with(OUTER)) {
+        return Ok(None);
     }
+    let shapes = file_shapes(trainer);
+    Ok(Some(flat(&tensors, &shapes, OUTER, &shapes.parameters)?))
 }
 
-/// The first and second moments of rank 1 and those after it that a checkpoint has of ranks with moments of their own, each
-/// parameter by parameter, end to end.
+/// What a checkpoint has of rank 1 and those after it, where each keeps state of its own: parameter by parameter, tensor by tensor,
+/// end to end.
 ///
 /// # Errors
 /// As [`restore`].
-pub fn moments_of_ranks(trainer: &Trainer, checkpoint: &Checkpoint) -> Result<Vec<[Vec<f32>; 2]>, TrainError> {
+pub fn state_of_ranks(trainer: &Trainer, checkpoint: &Checkpoint) -> Result<Vec<Vec<f32>>, TrainError> {
     let tensors = checkpoint.tensors(OPTIMIZER)?;
-    let [first, second] = MOMENTS;
-    let is_there = |rank: usize| tensors.names().any(|name| name.starts_with(&of_rank(rank, first)));
-    let both =
-        |rank| Ok([flat(trainer, &tensors, &of_rank(rank, first))?, flat(trainer, &tensors, &of_rank(rank, second))?]);
-    (1..).take_while(|rank| is_there(*rank)).map(both).collect()
+    let shapes = file_shapes(trainer);
+    let is_there = |rank: &usize| tensors.names().any(|name| name.starts_with(&of_rank(*rank)));
+    let all = |rank| Ok(flat(&tensors, &shapes, &of_rank(rank), &shapes.states)?);
+    (1..).take_while(is_there).map(all).collect()
 }
 
-/// The tensors whose names begin so, one for each parameter, end to end.
-fn flat(trainer: &Trainer, tensors: &Tensors, prefix: &str) -> Result<Vec<f32>, CheckpointError> {
-    let mut shapes = FileShapes::default();
+fn file_shapes(trainer: &Trainer) -> FileShapes<'_> {
+    let mut shapes = FileShapes::new(trainer.optimizer());
     trainer.model().visit(&mut shapes);
+    shapes
+}
+
+/// The tensors of these names behind `prefix`, end to end.
+fn flat(
+    tensors: &Tensors,
+    shapes: &FileShapes<'_>,
+    prefix: &str,
+    names: &[String],
+) -> Result<Vec<f32>, CheckpointError> {
     let mut values = Vec::new();
-    for name in &shapes.order {
+    for name in names {
         let bytes = tensors.get(&format!("{prefix}{name}"), &shapes.whole[name])?;
         values.extend(bytemuck::pod_collect_to_vec::<u8, f32>(bytes));
     }
     Ok(values)
 }
 
-fn set(trainer: &mut Trainer, parameters: &Tensors, moments: Option<&Tensors>) -> Result<(), TrainError> {
-    let mut shapes = FileShapes::default();
-    trainer.model().visit(&mut shapes);
+fn set(trainer: &mut Trainer, parameters: &Tensors, state: Option<&Tensors>) -> Result<(), TrainError> {
+    let shapes = file_shapes(trainer).whole;
     let mut error = None;
     trainer.replace(|model: Transformer, optimizer| {
-        let (shapes, offsets, path) = (shapes.whole, HashMap::new(), ModulePath::default());
-        model.map(&mut Restore { parameters, moments, optimizer, shapes, offsets, path, error: &mut error })
+        let (offsets, path) = (HashMap::new(), ModulePath::default());
+        model.map(&mut Restore { parameters, state, optimizer, shapes, offsets, path, error: &mut error })
     });
     error.map_or(Ok(()), |error| Err(error.into()))
 }
@@ -87,52 +96,61 @@ const POSITIONS: &str = "embedding.positions";
 
 struct Restore<'a> {
     parameters: &'a Tensors,
-    moments: Option<&'a Tensors>,
-    optimizer: &'a mut AdamW,
+    state: Option<&'a Tensors>,
+    optimizer: &'a mut Optimizer,
     /// Shapes in the files, by name.
     shapes: HashMap<String, Vec<usize>>,
-    /// Bytes of a matrix that its first shards have taken.
+    /// Bytes of a tensor that the first shards of a matrix have taken.
     offsets: HashMap<String, usize>,
     path: ModulePath,
     error: &'a mut Option<CheckpointError>,
 }
 
 impl Restore<'_> {
-    /// Whether the optimizer has moments of the parameter at hand: one that is not trained may have none.
-    fn has_moments<const D: usize>(&self, moments: &Tensors, param: &Param<Tensor<D>>) -> bool {
-        let trained = !moments.is_empty() && param.val().is_require_grad();
-        trained || moments.contains(&format!("{}{}", MOMENTS[0], self.path.file_name()))
+    /// The next so many values of a tensor: all of it, but of a matrix that is in shards.
+    fn next(&mut self, bytes: &[u8], name: String, elements: usize) -> TensorData {
+        let start = self.offsets.entry(name).or_default();
+        let end = *start + elements * size_of::<f32>();
+        let own = bytes[std::mem::replace(start, end)..end].to_vec();
+        TensorData::from_bytes_vec(own, [elements], DType::F32)
     }
 
-    /// The values of the shard at hand, of a parameter or of what the optimizer keeps of it.
-    fn value<const D: usize>(
-        &self,
-        tensors: &Tensors,
-        prefix: &str,
-        dims: [usize; D],
-        device: &Device,
-    ) -> Result<Tensor<D>, CheckpointError> {
-        let name = self.path.file_name();
-        let bytes = match self.moments {
+    /// The values of the parameter at hand.
+    fn values(&mut self, elements: usize) -> Result<TensorData, CheckpointError> {
+        let (name, tensors) = (self.path.name(), self.parameters);
+        let shape = &self.shapes[&name];
+        let bytes = match self.state {
             // A new run may have a shorter context.
-            None if name == POSITIONS => tensors.first_rows(&name, &self.shapes[&name])?,
-            _ => tensors.get(&format!("{prefix}{name}"), &self.shapes[&name])?,
+            None if name == POSITIONS => tensors.first_rows(&name, shape)?,
+            _ => tensors.get(&name, shape)?,
         };
-        let start = self.offsets.get(&name).copied().unwrap_or(0);
-        let bytes = &bytes[start..start + dims.iter().product::<usize>() * size_of::<f32>()];
-        Ok(Tensor::from_data(TensorData::from_bytes_vec(bytes.to_vec(), dims, DType::F32), device))
+        Ok(self.next(bytes, name, elements))
+    }
+
+    /// Sets what is kept of the parameter at hand, if there is anything: there need not be of one that is not trained.
+    fn set_state<const D: usize>(&mut self, param: &Param<Tensor<D>>, device: &Device) -> Result<(), CheckpointError> {
+        let Some(tensors) = self.state else { return Ok(()) };
+        let shapes = self.optimizer.state_shapes(param.id, &param.dims());
+        let names: Vec<String> = shapes.iter().map(|it| of_state(it, &self.path.name())).collect();
+        let is_trained = !tensors.is_empty() && param.val().is_require_grad();
+        if !is_trained && !names.iter().any(|name| tensors.contains(name)) {
+            return Ok(());
+        }
+        let mut state = Vec::new();
+        for (it, name) in shapes.iter().zip(names) {
+            let bytes = tensors.get(&name, &self.shapes[&name])?;
+            state.push(Tensor::from_data(self.next(bytes, name, it.elements()), device));
+        }
+        self.optimizer.set_state(param.id, state);
+        Ok(())
     }
 
     fn set<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Result<Param<Tensor<D>>, CheckpointError> {
         let (dims, device) = (param.dims(), param.device().without_autodiff());
-        if let Some(tensors) = self.moments.filter(|moments| self.has_moments(moments, &param)) {
-            let [first, second] = MOMENTS.map(|prefix| self.value(tensors, prefix, dims, &device));
-            self.optimizer.set_moments(param.id, [first?, second?]);
-        }
-        let value = self.value(self.parameters, "", dims, &device)?;
-        *self.offsets.entry(self.path.file_name()).or_default() += dims.iter().product::<usize>() * size_of::<f32>();
+        self.set_state(&param, &device)?;
+        let values = self.values(dims.iter().product())?;
         let (id, old, mapper) = param.consume();
-        let value = Tensor::from_inner(value);
+        let value = Tensor::from_inner(Tensor::<1>::from_data(values, &device).reshape(dims));
         let value = if old.is_require_grad() { value.require_grad() } else { value };
         Ok(Param::from_mapped_value(id, value, mapper))
     }

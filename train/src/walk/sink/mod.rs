@@ -2,7 +2,6 @@
 
 mod host;
 mod named;
-mod names;
 mod norm;
 mod outbound;
 mod tied;

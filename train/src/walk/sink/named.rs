@@ -9,8 +9,8 @@ use burn::{
     tensor::{Tensor, TensorData},
 };
 
-use super::{Sink, names::Names};
-use crate::readback::Readback;
+use super::Sink;
+use crate::{names::Names, readback::Readback};
 
 impl Sink {
     /// Every gradient of `module` by the parameter's path, as `blocks.0.attention.query.weight`, read back to the host. A

@@ -6,8 +6,8 @@ use burn::{
 };
 use hearth_wgsl::add_squares;
 
-use super::{Sink, names::Names};
-use crate::walk::boundary::boundary;
+use super::Sink;
+use crate::{names::Names, walk::boundary::boundary};
 
 impl Sink {
     /// The L2 norm of all gradients of `module` together, `[1]`, on the walk's device.

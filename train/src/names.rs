@@ -1,4 +1,4 @@
-//! Paths of a module's parameters.
+//! The names of a module's parameters.
 
 use std::collections::HashMap;
 
@@ -7,14 +7,33 @@ use burn::{
     tensor::Tensor,
 };
 
-/// The path of each parameter of a module, as `blocks.0.attention.query.weight`. The shards of a matrix over the
-/// vocabulary have the matrix's.
+/// Where in a module a visitor is, as `blocks.0.attention.query.weight`.
 ///
 /// Burn's `Module::visit` tells a visitor the way by `enter_module` and `exit_module`; it calls `visit_float`, and
 /// not `visit_float_with_path`.
 #[derive(Debug, Default)]
-pub(super) struct Names {
-    path: Vec<String>,
+pub(crate) struct ModulePath(Vec<String>);
+
+impl ModulePath {
+    pub fn enter(&mut self, name: &str) {
+        self.0.push(name.into());
+    }
+
+    pub fn exit(&mut self) {
+        self.0.pop();
+    }
+
+    /// The name of the parameter that is there: the shards of a matrix over the vocabulary share the matrix's.
+    pub fn name(&self) -> String {
+        let path = self.0.join(".");
+        path.split_once(".shards.").map_or(path.clone(), |(matrix, _)| matrix.into())
+    }
+}
+
+/// The name of each parameter of a module.
+#[derive(Debug, Default)]
+pub(crate) struct Names {
+    path: ModulePath,
     by_id: HashMap<ParamId, String>,
 }
 
@@ -32,16 +51,14 @@ impl Names {
 
 impl ModuleVisitor for Names {
     fn enter_module(&mut self, name: &str, _container: &str) {
-        self.path.push(name.into());
+        self.path.enter(name);
     }
 
     fn exit_module(&mut self, _name: &str, _container: &str) {
-        self.path.pop();
+        self.path.exit();
     }
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let path = self.path.join(".");
-        let name = path.split_once(".shards.").map_or(path.as_str(), |(matrix, _)| matrix);
-        self.by_id.insert(param.id, name.into());
+        self.by_id.insert(param.id, self.path.name());
     }
 }

@@ -1,0 +1,152 @@
+//! The settings of an optimizer, and which of them a parameter has.
+
+use std::sync::Arc;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use wildmatch::WildMatch;
+
+use super::{AdamW, Muon, Rule, Setting};
+
+/// How a parameter is updated.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RuleKind {
+    /// AdamW (Loshchilov and Hutter 2019, arXiv 1711.05101).
+    #[default]
+    Adamw,
+    /// Muon (Jordan et al. 2024, kellerjordan.github.io/posts/muon) for the matrices of blocks; AdamW for embedding, head and
+    /// vectors.
+    Muon,
+}
+
+/// What Muon's update of a matrix is multiplied by besides the learning rate.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum MuonScale {
+    /// `0.2 * sqrt(max(in, out))`: updates as large as AdamW's, so that one learning rate and one decay do for both (Moonlight,
+    /// arXiv 2502.16982, section 2.2).
+    #[default]
+    MatchRmsAdamw,
+    /// `sqrt(max(1, out / in))`, as in the reference and in nanochat; its learning rate is about 0.02.
+    Original,
+}
+
+impl MuonScale {
+    /// The factor for a matrix of so many `inputs` and `outputs`.
+    pub fn factor(self, inputs: usize, outputs: usize) -> f64 {
+        match self {
+            Self::MatchRmsAdamw => 0.2 * (inputs.max(outputs) as f64).sqrt(),
+            Self::Original => (outputs as f64 / inputs as f64).max(1.0).sqrt(),
+        }
+    }
+}
+
+/// The settings of an optimizer. The defaults are Hearth's own; none of Burn's applies.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct OptimizerConfig {
+    /// How parameters are updated. Default `adamw`.
+    pub rule: RuleKind,
+    /// The largest learning rate, reached after warm-up. Default 1e-3.
+    pub learning_rate: f64,
+    /// Decay of AdamW's first moment, per step. Default 0.9.
+    pub beta1: f64,
+    /// Decay of AdamW's second moment, per step. Default 0.95.
+    pub beta2: f64,
+    /// Number added to the root of AdamW's second moment. Default 1e-8.
+    pub eps: f64,
+    /// Share of Muon's momentum that an update keeps. Default 0.95.
+    pub momentum: f64,
+    /// What Muon's update of a matrix is multiplied by besides the learning rate. Default `match_rms_adamw`.
+    pub muon_scale: MuonScale,
+    /// Decoupled weight decay of matrices, in units of the learning rate; norms and biases decay only where a group says so.
+    /// Default 0.1.
+    pub weight_decay: f64,
+    /// Largest global L2 norm of the gradient; larger ones are scaled down to it. 0 turns clipping off. Default 1.
+    pub clip_norm: f64,
+    /// Parameters that differ: `parameters`, a list of names in which `*` stands for anything, as `["embedding.*"]`; and of
+    /// `rule`, `learning_rate` or `learning_rate_factor`, `weight_decay`, `beta1`, `beta2` and `momentum` those that they have
+    /// in place of the ones above. The first group that names a parameter has it. Default `[]`.
+    pub groups: Vec<ParameterGroup>,
+}
+
+impl Default for OptimizerConfig {
+    fn default() -> Self {
+        Self {
+            rule: RuleKind::default(),
+            learning_rate: 1e-3,
+            beta1: 0.9,
+            beta2: 0.95,
+            eps: 1e-8,
+            momentum: 0.95,
+            muon_scale: MuonScale::default(),
+            weight_decay: 0.1,
+            clip_norm: 1.0,
+            groups: Vec::new(),
+        }
+    }
+}
+
+/// Parameters with settings of their own.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ParameterGroup {
+    /// Names of parameters, as `blocks.0.attention.query.weight`; `*` stands for any characters.
+    pub parameters: Vec<String>,
+    /// How they are updated, whatever their place: a rule for matrices leaves vectors to AdamW.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rule: Option<RuleKind>,
+    /// Their largest learning rate; it follows the schedule.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub learning_rate: Option<f64>,
+    /// Their learning rate in units of `optimizer.learning_rate`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub learning_rate_factor: Option<f64>,
+    /// Their weight decay, vectors' too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weight_decay: Option<f64>,
+    /// Their `optimizer.beta1`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub beta1: Option<f64>,
+    /// Their `optimizer.beta2`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub beta2: Option<f64>,
+    /// Their `optimizer.momentum`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub momentum: Option<f64>,
+}
+
+impl ParameterGroup {
+    /// Whether it has the parameter of this name.
+    pub fn has(&self, name: &str) -> bool {
+        self.parameters.iter().any(|pattern| WildMatch::new(pattern).matches(name))
+    }
+}
+
+impl OptimizerConfig {
+    /// What the parameter of this name and shape has.
+    pub fn setting(&self, name: &str, shape: &[usize]) -> Setting {
+        let none = ParameterGroup::default();
+        let group = self.groups.iter().find(|group| group.has(name)).unwrap_or(&none);
+        let is_matrix = shape.len() > 1;
+        // What is in a block is hidden from ids on both sides; a group may say otherwise.
+        let takes = |kind: RuleKind| match kind {
+            RuleKind::Adamw => true,
+            RuleKind::Muon => is_matrix && (group.rule.is_some() || name.starts_with("blocks.")),
+        };
+        let kind = Some(group.rule.unwrap_or(self.rule)).filter(|kind| takes(*kind)).unwrap_or_default();
+        let momentum = group.momentum.unwrap_or(self.momentum);
+        let (beta1, beta2) = (group.beta1.unwrap_or(self.beta1), group.beta2.unwrap_or(self.beta2));
+        let rule: Arc<dyn Rule> = match kind {
+            RuleKind::Adamw => Arc::new(AdamW { beta1, beta2, eps: self.eps }),
+            RuleKind::Muon => Arc::new(Muon { momentum, scale: self.muon_scale }),
+        };
+        let absolute = group.learning_rate.map(|rate| rate / self.learning_rate);
+        Setting {
+            rule,
+            learning_rate_factor: absolute.or(group.learning_rate_factor).unwrap_or(1.0),
+            weight_decay: group.weight_decay.unwrap_or(if is_matrix { self.weight_decay } else { 0.0 }),
+        }
+    }
+}

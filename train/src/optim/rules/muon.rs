@@ -1,0 +1,71 @@
+//! Muon: momentum whose singular values are made equal.
+
+use burn::tensor::Tensor;
+use hearth_wgsl::add_squares;
+
+use crate::optim::{MuonScale, ParameterUpdate, Rule, StateShape};
+
+/// Muon (Jordan et al. 2024, kellerjordan.github.io/posts/muon): the update of a matrix is its momentum with all singular
+/// values made about 1. For matrices between embedding and head; of a parameter with more axes the last two are matrices.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Muon {
+    /// Share of the momentum that an update keeps; 0.95 in the reference.
+    pub momentum: f64,
+    /// What the update is multiplied by besides the learning rate.
+    pub scale: MuonScale,
+}
+
+impl Rule for Muon {
+    /// The mean of the gradients.
+    fn state(&self, shape: &[usize]) -> Vec<StateShape> {
+        vec![StateShape::like("momentum", shape)]
+    }
+
+    fn is_elementwise(&self) -> bool {
+        false
+    }
+
+    /// As `torch.optim.Muon` with Nesterov's momentum; weights here are `[in, out]`.
+    fn update(&self, it: ParameterUpdate<'_>) -> (Tensor<1>, Vec<Tensor<1>>) {
+        let [.., rows, columns] = *it.shape else { panic!("Muon: a parameter {:?} is no matrix", it.shape) };
+        let matrices = it.shape.iter().product::<usize>() / (rows * columns).max(1);
+        let gradient = it.clipped();
+        let lerp = |from: Tensor<1>, to: Tensor<1>, share: f64| from.clone() + (to - from).mul_scalar(share);
+        let momentum = lerp(it.state[0].clone(), gradient.clone(), 1.0 - self.momentum);
+        let direction = lerp(gradient, momentum.clone(), self.momentum);
+        let direction = orthogonalized(direction.reshape([matrices, rows, columns])).reshape([it.value.dims()[0]]);
+        let rate = it.learning_rate * self.scale.factor(rows, columns);
+        let value = it.value.clone().mul_scalar(1.0 - it.learning_rate * it.weight_decay) - direction.mul_scalar(rate);
+        (it.chosen(it.value.clone(), value), vec![it.chosen(it.state[0].clone(), momentum)])
+    }
+}
+
+/// Iterations that bring singular values near 1, and the polynomial `a x + b x^3 + c x^5` of each: it climbs steeply from 0 at
+/// the price of ending anywhere from 0.7 to 1.2 (the reference's own).
+const STEPS: usize = 5;
+const COEFFICIENTS: [f64; 3] = [3.4445, -4.7750, 2.0315];
+/// Added to the norm.
+const EPS: f64 = 1e-7;
+
+/// Each matrix of `[E, R, C]` with the singular values made about 1, by Newton-Schulz iterations, in f32.
+pub fn orthogonalized(matrices: Tensor<3>) -> Tensor<3> {
+    let [_, rows, columns] = matrices.dims();
+    let is_tall = rows > columns;
+    let mut x = if is_tall { matrices.swap_dims(1, 2) } else { matrices };
+    x = x.clone() / norms(x).add_scalar(EPS);
+    let [a, b, c] = COEFFICIENTS;
+    for _ in 0..STEPS {
+        let square = x.clone().matmul(x.clone().swap_dims(1, 2));
+        let factor = square.clone().mul_scalar(b) + square.clone().matmul(square).mul_scalar(c);
+        x = x.clone().mul_scalar(a) + factor.matmul(x);
+    }
+    if is_tall { x.swap_dims(1, 2) } else { x }
+}
+
+/// The Frobenius norm of each matrix, `[E, 1, 1]`.
+fn norms(matrices: Tensor<3>) -> Tensor<3> {
+    let [count, ..] = matrices.dims();
+    let norm = |matrix: Tensor<3>| add_squares(None, matrix).sum_dim(0).sqrt();
+    let norms: Vec<Tensor<1>> = (0..count).map(|at| norm(matrices.clone().narrow(0, at, 1))).collect();
+    Tensor::cat(norms, 0).reshape([count, 1, 1])
+}
