@@ -1,11 +1,11 @@
 //! Causal self-attention with grouped key/value heads.
 
-use burn::{module::Module, nn::Linear, tensor::Tensor};
+use burn::{module::Module, tensor::Tensor};
 use hearth_wgsl::{AttentionOptions, attention, attention_weights};
 
 use crate::{
-    Frame, Initializer, Norm,
-    project::{project, project_all},
+    Frame, Initializer, Linear, Norm, TransformerConfig,
+    shape::{KernelSet, LayerShape, ParameterShape, Site, elements},
 };
 
 /// Attention over the positions up to each query's own (Vaswani et al. 2017), `H / K` query heads sharing one
@@ -47,14 +47,53 @@ impl Attention {
         let (c, d, std) = (config.width, config.head_width(), config.init_std);
         let (queries, key_values) = (config.heads * d, config.kv_heads() * d);
         Self {
-            query: init.linear(c, queries, config.bias, std),
-            key: init.linear(c, key_values, config.bias, std),
-            value: init.linear(c, key_values, config.bias, std),
-            output: init.linear(queries, c, config.bias, config.residual_std()),
+            query: Linear::init(c, queries, std, init),
+            key: Linear::init(c, key_values, std, init),
+            value: Linear::init(c, key_values, std, init),
+            output: Linear::init(queries, c, config.residual_std(), init),
             query_norm: config.qk_norm.then(|| Norm::init_head(init)),
             key_norm: config.qk_norm.then(|| Norm::init_head(init)),
             head_width: d,
             window: config.window(layer),
+        }
+    }
+
+    /// What the attention of block `layer` is made of and takes. Its tape has scaled queries, keys, values, the mixture, and the
+    /// weights, or of these one number a row where a kernel makes them again.
+    pub fn shape(config: &TransformerConfig, layer: usize, site: &Site) -> LayerShape {
+        let (c, h, d) = (config.width, config.heads, config.head_width());
+        let widths = [
+            ("query", c, h * d),
+            ("key", c, config.kv_heads() * d),
+            ("value", c, config.kv_heads() * d),
+            ("output", h * d, c),
+        ];
+        let projections = widths.iter().flat_map(|(name, from, to)| Linear::parameters(name, *from, *to, config.bias));
+        let norms = ["query_norm.gamma", "key_norm.gamma"].iter().filter(|_| config.qk_norm);
+        let [stream, q, kv] = [c, h * d, config.kv_heads() * d].map(|channels| site.positions(channels));
+        let has_scores = site.kernels.has_scores(d);
+        let scores = if has_scores { elements([site.rows, h, site.time, site.time]) } else { 0 };
+        let kept = if has_scores { scores } else { site.positions(h) };
+        // On the CPU each head of a group has gradients of its keys and values, before they are added.
+        let of_heads = if site.kernels == KernelSet::Cpu && kv < q { 2 * q } else { 0 };
+        let time = site.time as f64;
+        let seen = config.window(layer).map_or(time, |window| time.min(window as f64));
+        let products = 4.0 * time * seen * (h * d) as f64;
+        // The backward pass over keys and values has four products of half the size in one dispatch.
+        let halves = if has_scores { 1.0 } else { 2.0 };
+        LayerShape {
+            parameters: projections.chain(norms.map(|name| ParameterShape::new(name, [d]))).collect(),
+            flops: 2.0 * time * c as f64 * (2 * (h * d + config.kv_heads() * d)) as f64 + products,
+            tape: 2 * (q + kv) + if config.qk_norm { q + kv } else { 0 } + kept,
+            forward: q + 2 * kv + (2 * scores).max(q),
+            backward: stream + (2 * scores).max(q + 2 * kv + of_heads),
+            tensors: vec![
+                ("the attention scores [B, H, T, T]", scores),
+                ("the residual stream [B, T, C]", stream.max(q)),
+                ("a projection of attention [C, H*D]", elements([c, h * d])),
+            ],
+            longest: 2.0 * halves * elements([site.rows, h, site.time, site.time, d]) as f64,
+            ..LayerShape::default()
         }
     }
 
@@ -70,7 +109,7 @@ impl Attention {
         };
         let [_, _, h, d] = q_bthd.dims();
         let mixed_bthd = attention(q_bthd, k_bskd, v_bskd, frame.documents.clone(), self.options(frame));
-        project(&self.output, mixed_bthd.reshape([b, t, h * d]))
+        self.output.forward(mixed_bthd.reshape([b, t, h * d]))
     }
 
     /// What the heads mix positions by: the weight `[B, H, T, T]` of each position (the last axis) for each query.
@@ -85,7 +124,7 @@ impl Attention {
 
     /// Queries, keys and values `[B, T, heads, D]`, normalised and rotated.
     fn projected(&self, x_btc: Tensor<3>, frame: &Frame) -> [Tensor<4>; 3] {
-        let [q, k, v] = project_all([&self.query, &self.key, &self.value], x_btc);
+        let [q, k, v] = Linear::forward_all([&self.query, &self.key, &self.value], x_btc);
         let [q, k, v] = [(q, &self.query_norm), (k, &self.key_norm), (v, &None)].map(|(y, norm)| self.heads(y, norm));
         match &frame.rope {
             Some(rope) => {

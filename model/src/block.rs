@@ -3,7 +3,10 @@
 use burn::{module::Module, tensor::Tensor};
 use hearth_wgsl::{Key, dropout};
 
-use crate::{Attention, Frame, Initializer, KeyValues, Mlp, Norm};
+use crate::{
+    Attention, Frame, Initializer, KeyValues, Mlp, Norm, TransformerConfig,
+    shape::{LayerShape, Site},
+};
 
 /// Attention and feed-forward network, each normalised before and added to the residual stream after.
 #[derive(Module, Debug)]
@@ -29,6 +32,26 @@ impl Block {
             mlp_norm: Norm::init(init),
             mlp: Mlp::init(init),
             dropout: init.config().dropout,
+        }
+    }
+
+    /// What block `layer` is made of and takes: the sum of its layers, which run one after the other.
+    pub fn shape(config: &TransformerConfig, layer: usize, site: &Site) -> LayerShape {
+        let stream = site.positions(config.width);
+        let norm = Norm::shape(config, site);
+        let (attention, mlp) = (Attention::shape(config, layer, site), Mlp::shape(config, site));
+        let named = [("attention_norm", &norm), ("attention", &attention), ("mlp_norm", &norm), ("mlp", &mlp)];
+        // Where attention goes back, what the feed-forward network's half of the block held is free.
+        let free = mlp.tape + 2 * stream;
+        LayerShape {
+            parameters: named.iter().flat_map(|(name, layer)| layer.within(name).collect::<Vec<_>>()).collect(),
+            idle: mlp.idle,
+            flops: attention.flops + mlp.flops,
+            tape: 2 * norm.tape + attention.tape + mlp.tape,
+            forward: 2 * stream + attention.forward.max(mlp.forward),
+            backward: stream + mlp.backward.max(attention.backward.saturating_sub(free)),
+            tensors: [attention.tensors, mlp.tensors].concat(),
+            longest: attention.longest.max(mlp.longest),
         }
     }
 

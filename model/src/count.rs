@@ -1,6 +1,7 @@
-//! Parameters and floating-point operations, counted from the configuration without allocating anything.
+//! Parameters and floating-point operations, counted from the configuration without allocating anything: sums over what the
+//! layers tell.
 
-use crate::{Activation, NormKind, Positions, TransformerConfig};
+use crate::{LayerShape, ModelShape, Site, TransformerConfig};
 
 /// Parameters of a model, by where they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -8,12 +9,14 @@ use crate::{Activation, NormKind, Positions, TransformerConfig};
 pub struct ParameterCount {
     /// Token embedding, and learned positions where there are any.
     pub embedding: usize,
-    /// One block.
-    pub block: usize,
+    /// All blocks.
+    pub blocks: usize,
     /// Final norm, and the output matrix where it is not tied.
     pub head: usize,
     /// All segments together; a tied matrix counts once.
     pub total: usize,
+    /// Those that one token uses: all, but for the experts that it is not sent to.
+    pub active: usize,
 }
 
 /// Floating-point operations for one sequence, a multiply and an add counted as two.
@@ -31,57 +34,30 @@ pub struct Flops {
 impl ParameterCount {
     /// Counts the parameters of `config`, which must be valid; more than a `usize` holds count as its largest value.
     pub fn of(config: &TransformerConfig) -> Self {
-        let [embedding, block, head, total] =
-            Self::exact(config).map(|count| usize::try_from(count).unwrap_or(usize::MAX));
-        Self { embedding, block, head, total }
+        let shape = ModelShape::of(config, &Site::of_sequence(1));
+        let clamped = |count: u128| usize::try_from(count).unwrap_or(usize::MAX);
+        let total = Self::exact(&shape);
+        let idle: u128 = shape.blocks().map(|block| block.idle).sum();
+        Self {
+            embedding: clamped(shape.embedding.count()),
+            blocks: clamped(shape.blocks().map(LayerShape::count).sum()),
+            head: clamped(shape.head.count()),
+            total: clamped(total),
+            active: clamped(total - idle),
+        }
     }
 
-    /// Those of the embedding, a block, the head and all; of any number of layers whose tensors have `2^64` elements at most.
-    pub(crate) fn exact(config: &TransformerConfig) -> [u128; 4] {
-        let (width, ffn_width) = (config.width, config.ffn_width());
-        let [c, d, f, v] = [width, config.head_width(), ffn_width, config.vocab_size].map(|size| size as u128);
-        let [heads, kv_heads, layers, time] =
-            [config.heads, config.kv_heads(), config.layers, config.context_length].map(|size| size as u128);
-        let (queries, key_values) = (heads * d, kv_heads * d);
-        let bias = u128::from(config.bias);
-        let linear = |inputs: u128, outputs: u128| inputs * outputs + bias * outputs;
-        let norm = match config.norm {
-            NormKind::Rms => c,
-            NormKind::Layer => c + bias * c,
-        };
-        let qk_norm = if config.qk_norm { 2 * d } else { 0 };
-        let attention = linear(c, queries) + 2 * linear(c, key_values) + linear(queries, c) + qk_norm;
-        let mlp = match config.mlp {
-            Activation::Swiglu => 2 * linear(c, f) + linear(f, c),
-            Activation::Gelu => linear(c, f) + linear(f, c),
-        };
-        let positions = match config.positions {
-            Positions::Learned => time * c,
-            Positions::Rope => 0,
-        };
-        let embedding = v * c + positions;
-        let block = 2 * norm + attention + mlp;
-        let head = norm + if config.tied { 0 } else { v * c };
-        [embedding, block, head, embedding + layers * block + head]
+    /// All of a model whose tensors have `2^64` elements at most, however many layers there are.
+    pub(crate) fn exact(shape: &ModelShape) -> u128 {
+        shape.embedding.count() + shape.blocks().map(LayerShape::count).sum::<u128>() + shape.head.count()
     }
 }
 
 impl Flops {
     /// Counts the operations for one sequence of `time` tokens.
     pub fn per_sequence(config: &TransformerConfig, time: usize) -> Self {
-        let [c, d, f, v, t] =
-            [config.width, config.head_width(), config.ffn_width(), config.vocab_size, time].map(|size| size as f64);
-        let (queries, key_values) = (config.heads as f64 * d, config.kv_heads() as f64 * d);
-        let projections = 2.0 * t * c * (2.0 * queries + 2.0 * key_values);
-        let matrices = match config.mlp {
-            Activation::Swiglu => 3.0,
-            Activation::Gelu => 2.0,
-        };
-        let mlp = 2.0 * t * c * f * matrices;
-        let attention: f64 = (0..config.layers)
-            .map(|layer| 4.0 * t * config.window(layer).map_or(t, |window| t.min(window as f64)) * queries)
-            .sum();
-        let forward = config.layers as f64 * (projections + mlp) + attention + 2.0 * t * c * v;
+        let shape = ModelShape::of(config, &Site::of_sequence(time));
+        let forward = shape.blocks().map(|block| block.flops).sum::<f64>() + shape.head.flops;
         Self { forward, training: 3.0 * forward }
     }
 }

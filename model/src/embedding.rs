@@ -6,7 +6,10 @@ use burn::{
 };
 use hearth_wgsl::{Key, dropout};
 
-use crate::{Frame, Initializer, Positions, TokenMatrix};
+use crate::{
+    Frame, Initializer, Positions, TokenMatrix, TransformerConfig,
+    shape::{LayerShape, ParameterShape, elements},
+};
 
 /// Looks up a vector for each token, and adds one for its position where positions are learned.
 #[derive(Module, Debug)]
@@ -27,6 +30,22 @@ impl Embedding {
         let positions = (config.positions == Positions::Learned)
             .then(|| init.normal([config.context_length, config.width], config.init_std));
         Self { tokens, positions, dropout: config.dropout }
+    }
+
+    /// What an embedding is made of; it keeps nothing.
+    pub fn shape(config: &TransformerConfig) -> LayerShape {
+        let (width, shard) = (config.width, config.vocab_shards().first().copied().unwrap_or(0));
+        let positions = (config.positions == Positions::Learned).then_some([config.context_length, width]);
+        let parameters =
+            [("tokens", [config.vocab_size, width])].into_iter().chain(positions.map(|it| ("positions", it)));
+        LayerShape {
+            parameters: parameters.map(|(name, shape)| ParameterShape::new(name, shape)).collect(),
+            tensors: vec![
+                ("a shard of the token matrix", elements([shard, width])),
+                ("the learned positions [T, C]", positions.map_or(0, elements)),
+            ],
+            ..LayerShape::default()
+        }
     }
 
     /// Maps ids `[B, T]` at the positions of `frame` to the residual stream `[B, T, C]`.

@@ -2,7 +2,11 @@
 
 use burn::{module::Module, tensor::Tensor};
 
-use crate::{Initializer, Norm, TokenMatrix, loss::softcap};
+use crate::{
+    Initializer, Norm, TokenMatrix, TransformerConfig,
+    loss::softcap,
+    shape::{LayerShape, ParameterShape, Site},
+};
 
 /// The final norm and the output matrix.
 ///
@@ -25,6 +29,17 @@ impl Head {
             norm: Norm::init(init),
             output: (!config.tied).then(|| TokenMatrix::init(init)),
             logit_softcap: config.logit_softcap,
+        }
+    }
+
+    /// What a head is made of and what its product takes; its logits come in chunks, which the loss cuts.
+    pub fn shape(config: &TransformerConfig, site: &Site) -> LayerShape {
+        let (c, v) = (config.width, config.vocab_size);
+        let output = (!config.tied).then(|| ParameterShape::new("output", [v, c]));
+        LayerShape {
+            parameters: Norm::shape(config, site).within("norm").chain(output).collect(),
+            flops: 2.0 * site.time as f64 * c as f64 * v as f64,
+            ..LayerShape::default()
         }
     }
 

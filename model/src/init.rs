@@ -2,7 +2,6 @@
 
 use burn::{
     module::Param,
-    nn::Linear,
     tensor::{Device, Tensor, TensorData},
 };
 use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
@@ -62,9 +61,9 @@ impl<'a> Initializer<'a> {
         rows.iter().map(|rows| self.draw(&mut random, [*rows, columns], std)).collect()
     }
 
-    /// `width` times the same value.
-    pub(crate) fn constant(&self, width: usize, value: f32) -> Param<Tensor<1>> {
-        Param::from_tensor(Tensor::full([width], value, self.device))
+    /// The same value everywhere.
+    pub(crate) fn constant<const D: usize>(&self, shape: [usize; D], value: f32) -> Param<Tensor<D>> {
+        Param::from_tensor(Tensor::full(shape, value, self.device))
     }
 
     /// The next parameter's random stream.
@@ -79,10 +78,5 @@ impl<'a> Initializer<'a> {
         let count = shape.iter().product();
         let values: Vec<f32> = (0..count).map(|_| (random.sample::<f64, _>(StandardNormal) * std) as f32).collect();
         Param::from_tensor(Tensor::from_data(TensorData::new(values, shape), self.device))
-    }
-
-    /// A linear layer `[inputs, outputs]`; the bias, if any, starts at 0.
-    pub(crate) fn linear(&mut self, inputs: usize, outputs: usize, bias: bool, std: f64) -> Linear {
-        Linear { weight: self.normal([inputs, outputs], std), bias: bias.then(|| self.constant(outputs, 0.0)) }
     }
 }

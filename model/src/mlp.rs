@@ -1,11 +1,11 @@
 //! The feed-forward network of a block.
 
-use burn::{module::Module, nn::Linear, tensor::Tensor};
+use burn::{module::Module, tensor::Tensor};
 use hearth_wgsl::{gelu, swiglu};
 
 use crate::{
-    Activation, Initializer,
-    project::{project, project_all},
+    Activation, Initializer, Linear, TransformerConfig,
+    shape::{LayerShape, Site, elements},
 };
 
 /// SwiGLU where there is a gate, tanh-GELU where there is none.
@@ -25,9 +25,31 @@ impl Mlp {
         let config = init.config();
         let (c, f, std) = (config.width, config.ffn_width(), config.init_std);
         Self {
-            gate: (config.mlp == Activation::Swiglu).then(|| init.linear(c, f, config.bias, std)),
-            up: init.linear(c, f, config.bias, std),
-            down: init.linear(f, c, config.bias, config.residual_std()),
+            gate: (config.mlp == Activation::Swiglu).then(|| Linear::init(c, f, std, init)),
+            up: Linear::init(c, f, std, init),
+            down: Linear::init(f, c, config.residual_std(), init),
+        }
+    }
+
+    /// What a feed-forward network is made of and takes: its tape has the hidden values before and after the activation.
+    pub fn shape(config: &TransformerConfig, site: &Site) -> LayerShape {
+        let (c, f) = (config.width, config.ffn_width());
+        let inner: &[&str] = if config.mlp == Activation::Swiglu { &["gate", "up"] } else { &["up"] };
+        let up = inner.iter().flat_map(|name| Linear::parameters(name, c, f, config.bias));
+        let [stream, hidden] = [c, f].map(|channels| site.positions(channels));
+        let before = inner.len() as u64 * hidden;
+        LayerShape {
+            parameters: up.chain(Linear::parameters("down", f, c, config.bias)).collect(),
+            flops: 2.0 * site.time as f64 * c as f64 * f as f64 * (inner.len() + 1) as f64,
+            tape: before + hidden,
+            forward: before + hidden,
+            backward: stream + before,
+            tensors: vec![
+                ("the feed-forward activations [B, T, F]", hidden),
+                ("a feed-forward matrix [C, F]", elements([c, f])),
+            ],
+            longest: 2.0 * stream as f64 * f as f64,
+            ..LayerShape::default()
         }
     }
 
@@ -35,11 +57,11 @@ impl Mlp {
     pub fn forward(&self, x_btc: Tensor<3>) -> Tensor<3> {
         let hidden_btf = match &self.gate {
             Some(gate) => {
-                let [gate, up] = project_all([gate, &self.up], x_btc);
+                let [gate, up] = Linear::forward_all([gate, &self.up], x_btc);
                 swiglu(gate, up)
             }
-            None => gelu(project(&self.up, x_btc)),
+            None => gelu(self.up.forward(x_btc)),
         };
-        project(&self.down, hidden_btf)
+        self.down.forward(hidden_btf)
     }
 }

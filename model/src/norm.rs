@@ -4,9 +4,12 @@ use burn::{
     module::{Module, Param},
     tensor::Tensor,
 };
-use hearth_wgsl::{NormOptions, norm};
+use hearth_wgsl::{Kernel, NormOptions, norm};
 
-use crate::{Initializer, NormKind};
+use crate::{
+    Initializer, NormKind, TransformerConfig,
+    shape::{LayerShape, ParameterShape, Site},
+};
 
 /// RMS or layer normalisation: `x / sqrt(mean(x^2) + eps) * gamma + beta`, with `x` centred first for the latter.
 ///
@@ -29,8 +32,8 @@ impl Norm {
         let config = init.config();
         let centred = config.norm == NormKind::Layer;
         Self {
-            gamma: init.constant(config.width, 1.0),
-            beta: (centred && config.bias).then(|| init.constant(config.width, 0.0)),
+            gamma: init.constant([config.width], 1.0),
+            beta: (centred && config.bias).then(|| init.constant([config.width], 0.0)),
             centred,
             eps: config.norm_eps,
         }
@@ -39,7 +42,20 @@ impl Norm {
     /// RMS normalisation of a head's channels, for queries and keys: scale 1.
     pub fn init_head(init: &Initializer) -> Self {
         let config = init.config();
-        Self { gamma: init.constant(config.head_width(), 1.0), beta: None, centred: false, eps: config.norm_eps }
+        Self { gamma: init.constant([config.head_width()], 1.0), beta: None, centred: false, eps: config.norm_eps }
+    }
+
+    /// What the normalisation of the residual stream is made of and takes: it leaves what the projections read, and without its
+    /// kernel the rows before scale and shift.
+    pub fn shape(config: &TransformerConfig, site: &Site) -> LayerShape {
+        let shift = config.norm == NormKind::Layer && config.bias;
+        let names = ["gamma"].into_iter().chain(shift.then_some("beta"));
+        let stream = site.positions(config.width);
+        LayerShape {
+            parameters: names.map(|name| ParameterShape::new(name, [config.width])).collect(),
+            tape: if site.kernels.runs(Kernel::Norm) { stream } else { 2 * stream },
+            ..LayerShape::default()
+        }
     }
 
     /// Normalises over the last axis; the shape `[.., C]` is kept.

@@ -21,8 +21,11 @@ pub struct TokenMatrix {
 }
 
 impl TransformerConfig {
-    /// Rows of each shard of a matrix over the vocabulary. The configuration must be valid.
+    /// Rows of each shard of a matrix over the vocabulary; none without one. The configuration must be valid.
     pub fn vocab_shards(&self) -> Vec<usize> {
+        if self.vocab_size == 0 {
+            return Vec::new();
+        }
         let most_rows = (self.vocab_shard_bytes / size_of::<f32>() / self.width).max(1);
         let rows = self.vocab_size.div_ceil(self.vocab_size.div_ceil(most_rows));
         (0..self.vocab_size).step_by(rows).map(|start| rows.min(self.vocab_size - start)).collect()

@@ -1,6 +1,6 @@
 //! Which configurations a model can have.
 
-use crate::{ModelError, ParameterCount, Positions, TransformerConfig};
+use crate::{ModelError, ModelShape, ParameterCount, Positions, Site, TransformerConfig};
 
 /// Elements of the largest tensor and blocks of the deepest model: what comes from a file is countable, before anything is
 /// counted.
@@ -94,7 +94,7 @@ impl TransformerConfig {
                 "gives a tensor of more than 2^40 elements: make the model smaller",
             ));
         }
-        let bytes = 4 * ParameterCount::exact(self)[3];
+        let bytes = 4 * ParameterCount::exact(&ModelShape::of(self, &Site::of_sequence(1)));
         (bytes > largest as u128).then(|| {
             let reason = format!("gives {bytes} bytes of parameters, more than this machine can address");
             fault("width", self.width, reason)

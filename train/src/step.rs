@@ -85,13 +85,20 @@ pub struct RankFigures {
 
 impl Trainer {
     /// Trains `model`, which may be on any device, with autodiff or without: its parameters are moved to where the walk's
-    /// policy wants them. Those that are frozen (`no_grad`) get no gradient and stay as they are.
+    /// policy wants them. Those that are frozen (`no_grad`, or a group of the
+    /// optimizer's) get no gradient and stay as they are.
     ///
     /// # Panics
     /// If `walk` was made for another model: see [`Walk::place`].
     pub fn new(model: Transformer, walk: Walk, options: StepOptions) -> Self {
-        let model = walk.place(model);
+        let model = options.optimizer.freeze(model);
         let optimizer = Optimizer::new(&options.optimizer, &model);
+        Self::with(model, walk, options, optimizer)
+    }
+
+    /// As [`Trainer::new`] with an optimizer that knows the parameters of `model`, which may be a stage.
+    pub(crate) fn with(model: Transformer, walk: Walk, options: StepOptions, optimizer: Optimizer) -> Self {
+        let model = walk.place(model);
         Self { model: Some(model), optimizer, walk, options, loss_factor: 1.0 }
     }
 

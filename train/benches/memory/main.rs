@@ -34,7 +34,7 @@ use hearth_train::{
     devices::{DeviceChoice, open},
     guard::Ceiling,
     optim::{OptimizerConfig, Schedule, ScheduleKind},
-    plan::{Cut, DeviceLimits, Ledger},
+    plan::{Cut, DeviceLimits, Planner, Rates, Subject},
     readback::Readback,
     step::{StepOptions, Trainer},
     walk::{Activations, Placement, Policy, Walk},
@@ -153,7 +153,9 @@ fn print(row: &Row, config: &TransformerConfig, rows: usize, time: usize, limits
     let predicted = policy(&row.name, config.layers).map(|policy| {
         let logits_chunk = CrossEntropy::of(config).chunk;
         let cut = Cut::new(rows, 1, logits_chunk, policy);
-        let peak = *Ledger::of(config, time, &cut, limits).peak();
+        let optimizer = OptimizerConfig::default();
+        let subject = Subject::new(config, &optimizer, time);
+        let peak = Planner::new(subject, limits, &Rates::default()).plan(cut).peak;
         let error = 100.0 * (peak.usage.total() as f64 / row.reserved as f64 - 1.0);
         format!("{:.0} ({error:+.1} %, {})", mib(peak.usage.total()), peak.phase)
     });

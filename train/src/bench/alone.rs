@@ -2,10 +2,9 @@
 
 use burn::{
     module::Module,
-    nn::Linear,
     tensor::{Device, Distribution, Tensor},
 };
-use hearth_model::{Block, Positions, RopeLayout, Transformer, TransformerConfig};
+use hearth_model::{Block, Linear, Positions, RopeLayout, Transformer, TransformerConfig};
 use hearth_wgsl::{AttentionOptions, attention, gelu, rotate, swiglu, vjp};
 
 use super::{stages::Clock, subject::Subject};

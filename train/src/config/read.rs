@@ -320,6 +320,28 @@ mod tests {
                 "model.preset = \"gtp2\": there is no such preset; did you mean \"gpt2\"? there are shakespeare-cpu",
             ),
             ("model=3", "model = 3: must be a section"),
+            (
+                "optimizer.rule=adam",
+                "optimizer.rule = \"adam\": must be \"adamw\" or \"muon\"; did you mean \"adamw\"?",
+            ),
+            (
+                "optimizer.groups=[{rule = \"muon\"}]",
+                "optimizer.groups[0].parameters: give a list of names, as [\"embedding.*\"]",
+            ),
+            (
+                "optimizer.groups=[{parameters = [\"embed*\", \"lm_head*\"]}]",
+                "optimizer.groups[0].parameters: no parameter is named \"lm_head*\"; names are",
+            ),
+            ("optimizer.groups=[{parameters = [\"*\"], frozen = true}]", "optimizer.groups: every parameter is frozen"),
+            ("optimizer.groups=[{parameters = [\"*\"], lr = 1.0}]", "optimizer.groups[0].lr: there is no such field"),
+            (
+                "optimizer.groups=[{parameters = [\"*\"], beta1 = 1.5}]",
+                "optimizer.groups[0].beta1 = 1.5: must be at least 0 and under 1",
+            ),
+            (
+                "optimizer.groups=[{parameters = [\"*\"], learning_rate = 1.0, learning_rate_factor = 2.0}]",
+                "optimizer.groups[0].learning_rate: give it or learning_rate_factor",
+            ),
             ("limits.steps=0", "limits.steps = 0: set limits.steps, as to 1000, or limits.tokens"),
             ("data.mixture=[{tokens = \"a\"}]", "data.mixture[0]: weight is missing, a number"),
             ("parallel.blocks=[1.5]", "parallel.blocks[0] = 1.5: must be a whole number"),

@@ -1,6 +1,7 @@
 //! Which values a run can have.
 
-use hearth_model::TransformerConfig;
+use hearth_model::{ModelShape, Site, TransformerConfig};
+use wildmatch::WildMatch;
 
 use super::{TrainConfig, mistakes::told};
 use crate::TrainError;
@@ -22,8 +23,11 @@ impl TrainConfig {
     /// Every value that no run can have: the field, the value and what would do.
     pub(super) fn faults(&self) -> Vec<String> {
         let vocab_size = self.model.vocab_size.max(1);
-        let model = TransformerConfig { vocab_size, ..self.model.clone() }.faults();
-        let mut faults: Vec<String> = model.iter().map(ToString::to_string).collect();
+        let model = TransformerConfig { vocab_size, ..self.model.clone() };
+        let mut faults: Vec<String> = model.faults().iter().map(ToString::to_string).collect();
+        if faults.is_empty() {
+            faults.extend(self.faulty_names(&model));
+        }
         // What depends on the number of blocks says nothing where that is at fault.
         if !faults.iter().any(|it| it.starts_with("model.layers")) {
             faults.extend(self.memory.policy(self.model.layers).err());
@@ -87,6 +91,31 @@ impl TrainConfig {
             }
         }
         faults
+    }
+
+    /// Names in groups that no parameter of the model has, and groups that leave nothing to train.
+    fn faulty_names(&self, model: &TransformerConfig) -> Vec<String> {
+        let groups = &self.optimizer.groups;
+        let named =
+            groups.iter().enumerate().flat_map(|(at, group)| group.parameters.iter().map(move |name| (at, name)));
+        let mut absent: Vec<(usize, &String)> = named.collect();
+        if absent.is_empty() {
+            return Vec::new();
+        }
+        let mut is_trained = false;
+        for it in ModelShape::of(model, &Site::of_sequence(1)).parameters() {
+            is_trained |= !self.optimizer.is_frozen(&it.name);
+            absent.retain(|(_, pattern)| !WildMatch::new(pattern).matches(&it.name));
+        }
+        let told = |(at, pattern): (usize, &String)| {
+            format!(
+                "optimizer.groups[{at}].parameters: no parameter is named {pattern:?}; names are as \"embedding.tokens\", \
+                 \"blocks.0.attention.query.weight\" and \"head.norm.gamma\", and * stands for any characters"
+            )
+        };
+        let nothing =
+            (!is_trained).then(|| "optimizer.groups: every parameter is frozen, so nothing would be trained".into());
+        absent.into_iter().map(told).chain(nothing).collect()
     }
 
     fn faulty_groups(&self) -> Vec<String> {

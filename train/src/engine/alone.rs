@@ -13,7 +13,7 @@ use super::{Data, build};
 use crate::{
     TrainConfig, TrainError,
     checkpoint::Snapshot,
-    plan::{Choice, Cut, DeviceLimits, Rates, choose, plan},
+    plan::{Choice, Cut, DeviceLimits, Planner, Rates, Subject, choose},
     readback::Readback,
     session::{Answer, Assignment, Engine, Origin, Queued, StepOrder},
     step::Trainer,
@@ -49,7 +49,7 @@ impl Alone {
         let rates = if flops > 0.0 { Rates { flops, ..Rates::default() } } else { Rates::default() };
         let mut choice = choose(&config, limits, &rates)?;
         if let Some(cut) = earlier {
-            choice.plan = plan(&config.model, config.model.context_length, cut, limits, &rates);
+            choice.plan = Planner::new(Subject::of(&config), limits, &rates).plan(cut);
         }
         let assignment = assignment(&choice)?;
         let loader = Loader::new(data.train.clone(), assignment.own_share(), Loader::DEPTH);

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     TrainConfig, TrainError,
-    plan::{Choice, Cut, DeviceLimits, Plan, plan, stage_blocks},
+    plan::{Choice, Cut, DeviceLimits, Plan, Planner, Subject, stage_blocks},
     session::{Assignment, Origin},
 };
 
@@ -52,5 +52,5 @@ pub(super) fn divide(
 
 /// What an earlier cut is predicted to take.
 fn replan(config: &TrainConfig, site: &Site, cut: Cut) -> Plan {
-    plan(&config.model, config.model.context_length, cut, &site.device.limits, &site.rates())
+    Planner::new(Subject::of(config), &site.device.limits, &site.rates()).plan(cut)
 }

@@ -65,7 +65,7 @@ pub struct OptimizerConfig {
     pub weight_decay: f64,
     /// Largest global L2 norm of the gradient; larger ones are scaled down to it. 0 turns clipping off. Default 1.
     pub clip_norm: f64,
-    /// Parameters that differ: `parameters`, a list of names in which `*` stands for anything, as `["embedding.*"]`; and of
+    /// Parameters that differ: `parameters`, a list of names in which `*` stands for anything, as `["embedding.*"]`; `frozen = true`, or of
     /// `rule`, `learning_rate` or `learning_rate_factor`, `weight_decay`, `beta1`, `beta2` and `momentum` those that they have
     /// in place of the ones above. The first group that names a parameter has it. Default `[]`.
     pub groups: Vec<ParameterGroup>,
@@ -94,6 +94,9 @@ impl Default for OptimizerConfig {
 pub struct ParameterGroup {
     /// Names of parameters, as `blocks.0.attention.query.weight`; `*` stands for any characters.
     pub parameters: Vec<String>,
+    /// Whether they stay as they are: no gradient, and nothing is kept of them. Default false.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub frozen: bool,
     /// How they are updated, whatever their place: a rule for matrices leaves vectors to AdamW.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rule: Option<RuleKind>,
@@ -125,6 +128,11 @@ impl ParameterGroup {
 }
 
 impl OptimizerConfig {
+    /// Whether the parameter of this name stays as it is.
+    pub fn is_frozen(&self, name: &str) -> bool {
+        self.groups.iter().find(|group| group.has(name)).is_some_and(|group| group.frozen)
+    }
+
     /// What the parameter of this name and shape has.
     pub fn setting(&self, name: &str, shape: &[usize]) -> Setting {
         let none = ParameterGroup::default();

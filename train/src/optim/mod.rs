@@ -6,6 +6,7 @@
 
 mod clip;
 mod config;
+mod freeze;
 mod optimizer;
 mod rule;
 mod rules;

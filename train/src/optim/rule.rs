@@ -3,6 +3,7 @@
 use std::fmt;
 
 use burn::tensor::{Bool, Tensor};
+use hearth_model::KernelSet;
 
 /// How a parameter is updated by its gradient, and what is kept of it from one update to the next.
 ///
@@ -18,6 +19,15 @@ pub trait Rule: fmt::Debug + Send + Sync {
     ///
     /// [ZeRO stage 1]: crate::optim::OptimizerShard
     fn is_elementwise(&self) -> bool;
+
+    /// Elements of what an update of a parameter of this shape makes at its peak, beside values, gradient and state, with these
+    /// kernels.
+    fn scratch(&self, shape: &[usize], kernels: KernelSet) -> u64;
+
+    /// Floating-point operations of the matrix products of an update.
+    fn flops(&self, _shape: &[usize]) -> f64 {
+        0.0
+    }
 
     /// The new values, and the new state in the order of [`Rule::state`].
     ///

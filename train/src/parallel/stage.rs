@@ -26,9 +26,9 @@ use crate::{
 /// each.
 pub(super) fn part(whole: &Trainer, walk: Walk, pipe: &mut Pipe, sharded: bool) -> Trainer {
     let blocks = walk.first_layer..walk.first_layer + walk.policy.segments.last().map_or(0, |it| it.blocks.end);
-    let mut stage = Trainer::new(whole.model().stage(blocks), walk, whole.options().clone())
-        // Names are those of the whole model.
-        .with_optimizer(whole.optimizer().fresh());
+    // Names are those of the whole model.
+    let (options, optimizer) = (whole.options().clone(), whole.optimizer().fresh());
+    let mut stage = Trainer::with(whole.model().stage(blocks), walk, options, optimizer);
     let shard =
         pipe.replicas().filter(|_| sharded).map(|line| OptimizerShard { rank: line.rank(), world: line.world() });
     stage.replace(|model, optimizer| {

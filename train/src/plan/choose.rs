@@ -1,9 +1,6 @@
 //! From a configuration and a device to the plan of a run.
 
-use super::{
-    Cut, DeviceLimits, Extent, Rates,
-    search::{Plan, plan_as, plans_as},
-};
+use super::{Cut, DeviceLimits, Extent, Plan, Planner, Rates, Subject};
 use crate::{TrainConfig, TrainError, walk::Policy};
 
 /// The plan of a run, and the plans that it was chosen among.
@@ -57,25 +54,25 @@ pub(super) fn choose_as(
     rates: &Rates,
     extent: &Extent,
 ) -> Result<Choice, TrainError> {
-    let (model, time) = (&config.model, config.model.context_length);
+    let planner = Planner::new(Subject { extent: *extent, ..Subject::of(config) }, limits, rates);
     let (rows, accumulation) = (config.batch.micro_batch, config.batch.accumulation);
     let refuse = |reason: String| TrainError::Config { source_name: "memory".into(), reason };
     let budget = budget(config, limits);
-    let frontier = plans_as(model, time, [rows, accumulation], limits, rates, extent);
+    let frontier = planner.plans(rows, accumulation);
     let fits = |plan: &Plan| budget.is_none_or(|budget| plan.peak_bytes() <= budget);
-    let plan = match config.memory.policy(model.layers).map_err(refuse)? {
+    let plan = match config.memory.policy(config.model.layers).map_err(refuse)? {
         None => {
             // Where no plan is short enough for a watchdog the smallest that fits comes nearest.
             let fitting: Vec<&Plan> = frontier.iter().filter(|plan| fits(plan)).collect();
-            let short_enough = |plan: &&&Plan| limits.satisfy_watchdog(model, time, &plan.cut, rates);
+            let short_enough = |plan: &&&Plan| planner.satisfies_watchdog(&plan.cut);
             let fastest = fitting.iter().rev().find(short_enough).or(fitting.first());
             fastest
                 .map(|plan| Plan::clone(plan))
-                .ok_or_else(|| refuse(nothing_fits(config, limits, budget, frontier.first())))?
+                .ok_or_else(|| refuse(nothing_fits(config, &planner, budget, frontier.first())))?
         }
         Some(policy) => {
-            let set = plan_as(model, time, set_cut(config, policy), limits, rates, extent);
-            let (name, bytes) = limits.largest_tensor(model, time, &set.cut);
+            let set = planner.plan(set_cut(config, policy));
+            let (name, bytes) = planner.largest_tensor(&set.cut);
             if let Some(most) = limits.tensor.filter(|most| bytes > *most) {
                 return Err(refuse(format!(
                     "{name} would take {}, and this device binds at most {}: lower batch.micro_batch = {rows}, or give \
@@ -94,10 +91,11 @@ pub(super) fn choose_as(
 }
 
 /// Why no plan will do, and what would.
-fn nothing_fits(config: &TrainConfig, limits: &DeviceLimits, budget: Option<u64>, smallest: Option<&Plan>) -> String {
+fn nothing_fits(config: &TrainConfig, planner: &Planner<'_>, budget: Option<u64>, smallest: Option<&Plan>) -> String {
+    let limits = planner.limits;
     let Some(smallest) = smallest else {
         let one = Cut { micro_batch: 1, logits_chunk: 1, ..set_cut(config, Policy::keep(config.model.layers)) };
-        let (name, bytes) = limits.largest_tensor(&config.model, config.model.context_length, &one);
+        let (name, bytes) = planner.largest_tensor(&one);
         return format!(
             "{name} of one sequence would take {}, and this device binds at most {}: make the model or \
              model.context_length smaller",

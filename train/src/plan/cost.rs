@@ -1,11 +1,6 @@
 //! What a step takes in time, roughly: good enough to rank the ways to cut it.
 
-use hearth_model::{Flops, ParameterCount, TransformerConfig};
-
-use super::{
-    Cut,
-    size::{F32, elements},
-};
+use super::{Cut, Planner, Subject, size::bytes, weights::Part};
 use crate::walk::{Activations, Placement};
 
 /// What a device does in a second.
@@ -24,8 +19,10 @@ pub struct Rates {
 const EFFICIENCY: f64 = 0.5;
 /// Kernels of one block, forward and backward.
 const KERNELS: f64 = 90.0;
-/// Bytes a second that the CPU's AdamW passes over: 4 bytes each of weight and gradient, 8 of moments, some twice.
+/// Bytes a second that the CPU's updates pass over: weight and gradient, and what is kept of it, read and written.
 const HOST_UPDATE: f64 = 4e9;
+/// Floating-point operations a second of the CPU's products.
+const HOST_FLOPS: f64 = 5e10;
 
 impl Default for Rates {
     /// A middling GPU on PCIe 3.0 x16.
@@ -40,41 +37,55 @@ impl Rates {
     pub fn of_flops(flops: f64) -> Self {
         Self { flops, ..Self::default() }
     }
+}
 
-    /// Seconds of one step of `cut` on windows of `time` tokens.
-    pub fn seconds(&self, model: &TransformerConfig, time: usize, cut: &Cut) -> f64 {
+impl Planner<'_> {
+    /// Seconds of one step that is cut this way.
+    pub(super) fn seconds(&self, cut: &Cut) -> f64 {
+        let Subject { model, time, blocks, extent, .. } = &self.subject;
+        let (shape, rates) = (self.shape(cut.micro_batch), self.rates);
         let rows = cut.micro_batch as f64;
-        let flops = Flops::per_sequence(model, time);
-        let head = 2.0 * elements([time, model.width, model.vocab_size]) as f64;
-        let block_forward = (flops.forward - head) / model.layers as f64 * rows;
-        let compute = |flops: f64| flops / (self.flops * EFFICIENCY);
-        let parameters = ParameterCount::of(model);
-        let stream = elements([cut.micro_batch, time, model.width]) as f64 * F32 as f64;
-        let bytes = |count: usize| count as f64 * F32 as f64;
+        let compute = |flops: f64| flops / (rates.flops * EFFICIENCY);
+        let forward = |own: usize| shape.block(blocks.start + own).flops * rows;
+        let stream = bytes([cut.micro_batch, *time, model.width]) as f64;
 
-        let mut seconds = compute(flops.training * rows) + KERNELS * model.layers as f64 / self.launches;
-        let (mut transferred, mut on_host) = (0.0, 0.0);
+        let head = if extent.head { shape.head.flops * rows } else { 0.0 };
+        let all = (0..blocks.len()).map(forward).sum::<f64>() + head;
+        let mut seconds = compute(3.0 * all) + KERNELS * blocks.len() as f64 / rates.launches;
+        let (mut transferred, mut updates) = (0.0, 0.0);
         for segment in &cut.policy.segments {
-            let blocks = segment.blocks.len() as f64;
             if segment.activations != Activations::Keep {
-                seconds += compute(block_forward * blocks) + KERNELS / 3.0 * blocks / self.launches;
+                seconds += segment.blocks.clone().map(|own| compute(forward(own))).sum::<f64>();
+                seconds += KERNELS / 3.0 * segment.blocks.len() as f64 / rates.launches;
             }
             if segment.activations == Activations::Offload {
                 transferred += 2.0 * stream;
             }
-            if segment.parameters == Placement::Host {
-                // Up for the forward pass and for the backward pass; gradients down, and up again to be added to.
-                let copies = if segment.activations == Activations::Keep { 2.0 } else { 3.0 };
-                transferred += copies * blocks * bytes(parameters.block);
-                on_host += blocks * bytes(parameters.block);
+            for part in &self.weights.blocks[segment.blocks.clone()] {
+                if segment.parameters == Placement::Host {
+                    // Up for the forward pass and for the backward pass; gradients down, and up again to be added to.
+                    let ups = if segment.activations == Activations::Keep { 1.0 } else { 2.0 };
+                    transferred += ups * part.parameters as f64 + part.trained as f64;
+                }
+                updates += self.update_seconds(part, segment.parameters);
             }
         }
-        for (placement, count) in [(cut.policy.embedding, parameters.embedding), (cut.policy.head, parameters.head)] {
+        let ends = [(cut.policy.embedding, &self.weights.embedding), (cut.policy.head, &self.weights.head)];
+        for (placement, part) in ends {
             if placement == Placement::Host {
-                transferred += 4.0 * bytes(count);
-                on_host += bytes(count);
+                transferred += 2.0 * (part.parameters + part.trained) as f64;
             }
+            updates += self.update_seconds(part, placement);
         }
-        (seconds + transferred / self.link) * cut.accumulation as f64 + 6.0 * on_host / HOST_UPDATE
+        (seconds + transferred / rates.link) * cut.accumulation as f64 + updates
+    }
+
+    /// Seconds of the updates of a segment's parameters. On the device only products count, on the host what is read and written
+    /// as well.
+    fn update_seconds(&self, part: &Part, placement: Placement) -> f64 {
+        match placement {
+            Placement::Device => part.flops / (self.rates.flops * EFFICIENCY),
+            Placement::Host => (2 * part.trained + 2 * part.state) as f64 / HOST_UPDATE + part.flops / HOST_FLOPS,
+        }
     }
 }

@@ -1,10 +1,8 @@
 //! Device memory over a step, by taking the walk with sizes in place of tensors.
 
-use hearth_model::TransformerConfig;
-
 use super::{
-    Cut, DeviceLimits, Extent, Phase, PhaseUsage, Usage,
-    step_sizes::{StepSizes, on_device},
+    Cut, Extent, Phase, PhaseUsage, Subject, Usage,
+    step_sizes::{BlockSizes, StepSizes, on_device},
 };
 use crate::walk::{Activations, Placement, Segment};
 
@@ -16,20 +14,10 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// Takes the walk of one step (not the first, which has no moments yet) for windows of `time` tokens.
-    pub fn of(model: &TransformerConfig, time: usize, cut: &Cut, limits: &DeviceLimits) -> Self {
-        Self::of_extent(model, time, cut, limits, &Extent::WHOLE)
-    }
-
-    /// As [`Ledger::of`], on a device that has `extent` of a model; `model` has the blocks that it has.
-    pub fn of_extent(
-        model: &TransformerConfig,
-        time: usize,
-        cut: &Cut,
-        limits: &DeviceLimits,
-        extent: &Extent,
-    ) -> Self {
-        let step = Step { sizes: StepSizes::of(model, time, cut, limits, extent), cut, extent, tied: model.tied };
+    /// Takes the walk of one step.
+    pub(super) fn of(subject: &Subject<'_>, sizes: StepSizes, cut: &Cut) -> Self {
+        let extent = &subject.extent;
+        let step = Step { sizes, cut, extent, tied: subject.model.tied };
         let others = extent.in_flight - 1;
         let first = step.micro_batch(others, false);
         if cut.accumulation == 1 {
@@ -69,7 +57,7 @@ impl Step<'_> {
             workspace: sizes.workspace,
             ..Usage::default()
         };
-        let sink = if accumulating { sizes.resident } else { 0 };
+        let sink = if accumulating { sizes.gradients } else { 0 };
         let mut walk =
             MicroBatch { step: self, accumulating, everywhere, tapes: 0, boundaries: 0, sink, phases: Vec::new() };
         walk.hold_others(others as u64);
@@ -116,82 +104,83 @@ impl MicroBatch<'_> {
 
     /// What micro-batches that wait for their way back hold.
     fn hold_others(&mut self, others: u64) {
-        let block = self.step.sizes.block;
+        let sizes = &self.step.sizes;
         for segment in &self.step.cut.policy.segments {
             match segment.activations {
-                Activations::Keep => self.tapes += others * segment.blocks.len() as u64 * (block.stream + block.tape),
-                Activations::Recompute => self.boundaries += others * block.stream,
+                Activations::Keep => {
+                    self.tapes += others * sizes.of_segment(segment).map(BlockSizes::held).sum::<u64>()
+                }
+                Activations::Recompute => self.boundaries += others * sizes.stream,
                 Activations::Offload => {}
             }
         }
     }
 
-    /// A block's parameters that are copied to the device when the walk reaches the segment, and its gradients that stay there.
-    fn copied_and_resident(&self, segment: &Segment) -> (u64, u64) {
-        let parameters = self.step.sizes.block.parameters;
-        let resident = on_device(segment.parameters, parameters);
-        (parameters - resident, resident)
-    }
-
     fn forward(&mut self, segment: &Segment) {
-        let block = self.step.sizes.block;
-        let (copied, _) = self.copied_and_resident(segment);
+        let sizes = &self.step.sizes;
         let mut usage = self.held();
-        usage.parameters += copied;
-        usage.live = block.forward + block.stream;
+        usage.parameters += sizes.of_segment(segment).map(|block| block.copied(segment)).max().unwrap_or(0);
+        usage.live = sizes.of_segment(segment).map(|block| block.forward + sizes.stream).max().unwrap_or(0);
         self.push(Phase::Forward(segment.blocks.start, segment.blocks.end), usage);
-        let blocks = segment.blocks.len() as u64;
         match segment.activations {
-            Activations::Keep => self.tapes += blocks * (block.stream + block.tape) + blocks * copied,
-            Activations::Recompute => self.boundaries += block.stream,
+            Activations::Keep => {
+                self.tapes += sizes.of_segment(segment).map(|block| block.held() + block.copied(segment)).sum::<u64>();
+            }
+            Activations::Recompute => self.boundaries += sizes.stream,
             Activations::Offload => {}
         }
     }
 
     fn loss(&mut self) {
         let Step { sizes, cut, tied, .. } = self.step;
-        let StepSizes { matrix, head, .. } = *sizes;
+        let StepSizes { matrix, matrix_gradient, head, .. } = *sizes;
         let place = if *tied { cut.policy.embedding } else { cut.policy.head };
-        let resident = on_device(place, matrix);
         let mut usage = self.held();
-        usage.parameters += matrix - resident;
-        usage.gradients += if self.accumulating { 0 } else { matrix };
-        usage.live = 3 * sizes.block.stream;
+        usage.parameters += matrix - on_device(place, matrix);
+        usage.gradients += if self.accumulating { 0 } else { matrix_gradient };
+        usage.live = 3 * sizes.stream;
         usage.logits = sizes.logits;
         self.push(Phase::Loss, usage);
+        let gradient = on_device(place, matrix_gradient);
         if !self.accumulating {
-            let beside_matrix = head.saturating_sub(if *tied { 0 } else { matrix });
-            self.sink += resident + on_device(cut.policy.head, beside_matrix);
+            let beside_matrix = head.trained.saturating_sub(if *tied { 0 } else { matrix_gradient });
+            self.sink += gradient + on_device(cut.policy.head, beside_matrix);
         } else if *tied {
             // This micro-batch's half, which waits for the embedding's beside the sums of earlier ones.
-            self.sink += on_device(cut.policy.embedding, matrix);
+            self.sink += gradient;
         }
     }
 
     fn backward(&mut self, segment: &Segment) {
-        let block = self.step.sizes.block;
-        let blocks = segment.blocks.len() as u64;
-        let (copied, resident) = self.copied_and_resident(segment);
+        let sizes = &self.step.sizes;
         let is_kept = segment.activations == Activations::Keep;
         if segment.activations == Activations::Recompute {
-            self.boundaries -= block.stream;
+            self.boundaries -= sizes.stream;
         }
-        // Of each block that is still to come.
-        let (tape, copies) = if is_kept { (0, 0) } else { (block.stream + block.tape, copied) };
-        let packs = copied * if self.accumulating { 2 } else { 1 };
-        for left in (0..blocks).rev() {
-            let mut usage = self.held();
-            usage.parameters += copies * (left + 1);
+        let (mut tapes, mut copies) = (0, 0);
+        for block in sizes.of_segment(segment).filter(|_| !is_kept) {
+            (tapes, copies) = (tapes + block.held(), copies + block.copied(segment));
+        }
+        for at in segment.blocks.clone().rev() {
+            let block = sizes.blocks[at];
+            let (held, copied) = (block.held(), block.copied(segment));
             // The block's gradients are made beside what the sink already has of them; on their way to the host they are
             // laid end to end, and earlier ones come back to be added to.
-            usage.gradients += block.parameters;
-            usage.live = tape * left + packs.max(tape + block.backward);
-            self.push(Phase::Backward(segment.blocks.start + left as usize), usage);
+            let packs = (block.gradients - on_device(segment.parameters, block.gradients))
+                * if self.accumulating { 2 } else { 1 };
+            let mut usage = self.held();
+            usage.parameters += copies;
+            usage.gradients += block.gradients;
+            usage.live =
+                if is_kept { packs.max(block.backward) } else { tapes - held + packs.max(held + block.backward) };
+            self.push(Phase::Backward(at), usage);
             if is_kept {
-                self.tapes -= block.stream + block.tape + copied;
+                self.tapes -= held + copied;
+            } else {
+                (tapes, copies) = (tapes - held, copies - copied);
             }
             if !self.accumulating && !self.step.extent.all_reduces {
-                self.sink += resident;
+                self.sink += on_device(segment.parameters, block.gradients);
             }
         }
     }
@@ -202,14 +191,14 @@ impl MicroBatch<'_> {
         // Earlier gradients come back from the host to be added to.
         let comes_back = place == Placement::Host && (self.accumulating || *tied);
         let mut usage = self.held();
-        usage.gradients += if comes_back { 2 * embedding } else { embedding };
-        usage.parameters += embedding - on_device(place, embedding);
-        usage.live = 2 * sizes.block.stream;
+        usage.gradients += if comes_back { 2 * embedding.trained } else { embedding.trained };
+        usage.parameters += embedding.parameters - on_device(place, embedding.parameters);
+        usage.live = 2 * sizes.stream;
         self.push(Phase::Embedding, usage);
     }
 
     fn update(&mut self) {
         let sizes = &self.step.sizes;
-        self.push(Phase::Update, Usage { gradients: sizes.resident, live: sizes.update, ..self.everywhere });
+        self.push(Phase::Update, Usage { gradients: sizes.gradients, live: sizes.update, ..self.everywhere });
     }
 }

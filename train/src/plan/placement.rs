@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use hearth_model::ParameterCount;
+use hearth_model::{ModelShape, Site};
 
 use super::{DeviceLimits, Rates, stage_plan};
 use crate::{TrainConfig, TrainError};
@@ -28,12 +28,12 @@ pub fn stage_blocks(
     if !config.parallel.blocks.is_empty() {
         return Ok(ranges(&config.parallel.blocks));
     }
-    // What the head takes, in blocks.
-    let head = (config.model.vocab_size * config.model.width) as f64 / ParameterCount::of(&config.model).block as f64;
+    let shape = ModelShape::of(&config.model, &Site::of_sequence(config.model.context_length));
     let ranks = |stage| (stage..speeds.len()).step_by(stages);
     let seconds = |stage: usize, blocks: &Range<usize>| {
         let slowest = ranks(stage).map(|rank| speeds[rank]).fold(f64::INFINITY, f64::min);
-        (blocks.len() as f64 + if stage + 1 == stages { head } else { 0.0 }) / slowest
+        let of_blocks = blocks.clone().map(|at| shape.block(at).flops).sum::<f64>();
+        (of_blocks + if stage + 1 == stages { shape.head.flops } else { 0.0 }) / slowest
     };
     let plan = |rank: usize, blocks: &Range<usize>| {
         stage_plan(config, (rank, speeds.len()), blocks, &rows[rank], limits[rank], &Rates::default())

@@ -2,7 +2,7 @@
 
 use hearth_model::TransformerConfig;
 
-use super::{Cut, DeviceLimits, Extent, Ledger, PhaseUsage, Rates, size::F32};
+use super::{Cut, PhaseUsage, Subject, size::F32};
 use crate::walk::{Activations, Placement, Policy, Segment};
 
 /// A cut, and what it is predicted to take.
@@ -27,36 +27,8 @@ impl Plan {
 /// Share of another plan's memory that a slower plan may take at most, to be worth its time.
 const WORTH_IT: f64 = 0.97;
 
-/// The plans for a step of `micro_batch * accumulation` sequences that nothing beats in both memory and time, from the
-/// smallest to the fastest.
-///
-/// Micro-batches are at most `micro_batch` sequences. Plans whose tensors the device cannot bind are left out, so the
-/// list may be empty; `limits.memory` is not looked at.
-pub fn plans(
-    model: &TransformerConfig,
-    time: usize,
-    micro_batch: usize,
-    accumulation: usize,
-    limits: &DeviceLimits,
-    rates: &Rates,
-) -> Vec<Plan> {
-    plans_as(model, time, [micro_batch, accumulation], limits, rates, &Extent::WHOLE)
-}
-
-/// As [`plans`], on a device that has `extent` of the model.
-pub(super) fn plans_as(
-    model: &TransformerConfig,
-    time: usize,
-    [micro_batch, accumulation]: [usize; 2],
-    limits: &DeviceLimits,
-    rates: &Rates,
-    extent: &Extent,
-) -> Vec<Plan> {
-    let mut found: Vec<Plan> = cuts(model, time, micro_batch, accumulation, limits.apart)
-        .into_iter()
-        .filter(|cut| limits.tensor.is_none_or(|most| limits.largest_tensor(model, time, cut).1 <= most))
-        .map(|cut| plan_as(model, time, cut, limits, rates, extent))
-        .collect();
+/// Those of these plans that nothing beats in both memory and time, from the smallest to the fastest.
+pub(super) fn frontier(mut found: Vec<Plan>) -> Vec<Plan> {
     found.sort_by(|a, b| a.seconds.total_cmp(&b.seconds).then(a.peak_bytes().cmp(&b.peak_bytes())));
     let mut best: Vec<Plan> = Vec::new();
     for plan in found {
@@ -69,28 +41,11 @@ pub(super) fn plans_as(
     best
 }
 
-/// What a cut is predicted to take.
-pub fn plan(model: &TransformerConfig, time: usize, cut: Cut, limits: &DeviceLimits, rates: &Rates) -> Plan {
-    plan_as(model, time, cut, limits, rates, &Extent::WHOLE)
-}
-
-/// As [`plan`], on a device that has `extent` of a model; `model` has the blocks that it has.
-pub(super) fn plan_as(
-    model: &TransformerConfig,
-    time: usize,
-    cut: Cut,
-    limits: &DeviceLimits,
-    rates: &Rates,
-    extent: &Extent,
-) -> Plan {
-    let peak = *Ledger::of_extent(model, time, &cut, limits, extent).peak();
-    Plan { seconds: rates.seconds(model, time, &cut), peak, cut }
-}
-
 /// Micro-batches that divide the batch, chunks of logits, and policies.
-fn cuts(model: &TransformerConfig, time: usize, micro_batch: usize, accumulation: usize, apart: bool) -> Vec<Cut> {
+pub(super) fn cuts(subject: &Subject<'_>, micro_batch: usize, accumulation: usize, apart: bool) -> Vec<Cut> {
+    let Subject { model, time, blocks, .. } = subject;
     let batch = micro_batch * accumulation;
-    let policies = policies(model.layers, apart);
+    let policies = policies(blocks.len(), apart);
     let mut cuts = Vec::new();
     for rows in (1..=micro_batch).filter(|rows| batch.is_multiple_of(*rows)) {
         for logits_chunk in logits_chunks(model, rows * time) {

@@ -2,12 +2,11 @@
 
 use std::ops::Range;
 
-use hearth_model::{CrossEntropy, TransformerConfig};
+use hearth_model::CrossEntropy;
 
 use super::{
-    Choice, Cut, DeviceLimits, Extent, Plan, Rates,
+    Choice, Cut, DeviceLimits, Extent, Plan, Planner, Rates, Subject,
     choose::{budget, choose_as, mib},
-    search::plan_as,
 };
 use crate::{TrainConfig, TrainError, walk::Policy};
 
@@ -41,18 +40,16 @@ pub fn stage_plan(
 ) -> Result<Choice, TrainError> {
     let refuse = |reason: String| TrainError::Config { source_name: "memory".into(), reason };
     let part = with_rows(config, rows);
-    let model = TransformerConfig { layers: blocks.len(), ..config.model.clone() };
     let (micro_batch, accumulation) = (part.batch.micro_batch, part.batch.accumulation);
     let stages = config.parallel.stages;
     let pipelines = world / stages;
     let shards = if config.parallel.shard_optimizer { pipelines } else { 1 };
     let extent = Extent { shards, ..Extent::stage(rank % stages, stages, pipelines, accumulation) };
-    let time = model.context_length;
-    let logits_chunk = CrossEntropy::of(&model).chunk.min(micro_batch * time);
+    let planner = Planner::new(Subject::of(config).with(blocks.clone(), extent), limits, rates);
+    let logits_chunk = CrossEntropy::of(&config.model).chunk.min(micro_batch * config.model.context_length);
     let set = config.memory.policy(config.model.layers).map_err(refuse)?;
-    let policies = set.map_or_else(|| Policy::on_device(model.layers), |policy| vec![policy.part(blocks)]);
-    let plan =
-        |policy| plan_as(&model, time, Cut { micro_batch, accumulation, logits_chunk, policy }, limits, rates, &extent);
+    let policies = set.map_or_else(|| Policy::on_device(blocks.len()), |policy| vec![policy.part(blocks)]);
+    let plan = |policy| planner.plan(Cut { micro_batch, accumulation, logits_chunk, policy });
     let frontier: Vec<Plan> = policies.into_iter().rev().map(plan).collect();
     let budget = budget(config, limits);
     let fits = |plan: &&Plan| budget.is_none_or(|budget| plan.peak_bytes() <= budget);

@@ -3,14 +3,15 @@
 //! Every term is a count of tensors that the code of `hearth-model` and the tapes behind it hold, in f32. What counts is
 //! distinct buffers: a saved input that is also another operation's result is one.
 
-use hearth_model::{Activation, ParameterCount, Positions, TransformerConfig};
+use hearth_model::{LayerShape, Positions, TransformerConfig};
 use hearth_wgsl::Kernel;
 
 use super::{
-    Cut, DeviceLimits, Extent, KernelSet,
+    Cut, DeviceLimits, Extent, Planner, Subject,
     size::{F32, bytes},
+    weights::{Part, Weights},
 };
-use crate::walk::{Activations, Placement, Policy};
+use crate::walk::{Activations, Placement, Policy, Segment};
 
 const MIB: u64 = 1 << 20;
 
@@ -18,20 +19,27 @@ const MIB: u64 = 1 << 20;
 const SMALL_TENSORS: u64 = 8 * MIB;
 
 /// Bytes of what a step holds, whatever its phase.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct StepSizes {
-    pub block: BlockSizes,
-    /// The embedding's parameters; 0 on a stage without it.
-    pub embedding: u64,
-    /// The head's parameters; 0 on a stage without it.
-    pub head: u64,
-    /// The token matrix [V, C].
+    /// The blocks that the device has.
+    pub blocks: Vec<BlockSizes>,
+    /// The residual stream `[B, T, C]`.
+    pub stream: u64,
+    /// The embedding's parameters; none on a stage without it.
+    pub embedding: Part,
+    /// The head's parameters; none on a stage without it.
+    pub head: Part,
+    /// The token matrix [V, C] of the head.
     pub matrix: u64,
+    /// The gradient of that, where it is trained.
+    pub matrix_gradient: u64,
     /// Parameters that stay on the device.
     pub resident: u64,
-    /// The last stage's copy of a tied matrix, whose gradients and moments are the first stage's.
+    /// Gradients of these.
+    pub gradients: u64,
+    /// The last stage's copy of a tied matrix, whose gradients and optimizer state are the first stage's.
     pub tied_copy: u64,
-    /// AdamW's moments of this device's shard of them.
+    /// What the optimizer keeps of these: this device's shard.
     pub optimizer: u64,
     pub logits: u64,
     pub constants: u64,
@@ -46,15 +54,17 @@ pub(super) struct StepSizes {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct BlockSizes {
     /// The residual stream `[B, T, C]`.
-    pub stream: u64,
+    stream: u64,
     /// What the tape holds beyond the input.
-    pub tape: u64,
+    tape: u64,
     /// What the backward pass makes at its peak, beyond the tape and the weights' gradients.
     pub backward: u64,
     /// What the forward pass makes at its peak without a tape.
     pub forward: u64,
     /// Weights.
-    pub parameters: u64,
+    parameters: u64,
+    /// Gradients of those that are trained.
+    pub gradients: u64,
 }
 
 /// `bytes`, if they are in device memory.
@@ -63,98 +73,122 @@ pub(super) fn on_device(placement: Placement, bytes: u64) -> u64 {
 }
 
 impl StepSizes {
-    /// The sizes of a step on a device that has `extent` of a model; `model` has the blocks that it has.
-    pub fn of(model: &TransformerConfig, time: usize, cut: &Cut, limits: &DeviceLimits, extent: &Extent) -> Self {
-        let count = ParameterCount::of(model);
-        let block = BlockSizes::of(model, time, cut.micro_batch, limits);
-        let of = |has: bool, count: usize| if has { count as u64 * F32 } else { 0 };
-        let (embedding, head) = (of(extent.embedding, count.embedding), of(extent.head, count.head));
+    /// The sizes of a step that is cut this way.
+    pub fn of(planner: &Planner<'_>, cut: &Cut) -> Self {
+        let Planner { subject, limits, weights, .. } = planner;
+        let Subject { model, time, blocks: own, extent, .. } = subject;
+        let (shape, policy) = (planner.shape(cut.micro_batch), &cut.policy);
+        let stream = bytes([cut.micro_batch, *time, model.width]);
+        let parts = weights.blocks.iter().zip(own.clone());
+        let blocks: Vec<BlockSizes> = parts.map(|(part, at)| BlockSizes::of(shape.block(at), part, stream)).collect();
+        let (embedding, head) = (weights.embedding, weights.head);
         let matrix = bytes([model.vocab_size, model.width]);
-        let policy = &cut.policy;
-        let resident_blocks = policy
-            .segments
-            .iter()
-            .map(|segment| on_device(segment.parameters, segment.blocks.len() as u64 * block.parameters));
-        let resident =
-            on_device(policy.embedding, embedding) + resident_blocks.sum::<u64>() + on_device(policy.head, head);
-        let reducing = gradients_in_flight(model, &block, embedding + head, extent);
-        let between = between_stages(model, &block, matrix, extent);
-        let largest = limits.largest_tensor(model, time, cut).1.min(bytes([usize::MAX; 2]));
+        let of_matrix = if model.tied { embedding } else { head };
+        // A stage with a copy of a tied matrix makes a gradient of it all the same.
+        let is_trained = of_matrix.trained >= matrix || extent.splits_tied_matrix(model);
+        let all = Resident::of(policy, weights);
+        let between = between_stages(extent, stream, if extent.splits_tied_matrix(model) { matrix } else { 0 });
+        let most = blocks.iter().map(|block| block.gradients).max().unwrap_or(0);
+        let reducing = gradients_in_flight(most, blocks.len(), embedding.trained + head.trained, extent);
         Self {
-            block,
+            stream,
             embedding,
             head,
             matrix,
-            resident,
+            matrix_gradient: if is_trained { matrix } else { 0 },
+            resident: all.parameters,
+            gradients: all.trained,
             tied_copy: if extent.splits_tied_matrix(model) && extent.head { matrix } else { 0 },
-            optimizer: 2 * resident / extent.shards as u64,
-            logits: logits(model, time, cut, limits),
-            constants: constants(model, time, cut.micro_batch),
-            workspace: SMALL_TENSORS + transfers(model, policy, &block) + reducing + between,
-            update: if limits.run(Kernel::AdamW) { 0 } else { largest_update(model, cut) },
-            page: (largest + MIB).next_multiple_of(MIB),
+            optimizer: all.state,
+            logits: logits(model, *time, cut, limits),
+            constants: constants(model, *time, cut.micro_batch),
+            workspace: SMALL_TENSORS + transfers(model, policy, most, stream) + reducing + between,
+            update: all.update,
+            page: (planner.largest_tensor(cut).1 + MIB).next_multiple_of(MIB),
+            blocks,
         }
+    }
+
+    /// The blocks of a segment.
+    pub fn of_segment(&self, segment: &Segment) -> impl Iterator<Item = &BlockSizes> {
+        self.blocks[segment.blocks.clone()].iter()
     }
 }
 
 impl BlockSizes {
-    fn of(model: &TransformerConfig, time: usize, rows: usize, limits: &DeviceLimits) -> Self {
-        let [c, f, q, kv] =
-            [model.width, model.ffn_width(), model.heads * model.head_width(), model.kv_heads() * model.head_width()]
-                .map(|width| bytes([rows, time, width]));
-        let scores = if limits.has_scores(model) { bytes([rows, model.heads, time, time]) } else { 0 };
-        // The kernels keep one number a row of scores.
-        let kept = if scores > 0 { scores } else { bytes([rows, model.heads, time]) };
-        let gated = model.mlp == Activation::Swiglu;
-        let qk_norm = if model.qk_norm { q + kv } else { 0 };
-        // Each norm leaves what the projections read, and without its kernel the rows before scale and shift; attention its
-        // scaled queries, keys, values, weights and mixture; the feed-forward network its hidden values before and after
-        // the activation.
-        let norms = if limits.run(Kernel::Norm) { 2 * c } else { 4 * c };
-        let mlp = if gated { 3 * f } else { 2 * f };
-        let tape = norms + 2 * q + 2 * kv + qk_norm + kept + mlp;
-        // The two places that can be the peak of the backward pass.
-        let in_mlp = c + if gated { 2 * f } else { f };
-        // On the CPU each head of a group has gradients of its keys and values, before they are added.
-        let of_heads = if limits.kernels == KernelSet::Cpu && kv < q { 2 * q } else { 0 };
-        let in_attention = (c + (2 * scores).max(q + 2 * kv + of_heads)).saturating_sub(mlp + 2 * c);
-        let forward = (2 * c + mlp).max(2 * c + q + 2 * kv + (2 * scores).max(q));
+    fn of(shape: &LayerShape, part: &Part, stream: u64) -> Self {
         Self {
-            stream: c,
-            tape,
-            backward: c + in_mlp.max(in_attention),
-            forward,
-            parameters: ParameterCount::of(model).block as u64 * F32,
+            stream,
+            tape: shape.tape * F32,
+            backward: shape.backward * F32,
+            forward: shape.forward * F32,
+            parameters: part.parameters,
+            gradients: part.trained,
         }
+    }
+
+    /// What the tape holds, its input included.
+    pub fn held(&self) -> u64 {
+        self.stream + self.tape
+    }
+
+    /// Parameters that are copied to the device when the walk reaches the segment.
+    pub fn copied(&self, segment: &Segment) -> u64 {
+        self.parameters - on_device(segment.parameters, self.parameters)
+    }
+}
+
+/// What stays on the device.
+#[derive(Default)]
+struct Resident {
+    parameters: u64,
+    trained: u64,
+    state: u64,
+    /// The most that the update of one parameter makes.
+    update: u64,
+}
+
+impl Resident {
+    fn of(policy: &Policy, weights: &Weights) -> Self {
+        let blocks =
+            policy.segments.iter().flat_map(|it| it.blocks.clone().map(|at| (it.parameters, &weights.blocks[at])));
+        let ends = [(policy.embedding, &weights.embedding), (policy.head, &weights.head)];
+        let mut all = Self::default();
+        for (_, part) in blocks.chain(ends).filter(|(placement, _)| *placement == Placement::Device) {
+            all.parameters += part.parameters;
+            all.trained += part.trained;
+            all.state += part.state;
+            all.update = all.update.max(part.update);
+        }
+        all
     }
 }
 
 /// Gradients on their way to other replicas: those of a block that is copied and of one that waits, of the embedding and of
 /// the head (`ends`); and where each replica updates its shard alone, a block's new parameters.
-fn gradients_in_flight(model: &TransformerConfig, block: &BlockSizes, ends: u64, extent: &Extent) -> u64 {
+fn gradients_in_flight(block: u64, blocks: usize, ends: u64, extent: &Extent) -> u64 {
     if !extent.all_reduces {
         return 0;
     }
-    let blocks = 2.min(model.layers as u64) * block.parameters;
-    let new_parameters = if extent.shards > 1 { block.parameters / extent.shards as u64 } else { 0 };
-    blocks + ends + new_parameters
+    let new_parameters = if extent.shards > 1 { block / extent.shards as u64 } else { 0 };
+    2.min(blocks as u64) * block + ends + new_parameters
 }
 
 /// Boundary tensors to and from the stages beside this one, and a tied matrix's gradients and new values between the first
 /// and the last: each with its buffer for the transfer.
-fn between_stages(model: &TransformerConfig, block: &BlockSizes, matrix: u64, extent: &Extent) -> u64 {
+fn between_stages(extent: &Extent, stream: u64, tied_matrix: u64) -> u64 {
     let neighbours = u64::from(!extent.embedding) + u64::from(!extent.head);
-    2 * (neighbours * block.stream + if extent.splits_tied_matrix(model) { matrix } else { 0 })
+    2 * (neighbours * stream + tied_matrix)
 }
 
 /// Buffers for transfers to the host, which stay reserved: for two boundaries, and for one pack of gradients at a time, of
 /// the head, the blocks and the embedding in turn. A smaller pack uses a larger one's.
-fn transfers(model: &TransformerConfig, policy: &Policy, block: &BlockSizes) -> u64 {
+fn transfers(model: &TransformerConfig, policy: &Policy, block: u64, stream: u64) -> u64 {
     let offloads = policy.segments.iter().any(|segment| segment.activations == Activations::Offload);
     let blocks = policy.segments.iter().any(|segment| segment.parameters == Placement::Host);
     let matrix = policy.embedding == Placement::Host || (!model.tied && policy.head == Placement::Host);
-    let packs = [if matrix { shard(model) } else { 0 }, if blocks { block.parameters } else { 0 }];
-    let boundaries = if offloads { 2 * block.stream } else { 0 };
+    let packs = [if matrix { shard(model) } else { 0 }, if blocks { block } else { 0 }];
+    let boundaries = if offloads { 2 * stream } else { 0 };
     boundaries + if packs[1] > packs[0] { packs[0] + packs[1] } else { packs[0] }
 }
 
@@ -162,7 +196,7 @@ fn transfers(model: &TransformerConfig, policy: &Policy, block: &BlockSizes) -> 
 fn logits(model: &TransformerConfig, time: usize, cut: &Cut, limits: &DeviceLimits) -> u64 {
     let positions = cut.micro_batch.saturating_mul(time);
     let sums = if cut.logits_chunk < positions || cut.accumulation > 1 { shard(model) } else { 0 };
-    let tensors = if limits.run(Kernel::CrossEntropy) { 2 } else { 3 };
+    let tensors = if limits.kernels.runs(Kernel::CrossEntropy) { 2 } else { 3 };
     tensors * bytes([cut.logits_chunk.clamp(1, positions), model.vocab_size]) + sums
 }
 
@@ -173,15 +207,6 @@ fn constants(model: &TransformerConfig, time: usize, rows: usize) -> u64 {
         Positions::Learned => 0,
     };
     rope + bytes([2, rows, time])
-}
-
-/// New moments and weights of the largest parameter on the device, before the old ones go.
-fn largest_update(model: &TransformerConfig, cut: &Cut) -> u64 {
-    let matrix = bytes([model.width, model.ffn_width()]);
-    let blocks = cut.policy.segments.iter().map(|segment| on_device(segment.parameters, matrix));
-    let head = if model.tied { 0 } else { on_device(cut.policy.head, shard(model)) };
-    let largest = blocks.chain([on_device(cut.policy.embedding, shard(model)), head]).max().unwrap_or(0);
-    3 * largest
 }
 
 /// A shard of the token matrix.

@@ -1,8 +1,9 @@
 use hearth_model::{TransformerConfig, preset};
 
-use super::{Choice, Cut, DeviceLimits, KernelSet, Rates, choose, plan};
+use super::{Choice, Cut, DeviceLimits, KernelSet, Planner, Rates, Subject, choose};
 use crate::{
     TrainConfig,
+    optim::OptimizerConfig,
     walk::{Activations, Policy},
 };
 
@@ -106,14 +107,15 @@ fn a_watched_device_gets_no_kernel_that_takes_too_long() {
     assert_eq!(fast.plan.cut.micro_batch, 8);
 }
 
-/// 2^20 sequences of 2^20 tokens have 12 * 2^60 scores: 64 bits count them, and not their bytes.
+/// 2^20 sequences of 2^20 tokens have 12 * 2^60 scores: 64 bits count them, and not their bytes. Such sizes are cut off.
 #[test]
 fn sizes_beyond_64_bits_do_not_wrap() {
     let model = TransformerConfig { context_length: 1 << 20, ..preset("gpt2").unwrap() };
     let cut = Cut::new(1 << 20, 1, usize::MAX, Policy::keep(12));
-    let largest = UNLIMITED.largest_tensor(&model, 1 << 20, &cut);
-    assert_eq!(largest, ("the attention scores [B, H, T, T]", u64::MAX));
-    assert!(plan(&model, 1 << 20, cut, &UNLIMITED, &Rates::default()).peak_bytes() > 1 << 40);
+    let optimizer = OptimizerConfig::default();
+    let planner = Planner::new(Subject::new(&model, &optimizer, 1 << 20), &UNLIMITED, &Rates::default());
+    assert_eq!(planner.largest_tensor(&cut).1, 1 << 42);
+    assert!(planner.plan(cut).peak_bytes() > 1 << 40);
     // 2^44 MiB are 2^64 bytes.
     assert!(chosen(&["memory.budget_mib=17592186044416"], &UNLIMITED).is_ok());
 }
@@ -123,7 +125,10 @@ fn sizes_beyond_64_bits_do_not_wrap() {
 fn the_cpu_has_no_scores_in_memory() {
     let odd = TransformerConfig { heads: 1, width: 5, ..preset("gpt2").unwrap() };
     let cut = Cut::new(1, 1, 1, Policy::keep(12));
-    let largest = |limits: &DeviceLimits| limits.largest_tensor(&odd, 1 << 20, &cut).0;
+    let optimizer = OptimizerConfig::default();
+    let subject = Subject::new(&odd, &optimizer, 1 << 20);
+    let largest =
+        |limits: &DeviceLimits| Planner::new(subject.clone(), limits, &Rates::default()).largest_tensor(&cut).0;
     let scores = "the attention scores [B, H, T, T]";
     assert_eq!(largest(&UNLIMITED), scores);
     assert_eq!(largest(&DeviceLimits { kernels: KernelSet::Wgsl, ..UNLIMITED }), scores);

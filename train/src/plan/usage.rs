@@ -10,7 +10,7 @@ pub struct Usage {
     pub parameters: u64,
     /// Gradients in the sink.
     pub gradients: u64,
-    /// AdamW's two moments.
+    /// What the optimizer keeps, as AdamW's two moments.
     pub optimizer: u64,
     /// Inputs of segments that are recomputed.
     pub boundaries: u64,

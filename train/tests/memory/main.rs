@@ -14,7 +14,7 @@ use hearth_train::{
     devices::{Adapter, OpenDevice, adapters},
     guard::Ceiling,
     optim::{OptimizerConfig, Schedule, ScheduleKind},
-    plan::{Cut, Ledger, Rates, choose},
+    plan::{Cut, Planner, Rates, Subject, choose},
     run::{Run, RunSummary},
     step::{StepOptions, Trainer},
     walk::{Activations, Placement, Policy, Walk},
@@ -136,7 +136,10 @@ fn predictions_hold() {
     let open = open();
     for policy in policies {
         let cut = Cut::new(2, 1, CrossEntropy::of(&model).chunk, policy);
-        let predicted = Ledger::of(&model, model.context_length, &cut, &open.limits).peak().usage.total() as f64 / MIB;
+        let optimizer = OptimizerConfig::default();
+        let subject = Subject::new(&model, &optimizer, model.context_length);
+        let planner = Planner::new(subject, &open.limits, &Rates::default());
+        let predicted = planner.plan(cut.clone()).peak_bytes() as f64 / MIB;
         let (_, measured) = train(&model, &cut, &open.device, 2);
         eprintln!("{}: predicted {predicted:.1} MiB, measured {measured:.1} MiB", cut.policy);
         assert!(

@@ -9,8 +9,9 @@ use hearth_train::{
     config::ParallelConfig,
     devices::{OpenDevice, PinnedKernels},
     guard::Ceiling,
+    optim::OptimizerConfig,
     parallel::{Exchange, Links, Local, OuterState, Pipe, Rank},
-    plan::{Cut, Extent, Ledger, Usage},
+    plan::{Cut, Extent, Planner, Rates, Subject, Usage},
     step::Trainer,
     walk::{Policy, Walk},
 };
@@ -163,9 +164,9 @@ fn held(name: &str, rank: usize, device: &OpenDevice, model: &TransformerConfig,
 }
 
 fn usage(device: &OpenDevice, model: &TransformerConfig, layers: usize, extent: &Extent) -> Usage {
-    let part = TransformerConfig { layers, ..model.clone() };
-    let ledger = Ledger::of_extent(&part, model.context_length, &cut(model, layers), &device.limits, extent);
-    ledger.peak().usage
+    let optimizer = OptimizerConfig::default();
+    let subject = Subject::new(model, &optimizer, model.context_length).with(0..layers, *extent);
+    Planner::new(subject, &device.limits, &Rates::default()).plan(cut(model, layers)).peak.usage
 }
 
 fn within_a_tenth(what: &str, predicted: f64, measured: f64) {

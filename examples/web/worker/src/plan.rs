@@ -22,11 +22,7 @@ pub fn plan(config: &TrainConfig, limits: &DeviceLimits) -> PlanInfo {
     let memory = usage.into_iter().flat_map(|usage| usage.parts()).filter(|(_, bytes)| *bytes > 0);
     PlanInfo {
         parameters: count.total as f64,
-        parts: vec![
-            part("embedding", count.embedding),
-            part("blocks", count.block * model.layers),
-            part("head", count.head),
-        ],
+        parts: vec![part("embedding", count.embedding), part("blocks", count.blocks), part("head", count.head)],
         memory: memory.map(|(name, bytes)| MemoryInfo { name: name.into(), bytes: bytes as f64 }).collect(),
         peak_bytes: usage.map_or(0.0, |usage| usage.total() as f64),
         tokens_per_step: config.tokens_per_step() as f64,

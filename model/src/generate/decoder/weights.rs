@@ -1,12 +1,11 @@
 //! Parameters as slices.
 
-use burn::nn::Linear;
 use hearth_wgsl::{
     NormOptions,
     decode::{HostValues, Product, norm_row},
 };
 
-use crate::Norm;
+use crate::{Linear, Norm};
 
 /// A projection's weight `[C, F]` and bias `[F]`.
 pub struct LinearWeights {
@@ -32,7 +31,7 @@ pub fn optional<T>(found: Option<Option<T>>) -> Option<Option<T>> {
 impl LinearWeights {
     pub fn new(linear: &Linear) -> Option<Self> {
         let bias = optional(linear.bias.as_ref().map(|bias| HostValues::of(bias.val())))?;
-        Some(Self { weight: HostValues::of(linear.weight.val())?, bias })
+        Some(Self { weight: HostValues::of(linear.merged())?, bias })
     }
 
     /// The product whose result goes to `y`.

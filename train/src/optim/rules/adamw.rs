@@ -1,7 +1,8 @@
 //! AdamW.
 
 use burn::tensor::Tensor;
-use hearth_wgsl::{AdamWNumbers, adamw};
+use hearth_model::KernelSet;
+use hearth_wgsl::{AdamWNumbers, Kernel, adamw};
 
 use crate::optim::{ParameterUpdate, Rule, StateShape};
 
@@ -24,6 +25,11 @@ impl Rule for AdamW {
 
     fn is_elementwise(&self) -> bool {
         true
+    }
+
+    /// The kernel works in place; without it there are new moments and values before the old ones go.
+    fn scratch(&self, shape: &[usize], kernels: KernelSet) -> u64 {
+        if kernels.runs(Kernel::AdamW) { 0 } else { 3 * shape.iter().map(|size| *size as u64).product::<u64>() }
     }
 
     fn update(&self, it: ParameterUpdate<'_>) -> (Tensor<1>, Vec<Tensor<1>>) {

@@ -1,6 +1,7 @@
 //! Muon: momentum whose singular values are made equal.
 
 use burn::tensor::Tensor;
+use hearth_model::KernelSet;
 use hearth_wgsl::add_squares;
 
 use crate::optim::{MuonScale, ParameterUpdate, Rule, StateShape};
@@ -25,6 +26,18 @@ impl Rule for Muon {
         false
     }
 
+    /// The clipped gradient, new momentum and values, a matrix that is made orthogonal and its factor.
+    fn scratch(&self, shape: &[usize], _kernels: KernelSet) -> u64 {
+        let Sizes { matrices, short, long } = Sizes::of(shape);
+        matrices * (5 * short * long + 3 * short * short)
+    }
+
+    fn flops(&self, shape: &[usize]) -> f64 {
+        let Sizes { matrices, short, long } = Sizes::of(shape);
+        let [matrices, short, long] = [matrices, short, long].map(|size| size as f64);
+        STEPS as f64 * matrices * (4.0 * short * short * long + 2.0 * short * short * short)
+    }
+
     /// As `torch.optim.Muon` with Nesterov's momentum; weights here are `[in, out]`.
     fn update(&self, it: ParameterUpdate<'_>) -> (Tensor<1>, Vec<Tensor<1>>) {
         let [.., rows, columns] = *it.shape else { panic!("Muon: a parameter {:?} is no matrix", it.shape) };
@@ -37,6 +50,25 @@ impl Rule for Muon {
         let rate = it.learning_rate * self.scale.factor(rows, columns);
         let value = it.value.clone().mul_scalar(1.0 - it.learning_rate * it.weight_decay) - direction.mul_scalar(rate);
         (it.chosen(it.value.clone(), value), vec![it.chosen(it.state[0].clone(), momentum)])
+    }
+}
+
+/// A parameter as so many matrices, and their two sides.
+struct Sizes {
+    matrices: u64,
+    short: u64,
+    long: u64,
+}
+
+impl Sizes {
+    fn of(shape: &[usize]) -> Self {
+        let (before, sides) = shape.split_at(shape.len() - 2);
+        let [rows, columns] = [sides[0] as u64, sides[1] as u64];
+        Self {
+            matrices: before.iter().map(|size| *size as u64).product(),
+            short: rows.min(columns),
+            long: rows.max(columns),
+        }
     }
 }
 

@@ -1,0 +1,41 @@
+//! What is planned for.
+
+use std::ops::Range;
+
+use hearth_model::TransformerConfig;
+
+use super::Extent;
+use crate::{TrainConfig, optim::OptimizerConfig};
+
+/// What is planned for: a model, how it is trained, and what of it a device has.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Subject<'a> {
+    /// The whole model.
+    pub model: &'a TransformerConfig,
+    /// Which of its parameters are trained, and what is kept of them.
+    pub optimizer: &'a OptimizerConfig,
+    /// Tokens of a window.
+    pub time: usize,
+    /// The blocks that the device has.
+    pub blocks: Range<usize>,
+    /// What it has besides.
+    pub extent: Extent,
+}
+
+impl<'a> Subject<'a> {
+    /// All of `model` on one device, trained on windows of `time` tokens.
+    pub fn new(model: &'a TransformerConfig, optimizer: &'a OptimizerConfig, time: usize) -> Self {
+        Self { model, optimizer, time, blocks: 0..model.layers, extent: Extent::WHOLE }
+    }
+
+    /// All of a run on one device.
+    pub fn of(config: &'a TrainConfig) -> Self {
+        Self::new(&config.model, &config.optimizer, config.model.context_length)
+    }
+
+    /// The same on a device that has these blocks and this extent.
+    pub fn with(self, blocks: Range<usize>, extent: Extent) -> Self {
+        Self { blocks, extent, ..self }
+    }
+}
