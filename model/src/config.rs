@@ -42,6 +42,8 @@ pub enum Activation {
     Swiglu,
     /// `down(gelu(up(x)))` with the tanh approximation, as in GPT-2: two matrices.
     Gelu,
+    /// `down(relu(up(x))^2)` (So et al. 2021, arXiv 2109.08668), as in nanochat: two matrices.
+    ReluSquared,
 }
 
 /// A transformer's shape and variants.
@@ -81,8 +83,8 @@ pub struct TransformerConfig {
     pub kv_heads: usize,
     /// Channels of a head, `D`. 0 means `width / heads`. Default 0.
     pub head_width: usize,
-    /// Channels inside the feed-forward network, `F`. 0 means `4 * width` for GELU, and for SwiGLU two thirds of that,
-    /// rounded up to a multiple of 32. Default 0.
+    /// Channels inside the feed-forward network, `F`. 0 means `4 * width`, and for SwiGLU two thirds of that, rounded up to a
+    /// multiple of 32. Default 0.
     pub ffn_width: usize,
     /// Which normalisation stands before attention, feed-forward and head. Default `rms`.
     pub norm: NormKind,
@@ -194,7 +196,7 @@ impl TransformerConfig {
     /// Channels of the feed-forward network, `F`.
     pub fn ffn_width(&self) -> usize {
         match (self.ffn_width, self.mlp) {
-            (0, Activation::Gelu) => self.width.saturating_mul(4),
+            (0, Activation::Gelu | Activation::ReluSquared) => self.width.saturating_mul(4),
             (0, Activation::Swiglu) => self.width.saturating_mul(8).div_ceil(3).next_multiple_of(32),
             (given, _) => given,
         }

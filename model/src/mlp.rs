@@ -1,14 +1,14 @@
 //! The feed-forward network of a block.
 
 use burn::{module::Module, tensor::Tensor};
-use hearth_wgsl::{gelu, swiglu};
+use hearth_wgsl::{gelu, relu_squared, swiglu};
 
 use crate::{
     Activation, Initializer, Linear, TransformerConfig,
     shape::{LayerShape, Site, elements},
 };
 
-/// SwiGLU where there is a gate, tanh-GELU where there is none.
+/// Two or three projections with an [`Activation`] between them.
 #[derive(Module, Debug)]
 pub struct Mlp {
     /// The projection whose activation scales that of `up`, `[C, F]`; SwiGLU only.
@@ -17,6 +17,8 @@ pub struct Mlp {
     pub up: Linear,
     /// The projection back to the residual stream, `[F, C]`.
     pub down: Linear,
+    #[module(skip)]
+    activation: Activation,
 }
 
 impl Mlp {
@@ -28,6 +30,7 @@ impl Mlp {
             gate: (config.mlp == Activation::Swiglu).then(|| Linear::init(c, f, std, init)),
             up: Linear::init(c, f, std, init),
             down: Linear::init(f, c, config.residual_std(), init),
+            activation: config.mlp,
         }
     }
 
@@ -53,14 +56,20 @@ impl Mlp {
         }
     }
 
+    /// What is between the projections.
+    pub fn activation(&self) -> Activation {
+        self.activation
+    }
+
     /// Maps `[B, T, C]` to `[B, T, C]`.
     pub fn forward(&self, x_btc: Tensor<3>) -> Tensor<3> {
-        let hidden_btf = match &self.gate {
-            Some(gate) => {
+        let hidden_btf = match (self.activation, &self.gate) {
+            (Activation::Swiglu, Some(gate)) => {
                 let [gate, up] = Linear::forward_all([gate, &self.up], x_btc);
                 swiglu(gate, up)
             }
-            None => gelu(self.up.forward(x_btc)),
+            (Activation::ReluSquared, _) => relu_squared(self.up.forward(x_btc)),
+            _ => gelu(self.up.forward(x_btc)),
         };
         self.down.forward(hidden_btf)
     }

@@ -135,34 +135,41 @@ pub struct ModelShape {
     pub head: LayerShape,
     /// Blocks that differ.
     kinds: Vec<LayerShape>,
-    /// Which of these each block is.
-    blocks: Vec<usize>,
+    /// Consecutive blocks of one kind: the number behind the last of them, and which of the kinds they are.
+    runs: Vec<(usize, usize)>,
 }
 
 impl ModelShape {
     /// The shapes of the layers that `config` describes, at work on `site`.
     pub fn of(config: &TransformerConfig, site: &Site) -> Self {
-        let (mut looks, mut kinds, mut blocks) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut looks, mut kinds) = (Vec::new(), Vec::new());
+        let mut runs: Vec<(usize, usize)> = Vec::new();
         for layer in 0..config.layers {
             let look = config.window(layer);
             let known = looks.iter().position(|it| *it == look);
-            blocks.push(known.unwrap_or_else(|| {
+            let kind = known.unwrap_or_else(|| {
                 looks.push(look);
                 kinds.push(Block::shape(config, layer, site));
                 kinds.len() - 1
-            }));
+            });
+            match runs.last_mut() {
+                Some((end, last)) if *last == kind => *end = layer + 1,
+                _ => runs.push((layer + 1, kind)),
+            }
         }
-        Self { embedding: Embedding::shape(config), head: Head::shape(config, site), kinds, blocks }
+        Self { embedding: Embedding::shape(config), head: Head::shape(config, site), kinds, runs }
     }
 
     /// Block `layer`.
     pub fn block(&self, layer: usize) -> &LayerShape {
-        &self.kinds[self.blocks[layer]]
+        let run = self.runs.partition_point(|(end, _)| *end <= layer);
+        &self.kinds[self.runs[run].1]
     }
 
     /// All blocks.
     pub fn blocks(&self) -> impl Iterator<Item = &LayerShape> {
-        self.blocks.iter().map(|kind| &self.kinds[*kind])
+        let layers = self.runs.last().map_or(0, |(end, _)| *end);
+        (0..layers).map(|layer| self.block(layer))
     }
 
     /// Every parameter by its name in the model, as `blocks.0.attention.query.weight`.

@@ -19,7 +19,7 @@ pub enum Kernel {
     Dropout,
     /// Those of [`embedding`](crate::embedding()).
     Embedding,
-    /// Those of [`gelu`](crate::gelu) and [`swiglu`](crate::swiglu).
+    /// Those of [`gelu`](crate::gelu), [`relu_squared`](crate::relu_squared) and [`swiglu`](crate::swiglu).
     Gate,
     /// Those of [`norm`](crate::norm()).
     Norm,

@@ -23,7 +23,7 @@
 //! | [`attention()`] | causal attention without its scores in memory |
 //! | [`norm()`] | RMS and layer normalisation, with scale and shift |
 //! | [`rotate`] | rotary position embedding of queries and keys |
-//! | [`gelu`], [`swiglu`] | activations of the feed-forward network |
+//! | [`gelu`], [`relu_squared`], [`swiglu`] | activations of the feed-forward network |
 //! | [`linear()`], [`linears`], [`add_product`], [`accumulate`] | products with weights, and sums of products and of gradients |
 //! | [`embedding()`], [`add_embedding_gradient`] | rows of a table by ids, and the table's gradient |
 //! | [`cross_entropy()`] | the loss over logits in shards, its gradient in closed form |
@@ -81,7 +81,7 @@ pub use cpu::on_all_cores;
 pub use cross_entropy::{CrossEntropyOptions, LogitLoss, cross_entropy};
 pub use dropout::dropout;
 pub use embedding::{add_embedding_gradient, embedding};
-pub use gate::{gelu, swiglu};
+pub use gate::{gelu, relu_squared, swiglu};
 pub use kernels::{Kernel, without_kernels};
 pub use linear::{accumulate, add_product, linear, linears};
 pub use norm::{NormOptions, norm};

@@ -20,7 +20,14 @@ use crate::{
 
 /// Every one, stored in f32 and in f16.
 fn all() -> Vec<Shader> {
-    let gates = [GateKernel::Gelu, GateKernel::GeluBackward, GateKernel::Swiglu, GateKernel::SwigluBackward];
+    let gates = [
+        GateKernel::Gelu,
+        GateKernel::GeluBackward,
+        GateKernel::ReluSquared,
+        GateKernel::ReluSquaredBackward,
+        GateKernel::Swiglu,
+        GateKernel::SwigluBackward,
+    ];
     let mut all = vec![adamw::shader(), dropout::shader()];
     all.extend(gates.map(GateKernel::shader));
     all.extend(attention::shaders());

@@ -4,8 +4,8 @@ use burn::{
     module::Module,
     tensor::{Device, Distribution, Tensor},
 };
-use hearth_model::{Block, Linear, Positions, RopeLayout, Transformer, TransformerConfig};
-use hearth_wgsl::{AttentionOptions, attention, gelu, rotate, swiglu, vjp};
+use hearth_model::{Activation, Block, Linear, Positions, RopeLayout, Transformer, TransformerConfig};
+use hearth_wgsl::{AttentionOptions, attention, gelu, relu_squared, rotate, swiglu, vjp};
 
 use super::{stages::Clock, subject::Subject};
 use crate::{
@@ -116,6 +116,7 @@ impl Alone {
         let [gate, up] = self.inputs.inner_btf.clone();
         match block.mlp.gate {
             Some(_) => pass.run([gate, up], |[gate, up]| swiglu(gate, up)),
+            None if block.mlp.activation() == Activation::ReluSquared => pass.run([up], |[up]| relu_squared(up)),
             None => pass.run([up], |[up]| gelu(up)),
         }
     }

@@ -67,7 +67,8 @@ pub struct TrainConfig {
     /// What computes: `"wgsl"`, Hearth's kernels (the default), in WGSL on GPUs and in Rust on the CPU; `"plain"`, Burn's
     /// operations alone; or a list of the kernels that run.
     pub kernels: Kernels,
-    /// AdamW and clipping: learning rate, betas, eps, weight decay and the norm that gradients are clipped to.
+    /// How parameters are updated: the rule, its learning rate, weight decay, the norm that gradients are clipped to; and
+    /// parameters that differ, in groups.
     pub optimizer: OptimizerConfig,
     /// The learning rate's course: warm-up, then constant, cosine or WSD.
     pub schedule: Schedule,

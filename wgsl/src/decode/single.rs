@@ -3,7 +3,7 @@
 use crate::{
     NormOptions,
     cpu::{Map, Vector, tanh, update, vectorized},
-    gate::{Gelu, Swiglu},
+    gate::{Gelu, ReluSquared, Swiglu},
     norm::normalize_row,
 };
 
@@ -38,6 +38,11 @@ vectorized! {
     /// [`gelu`](crate::gelu) in the place of `x`.
     pub fn gelu_in_place(simd: S, x: &'a mut [f32]) -> () {
         update(simd, [], [x], |[], [x]| Gelu.apply([x]));
+    }
+
+    /// [`relu_squared`](crate::relu_squared) in the place of `x`.
+    pub fn relu_squared_in_place(simd: S, x: &'a mut [f32]) -> () {
+        update(simd, [], [x], |[], [x]| ReluSquared.apply([x]));
     }
 
     /// `cap tanh(x / cap)` in the place of `x` (Gemma 2, arXiv 2408.00118).

@@ -1,7 +1,9 @@
 use burn::tensor::{Device, Tensor};
 
 use super::*;
-use crate::{AttentionOptions, NormOptions, attention, gelu, linear, norm, rotate, swiglu, testing::uniform};
+use crate::{
+    AttentionOptions, NormOptions, attention, gelu, linear, norm, relu_squared, rotate, swiglu, testing::uniform,
+};
 
 fn random<const D: usize>(shape: [usize; D], seed: u64) -> Tensor<D> {
     uniform(shape, -1.0..1.0, seed, &Device::flex())
@@ -70,6 +72,9 @@ fn single_rows_are_those_of_tensors() {
         let mut y = host(&x).to_vec();
         gelu_in_place(&mut y);
         assert_close(&y, gelu(x.clone()));
+        let mut y = host(&x).to_vec();
+        relu_squared_in_place(&mut y);
+        assert_close(&y, relu_squared(x.clone()));
         let mut y = host(&x).to_vec();
         softcap_in_place(&mut y, 1.5);
         assert_close(&y, (x / 1.5).tanh() * 1.5);

@@ -29,6 +29,22 @@ impl<B: Backend + GateOps> Backward<B, 1> for GeluBackward {
 }
 
 #[derive(Debug)]
+struct ReluSquaredBackward;
+
+impl<B: Backend + GateOps> Backward<B, 1> for ReluSquaredBackward {
+    /// `x`.
+    type State = FloatTensor<B>;
+
+    fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _checkpointer: &mut Checkpointer) {
+        let grad = grads.consume::<B>(&ops.node);
+        let [node] = ops.parents;
+        if let Some(node) = node {
+            grads.register::<B>(node.id, B::relu_squared_backward(ops.state, grad));
+        }
+    }
+}
+
+#[derive(Debug)]
 struct SwigluBackward;
 
 impl<B: Backend + GateOps> Backward<B, 2> for SwigluBackward {
@@ -52,6 +68,16 @@ impl<B: Backend + GateOps, C: CheckpointStrategy> GateOps for Autodiff<B, C> {
         let prepared = GeluBackward.prepare::<C>([x.node()]).compute_bound().stateful();
         let x = x.into_primitive();
         let y = B::tanh_gelu(x.clone());
+        match prepared {
+            OpsKind::Tracked(prepared) => prepared.finish(x, y),
+            OpsKind::UnTracked(prepared) => prepared.finish(y),
+        }
+    }
+
+    fn relu_squared(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        let prepared = ReluSquaredBackward.prepare::<C>([x.node()]).compute_bound().stateful();
+        let x = x.into_primitive();
+        let y = B::relu_squared(x.clone());
         match prepared {
             OpsKind::Tracked(prepared) => prepared.finish(x, y),
             OpsKind::UnTracked(prepared) => prepared.finish(y),

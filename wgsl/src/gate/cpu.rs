@@ -34,6 +34,34 @@ impl Map<2, 1> for GeluBackward {
 }
 
 #[derive(Clone, Copy)]
+pub struct ReluSquared;
+
+impl Map<1, 1> for ReluSquared {
+    #[inline(always)]
+    fn apply<S: Simd>(self, [x]: [Vector<S>; 1]) -> [Vector<S>; 1] {
+        let positive = relu(x);
+        [positive * positive]
+    }
+}
+
+#[derive(Clone, Copy)]
+struct ReluSquaredBackward;
+
+impl Map<2, 1> for ReluSquaredBackward {
+    #[inline(always)]
+    fn apply<S: Simd>(self, [x, dy]: [Vector<S>; 2]) -> [Vector<S>; 1] {
+        [relu(x) * 2.0 * dy]
+    }
+}
+
+/// What is no number stays so.
+#[inline(always)]
+fn relu<S: Simd>(x: Vector<S>) -> Vector<S> {
+    let [zero, least] = [0.0, f32::from_bits(1)].map(|value| Vector::splat(x.simd(), value));
+    x.where_less(least, zero, x)
+}
+
+#[derive(Clone, Copy)]
 pub struct Swiglu;
 
 impl Map<2, 1> for Swiglu {
@@ -74,6 +102,22 @@ impl GateOps for Flex {
             return reference::gelu_backward::<Self>(x, grad);
         }
         let [dx] = elementwise(GeluBackward, [x, grad]);
+        dx
+    }
+
+    fn relu_squared(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        if !takes(Kernel::Gate, &x) {
+            return reference::relu_squared::<Self>(x);
+        }
+        let [y] = elementwise(ReluSquared, [x]);
+        y
+    }
+
+    fn relu_squared_backward(x: FloatTensor<Self>, grad: FloatTensor<Self>) -> FloatTensor<Self> {
+        if !takes(Kernel::Gate, &x) {
+            return reference::relu_squared_backward::<Self>(x, grad);
+        }
+        let [dx] = elementwise(ReluSquaredBackward, [x, grad]);
         dx
     }
 

@@ -10,18 +10,20 @@ use crate::{
     launch::{Shader, empty, word, workgroups},
 };
 
-/// A shader's text, after what all four share.
+/// A shader's text, after what all of them share.
 macro_rules! elementwise {
     ($file:literal) => {
         concat!(include_str!("elementwise.wgsl"), "\n", include_str!($file))
     };
 }
 
-/// One of the four shaders.
+/// One of the shaders.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum GateKernel {
     Gelu,
     GeluBackward,
+    ReluSquared,
+    ReluSquaredBackward,
     Swiglu,
     SwigluBackward,
 }
@@ -31,6 +33,8 @@ impl GateKernel {
         let text = match self {
             Self::Gelu => elementwise!("gelu.wgsl"),
             Self::GeluBackward => elementwise!("gelu_backward.wgsl"),
+            Self::ReluSquared => elementwise!("relu_squared.wgsl"),
+            Self::ReluSquaredBackward => elementwise!("relu_squared_backward.wgsl"),
             Self::Swiglu => elementwise!("swiglu.wgsl"),
             Self::SwigluBackward => elementwise!("swiglu_backward.wgsl"),
         };
@@ -73,6 +77,22 @@ impl GateOps for CubeBackend {
             return reference::gelu_backward::<Self>(x, grad);
         }
         let [dx] = GateKernel::GeluBackward.run([x, grad]);
+        dx
+    }
+
+    fn relu_squared(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        if !GateKernel::takes(&x) {
+            return reference::relu_squared::<Self>(x);
+        }
+        let [y] = GateKernel::ReluSquared.run([x]);
+        y
+    }
+
+    fn relu_squared_backward(x: FloatTensor<Self>, grad: FloatTensor<Self>) -> FloatTensor<Self> {
+        if !GateKernel::takes(&x) {
+            return reference::relu_squared_backward::<Self>(x, grad);
+        }
+        let [dx] = GateKernel::ReluSquaredBackward.run([x, grad]);
         dx
     }
 

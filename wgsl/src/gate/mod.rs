@@ -10,7 +10,7 @@ mod reference;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use cpu::{Gelu, Swiglu};
+pub(crate) use cpu::{Gelu, ReluSquared, Swiglu};
 #[cfg(all(test, feature = "gpu"))]
 pub(crate) use kernel::GateKernel;
 
@@ -29,6 +29,11 @@ pub fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     Tensor::from_dispatch(Dispatch::tanh_gelu(x.into_dispatch()))
 }
 
+/// ReLU squared (So et al. 2021, arXiv 2109.08668), `max(x, 0)^2`; shape and dtype are those of `x`.
+pub fn relu_squared<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    Tensor::from_dispatch(Dispatch::relu_squared(x.into_dispatch()))
+}
+
 /// SwiGLU (Shazeer 2020, arXiv 2002.05202): `gate sigmoid(gate) up`; shape and dtype are those of both.
 ///
 /// # Panics
@@ -40,7 +45,7 @@ pub fn swiglu<const D: usize>(gate: Tensor<D>, up: Tensor<D>) -> Tensor<D> {
     Tensor::from_dispatch(Dispatch::swiglu(gate.into_dispatch(), up.into_dispatch()))
 }
 
-/// Backends that can apply [`gelu`] and [`swiglu`]; the default bodies are the reference.
+/// Backends that can apply [`gelu`], [`relu_squared`] and [`swiglu`]; the default bodies are the reference.
 #[backend_extension(Cube: cfg(feature = "gpu"), Flex, Autodiff, Fusion: cfg(not(target_family = "wasm")))]
 pub trait GateOps: Backend {
     /// See [`gelu`].
@@ -53,6 +58,18 @@ pub trait GateOps: Backend {
     #[fusion(dtype = x, shape = x)]
     fn tanh_gelu_backward(x: FloatTensor<Self>, grad: FloatTensor<Self>) -> FloatTensor<Self> {
         reference::gelu_backward::<Self>(x, grad)
+    }
+
+    /// See [`relu_squared`].
+    #[fusion(dtype = x, shape = x)]
+    fn relu_squared(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        reference::relu_squared::<Self>(x)
+    }
+
+    /// The gradient of `x`, given that of the result.
+    #[fusion(dtype = x, shape = x)]
+    fn relu_squared_backward(x: FloatTensor<Self>, grad: FloatTensor<Self>) -> FloatTensor<Self> {
+        reference::relu_squared_backward::<Self>(x, grad)
     }
 
     /// See [`swiglu`].

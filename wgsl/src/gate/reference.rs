@@ -18,6 +18,16 @@ pub(super) fn gelu_backward<B: Backend>(x: FloatTensor<B>, grad: FloatTensor<B>)
     B::float_mul(grad, sigmoid_derivative::<B>(sigmoid, B::float_mul(x, slope)))
 }
 
+pub(super) fn relu_squared<B: Backend>(x: FloatTensor<B>) -> FloatTensor<B> {
+    let positive = B::relu(x);
+    B::float_mul(positive.clone(), positive)
+}
+
+/// `2 max(x, 0)`.
+pub(super) fn relu_squared_backward<B: Backend>(x: FloatTensor<B>, grad: FloatTensor<B>) -> FloatTensor<B> {
+    B::float_mul(B::float_mul_scalar(B::relu(x), 2f32.into()), grad)
+}
+
 pub(super) fn swiglu<B: Backend>(gate: FloatTensor<B>, up: FloatTensor<B>) -> FloatTensor<B> {
     let silu = B::float_mul(gate.clone(), B::sigmoid(gate));
     B::float_mul(silu, up)

@@ -4,7 +4,7 @@ use super::{
     gelu,
     kernel::GateKernel,
     reference::{CUBIC, LINEAR},
-    swiglu,
+    relu_squared, swiglu,
 };
 use crate::{
     cpu::{ODD, same_in_all_pools, same_without_kernels},
@@ -30,6 +30,9 @@ each_device! {
             let u = (2.0 / std::f64::consts::PI).sqrt() * (x + 0.044715 * x.powi(3));
             close(found, 0.5 * x * (1.0 + u.tanh()));
         }
+        for (found, x) in values(relu_squared(x.clone())).into_iter().zip(&host) {
+            close(found, x.max(0.0).powi(2));
+        }
         for ((found, x), up) in values(swiglu(x, up.clone())).into_iter().zip(&host).zip(values(up)) {
             close(found, x / (1.0 + (-x).exp()) * f64::from(up));
         }
@@ -40,21 +43,22 @@ each_device! {
     fn gradients_by_finite_differences(device) {
         let other = uniform([3, 7], -1.5..1.5, 3, &device);
         gradient_by_differences([3, 7], &device, gelu);
+        gradient_by_differences([3, 7], &device, relu_squared);
         gradient_by_differences([3, 7], &device, |x| swiglu(x, other.clone()));
         gradient_by_differences([3, 7], &device, |x| swiglu(other.clone(), x));
         gradient_by_differences([3, 7], &device, |x| swiglu(x.clone(), x));
     }
 }
 
-/// Both gates of every pair of values, and their gradients.
+/// All gates of every pair of values, and their gradients.
 fn gates(device: &Device, x: &[f32], up: &[f32]) -> Vec<f32> {
     let [x, up] = [x, up].map(|x| Tensor::<1>::from_floats(x, device).autodiff().require_grad());
-    let (y, z) = (gelu(x.clone()), swiglu(x.clone(), up.clone()));
+    let (y, z, w) = (gelu(x.clone()), swiglu(x.clone(), up.clone()), relu_squared(x.clone()));
     let dy = Tensor::full(y.dims(), 0.75, device);
-    let mut of_gelu = vjp(y.clone(), dy.clone());
-    let mut of_swiglu = vjp(z.clone(), dy);
-    let gradients = [x.grad_remove(&mut of_gelu), x.grad_remove(&mut of_swiglu), up.grad_remove(&mut of_swiglu)];
-    [y.inner(), z.inner()].into_iter().chain(gradients.map(Option::unwrap)).flat_map(values).collect()
+    let [mut of_gelu, mut of_swiglu, mut of_relu] = [&y, &z, &w].map(|it| vjp(it.clone(), dy.clone()));
+    let of_up = up.grad_remove(&mut of_swiglu);
+    let gradients = [x.grad_remove(&mut of_gelu), x.grad_remove(&mut of_swiglu), of_up, x.grad_remove(&mut of_relu)];
+    [y.inner(), z.inner(), w.inner()].into_iter().chain(gradients.map(Option::unwrap)).flat_map(values).collect()
 }
 
 /// On the CPU: every pair of them, in a length that is no multiple of a vector's.

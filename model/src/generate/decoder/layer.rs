@@ -1,9 +1,11 @@
 //! One block's step of one token.
 
-use hearth_wgsl::decode::{KeyValueCache, gelu_in_place, multiply, rotate_in_place, swiglu_in_place};
+use hearth_wgsl::decode::{
+    KeyValueCache, gelu_in_place, multiply, relu_squared_in_place, rotate_in_place, swiglu_in_place,
+};
 
 use super::weights::{LinearWeights, NormWeights, optional};
-use crate::{Block, TransformerConfig};
+use crate::{Activation, Block, TransformerConfig};
 
 /// A block's parameters.
 pub struct Layer {
@@ -19,6 +21,7 @@ pub struct Layer {
     gate: Option<LinearWeights>,
     up: LinearWeights,
     down: LinearWeights,
+    activation: Activation,
 }
 
 /// What a step leaves on its way, used again by every layer and every step.
@@ -100,6 +103,7 @@ impl Layer {
             gate: optional(mlp.gate.as_ref().map(LinearWeights::new))?,
             up: LinearWeights::new(&mlp.up)?,
             down: LinearWeights::new(&mlp.down)?,
+            activation: mlp.activation(),
         })
     }
 
@@ -141,7 +145,10 @@ impl Layer {
             }
             None => {
                 multiply(normed, [self.up.product(up)]);
-                gelu_in_place(up);
+                match self.activation {
+                    Activation::ReluSquared => relu_squared_in_place(up),
+                    _ => gelu_in_place(up),
+                }
             }
         }
         multiply(up, [self.down.product(back)]);

@@ -81,6 +81,7 @@ fn steps_are_those_of_the_model_for_every_option() {
         TransformerConfig { rope_layout: RopeLayout::Interleaved, rope_base: 100.0, ..llama() },
         TransformerConfig { positions: Positions::Learned, ..llama() },
         TransformerConfig { mlp: Activation::Gelu, ..llama() },
+        TransformerConfig { mlp: Activation::ReluSquared, ..llama() },
         TransformerConfig { sliding_window: vec![3, 0], ..llama() },
         TransformerConfig { logit_softcap: Some(1.5), ..llama() },
         TransformerConfig { norm_eps: 0.1, dropout: 0.5, ..llama() },
