@@ -3,7 +3,7 @@
 //! | file | what it holds |
 //! |---|---|
 //! | `model.safetensors` | the parameters, as any tool reads them |
-//! | `optimizer.safetensors` | what the optimizer keeps of each parameter: AdamW's moments, `first.NAME` and `second.NAME`; Muon's `momentum.NAME` |
+//! | `optimizer.safetensors` | what the optimizer keeps of each parameter: AdamW's moments, `first.NAME` and `second.NAME`; Lion's and Muon's `momentum.NAME` |
 //! | `state.json` | step, data position, what the guards remember |
 //! | `config.toml`, `tokenizer.json` | as in the run's folder, so that `hearth generate` takes a checkpoint too |
 //! | `kernels.json` | the kernels that were chosen, on devices that choose |

@@ -320,7 +320,7 @@ mod tests {
                 "model.preset = \"gtp2\": there is no such preset; did you mean \"gpt2\"? there are shakespeare-cpu",
             ),
             ("model=3", "model = 3: must be a section"),
-            ("optimizer.rule=adam", "optimizer.rule = \"adam\": must be \"adamw\" or \"muon\""),
+            ("optimizer.rule=adam", "optimizer.rule = \"adam\": must be \"adamw\", \"lion\" or \"muon\""),
             (
                 "optimizer.groups=[{rule = \"muon\"}]",
                 "optimizer.groups[0].parameters: give a list of names, as [\"embedding.*\"]",

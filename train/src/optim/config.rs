@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use wildmatch::WildMatch;
 
-use super::{AdamW, Muon, Rule, Setting};
+use super::{AdamW, Lion, Muon, Rule, Setting};
 
 /// How a parameter is updated.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -15,6 +15,8 @@ pub enum RuleKind {
     /// AdamW (Loshchilov and Hutter 2019, arXiv 1711.05101).
     #[default]
     Adamw,
+    /// Lion (Chen et al. 2023, arXiv 2302.06675); its learning rate is a third of AdamW's or less, its `beta2` 0.99.
+    Lion,
     /// Muon (Jordan et al. 2024, kellerjordan.github.io/posts/muon) for the matrices of blocks; AdamW for embedding, head and
     /// vectors.
     Muon,
@@ -50,9 +52,9 @@ pub struct OptimizerConfig {
     pub rule: RuleKind,
     /// The largest learning rate, reached after warm-up. Default 1e-3.
     pub learning_rate: f64,
-    /// Decay of AdamW's first moment, per step. Default 0.9.
+    /// Decay of AdamW's first moment, per step; of Lion the share of the momentum in an update. Default 0.9.
     pub beta1: f64,
-    /// Decay of AdamW's second moment, per step. Default 0.95.
+    /// Decay of AdamW's second moment and of Lion's momentum, per step. Default 0.95.
     pub beta2: f64,
     /// Number added to the root of AdamW's second moment. Default 1e-8.
     pub eps: f64,
@@ -140,7 +142,7 @@ impl OptimizerConfig {
         let is_matrix = shape.len() > 1;
         // What is in a block is hidden from ids on both sides; a group may say otherwise.
         let takes = |kind: RuleKind| match kind {
-            RuleKind::Adamw => true,
+            RuleKind::Adamw | RuleKind::Lion => true,
             RuleKind::Muon => is_matrix && (group.rule.is_some() || name.starts_with("blocks.")),
         };
         let kind = Some(group.rule.unwrap_or(self.rule)).filter(|kind| takes(*kind)).unwrap_or_default();
@@ -148,6 +150,7 @@ impl OptimizerConfig {
         let (beta1, beta2) = (group.beta1.unwrap_or(self.beta1), group.beta2.unwrap_or(self.beta2));
         let rule: Arc<dyn Rule> = match kind {
             RuleKind::Adamw => Arc::new(AdamW { beta1, beta2, eps: self.eps }),
+            RuleKind::Lion => Arc::new(Lion { beta1, beta2 }),
             RuleKind::Muon => Arc::new(Muon { momentum, scale: self.muon_scale }),
         };
         let absolute = group.learning_rate.map(|rate| rate / self.learning_rate);

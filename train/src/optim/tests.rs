@@ -42,7 +42,7 @@ fn update(number: u64, wanted: bool, device: &Device) -> Update {
     Update { learning_rate: 0.01, number, factor: None, wanted: Tensor::from_data([wanted], device) }
 }
 
-const KINDS: [RuleKind; 2] = [RuleKind::Adamw, RuleKind::Muon];
+const KINDS: [RuleKind; 3] = [RuleKind::Adamw, RuleKind::Lion, RuleKind::Muon];
 
 fn of_kind(kind: RuleKind, model: &Two) -> Optimizer {
     let group = ParameterGroup { parameters: vec!["blocks".into()], rule: Some(kind), ..Default::default() };

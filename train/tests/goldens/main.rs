@@ -1,8 +1,8 @@
-//! Whole models against PyTorch: logits, loss, every gradient, ten AdamW steps; and AdamW and Muon alone.
+//! Whole models against PyTorch: logits, loss, every gradient, ten AdamW steps; and rules alone.
 //!
 //! Each family is three files: `x.py` made `x.safetensors`, `x.rs` compares. Python does not run here.
 
-mod adamw;
+mod by_element;
 #[macro_use]
 mod golden;
 mod gpt2;
