@@ -4,7 +4,7 @@ use burn::{module::Module, tensor::Tensor};
 use hearth_wgsl::{Key, dropout};
 
 use crate::{
-    Attention, Frame, Initializer, KeyValues, Mlp, Norm, TransformerConfig,
+    Attention, Experts, Frame, Initializer, KeyValues, Mlp, Norm, TransformerConfig,
     shape::{LayerShape, Site},
 };
 
@@ -17,8 +17,10 @@ pub struct Block {
     pub attention: Attention,
     /// The normalisation before the feed-forward network.
     pub mlp_norm: Norm,
-    /// What mixes channels.
-    pub mlp: Mlp,
+    /// What mixes channels, where there are no experts.
+    pub mlp: Option<Mlp>,
+    /// What mixes channels, where there are.
+    pub experts: Option<Experts>,
     #[module(skip)]
     dropout: f64,
 }
@@ -26,11 +28,13 @@ pub struct Block {
 impl Block {
     /// Block `layer`, counted from 0, with random weights.
     pub fn init(layer: usize, init: &mut Initializer) -> Self {
+        let has_experts = init.config().has_experts(layer);
         Self {
             attention_norm: Norm::init(init),
             attention: Attention::init(layer, init),
             mlp_norm: Norm::init(init),
-            mlp: Mlp::init(init),
+            mlp: (!has_experts).then(|| Mlp::init(init)),
+            experts: has_experts.then(|| Experts::init(init)),
             dropout: init.config().dropout,
         }
     }
@@ -39,8 +43,12 @@ impl Block {
     pub fn shape(config: &TransformerConfig, layer: usize, site: &Site) -> LayerShape {
         let stream = site.positions(config.width);
         let norm = Norm::shape(config, site);
-        let (attention, mlp) = (Attention::shape(config, layer, site), Mlp::shape(config, site));
-        let named = [("attention_norm", &norm), ("attention", &attention), ("mlp_norm", &norm), ("mlp", &mlp)];
+        let attention = Attention::shape(config, layer, site);
+        let (name, mlp) = match config.has_experts(layer) {
+            true => ("experts", Experts::shape(config, site)),
+            false => ("mlp", Mlp::shape(config, site)),
+        };
+        let named = [("attention_norm", &norm), ("attention", &attention), ("mlp_norm", &norm), (name, &mlp)];
         // Where attention goes back, what the feed-forward network's half of the block held is free.
         let free = mlp.tape + 2 * stream;
         LayerShape {
@@ -72,7 +80,12 @@ impl Block {
         };
         let attended = self.attention.forward(self.attention_norm.forward(x.clone()), frame, cache);
         let x = x + drop(attended, 0);
-        let mixed = self.mlp.forward(self.mlp_norm.forward(x.clone()));
+        let normed = self.mlp_norm.forward(x.clone());
+        let mixed = match (&self.mlp, &self.experts) {
+            (_, Some(experts)) => experts.forward(normed, frame),
+            (Some(mlp), None) => mlp.forward(normed),
+            (None, None) => return x,
+        };
         x + drop(mixed, 1)
     }
 }

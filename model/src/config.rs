@@ -46,6 +46,17 @@ pub enum Activation {
     ReluSquared,
 }
 
+/// What a router makes of an expert's logit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RouterScore {
+    /// A softmax over all experts, as in Switch, Mixtral and Qwen3.
+    #[default]
+    Softmax,
+    /// A sigmoid of each by itself, as in DeepSeek-V3.
+    Sigmoid,
+}
+
 /// A transformer's shape and variants.
 ///
 /// Read it from TOML or JSON, or begin with [`TransformerConfig::llama`], [`TransformerConfig::gpt2`] or a
@@ -98,6 +109,22 @@ pub struct TransformerConfig {
     pub rope_layout: RopeLayout,
     /// The feed-forward network. Default `swiglu`.
     pub mlp: Activation,
+    /// Experts of each block that has a mixture of them in the place of its feed-forward network; 0 for none. Default 0.
+    pub experts: usize,
+    /// Experts that each position is sent to. Default 2.
+    pub experts_per_token: usize,
+    /// Experts beside these that see every position. Default 0.
+    pub shared_experts: usize,
+    /// Channels inside an expert. 0 means `ffn_width`. Default 0.
+    pub expert_width: usize,
+    /// Blocks at the beginning that have no experts but a feed-forward network of `ffn_width`. Default 0.
+    pub dense_layers: usize,
+    /// What a router makes of an expert's logit. Default `softmax`.
+    pub router_score: RouterScore,
+    /// Whether the scores of the experts that a position is sent to are divided by their sum. Default true.
+    pub normalize_experts: bool,
+    /// What experts' results are multiplied by, besides their scores. Default 1.
+    pub expert_scale: f64,
     /// Whether linear layers and layer norms have biases. Default false.
     pub bias: bool,
     /// Whether the head uses the embedding's matrix. Default false.
@@ -138,6 +165,14 @@ const DEFAULTS: TransformerConfig = TransformerConfig {
     rope_base: 10_000.0,
     rope_layout: RopeLayout::Half,
     mlp: Activation::Swiglu,
+    experts: 0,
+    experts_per_token: 2,
+    shared_experts: 0,
+    expert_width: 0,
+    dense_layers: 0,
+    router_score: RouterScore::Softmax,
+    normalize_experts: true,
+    expert_scale: 1.0,
     bias: false,
     tied: false,
     dropout: 0.0,
@@ -200,6 +235,16 @@ impl TransformerConfig {
             (0, Activation::Swiglu) => self.width.saturating_mul(8).div_ceil(3).next_multiple_of(32),
             (given, _) => given,
         }
+    }
+
+    /// Channels inside an expert.
+    pub fn expert_width(&self) -> usize {
+        if self.expert_width == 0 { self.ffn_width() } else { self.expert_width }
+    }
+
+    /// Whether block `layer` has a mixture of experts.
+    pub fn has_experts(&self, layer: usize) -> bool {
+        self.experts > 0 && layer >= self.dense_layers
     }
 
     /// Positions that a query of layer `layer` sees, itself included; `None` for all before it.

@@ -86,6 +86,32 @@ mod tests {
         assert_eq!(ParameterCount::of(&without_biases).total, 124_337_664);
     }
 
+    /// A router's biases, which Hearth has in every model with experts, are not among published numbers.
+    #[test]
+    fn experts_are_counted_as_published() {
+        let mixtral = TransformerConfig {
+            kv_heads: 8,
+            ffn_width: 14_336,
+            experts: 8,
+            ..TransformerConfig::llama(32_000, 32_768, 32, 4096, 32)
+        };
+        let qwen3 = TransformerConfig {
+            kv_heads: 4,
+            head_width: 128,
+            qk_norm: true,
+            experts: 128,
+            experts_per_token: 8,
+            expert_width: 768,
+            ..TransformerConfig::llama(151_936, 40_960, 48, 2048, 32)
+        };
+        for (config, total, active) in
+            [(mixtral, 46_702_792_704, 12_879_925_248), (qwen3, 30_532_122_624, 3_353_032_704)]
+        {
+            let (count, biases) = (ParameterCount::of(&config), config.layers * config.experts);
+            assert_eq!((count.total - biases, count.active - biases), (total, active));
+        }
+    }
+
     #[test]
     fn flops_equal_nanogpts_count() {
         let config = TransformerConfig { bias: false, ..preset("gpt2").unwrap() };

@@ -16,6 +16,8 @@ pub struct Frame {
     /// `[B, T]`: for rows of several documents, a number for each.
     pub(crate) documents: Option<Tensor<2, Int>>,
     pub(crate) rope: Option<Rope>,
+    /// Weight of the loss that balances experts, for each position.
+    pub(crate) balance: f64,
 }
 
 impl Frame {
@@ -32,7 +34,13 @@ impl Frame {
         assert!(end <= *context_length, "{time} tokens from position {start} exceed the context of {context_length}");
         let device = &device.clone().without_autodiff();
         let rope = (config.positions == Positions::Rope).then(|| Rope::new(config, start, time, device));
-        Self { start, positions: None, documents: None, rope }
+        Self { start, positions: None, documents: None, rope, balance: 0.0 }
+    }
+
+    /// The same frame, in which the loss that balances experts (E sum f P, 1 where they are evenly busy) weighs so much for each
+    /// position.
+    pub fn with_balance(self, balance: f64) -> Self {
+        Self { balance, ..self }
     }
 
     /// The frame of rows that hold several documents: each attends to itself alone, and its positions begin at 0.
@@ -45,6 +53,7 @@ impl Frame {
             start: 0,
             documents: Some(documents_bt),
             positions: Some(positions_bt),
+            balance: self.balance,
         }
     }
 }

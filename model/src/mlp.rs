@@ -24,8 +24,13 @@ pub struct Mlp {
 impl Mlp {
     /// A feed-forward network with random weights.
     pub fn init(init: &mut Initializer) -> Self {
+        Self::of_width(init.config().ffn_width(), init)
+    }
+
+    /// The same with `f` channels inside.
+    pub(crate) fn of_width(f: usize, init: &mut Initializer) -> Self {
         let config = init.config();
-        let (c, f, std) = (config.width, config.ffn_width(), config.init_std);
+        let (c, std) = (config.width, config.init_std);
         Self {
             gate: (config.mlp == Activation::Swiglu).then(|| Linear::init(c, f, std, init)),
             up: Linear::init(c, f, std, init),
@@ -36,7 +41,12 @@ impl Mlp {
 
     /// What a feed-forward network is made of and takes: its tape has the hidden values before and after the activation.
     pub fn shape(config: &TransformerConfig, site: &Site) -> LayerShape {
-        let (c, f) = (config.width, config.ffn_width());
+        Self::shape_of_width(config, config.ffn_width(), site)
+    }
+
+    /// The same with `f` channels inside.
+    pub(crate) fn shape_of_width(config: &TransformerConfig, f: usize, site: &Site) -> LayerShape {
+        let c = config.width;
         let inner: &[&str] = if config.mlp == Activation::Swiglu { &["gate", "up"] } else { &["up"] };
         let up = inner.iter().flat_map(|name| Linear::parameters(name, c, f, config.bias));
         let [stream, hidden] = [c, f].map(|channels| site.positions(channels));

@@ -145,7 +145,7 @@ impl ModelShape {
         let (mut looks, mut kinds) = (Vec::new(), Vec::new());
         let mut runs: Vec<(usize, usize)> = Vec::new();
         for layer in 0..config.layers {
-            let look = config.window(layer);
+            let look = (config.window(layer), config.has_experts(layer));
             let known = looks.iter().position(|it| *it == look);
             let kind = known.unwrap_or_else(|| {
                 looks.push(look);
@@ -229,6 +229,9 @@ mod tests {
         let mut configs: Vec<TransformerConfig> = PRESETS.iter().map(small).collect();
         let llama = TransformerConfig::llama(60, 16, 2, 48, 4);
         configs.push(TransformerConfig { qk_norm: true, bias: true, kv_heads: 2, head_width: 6, ..llama.clone() });
+        let experts = TransformerConfig { experts: 4, shared_experts: 1, expert_width: 24, ..llama.clone() };
+        configs.push(TransformerConfig { dense_layers: 1, ..experts.clone() });
+        configs.push(TransformerConfig { mlp: crate::Activation::ReluSquared, shared_experts: 0, ..experts });
         configs.push(TransformerConfig { tied: true, sliding_window: vec![3, 0], ..llama });
         for config in configs {
             let mut found = Found::default();

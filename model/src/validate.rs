@@ -6,6 +6,7 @@ use crate::{ModelError, ModelShape, ParameterCount, Positions, Site, Transformer
 /// counted.
 const MOST_ELEMENTS: u128 = 1 << 40;
 const MOST_LAYERS: usize = 1 << 16;
+const MOST_EXPERTS: usize = 1 << 12;
 const MOST_IDS: usize = i32::MAX as usize;
 
 impl TransformerConfig {
@@ -33,6 +34,8 @@ impl TransformerConfig {
             ("context_length", self.context_length, MOST_IDS, "positions are numbers of 32 bits"),
             ("layers", self.layers, MOST_LAYERS, "no model is deeper"),
             ("width", self.width, usize::MAX, ""),
+            ("experts", self.experts.max(1), MOST_EXPERTS, "routers know no more"),
+            ("shared_experts", self.shared_experts.max(1), MOST_EXPERTS, "no model has more"),
             ("heads", self.heads, usize::MAX, ""),
         ] {
             if value == 0 {
@@ -55,6 +58,13 @@ impl TransformerConfig {
         if !self.heads.is_multiple_of(self.kv_heads()) {
             faults.push(fault("kv_heads", self.kv_heads, format!("must divide heads = {}", self.heads)));
         }
+        if self.experts > 0 && !(1..=self.experts).contains(&self.experts_per_token) {
+            let reason = format!("must be from 1 to experts = {}", self.experts);
+            faults.push(fault("experts_per_token", self.experts_per_token, reason));
+        }
+        if self.dense_layers > self.layers {
+            faults.push(fault("dense_layers", self.dense_layers, format!("must be layers = {} at most", self.layers)));
+        }
         if !self.sliding_window.is_empty() && self.sliding_window.len() != self.layers {
             let reason = format!("must have one entry a layer, so {} of them, or none", self.layers);
             faults.push(fault("sliding_window", format!("{:?}", self.sliding_window), reason));
@@ -68,6 +78,7 @@ impl TransformerConfig {
             ("norm_eps", self.norm_eps),
             ("rope_base", self.rope_base),
             ("init_std", self.init_std),
+            ("expert_scale", self.expert_scale),
             ("logit_softcap", self.logit_softcap.unwrap_or(1.0)),
         ] {
             if !(value.is_finite() && value > 0.0) {
@@ -86,7 +97,8 @@ impl TransformerConfig {
         let [width, heads, head_width] = [self.width, self.heads, self.head_width()].map(|size| size as u128);
         let [vocabulary, context, ffn] =
             [self.vocab_size, self.context_length, self.ffn_width()].map(|size| size as u128);
-        let widest = vocabulary.max(context).max(ffn).max(heads * head_width);
+        let experts = (self.experts + self.shared_experts) as u128 * self.expert_width() as u128;
+        let widest = vocabulary.max(context).max(ffn).max(heads * head_width).max(experts);
         if widest.saturating_mul(width) > MOST_ELEMENTS {
             return Some(fault(
                 "width",
@@ -115,7 +127,10 @@ mod tests {
     fn each_bad_value_is_named() {
         let good = preset("stories260k").unwrap();
         type Spoil = fn(&mut TransformerConfig);
-        let cases: [(&str, Spoil); 14] = [
+        let cases: [(&str, Spoil); 17] = [
+            ("model.experts_per_token = 5", |c| (c.experts, c.experts_per_token) = (4, 5)),
+            ("model.experts = 5000", |c| c.experts = 5000),
+            ("model.dense_layers = 9", |c| c.dense_layers = 9),
             ("model.heads = 0", |c| c.heads = 0),
             ("model.heads = 7", |c| c.heads = 7),
             ("model.kv_heads = 3", |c| c.kv_heads = 3),

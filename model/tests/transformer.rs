@@ -76,7 +76,7 @@ fn counts_equal_the_modules() {
 each_device! {
     /// The same seed gives the same weights everywhere, and another seed others.
     fn initial_weights_do_not_depend_on_the_device(device) {
-        let weights = |seed: u64, device: &Device| values(small().init(seed, device).unwrap().blocks[1].mlp.up.weight.val());
+        let weights = |seed: u64, device: &Device| values(small().init(seed, device).unwrap().blocks[1].mlp.as_ref().unwrap().up.weight.val());
         assert_eq!(weights(4, &device), weights(4, &Device::flex()));
         assert_ne!(weights(4, &device), weights(5, &device));
     }

@@ -9,7 +9,7 @@ use burn::{
     tensor::{Bool, Device, Tensor},
 };
 use hearth_data::Batch;
-use hearth_model::{Key, Transformer};
+use hearth_model::{Experts, Key, Transformer};
 use hearth_wgsl::on_all_cores;
 
 use crate::{
@@ -69,6 +69,8 @@ pub struct StepOutcome {
     pub wanted: Tensor<1, Bool>,
     /// Learning rate of the update.
     pub learning_rate: f64,
+    /// Of a model with experts: the most positions that one of them had above the mean of its block, `[1]`.
+    pub overload: Option<Tensor<1>>,
 }
 
 /// What a rank did in a step, in seconds.
@@ -231,7 +233,17 @@ impl Trainer {
         let learning_rate = schedule.learning_rate(step, *total_steps, optimizer.learning_rate);
         let wanted = ceiling.admits(&loss, &grad_norm);
         let update = Update { learning_rate, number: step, factor, wanted: wanted.clone() };
-        (StepOutcome { loss, grad_norm, wanted, learning_rate }, update, gradients)
+        let overload = self.overload(&gradients);
+        (StepOutcome { loss, grad_norm, wanted, learning_rate, overload }, update, gradients)
+    }
+
+    /// The largest "gradient" of a router's bias: see [`Experts::bias`].
+    fn overload(&self, gradients: &GradientsParams) -> Option<Tensor<1>> {
+        let experts = self.model().blocks.iter().filter_map(|block| block.experts.as_ref());
+        let loads: Vec<Tensor<1>> = experts.filter_map(|it| gradients.get::<1>(it.bias.id)).collect();
+        let device = &self.walk.device;
+        let most = |loads: Vec<Tensor<1>>| Tensor::cat(loads, 0).max().div_scalar(Experts::LOAD);
+        (!loads.is_empty()).then(|| most(loads.into_iter().map(|load| load.to_device(device)).collect()))
     }
 
     /// Takes the steps from here on as `cut` says; it must keep parameters where they are.

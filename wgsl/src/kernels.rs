@@ -19,6 +19,8 @@ pub enum Kernel {
     Dropout,
     /// Those of [`embedding`](crate::embedding()).
     Embedding,
+    /// Those of [`route`](crate::route) and [`grouped`](crate::grouped).
+    Experts,
     /// Those of [`gelu`](crate::gelu), [`relu_squared`](crate::relu_squared) and [`swiglu`](crate::swiglu).
     Gate,
     /// Those of [`norm`](crate::norm()).
@@ -56,12 +58,13 @@ pub fn without_kernels<R>(work: impl FnOnce() -> R) -> R {
 
 impl Kernel {
     /// All kernels.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::AdamW,
         Self::Attention,
         Self::CrossEntropy,
         Self::Dropout,
         Self::Embedding,
+        Self::Experts,
         Self::Gate,
         Self::Norm,
         Self::Product,
@@ -96,6 +99,7 @@ impl Kernel {
             Self::CrossEntropy => "cross-entropy",
             Self::Dropout => "dropout",
             Self::Embedding => "embedding",
+            Self::Experts => "experts",
             Self::Gate => "gate",
             Self::Norm => "norm",
             Self::Product => "product",

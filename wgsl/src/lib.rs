@@ -25,6 +25,7 @@
 //! | [`rotate`] | rotary position embedding of queries and keys |
 //! | [`gelu`], [`relu_squared`], [`swiglu`] | activations of the feed-forward network |
 //! | [`linear()`], [`linears`], [`add_product`], [`accumulate`] | products with weights, and sums of products and of gradients |
+//! | [`route`], [`grouped`], [`carrying`] | mixtures of experts: rows to experts, products by expert, gradients that balance them |
 //! | [`embedding()`], [`add_embedding_gradient`] | rows of a table by ids, and the table's gradient |
 //! | [`cross_entropy()`] | the loss over logits in shards, its gradient in closed form |
 //! | [`dropout()`], [`Key`] | dropout whose mask depends on a key alone |
@@ -54,6 +55,7 @@ mod cross_entropy;
 pub mod decode;
 mod dropout;
 mod embedding;
+mod experts;
 mod gate;
 mod kernels;
 #[cfg(feature = "gpu")]
@@ -81,6 +83,7 @@ pub use cpu::on_all_cores;
 pub use cross_entropy::{CrossEntropyOptions, LogitLoss, cross_entropy};
 pub use dropout::dropout;
 pub use embedding::{add_embedding_gradient, embedding};
+pub use experts::{Routing, carrying, grouped, route};
 pub use gate::{gelu, relu_squared, swiglu};
 pub use kernels::{Kernel, without_kernels};
 pub use linear::{accumulate, add_product, linear, linears};

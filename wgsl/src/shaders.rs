@@ -15,7 +15,8 @@ use naga::{
 use burn::tensor::DType;
 
 use crate::{
-    adamw, attention, cross_entropy, dropout, embedding, gate::GateKernel, launch::Shader, linear, norm, rope, squares,
+    adamw, attention, cross_entropy, dropout, embedding, experts, gate::GateKernel, launch::Shader, linear, norm, rope,
+    squares,
 };
 
 /// Every one, stored in f32 and in f16.
@@ -33,6 +34,7 @@ fn all() -> Vec<Shader> {
     all.extend(attention::shaders());
     all.extend(cross_entropy::shaders());
     all.extend(embedding::shaders());
+    all.extend(experts::shaders());
     all.extend(linear::shaders());
     all.extend(norm::shaders());
     all.extend(rope::shaders());

@@ -114,9 +114,10 @@ impl Alone {
 
     fn gates(&self, pass: Pass, block: &Block) {
         let [gate, up] = self.inputs.inner_btf.clone();
-        match block.mlp.gate {
+        let Some(mlp) = &block.mlp else { return };
+        match mlp.gate {
             Some(_) => pass.run([gate, up], |[gate, up]| swiglu(gate, up)),
-            None if block.mlp.activation() == Activation::ReluSquared => pass.run([up], |[up]| relu_squared(up)),
+            None if mlp.activation() == Activation::ReluSquared => pass.run([up], |[up]| relu_squared(up)),
             None => pass.run([up], |[up]| gelu(up)),
         }
     }
@@ -168,7 +169,8 @@ impl Pass {
 
 /// The linear layers of a block.
 fn linears(block: &Block) -> Vec<&Linear> {
-    let (attention, mlp) = (&block.attention, &block.mlp);
+    let attention = &block.attention;
     let projections = [&attention.query, &attention.key, &attention.value, &attention.output];
-    projections.into_iter().chain(&mlp.gate).chain([&mlp.up, &mlp.down]).collect()
+    let of_mlp = block.mlp.iter().flat_map(|mlp| mlp.gate.iter().chain([&mlp.up, &mlp.down]));
+    projections.into_iter().chain(of_mlp).collect()
 }

@@ -33,7 +33,7 @@ impl Subject {
         let (mut sink, mut losses) = (Sink::default(), Vec::new());
         for (index, batch) in batches.iter().enumerate() {
             let key = key.map(|key| key.fold_in(index as u64));
-            let (mut state, targets) = walk.begin(MicroBatch::new(batch, &device), key);
+            let (mut state, targets) = walk.begin(MicroBatch::new(batch, &device), key, scale);
             let x_btc = clock.time(&mut stages.embedding, || walk.embed(model, &state))?;
             let x_btc = clock.time(&mut stages.blocks, || walk.forward_blocks(model, &mut state, x_btc))?;
             let top = clock.time(&mut stages.head, || {

@@ -108,6 +108,9 @@ pub struct BatchConfig {
 pub struct LossConfig {
     /// Weight of the squared log-normaliser (PaLM uses 1e-4). Default 0.
     pub z_loss: f64,
+    /// Weight of the loss that keeps experts evenly busy (Switch, arXiv 2101.03961, uses 0.01), of each block's micro-batches by
+    /// themselves; `optimizer.router_bias_rate` does without. It is not part of the loss that is reported. Default 0.
+    pub router_balance: f64,
 }
 
 /// When the run ends: after so many steps, or so many training tokens, whichever comes first. 0 sets no limit.

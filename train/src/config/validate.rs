@@ -67,6 +67,8 @@ impl TrainConfig {
             ("optimizer.clip_norm", optimizer.clip_norm),
             ("schedule.final_learning_rate", self.schedule.final_learning_rate.unwrap_or_default()),
             ("loss.z_loss", self.loss.z_loss),
+            ("loss.router_balance", self.loss.router_balance),
+            ("optimizer.router_bias_rate", optimizer.router_bias_rate),
             ("sample.temperature", self.sample.temperature),
             ("guard.loss_z", self.guard.loss_z),
             ("guard.norm_z", self.guard.norm_z),

@@ -18,6 +18,7 @@ pub(crate) fn walk(config: &TrainConfig, blocks: Option<Range<usize>>, cut: &Cut
     let blocks = blocks.unwrap_or(0..config.model.layers);
     let mut walk = Walk::over(&config.model, blocks, config.model.context_length, device);
     walk.loss.z_loss = config.loss.z_loss;
+    walk.balance = config.loss.router_balance;
     walk.loss.chunk = cut.logits_chunk;
     walk.policy = cut.policy.clone();
     walk

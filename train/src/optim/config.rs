@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use wildmatch::WildMatch;
 
-use super::{AdamW, Lion, Muon, Rule, Setting};
+use super::{AdamW, Balance, Lion, Muon, Rule, Setting};
 
 /// How a parameter is updated.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -62,6 +62,9 @@ pub struct OptimizerConfig {
     pub momentum: f64,
     /// What Muon's update of a matrix is multiplied by besides the learning rate. Default `match_rms_adamw`.
     pub muon_scale: MuonScale,
+    /// What each step changes the bias by which a router of experts prefers those that have had less than the mean (DeepSeek-V3's
+    /// speed); 0 leaves it as it is. Default 1e-3.
+    pub router_bias_rate: f64,
     /// Decoupled weight decay of matrices, in units of the learning rate; norms and biases decay only where a group says so.
     /// Default 0.1.
     pub weight_decay: f64,
@@ -83,6 +86,7 @@ impl Default for OptimizerConfig {
             eps: 1e-8,
             momentum: 0.95,
             muon_scale: MuonScale::default(),
+            router_bias_rate: 1e-3,
             weight_decay: 0.1,
             clip_norm: 1.0,
             groups: Vec::new(),
@@ -137,6 +141,10 @@ impl OptimizerConfig {
 
     /// What the parameter of this name and shape has.
     pub fn setting(&self, name: &str, shape: &[usize]) -> Setting {
+        if name.ends_with("experts.bias") {
+            let rule = Arc::new(Balance { rate: self.router_bias_rate });
+            return Setting { rule, learning_rate_factor: 1.0, weight_decay: 0.0 };
+        }
         let none = ParameterGroup::default();
         let group = self.groups.iter().find(|group| group.has(name)).unwrap_or(&none);
         let is_matrix = shape.len() > 1;

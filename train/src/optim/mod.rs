@@ -21,7 +21,7 @@ pub use config::{MuonScale, OptimizerConfig, ParameterGroup, RuleKind};
 pub(crate) use optimizer::Step;
 pub use optimizer::{Optimizer, Setting, Update};
 pub use rule::{ParameterUpdate, Rule, StateShape};
-pub use rules::{AdamW, Lion, Muon, orthogonalized};
+pub use rules::{AdamW, Balance, Lion, Muon, orthogonalized};
 pub use schedule::{Schedule, ScheduleKind};
 pub use shard::OptimizerShard;
 #[cfg(not(target_family = "wasm"))]

@@ -172,7 +172,7 @@ impl Pipe {
             if let Some(batch) = work.micro_batches.get(turn) {
                 let key = key.map(|key| key.fold_in((work.first + turn) as u64));
                 let device = &trainer.walk().device;
-                let (state, targets) = trainer.walk().begin(MicroBatch::new(batch, device), key);
+                let (state, targets) = trainer.walk().begin(MicroBatch::new(batch, device), key, scale);
                 let (state, top) = self.forward(trainer, state, targets, scale, sink)?;
                 let turned = top.map(|(own, gradient)| {
                     loss = Some(loss.take().map_or(own.clone(), |loss| loss + own));
@@ -320,7 +320,7 @@ impl Pipe {
         batch: &Batch,
     ) -> Result<Option<Tensor<1>>, CollectiveError> {
         let walk = trainer.walk();
-        let (state, targets) = walk.begin(MicroBatch::new(batch, &walk.device), None);
+        let (state, targets) = walk.begin(MicroBatch::new(batch, &walk.device), None, 0.0);
         let x_btc = match self.receive(|pipe| &pipe.before)? {
             Some(data) => Tensor::from_data(data, &walk.device),
             None => walk.embed(trainer.model(), &state),

@@ -12,6 +12,7 @@ pub(super) fn line(event: &Metrics, total_steps: u64, left: Option<f64>) -> Stri
         event.val_loss.map(|loss| format!("val {loss:.4}")),
         event.lr.map(|lr| format!("lr {lr:.1e}")),
         event.grad_norm.map(|norm| format!("norm {norm:.2}")),
+        event.router_overload.map(|overload| format!("overload {overload:.2}")),
         event.tokens_per_second.map(|rate| format!("{} tok/s", speed(rate))),
         event.mfu.map(|mfu| format!("MFU {}", utilisation(mfu))),
         left.map(|left| format!("left {}", clock(left))),

@@ -31,6 +31,9 @@ pub struct Metrics {
     /// Learning rate of the step.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lr: Option<f64>,
+    /// Of a model with experts: how much more than the mean the busiest one had to do, of all blocks; 0 where all had as much.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub router_overload: Option<f64>,
     /// Whether the step's update was left out.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub left_out: bool,

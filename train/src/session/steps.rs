@@ -31,14 +31,16 @@ struct InFlight {
     /// Global batches that were drawn until after it.
     data: u64,
     learning_rate: f64,
-    /// The loss, the norm of the gradient and whether the update was made, `[3]`.
+    /// The loss, the norm of the gradient and whether the update was made, and of a model with experts the load above the mean of
+    /// one of them: `[3]` or `[4]`.
     figures: Readback,
     ranks: Vec<RankFigures>,
 }
 
 impl InFlight {
     fn new(StepOrder { step, data, .. }: StepOrder, outcome: StepOutcome, ranks: Vec<RankFigures>) -> Self {
-        let figures = Tensor::cat(vec![outcome.loss, outcome.grad_norm, outcome.wanted.float()], 0);
+        let figures = [outcome.loss, outcome.grad_norm, outcome.wanted.float()].into_iter().chain(outcome.overload);
+        let figures = Tensor::cat(figures.collect(), 0);
         let (data, learning_rate) = (data + 1, outcome.learning_rate);
         Self { step, data, learning_rate, figures: Readback::new(figures), ranks }
     }
@@ -158,7 +160,8 @@ impl Session {
     /// Reads a step's figures, tells of them, and does what the guards make of them.
     async fn settle(&mut self, in_flight: Option<InFlight>) -> Result<(), TrainError> {
         let Some(InFlight { step, data, learning_rate, figures, ranks }) = in_flight else { return Ok(()) };
-        let [loss, grad_norm, wanted] = numbers(figures).await?;
+        let numbers = numbers(figures).await?;
+        let (loss, grad_norm, wanted) = (numbers[0], numbers[1], numbers[2]);
         self.time_step(step)?;
         let figures = Figures { step, loss: loss as f32, grad_norm: grad_norm as f32 };
         let verdict = self.state.guard.observe(&self.config.guard, figures, wanted != 0.0);
@@ -168,6 +171,7 @@ impl Session {
             grad_norm: Some(grad_norm),
             lr: Some(learning_rate),
             left_out: wanted == 0.0,
+            router_overload: numbers.get(3).map(|load| load / self.positions_of_an_expert()),
             tokens_per_second: self.figures.throughput.recent(),
             mfu: self.figures.throughput.mfu(),
             devices: self.device_figures(&ranks),
@@ -181,6 +185,12 @@ impl Session {
             Verdict::GoBack(bad) => Err(TrainError::GoBack { bad, data }),
             Verdict::Diverged(reason) => Err(TrainError::Diverged { reason }),
         }
+    }
+
+    /// Positions of a step that an expert has in the mean.
+    fn positions_of_an_expert(&self) -> f64 {
+        let model = &self.config.model;
+        self.config.tokens_per_step() as f64 * model.experts_per_token as f64 / model.experts.max(1) as f64
     }
 
     /// Takes note of when a step was done.
@@ -309,8 +319,7 @@ impl Session {
 }
 
 /// The numbers that were queued.
-async fn numbers<const N: usize>(readback: Readback) -> Result<[f64; N], TrainError> {
+async fn numbers(readback: Readback) -> Result<Vec<f64>, TrainError> {
     let data = readback.data().await.map_err(TrainError::of_device)?;
-    let values: Vec<f64> = data.iter::<f32>().map(f64::from).collect();
-    Ok(values.try_into().expect("a tensor of N numbers was queued"))
+    Ok(data.iter::<f32>().map(f64::from).collect())
 }

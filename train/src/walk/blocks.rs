@@ -48,12 +48,13 @@ impl Walk {
     ///
     /// # Panics
     /// If the batch has windows of another length than the walk's, or ids beyond the model's vocabulary.
-    pub(crate) fn begin(&self, batch: MicroBatch, key: Option<Key>) -> (WalkState, Tensor<1, Int>) {
+    pub(crate) fn begin(&self, batch: MicroBatch, key: Option<Key>, scale: f64) -> (WalkState, Tensor<1, Int>) {
         self.check_batch("Walk", &batch);
         let frame = match batch.packing {
             Some([documents, positions]) => self.frame.packed(documents, positions),
             None => self.frame.clone(),
         };
+        let frame = frame.with_balance(self.balance * scale);
         (WalkState { inputs: batch.inputs, frame, key, saved: Vec::new() }, batch.targets)
     }
 

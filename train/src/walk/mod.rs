@@ -82,6 +82,8 @@ pub struct Walk {
     pub policy: Policy,
     /// The loss over the head's logits.
     pub loss: CrossEntropy,
+    /// Weight of the loss that keeps experts evenly busy, beside that over the head's logits; 0 without.
+    pub balance: f64,
     /// The number that the first of the model's blocks has in the whole model: 0, but for a part of one.
     pub first_layer: usize,
     /// Positions and rotations of the batch.
@@ -106,6 +108,7 @@ impl Walk {
             policy: Policy::keep(model.layers),
             frame: Frame::new(model, 0, time, &device),
             loss: CrossEntropy::of(model),
+            balance: 0.0,
             first_layer: 0,
             time,
             model: model.clone(),
@@ -158,7 +161,7 @@ impl Walk {
         sink: &mut Sink,
     ) -> Tensor<1> {
         self.check_model("Walk::train", model);
-        let (mut state, targets) = self.begin(batch, key);
+        let (mut state, targets) = self.begin(batch, key, scale);
         let x_btc = self.embed(model, &state);
         let x_btc = self.forward_blocks(model, &mut state, x_btc);
         let top = self.head(model, x_btc, targets, scale, sink);
@@ -177,7 +180,7 @@ impl Walk {
     pub fn evaluate(&self, model: &Transformer, batch: MicroBatch) -> Tensor<1> {
         self.check_model("Walk::evaluate", model);
         let model = &model.valid();
-        let (state, targets) = self.begin(batch, None);
+        let (state, targets) = self.begin(batch, None, 0.0);
         let x_btc = model.embedding.clone().to_device(&self.device).forward(state.inputs.clone(), &state.frame, None);
         let x_btc = self.blocks(model, x_btc, state.frame());
         self.head_loss(model, x_btc, targets)

@@ -54,13 +54,18 @@ const SMALLEST_SCALE: f64 = 1e-2;
 pub struct Golden {
     pub config: TransformerConfig,
     z_loss: f64,
+    pub router_balance: f64,
+    pub router_bias_rate: f64,
     tensors: HashMap<String, TensorData>,
 }
 
 impl Golden {
     pub fn read(file: &str) -> Self {
         let (tensors, metadata) = read_tensors(file);
+        let number = |name: &str| metadata.get(name).map_or(0.0, |value| value.parse().unwrap());
         Self {
+            router_balance: number("router_balance"),
+            router_bias_rate: number("router_bias_rate"),
             config: serde_json::from_str(&metadata["config"]).unwrap(),
             z_loss: metadata["z_loss"].parse().unwrap(),
             tensors,
@@ -97,11 +102,11 @@ impl Golden {
 
     /// Ten AdamW steps with decay groups and clipping: the losses before each update, and the gradient norms.
     pub fn check_steps(&self, device: &Device) {
-        self.check_steps_by(options(), device);
+        drop(self.check_steps_by(options(), device));
     }
 
-    /// As [`Golden::check_steps`], with other options.
-    pub fn check_steps_by(&self, options: StepOptions, device: &Device) {
+    /// As [`Golden::check_steps`], with other options; what was trained.
+    pub fn check_steps_by(&self, options: StepOptions, device: &Device) -> Trainer {
         let tolerance = tolerance(device);
         let walk = self.walk(self.batch("steps", 0).time, device);
         let mut trainer = Trainer::new(self.model(device), walk, options);
@@ -113,6 +118,7 @@ impl Golden {
         }
         self.assert_each_close("steps.losses", &losses, tolerance.loss, 0.0);
         self.assert_each_close("steps.grad_norms", &norms, 0.0, tolerance.gradient);
+        trainer
     }
 
     pub fn model(&self, device: &Device) -> Transformer {
@@ -136,10 +142,11 @@ impl Golden {
     pub fn walk(&self, time: usize, device: &Device) -> Walk {
         let mut walk = Walk::new(&self.config, time, device);
         walk.loss.z_loss = self.z_loss;
+        walk.balance = self.router_balance;
         walk
     }
 
-    fn assert_close(&self, name: &str, found: &TensorData, tolerance: f64) {
+    pub fn assert_close(&self, name: &str, found: &TensorData, tolerance: f64) {
         let expected = &self.tensors[name];
         assert_eq!(found.shape(), expected.shape(), "{name}");
         let scale = expected.iter::<f32>().fold(SMALLEST_SCALE, |largest, value| largest.max(f64::from(value.abs())));

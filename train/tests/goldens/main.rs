@@ -3,6 +3,7 @@
 //! Each family is three files: `x.py` made `x.safetensors`, `x.rs` compares. Python does not run here.
 
 mod by_element;
+mod experts;
 #[macro_use]
 mod golden;
 mod gpt2;

@@ -105,6 +105,14 @@ hearth_wgsl::each_device! {
 }
 
 hearth_wgsl::each_device! {
+    /// A dense block and one with experts, that balance themselves by a loss too.
+    fn experts(device) {
+        let golden = Golden { router_balance: 0.1, ..Golden::read("deepseek.safetensors") };
+        with_and_without_dropout(golden, &device);
+    }
+}
+
+hearth_wgsl::each_device! {
     /// Eight groupings, where the goldens have two.
     fn four_blocks(device) {
         let mut golden = Golden::read("llama.safetensors");

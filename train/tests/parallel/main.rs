@@ -48,11 +48,15 @@ fn config(tied: bool) -> TransformerConfig {
         ffn_width,
         tied,
         dropout: 0.1,
+        // The first block is dense.
+        experts: 4,
+        expert_width: 24,
+        dense_layers: 1,
         ..small
     }
 }
 
-/// Muon for the matrices of attention, AdamW for the rest.
+/// Muon for the matrices of attention and experts, AdamW for the rest.
 fn options() -> StepOptions {
     let mlp = ParameterGroup { parameters: vec!["*.mlp.*".into()], rule: Some(RuleKind::Adamw), ..Default::default() };
     StepOptions {

@@ -22,12 +22,12 @@ const RECOMPUTE: Policy = ("recompute", &["memory=recompute", "memory.group=2"])
 /// Activations too.
 const HOST: Policy = ("host", &["memory=offload", "memory.parameters=host"]);
 
-/// Runs 20 steps by a rule, and those from 10 on again under each policy, each time in a process of its own.
-fn exact(device: &str, rule: &str, policies: &[Policy]) {
+/// Runs 20 steps of a run with these settings, and those from 10 on again under each policy, each time in a process of its own.
+fn exact(device: &str, settings: &[&str], policies: &[Policy]) {
     let folder = folder();
     let at = |name: &str| folder.path().join(name);
-    let rule = format!("optimizer.rule={rule}");
-    let begin = ["config.toml", "--device", device, "--out", "whole", "--set", &rule];
+    let begin = ["config.toml", "--device", device, "--out", "whole"];
+    let begin: Vec<&str> = begin.into_iter().chain(settings.iter().flat_map(|it| ["--set", it])).collect();
     succeeded(hearth(folder.path(), &begin).output().unwrap());
     for (name, settings) in policies {
         copy(&at("whole"), &at(name));
@@ -65,19 +65,22 @@ pub fn kernels(checkpoint: &Path, rank: usize) -> BTreeMap<(String, String), Str
 #[test]
 fn exact_on_the_cpu() {
     let all = [AS_IT_WAS, ("keep", &["memory=keep"]), RECOMPUTE, ("offload", &["memory=offload"]), HOST];
-    exact("cpu", "adamw", &all);
+    exact("cpu", &[], &all);
+}
+
+/// Another rule, and a mixture of experts.
+const OTHERS: [&str; 3] = ["optimizer.rule=muon", "model.experts=4", "loss.router_balance=0.01"];
+
+#[test]
+fn exact_on_the_cpu_with_experts_by_muon() {
+    exact("cpu", &OTHERS, &[AS_IT_WAS, RECOMPUTE, HOST]);
 }
 
 #[test]
-fn exact_on_the_cpu_by_muon() {
-    exact("cpu", "muon", &[AS_IT_WAS, RECOMPUTE, HOST]);
-}
-
-#[test]
-fn exact_on_wgpu_by_muon() {
+fn exact_on_wgpu_with_experts_by_muon() {
     if hearth_wgsl::testing::wgpu_device().is_some() {
-        // In host memory its products are the CPU's, which round otherwise.
-        exact("wgpu", "muon", &[AS_IT_WAS]);
+        // In host memory Muon's products are the CPU's, which round otherwise.
+        exact("wgpu", &OTHERS, &[AS_IT_WAS, RECOMPUTE]);
     }
 }
 
@@ -85,7 +88,7 @@ fn exact_on_wgpu_by_muon() {
 fn exact_on_wgpu() {
     if hearth_wgsl::testing::wgpu_device().is_some() {
         // Each of them makes the device compile all kernels again.
-        exact("wgpu", "adamw", &[AS_IT_WAS, RECOMPUTE, HOST]);
+        exact("wgpu", &[], &[AS_IT_WAS, RECOMPUTE, HOST]);
     }
 }
 

@@ -47,7 +47,7 @@ pub fn shaders() -> [Shader; 7] {
 
 /// Pairs (row of the table, position) sorted by row and then by position, `[padded, 2]`; those of ids that the table does
 /// not have come last.
-fn sorted(ids: &CubeTensor, rows_of_table: usize, first: usize) -> CubeTensor {
+pub fn sorted(ids: &CubeTensor, rows_of_table: usize, first: usize) -> CubeTensor {
     let [count] = ids.shape().dims();
     let padded = count.next_power_of_two().max(SMALL_TILE);
     let tile = padded.min(TILE);

@@ -27,6 +27,8 @@ use burn::{
 
 #[cfg(all(test, feature = "gpu"))]
 pub(crate) use kernel::shaders;
+#[cfg(feature = "gpu")]
+pub(crate) use kernel::sorted;
 
 use crate::{Kernel, check, choice::takes};
 

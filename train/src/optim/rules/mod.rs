@@ -1,9 +1,11 @@
 //! The rules that there are, a file each.
 
 mod adamw;
+mod balance;
 mod lion;
 mod muon;
 
 pub use adamw::AdamW;
+pub use balance::Balance;
 pub use lion::Lion;
 pub use muon::{Muon, orthogonalized};

@@ -103,6 +103,7 @@ fn scalars(metrics: &Metrics) -> Vec<Value> {
         ("loss/validation", metrics.val_loss),
         ("optimizer/learning_rate", metrics.lr),
         ("optimizer/gradient_norm", metrics.grad_norm),
+        ("router/overload", metrics.router_overload),
         ("speed/tokens_per_second", metrics.tokens_per_second),
         ("speed/mfu", metrics.mfu),
         ("memory/bytes", metrics.memory_bytes.map(|bytes| bytes as f64)),

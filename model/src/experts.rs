@@ -1,0 +1,177 @@
+//! A mixture of experts in the place of a block's feed-forward network.
+
+use burn::{
+    module::{Module, Param},
+    tensor::{Int, Tensor, activation::sigmoid},
+};
+use hearth_wgsl::{Routing, carrying, embedding, gelu, grouped, linear, relu_squared, route, softmax, swiglu};
+
+use crate::{
+    Activation, Frame, Initializer, Mlp, RouterScore, TransformerConfig,
+    shape::{LayerShape, ParameterShape, Site, elements},
+};
+
+/// A router sends each position to some of many feed-forward networks, and adds what they make of it by its scores (Shazeer et al.
+/// 2017, arXiv 1701.06538); shared ones see every position (DeepSeekMoE, arXiv 2401.06066). No position is dropped.
+///
+/// Experts are kept evenly busy in two ways. A bias of each expert decides with its score who is chosen, and nothing else; it moves
+/// against the expert's load after every step (DeepSeek-V3, arXiv 2412.19437, section 2.1.2). And a loss beside the model's own has
+/// its gradient added to the scores' (Switch, arXiv 2101.03961, section 2.2).
+#[derive(Module, Debug)]
+pub struct Experts {
+    /// The projection to a score for each expert, `[C, E]`.
+    pub router: Param<Tensor<2>>,
+    /// What is added to the scores where experts are chosen, `[E]`. Its "gradient" is the load of each expert above the mean,
+    /// times [`Experts::LOAD`].
+    pub bias: Param<Tensor<1>>,
+    /// As [`Mlp::gate`] of each expert, `[E, C, F]`; SwiGLU only.
+    pub gate: Option<Param<Tensor<3>>>,
+    /// As [`Mlp::up`], `[E, C, F]`.
+    pub up: Param<Tensor<3>>,
+    /// As [`Mlp::down`], `[E, F, C]`.
+    pub down: Param<Tensor<3>>,
+    /// The experts that see every position, as one network.
+    pub shared: Option<Mlp>,
+    #[module(skip)]
+    settings: Settings,
+}
+
+/// How positions are routed.
+#[derive(Clone, Copy, Debug)]
+struct Settings {
+    activation: Activation,
+    chosen: usize,
+    score: RouterScore,
+    normalized: bool,
+    scale: f64,
+}
+
+impl Experts {
+    /// What loads are multiplied by where they stand for a gradient: so little that the global norm has none of it.
+    pub const LOAD: f64 = 1e-20;
+
+    /// Experts with random weights.
+    pub fn init(init: &mut Initializer) -> Self {
+        let config = init.config();
+        let (experts, c, f, std) = (config.experts, config.width, config.expert_width(), config.init_std);
+        let shared = config.shared_experts * f;
+        Self {
+            router: init.normal([c, experts], std),
+            bias: init.constant([experts], 0.0),
+            gate: (config.mlp == Activation::Swiglu).then(|| init.normal([experts, c, f], std)),
+            up: init.normal([experts, c, f], std),
+            down: init.normal([experts, f, c], config.residual_std()),
+            shared: (shared > 0).then(|| Mlp::of_width(shared, init)),
+            settings: Settings {
+                activation: config.mlp,
+                chosen: config.experts_per_token,
+                score: config.router_score,
+                normalized: config.normalize_experts,
+                scale: config.expert_scale,
+            },
+        }
+    }
+
+    /// What a mixture of experts is made of and takes.
+    pub fn shape(config: &TransformerConfig, site: &Site) -> LayerShape {
+        let (experts, k, c, f) = (config.experts, config.experts_per_token, config.width, config.expert_width());
+        let inner: &[&str] = if config.mlp == Activation::Swiglu { &["gate", "up"] } else { &["up"] };
+        let own = [ParameterShape::new("router", [c, experts]), ParameterShape::new("bias", [experts])];
+        let up = inner.iter().map(|name| ParameterShape::new(name, [experts, c, f]));
+        let down = ParameterShape::new("down", [experts, f, c]);
+        let shared = match config.shared_experts {
+            0 => LayerShape::default(),
+            many => Mlp::shape_of_width(config, many * f, site),
+        };
+        let [stream, scores] = [c, experts].map(|channels| site.positions(channels));
+        let [spread, hidden] = [c, f].map(|channels| site.positions(k.saturating_mul(channels)));
+        let activations = (inner.len() as u64 + 1) * hidden;
+        let matrices = (inner.len() + 1) as u128 * c as u128 * f as u128;
+        let time = site.time as f64;
+        LayerShape {
+            parameters: own.into_iter().chain(up).chain([down]).chain(shared.within("shared")).collect(),
+            idle: (experts - k) as u128 * matrices,
+            flops: 2.0 * time * (c as f64 * experts as f64 + k as f64 * matrices as f64) + shared.flops,
+            // The rows of experts, their hidden values, what they make, and the scores on their way to weights.
+            tape: 2 * spread + activations + (k as u64 + 3) * scores + shared.tape,
+            forward: 2 * spread + activations + shared.forward,
+            backward: stream + 2 * spread + activations + scores,
+            tensors: vec![
+                ("the experts' activations [N k, F]", hidden),
+                ("a parameter of all experts [E, C, F]", elements([experts, c, f])),
+            ],
+            longest: 2.0 * spread as f64 * f as f64,
+        }
+    }
+
+    /// Maps `[B, T, C]` to `[B, T, C]`.
+    pub fn forward(&self, x_btc: Tensor<3>, frame: &Frame) -> Tensor<3> {
+        let [b, t, c] = x_btc.dims();
+        let (n, k) = (b * t, self.settings.chosen);
+        let x_nc = x_btc.clone().reshape([n, c]);
+        let scores_ne = self.scores(x_nc.clone());
+        let routing = route(scores_ne.clone().without_autodiff(), self.bias.val().without_autodiff(), k);
+        let weights_nk = self.weights(scores_ne, &routing, frame);
+        let x_mc = rows(x_nc, routing.rows.clone().reshape([1, n * k])).reshape([n * k, c]);
+        let product = |x: Tensor<2>, weight: &Param<Tensor<3>>| grouped(x, weight.val(), routing.starts.clone());
+        let up_mf = product(x_mc.clone(), &self.up);
+        let hidden_mf = match (&self.gate, self.settings.activation) {
+            (Some(gate), _) => swiglu(product(x_mc, gate), up_mf),
+            (None, Activation::ReluSquared) => relu_squared(up_mf),
+            (None, _) => gelu(up_mf),
+        };
+        let y_nkc = rows(product(hidden_mf, &self.down), routing.places);
+        let y_btc = (y_nkc * weights_nk.reshape([n, k, 1])).sum_dim(1).reshape([b, t, c]);
+        match &self.shared {
+            Some(shared) => y_btc + shared.forward(x_btc),
+            None => y_btc,
+        }
+    }
+
+    fn scores(&self, x_nc: Tensor<2>) -> Tensor<2> {
+        let logits_ne = linear(x_nc, self.router.val(), None);
+        match self.settings.score {
+            RouterScore::Softmax => softmax(logits_ne),
+            RouterScore::Sigmoid => sigmoid(logits_ne),
+        }
+    }
+
+    /// What each of a position's experts counts, `[N, k]`; on the way back experts are told their load.
+    fn weights(&self, scores_ne: Tensor<2>, routing: &Routing, frame: &Frame) -> Tensor<2> {
+        let ([n, experts], Settings { chosen: k, normalized, scale, .. }) = (scores_ne.dims(), self.settings);
+        // By products with ones and zeros, whose gradient needs no atomics.
+        let all = Tensor::<1, Int>::arange(0..experts as i64, &routing.experts.device()).reshape([1, 1, experts]);
+        let own = routing.experts.clone().reshape([n, k, 1]).expand([n, k, experts]);
+        let one_hot = plain(own.equal(all.expand([n, k, experts])).float(), &scores_ne);
+        let mut weights_nk = (scores_ne.clone().reshape([n, 1, experts]) * one_hot).sum_dim(2).reshape([n, k]);
+        if normalized {
+            weights_nk = weights_nk.clone() / (weights_nk.sum_dim(1) + 1e-20);
+        }
+        if !weights_nk.is_autodiff() {
+            return weights_nk * scale;
+        }
+        let load = routing.load();
+        let above_mean = (load.clone() - (n * k) as f64 / experts as f64) * Self::LOAD;
+        weights_nk = carrying(weights_nk, self.bias.val(), above_mean);
+        if frame.balance > 0.0 {
+            let shares_ne = match self.settings.score {
+                RouterScore::Softmax => scores_ne,
+                RouterScore::Sigmoid => scores_ne.clone() / (scores_ne.sum_dim(1) + 1e-20),
+            };
+            // E sum_e f_e P_e, with f_e the share of the choices and P_e the mean of the scores, summed over positions.
+            let slope = load * (frame.balance * experts as f64 / (n * k) as f64);
+            weights_nk = carrying(weights_nk, shares_ne, slope.reshape([1, experts]).expand([n, experts]));
+        }
+        weights_nk * scale
+    }
+}
+
+/// Rows `[B, T, C]` of `[N, C]`.
+fn rows(x: Tensor<2>, at: Tensor<2, Int>) -> Tensor<3> {
+    embedding(x, at, 0)
+}
+
+/// A constant, with autodiff where `like` is.
+fn plain<const D: usize, const R: usize>(x: Tensor<D>, like: &Tensor<R>) -> Tensor<D> {
+    if like.is_autodiff() { Tensor::from_inner(x) } else { x }
+}
