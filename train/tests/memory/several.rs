@@ -73,7 +73,7 @@ fn sharded() -> ParallelConfig {
 }
 
 fn one(model: &TransformerConfig, device: &OpenDevice) {
-    let mut trainer = trainer(model, &cut(model, model.layers), &device.device);
+    let mut trainer = trainer(model, OptimizerConfig::default(), &cut(model, model.layers), &device.device);
     for step in 0..STEPS {
         tidy(&device.device);
         trainer.step(step, &vec![batch(model, 1, 0); MICRO_BATCHES], &Ceiling::FINITE).loss.into_data();
@@ -90,7 +90,7 @@ fn replicas(model: &TransformerConfig, devices: &[OpenDevice], settings: &Parall
             scope.spawn(move || {
                 // Of what was there before.
                 tidy(&device.device);
-                let trainer = trainer(model, &cut(model, model.layers), &device.device);
+                let trainer = trainer(model, OptimizerConfig::default(), &cut(model, model.layers), &device.device);
                 let mut replica = Rank::replica(trainer, Exchange::new(line), settings, OuterState::default()).unwrap();
                 for step in 0..STEPS {
                     tidy(&device.device);

@@ -42,6 +42,11 @@ impl Rule for Muon {
     fn update(&self, it: ParameterUpdate<'_>) -> (Tensor<1>, Vec<Tensor<1>>) {
         let [.., rows, columns] = *it.shape else { panic!("Muon: a parameter {:?} is no matrix", it.shape) };
         let matrices = it.shape.iter().product::<usize>() / (rows * columns).max(1);
+        // What is merged with it, and so the order of its sums, must not depend on what came before; and what it makes is to go
+        // before the next parameter's is made.
+        let device = it.value.device();
+        let end = || drop(device.flush());
+        end();
         let gradient = it.clipped();
         let lerp = |from: Tensor<1>, to: Tensor<1>, share: f64| from.clone() + (to - from).mul_scalar(share);
         let momentum = lerp(it.state[0].clone(), gradient.clone(), 1.0 - self.momentum);
@@ -49,7 +54,9 @@ impl Rule for Muon {
         let direction = orthogonalized(direction.reshape([matrices, rows, columns])).reshape([it.value.dims()[0]]);
         let rate = it.learning_rate * self.scale.factor(rows, columns);
         let value = it.value.clone().mul_scalar(1.0 - it.learning_rate * it.weight_decay) - direction.mul_scalar(rate);
-        (it.chosen(it.value.clone(), value), vec![it.chosen(it.state[0].clone(), momentum)])
+        let updated = (it.chosen(it.value.clone(), value), vec![it.chosen(it.state[0].clone(), momentum)]);
+        end();
+        updated
     }
 }
 
