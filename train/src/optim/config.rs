@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use wildmatch::WildMatch;
 
-use super::{AdamW, Balance, Lion, Muon, Rule, Setting};
+use super::{AdamW, Balance, Lion, Muon, MuonScale, Rule, Setting};
 
 /// How a parameter is updated.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -20,28 +20,6 @@ pub enum RuleKind {
     /// Muon (Jordan et al. 2024, kellerjordan.github.io/posts/muon) for the matrices of blocks; AdamW for embedding, head and
     /// vectors.
     Muon,
-}
-
-/// What Muon's update of a matrix is multiplied by besides the learning rate.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum MuonScale {
-    /// `0.2 * sqrt(max(in, out))`: updates as large as AdamW's, so that one learning rate and one decay do for both (Moonlight,
-    /// arXiv 2502.16982, section 2.2).
-    #[default]
-    MatchRmsAdamw,
-    /// `sqrt(max(1, out / in))`, as in the reference and in nanochat; its learning rate is about 0.02.
-    Original,
-}
-
-impl MuonScale {
-    /// The factor for a matrix of so many `inputs` and `outputs`.
-    pub fn factor(self, inputs: usize, outputs: usize) -> f64 {
-        match self {
-            Self::MatchRmsAdamw => 0.2 * (inputs.max(outputs) as f64).sqrt(),
-            Self::Original => (outputs as f64 / inputs as f64).max(1.0).sqrt(),
-        }
-    }
 }
 
 /// The settings of an optimizer. The defaults are Hearth's own; none of Burn's applies.

@@ -16,12 +16,12 @@ mod shard;
 mod tests;
 
 pub use clip::clip_factor;
-pub use config::{MuonScale, OptimizerConfig, ParameterGroup, RuleKind};
+pub use config::{OptimizerConfig, ParameterGroup, RuleKind};
 #[cfg(not(target_family = "wasm"))]
 pub(crate) use optimizer::Step;
-pub use optimizer::{Optimizer, Setting, Update};
-pub use rule::{ParameterUpdate, Rule, StateShape};
-pub use rules::{AdamW, Balance, Lion, Muon, orthogonalized};
+pub use optimizer::{Optimizer, Update};
+pub use rule::{ParameterUpdate, Rule, Setting, StateShape};
+pub use rules::{AdamW, Balance, Lion, Muon, MuonScale, orthogonalized};
 pub use schedule::{Schedule, ScheduleKind};
 pub use shard::OptimizerShard;
 #[cfg(not(target_family = "wasm"))]

@@ -1,7 +1,7 @@
 //! The optimizer of a model: a rule and a rate for each parameter, and their state in the open, so that a checkpoint can hold it
 //! and a guard can leave it as it was.
 
-use std::{collections::HashMap, sync::Arc};
+use std::collections::HashMap;
 
 use burn::{
     module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId},
@@ -10,7 +10,7 @@ use burn::{
 };
 
 use super::{
-    OptimizerConfig, OptimizerShard, ParameterUpdate, Rule, StateShape,
+    OptimizerConfig, OptimizerShard, ParameterUpdate, Rule, Setting, StateShape,
     shard::{Part, Sharding},
 };
 use crate::names::ModulePath;
@@ -25,17 +25,6 @@ pub struct Optimizer {
     settings: HashMap<ParamId, Setting>,
     state: HashMap<ParamId, Vec<Tensor<1>>>,
     sharding: Option<Sharding>,
-}
-
-/// How one parameter is updated.
-#[derive(Clone, Debug)]
-pub struct Setting {
-    /// What an update is, and what is kept.
-    pub rule: Arc<dyn Rule>,
-    /// Its learning rate in units of the optimizer's.
-    pub learning_rate_factor: f64,
-    /// Its decoupled weight decay, in units of its learning rate.
-    pub weight_decay: f64,
 }
 
 /// What an update is besides its gradients.

@@ -1,6 +1,6 @@
 //! What an optimizer does to one parameter.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use burn::tensor::{Bool, Tensor};
 use hearth_model::KernelSet;
@@ -34,6 +34,17 @@ pub trait Rule: fmt::Debug + Send + Sync {
     /// Where the update is not wanted, which the device alone knows, all must come back as they were, whatever the gradient
     /// holds: [`ParameterUpdate::chosen`] does that.
     fn update(&self, it: ParameterUpdate<'_>) -> (Tensor<1>, Vec<Tensor<1>>);
+}
+
+/// How one parameter is updated.
+#[derive(Clone, Debug)]
+pub struct Setting {
+    /// What an update is, and what is kept.
+    pub rule: Arc<dyn Rule>,
+    /// Its learning rate in units of the optimizer's.
+    pub learning_rate_factor: f64,
+    /// Its decoupled weight decay, in units of its learning rate.
+    pub weight_decay: f64,
 }
 
 /// A tensor that a rule keeps of a parameter.

@@ -3,18 +3,6 @@
 use super::{Cut, Planner, Subject, size::bytes, weights::Part};
 use crate::walk::{Activations, Placement};
 
-/// What a device does in a second.
-#[derive(Clone, Copy, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct Rates {
-    /// Floating-point operations a second of a large matrix product.
-    pub flops: f64,
-    /// Bytes a second between host and device memory.
-    pub link: f64,
-    /// Kernels that the host launches in a second.
-    pub launches: f64,
-}
-
 /// Share of the matrix products' rate that a whole step reaches.
 const EFFICIENCY: f64 = 0.5;
 /// Kernels of one block, forward and backward.
@@ -23,21 +11,6 @@ const KERNELS: f64 = 90.0;
 const HOST_UPDATE: f64 = 4e9;
 /// Floating-point operations a second of the CPU's products.
 const HOST_FLOPS: f64 = 5e10;
-
-impl Default for Rates {
-    /// A middling GPU on PCIe 3.0 x16.
-    fn default() -> Self {
-        Self { flops: 5e12, link: 8e9, launches: 1e5 }
-    }
-}
-
-impl Rates {
-    /// The rates of a device whose matrix products reach `flops` floating-point operations a second; the others are the
-    /// default's.
-    pub fn of_flops(flops: f64) -> Self {
-        Self { flops, ..Self::default() }
-    }
-}
 
 impl Planner<'_> {
     /// Seconds of one step that is cut this way.

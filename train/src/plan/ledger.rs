@@ -1,7 +1,7 @@
 //! Device memory over a step, by taking the walk with sizes in place of tensors.
 
 use super::{
-    Cut, Extent, Phase, PhaseUsage, Subject, Usage,
+    Cut, Extent, Phase, PhaseUsage, Planner, Subject, Usage,
     step_sizes::{BlockSizes, StepSizes, on_device},
 };
 use crate::walk::{Activations, Placement, Segment};
@@ -13,9 +13,16 @@ pub struct Ledger {
     pub phases: Vec<PhaseUsage>,
 }
 
+impl Planner<'_> {
+    /// The memory of a step (not the first, for which the optimizer keeps nothing yet), phase by phase.
+    pub fn ledger(&self, cut: &Cut) -> Ledger {
+        Ledger::of(&self.subject, StepSizes::of(self, cut), cut)
+    }
+}
+
 impl Ledger {
     /// Takes the walk of one step.
-    pub(super) fn of(subject: &Subject<'_>, sizes: StepSizes, cut: &Cut) -> Self {
+    fn of(subject: &Subject<'_>, sizes: StepSizes, cut: &Cut) -> Self {
         let extent = &subject.extent;
         let step = Step { sizes, cut, extent, tied: subject.model.tied };
         let others = extent.in_flight - 1;

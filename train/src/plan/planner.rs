@@ -5,10 +5,9 @@ use std::{cell::RefCell, collections::HashMap, rc::Rc};
 use hearth_model::{ModelShape, Site, elements};
 
 use super::{
-    Cut, DeviceLimits, Ledger, Plan, Rates, Subject,
+    Cut, DeviceLimits, Plan, Rates, Subject,
     search::{cuts, frontier},
     size::F32,
-    step_sizes::StepSizes,
     weights::Weights,
 };
 
@@ -42,11 +41,6 @@ impl<'a> Planner<'a> {
         let site = Site { rows, time: self.subject.time, kernels: self.limits.kernels };
         let mut shapes = self.shapes.borrow_mut();
         shapes.entry(rows).or_insert_with(|| Rc::new(ModelShape::of(self.subject.model, &site))).clone()
-    }
-
-    /// The memory of a step (not the first, for which the optimizer keeps nothing yet), phase by phase.
-    pub fn ledger(&self, cut: &Cut) -> Ledger {
-        Ledger::of(&self.subject, StepSizes::of(self, cut), cut)
     }
 
     /// What a step takes that is cut this way.

@@ -2,7 +2,7 @@
 
 use burn::tensor::{IndexingUpdateOp, Int, Tensor};
 
-use super::Routing;
+use super::routing::Routing;
 
 /// Below every score.
 const TAKEN: f32 = -1e30;

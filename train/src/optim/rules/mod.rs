@@ -8,4 +8,4 @@ mod muon;
 pub use adamw::AdamW;
 pub use balance::Balance;
 pub use lion::Lion;
-pub use muon::{Muon, orthogonalized};
+pub use muon::{Muon, MuonScale, orthogonalized};

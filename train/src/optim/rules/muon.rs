@@ -4,7 +4,10 @@ use burn::tensor::Tensor;
 use hearth_model::KernelSet;
 use hearth_wgsl::add_squares;
 
-use crate::optim::{MuonScale, ParameterUpdate, Rule, StateShape};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::optim::{ParameterUpdate, Rule, StateShape};
 
 /// Muon (Jordan et al. 2024, kellerjordan.github.io/posts/muon): the update of a matrix is its momentum with all singular
 /// values made about 1. For matrices between embedding and head; of a parameter with more axes the last two are matrices.
@@ -14,6 +17,28 @@ pub struct Muon {
     pub momentum: f64,
     /// What the update is multiplied by besides the learning rate.
     pub scale: MuonScale,
+}
+
+/// What Muon's update of a matrix is multiplied by besides the learning rate.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum MuonScale {
+    /// `0.2 * sqrt(max(in, out))`: updates as large as AdamW's, so that one learning rate and one decay do for both (Moonlight,
+    /// arXiv 2502.16982, section 2.2).
+    #[default]
+    MatchRmsAdamw,
+    /// `sqrt(max(1, out / in))`, as in the reference and in nanochat; its learning rate is about 0.02.
+    Original,
+}
+
+impl MuonScale {
+    /// The factor for a matrix of so many `inputs` and `outputs`.
+    pub fn factor(self, inputs: usize, outputs: usize) -> f64 {
+        match self {
+            Self::MatchRmsAdamw => 0.2 * (inputs.max(outputs) as f64).sqrt(),
+            Self::Original => (outputs as f64 / inputs as f64).max(1.0).sqrt(),
+        }
+    }
 }
 
 impl Rule for Muon {
@@ -26,10 +51,10 @@ impl Rule for Muon {
         false
     }
 
-    /// The clipped gradient, new momentum and values, a matrix that is made orthogonal and its factor.
+    /// The clipped gradient, new momentum and values, a matrix that is made orthogonal and what its products make and read.
     fn scratch(&self, shape: &[usize], _kernels: KernelSet) -> u64 {
         let Sizes { matrices, short, long } = Sizes::of(shape);
-        matrices * (5 * short * long + 3 * short * short)
+        matrices * (8 * short * long + 4 * short * short)
     }
 
     fn flops(&self, shape: &[usize]) -> f64 {
