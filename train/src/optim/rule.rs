@@ -14,10 +14,8 @@ pub trait Rule: fmt::Debug + Send + Sync {
     fn state(&self, shape: &[usize]) -> Vec<StateShape>;
 
     /// Whether each element is updated by itself, whatever the shape: then a parameter and its state may be cut anywhere, and
-    /// each of several ranks updates a piece ([ZeRO stage 1](OptimizerShard)). Of another rule's parameters each rank updates
+    /// each of several ranks updates a piece ([ZeRO stage 1](crate::optim::OptimizerShard)). Of another rule's parameters each rank updates
     /// some, whole.
-    ///
-    /// [ZeRO stage 1]: crate::optim::OptimizerShard
     fn is_elementwise(&self) -> bool;
 
     /// Elements of what an update of a parameter of this shape makes at its peak, beside values, gradient and state, with these
