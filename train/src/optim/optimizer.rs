@@ -54,6 +54,7 @@ impl Optimizer {
     }
 
     /// The same rules and rates, without state: for a part of the model.
+    #[cfg(not(target_family = "wasm"))]
     pub(crate) fn fresh(&self) -> Self {
         Self { settings: self.settings.clone(), state: HashMap::new(), sharding: None }
     }
@@ -71,6 +72,7 @@ impl Optimizer {
     }
 
     /// Whether other ranks have a part of this parameter's state.
+    #[cfg(not(target_family = "wasm"))]
     pub(crate) fn shares(&self, id: ParamId) -> bool {
         self.sharding.as_ref().is_some_and(|sharding| sharding.has(id))
     }

@@ -81,6 +81,7 @@ impl Sharding {
     }
 
     /// Whether each rank has a part of a parameter.
+    #[cfg(not(target_family = "wasm"))]
     pub fn has(&self, id: ParamId) -> bool {
         self.owners.contains_key(&id)
     }
