@@ -74,7 +74,8 @@ pub fn grouped(x: Tensor<2>, weight: Tensor<3>, starts: Tensor<1, Int>) -> Tenso
     Tensor::from_dispatch(Dispatch::grouped(x.into_dispatch(), weight.into_dispatch(), starts))
 }
 
-/// `x`, on whose way back `gradient` is added to that of `other`: the gradient of a loss that is nowhere else.
+/// `x`, on whose way back `gradient` is added to that of `other`: the gradient of a loss that is nowhere else. Without autodiff just
+/// `x`.
 ///
 /// # Panics
 /// If `gradient` is with autodiff, or differs from `other` in shape or dtype.
@@ -83,6 +84,9 @@ pub fn carrying<const D: usize, const R: usize>(x: Tensor<D>, other: Tensor<R>, 
     check::plain("carrying", "gradient", &gradient);
     check::one_shape("carrying", [("other", &other), ("gradient", &gradient)]);
     check::one_dtype("carrying", [("other", other.dtype()), ("gradient", gradient.dtype())]);
+    if !x.is_autodiff() {
+        return x;
+    }
     let gradient = Tensor::<R>::from_inner(gradient);
     Tensor::from_dispatch(Dispatch::carrying(x.into_dispatch(), other.into_dispatch(), gradient.into_dispatch()))
 }

@@ -49,7 +49,8 @@ pub fn grouped(x: Tensor<2>, weight: Tensor<3>, starts: Tensor<1, Int>) -> Tenso
         let bound = |at: usize| starts.clone().narrow(0, at, 1).expand([m]);
         let own = rows.clone().greater_equal(bound(expert)).float() * rows.clone().lower(bound(expert + 1)).float();
         let product = x.clone().matmul(weight.clone().narrow(0, expert, 1).reshape([c, f]));
-        product * Tensor::from_inner(own).reshape([m, 1])
+        let own = if product.is_autodiff() { Tensor::from_inner(own) } else { own };
+        product * own.reshape([m, 1])
     };
     (0..experts).map(of_expert).reduce(Tensor::add).expect("there is an expert")
 }

@@ -70,39 +70,51 @@ fn starts_of(lengths: &[usize], device: &Device) -> Tensor<1, Int> {
 
 const LENGTHS: [&[usize]; 4] = [&[7], &[3, 0, 5], &[0, 40, 1, 33], &[0, 0, 4]];
 
-each_device! {
-    /// The product and both gradients, against f64 on the host.
-    fn products_are_those_of_each_rows_expert(device) {
-        for lengths in LENGTHS {
-            for [c, f] in [[1, 1], [5, 7], [36, 40], [64, 33]] {
-                let (m, experts) = (lengths.iter().sum::<usize>(), lengths.len());
-                let x = uniform([m, c], -1.0..1.0, 1, &device).autodiff().require_grad();
-                let weight = uniform([experts, c, f], -1.0..1.0, 2, &device).autodiff().require_grad();
-                let dy = uniform([m, f], -1.0..1.0, 3, &device);
-                let y = grouped(x.clone(), weight.clone(), starts_of(lengths, &device));
-                let mut gradients = vjp(y.clone(), dy.clone());
-                let [dx, dw] = [values(x.grad_remove(&mut gradients).unwrap()), values(weight.grad_remove(&mut gradients).unwrap())];
-                let [hx, hw, hy, hdy] = [values(x.inner()), values(weight.inner()), values(y.inner()), values(dy)];
-                let expert_of: Vec<usize> = lengths.iter().enumerate().flat_map(|(e, length)| vec![e; *length]).collect();
-                let (mut y, mut ex, mut ew) = (vec![0f64; m * f], vec![0f64; m * c], vec![0f64; experts * c * f]);
-                for (row, expert) in expert_of.iter().enumerate() {
-                    for i in 0..c {
-                        for j in 0..f {
-                            let at = (expert * c + i) * f + j;
-                            let [x, w, d] = [hx[row * c + i], hw[at], hdy[row * f + j]].map(f64::from);
-                            y[row * f + j] += x * w;
-                            ex[row * c + i] += d * w;
-                            ew[at] += x * d;
-                        }
-                    }
-                }
-                for (found, expected) in [(hy, y), (dx, ex), (dw, ew)] {
-                    for (found, expected) in found.iter().zip(expected) {
-                        assert!((f64::from(*found) - expected).abs() < 2e-5, "{lengths:?} {c} {f}: {found} is not {expected}");
+/// The product and both gradients, against f64 on the host; and the product without a tape.
+fn products_of_each_rows_expert(device: &Device) {
+    for lengths in LENGTHS {
+        for [c, f] in [[1, 1], [5, 7], [36, 40], [64, 33]] {
+            let (m, experts) = (lengths.iter().sum::<usize>(), lengths.len());
+            let x = uniform([m, c], -1.0..1.0, 1, device).autodiff().require_grad();
+            let weight = uniform([experts, c, f], -1.0..1.0, 2, device).autodiff().require_grad();
+            let dy = uniform([m, f], -1.0..1.0, 3, device);
+            let plain = grouped(x.clone().inner(), weight.clone().inner(), starts_of(lengths, device));
+            let y = grouped(x.clone(), weight.clone(), starts_of(lengths, device));
+            let mut gradients = vjp(y.clone(), dy.clone());
+            let [dx, dw] =
+                [values(x.grad_remove(&mut gradients).unwrap()), values(weight.grad_remove(&mut gradients).unwrap())];
+            assert_eq!(values(plain), values(y.clone().inner()));
+            let [hx, hw, hy, hdy] = [values(x.inner()), values(weight.inner()), values(y.inner()), values(dy)];
+            let expert_of: Vec<usize> = lengths.iter().enumerate().flat_map(|(e, length)| vec![e; *length]).collect();
+            let (mut y, mut ex, mut ew) = (vec![0f64; m * f], vec![0f64; m * c], vec![0f64; experts * c * f]);
+            for (row, expert) in expert_of.iter().enumerate() {
+                for i in 0..c {
+                    for j in 0..f {
+                        let at = (expert * c + i) * f + j;
+                        let [x, w, d] = [hx[row * c + i], hw[at], hdy[row * f + j]].map(f64::from);
+                        y[row * f + j] += x * w;
+                        ex[row * c + i] += d * w;
+                        ew[at] += x * d;
                     }
                 }
             }
+            for (found, expected) in [(hy, y), (dx, ex), (dw, ew)] {
+                for (found, expected) in found.iter().zip(expected) {
+                    assert!(
+                        (f64::from(*found) - expected).abs() < 2e-5,
+                        "{lengths:?} {c} {f}: {found} is not {expected}"
+                    );
+                }
+            }
         }
+    }
+}
+
+each_device! {
+    /// With kernels and without.
+    fn products_are_those_of_each_rows_expert(device) {
+        products_of_each_rows_expert(&device);
+        without_kernels(|| products_of_each_rows_expert(&device));
     }
 }
 
