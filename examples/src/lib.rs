@@ -3,6 +3,7 @@
 //! - `shakespeare`: a small model learns to write plays, from an embedded text.
 //! - `multi_device`: two devices share every batch.
 //! - `pipeline`: two devices share one model.
+//! - `own_block`: a block that is written outside the crates trains as theirs do.
 
 use std::path::PathBuf;
 
@@ -12,7 +13,8 @@ use hearth_train::{
     run::{Run, RunSummary},
 };
 
-const TEXT: &str = include_str!("../shakespeare/input.txt");
+/// The embedded text.
+pub const TEXT: &str = include_str!("../shakespeare/input.txt");
 const CONFIG: &str = include_str!("../shakespeare/config.toml");
 
 /// What makes a run take seconds.

@@ -1,12 +1,39 @@
-//! One transformer block: a segment.
+//! One transformer block: a segment, and what every segment can.
 
-use burn::{module::Module, tensor::Tensor};
+use burn::{
+    module::{Module, ModuleDisplay, ParamId},
+    tensor::Tensor,
+};
 use hearth_wgsl::{Key, dropout};
 
 use crate::{
     Attention, Experts, Frame, Initializer, KeyValues, Mlp, Norm, TransformerConfig,
     shape::{LayerShape, Site},
 };
+
+/// A block of a transformer: what a walk takes one step over. [`Block`] is Hearth's own; one written elsewhere trains as it does,
+/// with memory policies, plan, checkpoints, replicas and stages.
+pub trait TransformerBlock: Module + ModuleDisplay + 'static {
+    /// Block `layer`, counted from 0, with random weights.
+    fn init(layer: usize, init: &mut Initializer) -> Self;
+
+    /// What block `layer` is made of and takes: what is counted and planned by. Parameters are named as the module's fields.
+    fn shape(config: &TransformerConfig, layer: usize, site: &Site) -> LayerShape;
+
+    /// Blocks of one kind have one shape. All have, where this is left as it is.
+    fn kind(_config: &TransformerConfig, _layer: usize) -> usize {
+        0
+    }
+
+    /// Maps the residual stream `[B, T, C]` to itself. With a `key`, dropout is on. The same input has the same output to the bit,
+    /// with autodiff or without, however often it is run.
+    fn forward(&self, x_btc: Tensor<3>, frame: &Frame, key: Option<Key>) -> Tensor<3>;
+
+    /// The bias that balances a router, as [`Experts::bias`], where there is one.
+    fn router_bias(&self) -> Option<ParamId> {
+        None
+    }
+}
 
 /// Attention and feed-forward network, each normalised before and added to the residual stream after.
 #[derive(Module, Debug)]
@@ -25,9 +52,8 @@ pub struct Block {
     dropout: f64,
 }
 
-impl Block {
-    /// Block `layer`, counted from 0, with random weights.
-    pub fn init(layer: usize, init: &mut Initializer) -> Self {
+impl TransformerBlock for Block {
+    fn init(layer: usize, init: &mut Initializer) -> Self {
         let has_experts = init.config().has_experts(layer);
         Self {
             attention_norm: Norm::init(init),
@@ -39,8 +65,8 @@ impl Block {
         }
     }
 
-    /// What block `layer` is made of and takes: the sum of its layers, which run one after the other.
-    pub fn shape(config: &TransformerConfig, layer: usize, site: &Site) -> LayerShape {
+    /// The sum of its layers, which run one after the other.
+    fn shape(config: &TransformerConfig, layer: usize, site: &Site) -> LayerShape {
         let stream = site.positions(config.width);
         let norm = Norm::shape(config, site);
         let attention = Attention::shape(config, layer, site);
@@ -48,26 +74,28 @@ impl Block {
             true => ("experts", Experts::shape(config, site)),
             false => ("mlp", Mlp::shape(config, site)),
         };
-        let named = [("attention_norm", &norm), ("attention", &attention), ("mlp_norm", &norm), (name, &mlp)];
         // Where attention goes back, what the feed-forward network's half of the block held is free.
         let free = mlp.tape + 2 * stream;
-        LayerShape {
-            parameters: named.iter().flat_map(|(name, layer)| layer.within(name).collect::<Vec<_>>()).collect(),
-            idle: mlp.idle,
-            flops: attention.flops + mlp.flops,
-            tape: 2 * norm.tape + attention.tape + mlp.tape,
-            forward: 2 * stream + attention.forward.max(mlp.forward),
-            backward: stream + mlp.backward.max(attention.backward.saturating_sub(free)),
-            tensors: [attention.tensors, mlp.tensors].concat(),
-            longest: attention.longest.max(mlp.longest),
-        }
+        let backward = stream + mlp.backward.max(attention.backward.saturating_sub(free));
+        let layers = [("attention_norm", norm.clone()), ("attention", attention), ("mlp_norm", norm), (name, mlp)];
+        let sum = LayerShape::sum(layers);
+        LayerShape { forward: 2 * stream + sum.forward, backward, ..sum }
     }
 
-    /// Maps the residual stream `[B, T, C]` to itself. With a `key`, dropout is on.
-    pub fn forward(&self, x_btc: Tensor<3>, frame: &Frame, key: Option<Key>) -> Tensor<3> {
+    fn kind(config: &TransformerConfig, layer: usize) -> usize {
+        config.window(layer).unwrap_or(0).saturating_mul(2) + usize::from(config.has_experts(layer))
+    }
+
+    fn forward(&self, x_btc: Tensor<3>, frame: &Frame, key: Option<Key>) -> Tensor<3> {
         self.run(x_btc, frame, key, None)
     }
 
+    fn router_bias(&self) -> Option<ParamId> {
+        self.experts.as_ref().map(|experts| experts.bias.id)
+    }
+}
+
+impl Block {
     /// As [`Block::forward`] without dropout, continuing the positions in `cache`.
     pub fn forward_cached(&self, x_btc: Tensor<3>, frame: &Frame, cache: &mut Option<KeyValues>) -> Tensor<3> {
         self.run(x_btc, frame, None, Some(cache))

@@ -49,7 +49,7 @@ impl<'a> Initializer<'a> {
     }
 
     /// Independent normal values with mean 0.
-    pub(crate) fn normal<const D: usize>(&mut self, shape: [usize; D], std: f64) -> Param<Tensor<D>> {
+    pub fn normal<const D: usize>(&mut self, shape: [usize; D], std: f64) -> Param<Tensor<D>> {
         let mut random = self.random();
         self.draw(&mut random, shape, std)
     }
@@ -62,7 +62,7 @@ impl<'a> Initializer<'a> {
     }
 
     /// The same value everywhere.
-    pub(crate) fn constant<const D: usize>(&self, shape: [usize; D], value: f32) -> Param<Tensor<D>> {
+    pub fn constant<const D: usize>(&self, shape: [usize; D], value: f32) -> Param<Tensor<D>> {
         Param::from_tensor(Tensor::full(shape, value, self.device))
     }
 

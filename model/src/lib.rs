@@ -57,7 +57,7 @@ pub mod weights;
 pub use burn;
 
 pub use attention::{Attention, KeyValues};
-pub use block::Block;
+pub use block::{Block, TransformerBlock};
 pub use config::{Activation, NormKind, Positions, RopeLayout, RouterScore, TransformerConfig};
 pub use count::{Flops, ParameterCount};
 pub use embedding::Embedding;

@@ -6,7 +6,10 @@ use burn::{
 };
 use hearth_wgsl::{linear, linears};
 
-use crate::{Initializer, shape::ParameterShape};
+use crate::{
+    Initializer, TransformerConfig,
+    shape::{LayerShape, ParameterShape, Site, elements},
+};
 
 /// `x @ weight + bias`, and of an adapter `scale * x @ down @ up` besides.
 ///
@@ -41,6 +44,24 @@ impl Linear {
             weight: init.normal([inputs, outputs], std),
             bias: bias.then(|| init.constant([outputs], 0.0)),
             adapter: None,
+        }
+    }
+
+    /// What a projection is made of and takes; what it reads is held by what made that.
+    pub fn shape(inputs: usize, outputs: usize, config: &TransformerConfig, site: &Site) -> LayerShape {
+        let bias = config.bias.then(|| ParameterShape::new("bias", [outputs]));
+        let [from, to] = [inputs, outputs].map(|channels| site.positions(channels));
+        LayerShape {
+            parameters: [ParameterShape::new("weight", [inputs, outputs])].into_iter().chain(bias).collect(),
+            flops: 2.0 * site.time as f64 * inputs as f64 * outputs as f64,
+            forward: to,
+            backward: from,
+            tensors: vec![
+                ("a projection's weight [in, out]", elements([inputs, outputs])),
+                ("its result [B, T, out]", to),
+            ],
+            longest: 2.0 * from as f64 * outputs as f64,
+            ..LayerShape::default()
         }
     }
 

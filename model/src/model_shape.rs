@@ -1,7 +1,7 @@
 //! The shapes of a model's layers, one after the other.
 
 use crate::{
-    Block, Embedding, Head, TransformerConfig,
+    Block, Embedding, Head, TransformerBlock, TransformerConfig,
     shape::{LayerShape, ParameterShape, Site},
 };
 
@@ -21,14 +21,19 @@ pub struct ModelShape {
 impl ModelShape {
     /// The shapes of the layers that `config` describes, at work on `site`.
     pub fn of(config: &TransformerConfig, site: &Site) -> Self {
+        Self::of_blocks::<Block>(config, site)
+    }
+
+    /// As [`ModelShape::of`], of blocks `B`.
+    pub fn of_blocks<B: TransformerBlock>(config: &TransformerConfig, site: &Site) -> Self {
         let (mut looks, mut kinds) = (Vec::new(), Vec::new());
         let mut runs: Vec<(usize, usize)> = Vec::new();
         for layer in 0..config.layers {
-            let look = (config.window(layer), config.has_experts(layer));
+            let look = B::kind(config, layer);
             let known = looks.iter().position(|it| *it == look);
             let kind = known.unwrap_or_else(|| {
                 looks.push(look);
-                kinds.push(Block::shape(config, layer, site));
+                kinds.push(B::shape(config, layer, site));
                 kinds.len() - 1
             });
             match runs.last_mut() {

@@ -22,7 +22,8 @@ pub struct ParameterShape {
 }
 
 impl ParameterShape {
-    pub(crate) fn new<const D: usize>(name: &str, shape: [usize; D]) -> Self {
+    /// A parameter of this name and shape.
+    pub fn new<const D: usize>(name: &str, shape: [usize; D]) -> Self {
         Self { name: name.into(), shape: shape.into() }
     }
 
@@ -113,13 +114,28 @@ pub struct LayerShape {
 }
 
 impl LayerShape {
+    /// Layers that run one after the other, by name: what they are made of and what their tapes hold is added up, and one at a time
+    /// is at its peak.
+    pub fn sum<const N: usize>(layers: [(&str, Self); N]) -> Self {
+        layers.into_iter().fold(Self::default(), |sum, (name, layer)| Self {
+            parameters: sum.parameters.into_iter().chain(layer.within(name)).collect(),
+            idle: sum.idle + layer.idle,
+            flops: sum.flops + layer.flops,
+            tape: sum.tape + layer.tape,
+            forward: sum.forward.max(layer.forward),
+            backward: sum.backward.max(layer.backward),
+            tensors: [sum.tensors, layer.tensors].concat(),
+            longest: sum.longest.max(layer.longest),
+        })
+    }
+
     /// Elements of all parameters.
     pub fn count(&self) -> u128 {
         self.parameters.iter().map(ParameterShape::elements).sum()
     }
 
     /// Its parameters within a layer of this name.
-    pub(crate) fn within(&self, layer: &str) -> impl Iterator<Item = ParameterShape> {
+    pub fn within(&self, layer: &str) -> impl Iterator<Item = ParameterShape> {
         self.parameters.iter().cloned().map(move |it| it.within(layer))
     }
 }

@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
-use crate::{TokenMatrix, Transformer};
+use crate::{TokenMatrix, Transformer, TransformerBlock};
 
-impl Transformer {
+impl<B: TransformerBlock> Transformer<B> {
     /// The stage with these blocks; the first has the embedding as well and the last the head. The last stage of a tied model
     /// has the matrix too, as its output. It shares its tensors with this model, and has its parameters' ids.
     ///

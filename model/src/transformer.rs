@@ -5,17 +5,17 @@ use burn::{
     tensor::{Device, Int, Tensor},
 };
 
-use crate::{Block, Embedding, Frame, Head, KeyValues, ModelError, TokenMatrix, TransformerConfig};
+use crate::{Block, Embedding, Frame, Head, KeyValues, ModelError, TokenMatrix, TransformerBlock, TransformerConfig};
 
-/// A decoder-only transformer.
+/// A decoder-only transformer of blocks `B`: Hearth's own, or anybody's [`TransformerBlock`].
 ///
 /// The segments are public so that a walk can run them one at a time. [`Transformer::logits`] runs them in order.
 #[derive(Module, Debug)]
-pub struct Transformer {
+pub struct Transformer<B: TransformerBlock = Block> {
     /// The first segment.
     pub embedding: Embedding,
     /// The segments between.
-    pub blocks: Vec<Block>,
+    pub blocks: Vec<B>,
     /// The last segment.
     pub head: Head,
     #[module(skip)]
@@ -37,17 +37,25 @@ impl TransformerConfig {
     /// # Errors
     /// What [`TransformerConfig::validate`] finds.
     pub fn init(&self, seed: u64, device: &Device) -> Result<Transformer, ModelError> {
+        self.init_of(seed, device)
+    }
+
+    /// As [`TransformerConfig::init`], of blocks of one's own.
+    ///
+    /// # Errors
+    /// As [`TransformerConfig::init`].
+    pub fn init_of<B: TransformerBlock>(&self, seed: u64, device: &Device) -> Result<Transformer<B>, ModelError> {
         let mut init = self.initializer(seed, device)?;
         Ok(Transformer {
             embedding: Embedding::init(&mut init),
-            blocks: (0..self.layers).map(|layer| Block::init(layer, &mut init)).collect(),
+            blocks: (0..self.layers).map(|layer| B::init(layer, &mut init)).collect(),
             head: Head::init(&mut init),
             config: self.clone(),
         })
     }
 }
 
-impl Transformer {
+impl<B: TransformerBlock> Transformer<B> {
     /// The shape of this model.
     pub fn config(&self) -> &TransformerConfig {
         &self.config
@@ -76,7 +84,9 @@ impl Transformer {
         }
         self.head.logits(x_btc, self.output())
     }
+}
 
+impl Transformer {
     /// As [`Transformer::logits`], with what each block's heads mix positions by: for people to look at.
     ///
     /// # Panics

@@ -4,7 +4,9 @@ use burn::{
     module::Module,
     tensor::{Device, Int, Tensor},
 };
-use hearth_model::{Block, Embedding, Frame, Head, Key, PRESETS, ParameterCount, TransformerConfig, preset, weights};
+use hearth_model::{
+    Block, Embedding, Frame, Head, Key, PRESETS, ParameterCount, TransformerBlock, TransformerConfig, preset, weights,
+};
 use hearth_wgsl::each_device;
 
 /// Small enough for a test, with every option on.

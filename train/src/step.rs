@@ -9,7 +9,7 @@ use burn::{
     tensor::{Bool, Device, Tensor},
 };
 use hearth_data::Batch;
-use hearth_model::{Experts, Key, Transformer};
+use hearth_model::{Block, Experts, Key, Transformer, TransformerBlock};
 use hearth_wgsl::on_all_cores;
 
 use crate::{
@@ -25,17 +25,22 @@ use crate::{optim::OptimizerShard, plan::Cut};
 /// The crate's front page has an example.
 ///
 /// [`Trainer::step`] updates by the rules of an [`Optimizer`] and a [`Schedule`]; rules of one's own come with
-/// [`Trainer::with_optimizer`]. For an optimizer of Burn's take [`Trainer::gradients`],
-/// [`Sink::into_gradients`](crate::walk::Sink::into_gradients) and [`Trainer::replace`].
-pub struct Trainer {
+/// [`Trainer::with_optimizer`], a schedule of one's own with [`Trainer::with_schedule`], and [`Trainer::step_by`] takes an
+/// optimizer of Burn's. The model's blocks may be one's own too: see [`TransformerBlock`].
+pub struct Trainer<B: TransformerBlock = Block> {
     /// Absent while the optimizer has it: a second handle would keep every parameter in memory twice.
-    model: Option<Transformer>,
+    model: Option<Transformer<B>>,
     optimizer: Optimizer,
     walk: Walk,
     options: StepOptions,
+    /// The learning rate of each step, where it is not the options' schedule that says it.
+    schedule: Option<Box<OwnSchedule>>,
     /// Multiplies the loss, and with it every gradient; 1 but for tests of the guards.
     pub loss_factor: f64,
 }
+
+/// The learning rate of a step, from 0.
+type OwnSchedule = dyn Fn(u64) -> f64 + Send + Sync;
 
 /// What a step needs to know besides its data. To set some: `StepOptions { seed: 5, ..StepOptions::new(1000) }`.
 #[derive(Clone, Debug)]
@@ -85,23 +90,23 @@ pub struct RankFigures {
     pub wait: f64,
 }
 
-impl Trainer {
+impl<B: TransformerBlock> Trainer<B> {
     /// Trains `model`, which may be on any device, with autodiff or without: its parameters are moved to where the walk's
     /// policy wants them. Those that are frozen (`no_grad`, or a group of the
     /// optimizer's) get no gradient and stay as they are.
     ///
     /// # Panics
     /// If `walk` was made for another model: see [`Walk::place`].
-    pub fn new(model: Transformer, walk: Walk, options: StepOptions) -> Self {
+    pub fn new(model: Transformer<B>, walk: Walk, options: StepOptions) -> Self {
         let model = options.optimizer.freeze(model);
         let optimizer = Optimizer::new(&options.optimizer, &model);
         Self::with(model, walk, options, optimizer)
     }
 
     /// As [`Trainer::new`] with an optimizer that knows the parameters of `model`, which may be a stage.
-    pub(crate) fn with(model: Transformer, walk: Walk, options: StepOptions, optimizer: Optimizer) -> Self {
+    pub(crate) fn with(model: Transformer<B>, walk: Walk, options: StepOptions, optimizer: Optimizer) -> Self {
         let model = walk.place(model);
-        Self { model: Some(model), optimizer, walk, options, loss_factor: 1.0 }
+        Self { model: Some(model), optimizer, walk, options, schedule: None, loss_factor: 1.0 }
     }
 
     /// The same trainer with another optimizer, which was made for its model: [`Optimizer::by`].
@@ -109,8 +114,15 @@ impl Trainer {
         Self { optimizer, ..self }
     }
 
+    /// The same trainer with learning rates that are `schedule`'s, told the number of the step, from 0:
+    /// `trainer.with_schedule(|step| 0.01 / (step as f64 + 1.0).sqrt())`. It must say the same of a step whenever it is asked,
+    /// or a run that goes on is another.
+    pub fn with_schedule(self, schedule: impl Fn(u64) -> f64 + Send + Sync + 'static) -> Self {
+        Self { schedule: Some(Box::new(schedule)), ..self }
+    }
+
     /// The model as it is now, with autodiff.
-    pub fn model(&self) -> &Transformer {
+    pub fn model(&self) -> &Transformer<B> {
         self.model.as_ref().expect("the optimizer gives the model back")
     }
 
@@ -120,7 +132,7 @@ impl Trainer {
     }
 
     /// Exchanges the model, which stays where it is, and the optimizer's state.
-    pub fn replace(&mut self, new: impl FnOnce(Transformer, &mut Optimizer) -> Transformer) {
+    pub fn replace(&mut self, new: impl FnOnce(Transformer<B>, &mut Optimizer) -> Transformer<B>) {
         let model = self.model.take().expect("the optimizer gives the model back");
         self.model = Some(new(model, &mut self.optimizer));
     }
@@ -200,6 +212,52 @@ impl Trainer {
         })
     }
 
+    /// As [`Trainer::step`], but `optimizer` makes the update, given the model, its gradients and the learning rate of the step:
+    /// one of Burn's, whose state is the caller's to save. Gradients are not clipped and no update is left out.
+    ///
+    /// ```
+    /// # use hearth_data::Batch;
+    /// # use hearth_model::preset;
+    /// # use hearth_train::{StepOptions, Trainer, Walk, burn::{optim::SgdConfig, tensor::Device}};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let mut config = preset("stories260k")?;
+    /// # (config.layers, config.vocab_size, config.context_length) = (1, 32, 8);
+    /// # let ids = |first: i32| (first..first + 8).collect();
+    /// # let batch = Batch { inputs: ids(0), targets: ids(1), rows: 1, time: 8, packing: None };
+    /// # let device = Device::flex();
+    /// # let model = config.init(1, &device)?;
+    /// # let walk = Walk::new(&config, 8, &device);
+    /// let mut trainer = Trainer::new(model, walk, StepOptions::new(3)).with_schedule(|_| 0.5);
+    /// let mut sgd = SgdConfig::new().init();
+    /// let mut step = |number| {
+    ///     let batches = [batch.clone()];
+    ///     let outcome = trainer.step_by(number, &batches, |model, gradients, rate| sgd.step(rate, model, gradients));
+    ///     outcome.loss.into_scalar::<f32>()
+    /// };
+    /// let losses = [step(0), step(1), step(2)];
+    /// assert!(losses[2] < losses[0] - 0.1, "{losses:?}");
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Panics
+    /// As [`Trainer::step`].
+    pub fn step_by(
+        &mut self,
+        step: u64,
+        micro_batches: &[Batch],
+        optimizer: impl FnOnce(Transformer<B>, GradientsParams, f64) -> Transformer<B> + Send,
+    ) -> StepOutcome {
+        let device = self.walk.device.clone();
+        on_all_cores(&device, || {
+            let (loss, sink) = self.gradients(step, micro_batches);
+            let figures = [loss, sink.norm(self.model())];
+            let (outcome, update, gradients) = self.prepare(step, figures, sink, &Ceiling::FINITE);
+            self.replace(|model, _| optimizer(model, gradients, update.learning_rate));
+            StepOutcome { wanted: Tensor::from_data([true], &device), ..outcome }
+        })
+    }
+
     /// Updates the parameters by the gradients in `sink`, unless the mean `loss` or their norm is above `ceiling`.
     pub(crate) fn update(&mut self, step: u64, loss: Tensor<1>, sink: Sink, ceiling: &Ceiling) -> StepOutcome {
         let grad_norm = sink.norm(self.model());
@@ -230,7 +288,10 @@ impl Trainer {
         let StepOptions { optimizer, schedule, total_steps, .. } = &self.options;
         let factor = (optimizer.clip_norm > 0.0).then(|| clip_factor(grad_norm.clone(), optimizer.clip_norm));
         let gradients = sink.into_gradients(self.model());
-        let learning_rate = schedule.learning_rate(step, *total_steps, optimizer.learning_rate);
+        let learning_rate = match &self.schedule {
+            Some(own) => own(step),
+            None => schedule.learning_rate(step, *total_steps, optimizer.learning_rate),
+        };
         let wanted = ceiling.admits(&loss, &grad_norm);
         let update = Update { learning_rate, number: step, factor, wanted: wanted.clone() };
         let overload = self.overload(&gradients);
@@ -239,8 +300,8 @@ impl Trainer {
 
     /// The largest "gradient" of a router's bias: see [`Experts::bias`].
     fn overload(&self, gradients: &GradientsParams) -> Option<Tensor<1>> {
-        let experts = self.model().blocks.iter().filter_map(|block| block.experts.as_ref());
-        let loads: Vec<Tensor<1>> = experts.filter_map(|it| gradients.get::<1>(it.bias.id)).collect();
+        let biases = self.model().blocks.iter().filter_map(TransformerBlock::router_bias);
+        let loads: Vec<Tensor<1>> = biases.filter_map(|id| gradients.get::<1>(id)).collect();
         let device = &self.walk.device;
         let most = |loads: Vec<Tensor<1>>| Tensor::cat(loads, 0).max().div_scalar(Experts::LOAD);
         (!loads.is_empty()).then(|| most(loads.into_iter().map(|load| load.to_device(device)).collect()))
@@ -275,7 +336,7 @@ impl Trainer {
     ///
     /// # Panics
     /// As [`Walk::evaluate`].
-    pub fn evaluate(&self, model: &Transformer, batch: &Batch) -> Tensor<1> {
+    pub fn evaluate(&self, model: &Transformer<B>, batch: &Batch) -> Tensor<1> {
         self.walk.evaluate(model, MicroBatch::new(batch, &self.walk.device))
     }
 }

@@ -2,6 +2,8 @@
 
 use burn::module::Module;
 
+use hearth_model::TransformerBlock;
+
 use super::{
     CollectiveError, Exchange,
     host::{self, ParameterState},
@@ -9,8 +11,8 @@ use super::{
 use crate::{readback::Readback, step::Trainer};
 
 /// Gives rank 0's parameters and optimizer state to all, and the momentum of its outer steps, which is returned.
-pub(super) fn broadcast_state(
-    trainer: &mut Trainer,
+pub(super) fn broadcast_state<B: TransformerBlock>(
+    trainer: &mut Trainer<B>,
     line: &mut Exchange,
     momentum: Option<Vec<f32>>,
 ) -> Result<Option<Vec<f32>>, CollectiveError> {
@@ -36,7 +38,7 @@ pub(super) fn broadcast_values(line: &mut Exchange, own: Vec<f32>, root: usize) 
     Ok(bytemuck::pod_collect_to_vec(&line.broadcast(own, root)?))
 }
 
-fn send(trainer: &Trainer, line: &mut Exchange) -> Result<(), CollectiveError> {
+fn send<B: TransformerBlock>(trainer: &Trainer<B>, line: &mut Exchange) -> Result<(), CollectiveError> {
     let mut done = Ok(());
     trainer.model().visit(&mut host::CopyEach::new(Some(trainer.optimizer()), |_, copies| {
         if done.is_ok() {
@@ -56,7 +58,7 @@ fn send_parameter(copies: Vec<Readback>, line: &mut Exchange) -> Result<(), Coll
     Ok(())
 }
 
-fn receive(trainer: &mut Trainer, line: &mut Exchange) -> Result<(), CollectiveError> {
+fn receive<B: TransformerBlock>(trainer: &mut Trainer<B>, line: &mut Exchange) -> Result<(), CollectiveError> {
     host::load(trainer, |_, count, lengths| {
         let has_state = line.broadcast(Vec::new(), 0)? == [1];
         let mut next = |expected: usize| {

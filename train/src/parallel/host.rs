@@ -4,7 +4,7 @@ use burn::{
     module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId},
     tensor::{Tensor, TensorData},
 };
-use hearth_model::Transformer;
+use hearth_model::{Transformer, TransformerBlock};
 
 use super::CollectiveError;
 use crate::{
@@ -31,7 +31,7 @@ pub(super) fn values(copy: Readback, rank: usize) -> Result<Vec<f32>, Collective
 }
 
 /// Every parameter of `model`, end to end, copied from the device of rank `rank`.
-pub(super) fn flat(model: &Transformer, rank: usize) -> Result<Vec<f32>, CollectiveError> {
+pub(super) fn flat<B: TransformerBlock>(model: &Transformer<B>, rank: usize) -> Result<Vec<f32>, CollectiveError> {
     let mut copies = Vec::new();
     model.visit(&mut CopyEach::new(None, |_, copy| copies.extend(copy)));
     let mut all = Vec::new();
@@ -42,7 +42,7 @@ pub(super) fn flat(model: &Transformer, rank: usize) -> Result<Vec<f32>, Collect
 }
 
 /// The optimizer state of every parameter, end to end, copied from the device of rank `rank`; zeros where there is none yet.
-pub(super) fn flat_state(trainer: &Trainer, rank: usize) -> Result<Vec<f32>, CollectiveError> {
+pub(super) fn flat_state<B: TransformerBlock>(trainer: &Trainer<B>, rank: usize) -> Result<Vec<f32>, CollectiveError> {
     let mut copies = Vec::new();
     trainer.model().visit(&mut CopyState { optimizer: trainer.optimizer(), copies: &mut copies });
     let mut all = Vec::new();
@@ -98,8 +98,8 @@ impl<F: FnMut(ParamId, Vec<Readback>)> ModuleVisitor for CopyEach<'_, F> {
 
 /// Gives every parameter of a trainer what `next` has for it, told its number of elements and that of each tensor that is kept
 /// of it; one for which it has nothing stays as it is, and so do all after an error.
-pub(super) fn load<E>(
-    trainer: &mut Trainer,
+pub(super) fn load<B: TransformerBlock, E>(
+    trainer: &mut Trainer<B>,
     next: impl FnMut(ParamId, usize, &[usize]) -> Result<Option<ParameterState>, E>,
 ) -> Result<(), E> {
     let mut failed = None;

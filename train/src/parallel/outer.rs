@@ -3,7 +3,7 @@
 //!
 //! DiLoCo: Douillard et al. 2023, arXiv 2311.08105, algorithm 1; outer learning rate 0.7 and momentum 0.9 are its own.
 
-use hearth_model::Transformer;
+use hearth_model::{Transformer, TransformerBlock};
 
 use super::{
     CollectiveError, Exchange,
@@ -30,8 +30,8 @@ pub(super) struct Outer {
 impl Outer {
     /// Begins with the parameters of `model`, which all ranks have, copied from the device of rank `rank`, and the momentum of
     /// an earlier run, if there is one.
-    pub fn new(
-        model: &Transformer,
+    pub fn new<B: TransformerBlock>(
+        model: &Transformer<B>,
         rank: usize,
         settings: ParallelConfig,
         total_steps: u64,
@@ -54,11 +54,11 @@ impl Outer {
     }
 
     /// Takes note of a step on so many targets, after which all ranks average if it is time.
-    pub fn stepped(
+    pub fn stepped<B: TransformerBlock>(
         &mut self,
         step: u64,
         counted: usize,
-        trainer: &mut Trainer,
+        trainer: &mut Trainer<B>,
         line: &mut Exchange,
     ) -> Result<(), CollectiveError> {
         self.counted += counted;
@@ -67,7 +67,11 @@ impl Outer {
 
     /// Averages what all ranks have come to, each weighted by the targets that it has trained on; all then have the same
     /// parameters.
-    fn average(&mut self, trainer: &mut Trainer, line: &mut Exchange) -> Result<(), CollectiveError> {
+    fn average<B: TransformerBlock>(
+        &mut self,
+        trainer: &mut Trainer<B>,
+        line: &mut Exchange,
+    ) -> Result<(), CollectiveError> {
         let local = host::flat(trainer.model(), line.rank())?;
         let own = std::mem::take(&mut self.counted);
         let all = line.sum(own)?;

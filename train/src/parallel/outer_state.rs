@@ -1,5 +1,7 @@
 //! Optimizer state of ranks that train alone (DiLoCo): each has its own, which rank 0 gathers for a checkpoint and gives back.
 
+use hearth_model::TransformerBlock;
+
 use super::{
     CollectiveError, Exchange,
     broadcast::broadcast_values,
@@ -17,7 +19,10 @@ pub struct OuterState {
 }
 
 /// The optimizer state of rank 1 and those after it, for rank 0; the others get none.
-pub(super) fn gather(trainer: &Trainer, line: &mut Exchange) -> Result<Vec<Vec<f32>>, CollectiveError> {
+pub(super) fn gather<B: TransformerBlock>(
+    trainer: &Trainer<B>,
+    line: &mut Exchange,
+) -> Result<Vec<Vec<f32>>, CollectiveError> {
     let mut all = Vec::new();
     for rank in 1..line.world() {
         let own = if line.rank() == rank { host::flat_state(trainer, rank)? } else { Default::default() };
@@ -30,8 +35,8 @@ pub(super) fn gather(trainer: &Trainer, line: &mut Exchange) -> Result<Vec<Vec<f
 }
 
 /// Gives each rank the optimizer state that rank 0 has of it, if it has that of as many ranks as there are.
-pub(super) fn scatter(
-    trainer: &mut Trainer,
+pub(super) fn scatter<B: TransformerBlock>(
+    trainer: &mut Trainer<B>,
     line: &mut Exchange,
     mut all: Vec<Vec<f32>>,
 ) -> Result<(), CollectiveError> {
@@ -50,7 +55,7 @@ pub(super) fn scatter(
     Ok(())
 }
 
-fn set(trainer: &mut Trainer, values: &[f32], rank: usize) -> Result<(), CollectiveError> {
+fn set<B: TransformerBlock>(trainer: &mut Trainer<B>, values: &[f32], rank: usize) -> Result<(), CollectiveError> {
     let mut rest = values;
     host::load(trainer, |_, _, lengths| {
         let mut next = |length: &usize| {

@@ -16,7 +16,7 @@ use std::{
 
 use burn::tensor::{Int, Tensor, TensorData};
 use hearth_data::Batch;
-use hearth_model::Transformer;
+use hearth_model::{Transformer, TransformerBlock};
 use hearth_wgsl::squares_from;
 
 use super::{
@@ -48,8 +48,8 @@ pub struct Pipe {
 }
 
 /// A micro-batch in flight: it has gone up, and not come back.
-struct InFlight {
-    state: WalkState,
+struct InFlight<B: TransformerBlock> {
+    state: WalkState<B>,
     /// Gradient of the residual stream with which it turned, at the last stage.
     turned: Option<Tensor<3>>,
 }
@@ -153,9 +153,9 @@ impl Pipe {
 
     /// Takes all micro-batches of this pipeline up and back. Returns their summed loss `[1]`, nats, at the last stage, and how
     /// long this one waited for others.
-    pub(super) fn walk(
+    pub(super) fn walk<B: TransformerBlock>(
         &mut self,
-        trainer: &Trainer,
+        trainer: &Trainer<B>,
         work: &Walked<'_>,
         sink: &mut Sink,
     ) -> Result<(Option<Tensor<1>>, Duration), CollectiveError> {
@@ -193,14 +193,14 @@ impl Pipe {
     }
 
     /// Takes a micro-batch forward. At the last stage also its loss, and the gradient with which it turns.
-    fn forward(
+    fn forward<B: TransformerBlock>(
         &mut self,
-        trainer: &Trainer,
-        mut state: WalkState,
+        trainer: &Trainer<B>,
+        mut state: WalkState<B>,
         targets: Tensor<1, Int>,
         scale: f64,
         sink: &mut Sink,
-    ) -> Result<(WalkState, Option<(Tensor<1>, Tensor<3>)>), CollectiveError> {
+    ) -> Result<(WalkState<B>, Option<(Tensor<1>, Tensor<3>)>), CollectiveError> {
         let (walk, model) = (trainer.walk(), trainer.model());
         let x_btc = match self.receive(|pipe| &pipe.before)? {
             Some(data) => Tensor::from_data(data, &walk.device),
@@ -222,7 +222,12 @@ impl Pipe {
     }
 
     /// Takes a micro-batch backward.
-    fn backward(&mut self, trainer: &Trainer, oldest: InFlight, sink: &mut Sink) -> Result<(), CollectiveError> {
+    fn backward<B: TransformerBlock>(
+        &mut self,
+        trainer: &Trainer<B>,
+        oldest: InFlight<B>,
+        sink: &mut Sink,
+    ) -> Result<(), CollectiveError> {
         let (walk, model) = (trainer.walk(), trainer.model());
         let InFlight { mut state, turned } = oldest;
         let gradient_btc = match (turned, self.receive_unless_last()?) {
@@ -269,7 +274,11 @@ impl Pipe {
 
     /// The global L2 norm of all stages' gradients, `[1]`: partial sums of squares go up from stage to stage, and the norm
     /// comes down.
-    pub(super) fn norm(&mut self, trainer: &Trainer, sink: &Sink) -> Result<Tensor<1>, CollectiveError> {
+    pub(super) fn norm<B: TransformerBlock>(
+        &mut self,
+        trainer: &Trainer<B>,
+        sink: &Sink,
+    ) -> Result<Tensor<1>, CollectiveError> {
         let device = &trainer.walk().device;
         let before = self.receive_floats(|pipe| &pipe.before)?.map(|sums| squares_from(&sums, device));
         let squares = sink.add_squares(trainer.model(), before).expect("a stage has parameters with gradients");
@@ -288,7 +297,7 @@ impl Pipe {
     }
 
     /// Sends the first stage's new values of a tied matrix to the last.
-    pub(super) fn update_tied(&mut self, trainer: &mut Trainer) -> Result<(), CollectiveError> {
+    pub(super) fn update_tied<B: TransformerBlock>(&mut self, trainer: &mut Trainer<B>) -> Result<(), CollectiveError> {
         let Some(line) = &self.tied else { return Ok(()) };
         if self.number == 0 {
             for shard in &trainer.model().embedding.tokens.shards {
@@ -313,10 +322,10 @@ impl Pipe {
 
     /// The summed loss `[1]` of a batch, without dropout or gradients, in nats: at the last stage. `model` is the trainer's
     /// without autodiff.
-    pub(super) fn evaluate(
+    pub(super) fn evaluate<B: TransformerBlock>(
         &mut self,
-        trainer: &Trainer,
-        model: &Transformer,
+        trainer: &Trainer<B>,
+        model: &Transformer<B>,
         batch: &Batch,
     ) -> Result<Option<Tensor<1>>, CollectiveError> {
         let walk = trainer.walk();

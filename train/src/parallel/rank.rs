@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use burn::{module::Module, tensor::Tensor};
 use hearth_data::Batch;
+use hearth_model::{Block, TransformerBlock};
 
 use super::{
     CollectiveError, Exchange, OuterState, Pipe, Point, Probe, broadcast::broadcast_state, exchange::Started, host,
@@ -21,8 +22,8 @@ use crate::{
 };
 
 /// A trainer on one of several devices. All ranks call the same methods in the same order.
-pub struct Rank {
-    trainer: Trainer,
+pub struct Rank<B: TransformerBlock = Block> {
+    trainer: Trainer<B>,
     /// To all ranks.
     line: Exchange,
     kind: Kind,
@@ -57,7 +58,7 @@ impl Links {
     }
 }
 
-impl Rank {
+impl<B: TransformerBlock> Rank<B> {
     /// A rank that has the whole model. All begin with the parameters and optimizer state of rank 0's `trainer` and make the same
     /// updates, so that they stay equal. With `local_steps` each has state of its own: that which rank 0 has in `earlier`,
     /// where it is of as many ranks.
@@ -65,7 +66,7 @@ impl Rank {
     /// # Errors
     /// A rank that is gone.
     pub fn replica(
-        mut trainer: Trainer,
+        mut trainer: Trainer<B>,
         mut line: Exchange,
         settings: &ParallelConfig,
         earlier: OuterState,
@@ -98,7 +99,7 @@ impl Rank {
     /// # Panics
     /// Without a place in a pipeline.
     pub fn stage(
-        mut whole: Trainer,
+        mut whole: Trainer<B>,
         walk: Walk,
         Links { mut line, pipe }: Links,
         settings: &ParallelConfig,
@@ -119,12 +120,12 @@ impl Rank {
     }
 
     /// Its model and optimizer: of a stage, its part.
-    pub fn trainer(&self) -> &Trainer {
+    pub fn trainer(&self) -> &Trainer<B> {
         &self.trainer
     }
 
     /// As [`Rank::trainer`], to set its loss factor or how its steps are cut.
-    pub fn trainer_mut(&mut self) -> &mut Trainer {
+    pub fn trainer_mut(&mut self) -> &mut Trainer<B> {
         &mut self.trainer
     }
 
@@ -324,8 +325,8 @@ impl Rank {
     /// Those of `make`; a rank that is gone.
     pub fn gather(
         &mut self,
-        make: impl FnOnce() -> Result<Trainer, TrainError>,
-    ) -> Result<Option<Trainer>, TrainError> {
+        make: impl FnOnce() -> Result<Trainer<B>, TrainError>,
+    ) -> Result<Option<Trainer<B>>, TrainError> {
         match &mut self.kind {
             Kind::Stage(pipe) => stage::gather(&self.trainer, pipe, &mut self.line, make),
             _ => Ok(None),

@@ -13,6 +13,8 @@ use burn::{
     tensor::{Device, Tensor},
 };
 
+use hearth_model::TransformerBlock;
+
 use super::{
     CollectiveError, Exchange,
     host::{self, ParameterState},
@@ -25,8 +27,8 @@ use crate::{
 };
 
 /// As [`Trainer::update_by`], where each rank of `line` updates its own part of the parameters.
-pub(super) fn update(
-    trainer: &mut Trainer,
+pub(super) fn update<B: TransformerBlock>(
+    trainer: &mut Trainer<B>,
     line: &mut Exchange,
     step: u64,
     figures: [Tensor<1>; 2],
@@ -97,8 +99,8 @@ impl ModuleVisitor for UpdateParts<'_> {
 
 /// What is kept of each parameter, tensor by tensor, put together from all ranks of `line`, each of which gets it; nothing where the
 /// optimizer is not sharded.
-pub(super) fn all_gather_state(
-    trainer: &Trainer,
+pub(super) fn all_gather_state<B: TransformerBlock>(
+    trainer: &Trainer<B>,
     line: &mut Exchange,
 ) -> Result<HashMap<ParamId, Vec<Vec<f32>>>, CollectiveError> {
     let optimizer = trainer.optimizer();

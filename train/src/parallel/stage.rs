@@ -6,7 +6,7 @@ use burn::{
     module::{Module, ModuleVisitor, Param, ParamId},
     tensor::Tensor,
 };
-use hearth_model::Transformer;
+use hearth_model::{Transformer, TransformerBlock};
 
 use super::{
     CollectiveError, Exchange, Pipe,
@@ -24,7 +24,7 @@ use crate::{
 /// The stage that `walk` is over, of a trainer that has the whole model in host memory: its parameters with what is
 /// kept of them, on the walk's device. Where its optimizer is `sharded`, the same stages of all pipelines have a part of the state
 /// each.
-pub(super) fn part(whole: &Trainer, walk: Walk, pipe: &mut Pipe, sharded: bool) -> Trainer {
+pub(super) fn part<B: TransformerBlock>(whole: &Trainer<B>, walk: Walk, pipe: &mut Pipe, sharded: bool) -> Trainer<B> {
     let blocks = walk.first_layer..walk.first_layer + walk.policy.segments.last().map_or(0, |it| it.blocks.end);
     // Names are those of the whole model.
     let (options, optimizer) = (whole.options().clone(), whole.optimizer().fresh());
@@ -42,7 +42,7 @@ pub(super) fn part(whole: &Trainer, walk: Walk, pipe: &mut Pipe, sharded: bool) 
 }
 
 /// Visits the parameters that a stage updates: those that no other has.
-fn for_own(model: &Transformer, pipe: &Pipe, visitor: &mut impl ModuleVisitor) {
+fn for_own<B: TransformerBlock>(model: &Transformer<B>, pipe: &Pipe, visitor: &mut impl ModuleVisitor) {
     if pipe.is_first() {
         model.embedding.visit(visitor);
     }
@@ -53,7 +53,12 @@ fn for_own(model: &Transformer, pipe: &Pipe, visitor: &mut impl ModuleVisitor) {
 }
 
 /// From here on `optimizer` keeps the state of this shard's parts of those parameters alone.
-fn shard_own(model: &Transformer, pipe: &Pipe, optimizer: &mut Optimizer, shard: OptimizerShard) {
+fn shard_own<B: TransformerBlock>(
+    model: &Transformer<B>,
+    pipe: &Pipe,
+    optimizer: &mut Optimizer,
+    shard: OptimizerShard,
+) {
     if pipe.is_first() {
         optimizer.shard(&model.embedding, shard);
     }
@@ -95,7 +100,7 @@ struct Own {
 }
 
 impl Own {
-    fn new(trainer: &Trainer, pipe: &Pipe, state: HashMap<ParamId, Vec<Vec<f32>>>) -> Self {
+    fn new<B: TransformerBlock>(trainer: &Trainer<B>, pipe: &Pipe, state: HashMap<ParamId, Vec<Vec<f32>>>) -> Self {
         let mut copies = VecDeque::new();
         let optimizer = Some(trainer.optimizer()).filter(|it| !it.is_sharded());
         let mut visitor = host::CopyEach::new(optimizer, |id, copy| copies.push_back((id, copy)));
@@ -116,12 +121,12 @@ impl Own {
 }
 
 /// Puts the stages of the first pipeline together, in host memory: into what `make` gives, on rank 0. All ranks call it.
-pub(super) fn gather(
-    trainer: &Trainer,
+pub(super) fn gather<B: TransformerBlock>(
+    trainer: &Trainer<B>,
     pipe: &mut Pipe,
     line: &mut Exchange,
-    make: impl FnOnce() -> Result<Trainer, TrainError>,
-) -> Result<Option<Trainer>, TrainError> {
+    make: impl FnOnce() -> Result<Trainer<B>, TrainError>,
+) -> Result<Option<Trainer<B>>, TrainError> {
     let state = match pipe.replicas() {
         Some(replicas) => sharded::all_gather_state(trainer, replicas).map_err(|error| pipe.among_replicas(error))?,
         None => HashMap::new(),

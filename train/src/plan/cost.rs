@@ -20,14 +20,21 @@ impl Planner<'_> {
         let rows = cut.micro_batch as f64;
         let compute = |flops: f64| flops / (rates.flops * EFFICIENCY);
         let forward = |own: usize| shape.block(blocks.start + own).flops * rows;
+        let first_back = self.weights.below_the_way_back(extent);
+        // Forward, and back to the input and to the weights.
+        let passes = |own: usize| match self.weights.blocks[own].trained {
+            _ if own < first_back => 1.0,
+            0 => 2.0,
+            _ => 3.0,
+        };
         let stream = bytes([cut.micro_batch, *time, model.width]) as f64;
 
         let head = if extent.head { shape.head.flops * rows } else { 0.0 };
-        let all = (0..blocks.len()).map(forward).sum::<f64>() + head;
-        let mut seconds = compute(3.0 * all) + KERNELS * blocks.len() as f64 / rates.launches;
+        let all = (0..blocks.len()).map(|own| passes(own) * forward(own)).sum::<f64>() + 3.0 * head;
+        let mut seconds = compute(all) + KERNELS * blocks.len() as f64 / rates.launches;
         let (mut transferred, mut updates) = (0.0, 0.0);
         for segment in &cut.policy.segments {
-            if segment.activations != Activations::Keep {
+            if segment.activations != Activations::Keep && segment.blocks.end > first_back {
                 seconds += segment.blocks.clone().map(|own| compute(forward(own))).sum::<f64>();
                 seconds += KERNELS / 3.0 * segment.blocks.len() as f64 / rates.launches;
             }

@@ -114,8 +114,9 @@ impl MicroBatch<'_> {
         let sizes = &self.step.sizes;
         for segment in &self.step.cut.policy.segments {
             match segment.activations {
+                _ if sizes.on_the_way_back(segment).is_empty() => {}
                 Activations::Keep => {
-                    self.tapes += others * sizes.of_segment(segment).map(BlockSizes::held).sum::<u64>()
+                    self.tapes += others * sizes.on_the_way_back(segment).iter().map(BlockSizes::held).sum::<u64>()
                 }
                 Activations::Recompute => self.boundaries += others * sizes.stream,
                 Activations::Offload => {}
@@ -129,9 +130,11 @@ impl MicroBatch<'_> {
         usage.parameters += sizes.of_segment(segment).map(|block| block.copied(segment)).max().unwrap_or(0);
         usage.live = sizes.of_segment(segment).map(|block| block.forward + sizes.stream).max().unwrap_or(0);
         self.push(Phase::Forward(segment.blocks.start, segment.blocks.end), usage);
+        let back = sizes.on_the_way_back(segment);
         match segment.activations {
+            _ if back.is_empty() => {}
             Activations::Keep => {
-                self.tapes += sizes.of_segment(segment).map(|block| block.held() + block.copied(segment)).sum::<u64>();
+                self.tapes += back.iter().map(|block| block.held() + block.copied(segment)).sum::<u64>();
             }
             Activations::Recompute => self.boundaries += sizes.stream,
             Activations::Offload => {}
@@ -161,14 +164,18 @@ impl MicroBatch<'_> {
     fn backward(&mut self, segment: &Segment) {
         let sizes = &self.step.sizes;
         let is_kept = segment.activations == Activations::Keep;
+        let back = sizes.on_the_way_back(segment);
+        if back.is_empty() {
+            return;
+        }
         if segment.activations == Activations::Recompute {
             self.boundaries -= sizes.stream;
         }
         let (mut tapes, mut copies) = (0, 0);
-        for block in sizes.of_segment(segment).filter(|_| !is_kept) {
+        for block in back.iter().filter(|_| !is_kept) {
             (tapes, copies) = (tapes + block.held(), copies + block.copied(segment));
         }
-        for at in segment.blocks.clone().rev() {
+        for at in (segment.blocks.end - back.len()..segment.blocks.end).rev() {
             let block = sizes.blocks[at];
             let (held, copied) = (block.held(), block.copied(segment));
             // The block's gradients are made beside what the sink already has of them; on their way to the host they are

@@ -40,7 +40,7 @@ impl<'a> Planner<'a> {
     pub(super) fn shape(&self, rows: usize) -> Rc<ModelShape> {
         let site = Site { rows, time: self.subject.time, kernels: self.limits.kernels };
         let mut shapes = self.shapes.borrow_mut();
-        shapes.entry(rows).or_insert_with(|| Rc::new(ModelShape::of(self.subject.model, &site))).clone()
+        shapes.entry(rows).or_insert_with(|| Rc::new((self.subject.shape)(self.subject.model, &site))).clone()
     }
 
     /// What a step takes that is cut this way.

@@ -23,6 +23,8 @@ const SMALL_TENSORS: u64 = 8 * MIB;
 pub(super) struct StepSizes {
     /// The blocks that the device has.
     pub blocks: Vec<BlockSizes>,
+    /// The first of them that the walk goes back through.
+    pub first_back: usize,
     /// The residual stream `[B, T, C]`.
     pub stream: u64,
     /// The embedding's parameters; none on a stage without it.
@@ -91,6 +93,7 @@ impl StepSizes {
         let most = blocks.iter().map(|block| block.gradients).max().unwrap_or(0);
         let reducing = gradients_in_flight(most, blocks.len(), embedding.trained + head.trained, extent);
         Self {
+            first_back: weights.below_the_way_back(extent),
             stream,
             embedding,
             head,
@@ -100,13 +103,18 @@ impl StepSizes {
             gradients: all.trained,
             tied_copy: if extent.splits_tied_matrix(model) && extent.head { matrix } else { 0 },
             optimizer: all.state,
-            logits: logits(model, *time, cut, limits),
+            logits: logits(model, *time, cut, limits, is_trained),
             constants: constants(model, *time, cut.micro_batch),
             workspace: SMALL_TENSORS + transfers(model, policy, most, stream) + reducing + between,
             update: all.update,
             page: (planner.largest_tensor(cut).1 + MIB).next_multiple_of(MIB),
             blocks,
         }
+    }
+
+    /// Those blocks of a segment that the walk goes back through.
+    pub fn on_the_way_back(&self, segment: &Segment) -> &[BlockSizes] {
+        &self.blocks[segment.blocks.start.max(self.first_back).min(segment.blocks.end)..segment.blocks.end]
     }
 
     /// The blocks of a segment.
@@ -192,10 +200,12 @@ fn transfers(model: &TransformerConfig, policy: &Policy, block: u64, stream: u64
     boundaries + if packs[1] > packs[0] { packs[0] + packs[1] } else { packs[0] }
 }
 
-/// Logits and their gradient, exponentials where plain operations make them, and the products that a chunk adds to sums.
-fn logits(model: &TransformerConfig, time: usize, cut: &Cut, limits: &DeviceLimits) -> u64 {
+/// Logits and their gradient, exponentials where plain operations make them, and for a matrix that is trained the products
+/// that a chunk adds to sums.
+fn logits(model: &TransformerConfig, time: usize, cut: &Cut, limits: &DeviceLimits, is_trained: bool) -> u64 {
     let positions = cut.micro_batch.saturating_mul(time);
-    let sums = if cut.logits_chunk < positions || cut.accumulation > 1 { shard(model) } else { 0 };
+    let has_sums = is_trained && (cut.logits_chunk < positions || cut.accumulation > 1);
+    let sums = if has_sums { shard(model) } else { 0 };
     let tensors = if limits.kernels.runs(Kernel::CrossEntropy) { 2 } else { 3 };
     tensors * bytes([cut.logits_chunk.clamp(1, positions), model.vocab_size]) + sums
 }

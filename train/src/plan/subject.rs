@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use hearth_model::TransformerConfig;
+use hearth_model::{ModelShape, Site, TransformerBlock, TransformerConfig};
 
 use super::Extent;
 use crate::{TrainConfig, optim::OptimizerConfig};
@@ -17,6 +17,8 @@ pub struct Subject<'a> {
     pub optimizer: &'a OptimizerConfig,
     /// Tokens of a window.
     pub time: usize,
+    /// What its layers tell of themselves.
+    pub(super) shape: fn(&TransformerConfig, &Site) -> ModelShape,
     /// The blocks that the device has.
     pub blocks: Range<usize>,
     /// What it has besides.
@@ -26,12 +28,17 @@ pub struct Subject<'a> {
 impl<'a> Subject<'a> {
     /// All of `model` on one device, trained on windows of `time` tokens.
     pub fn new(model: &'a TransformerConfig, optimizer: &'a OptimizerConfig, time: usize) -> Self {
-        Self { model, optimizer, time, blocks: 0..model.layers, extent: Extent::WHOLE }
+        Self { model, optimizer, time, shape: ModelShape::of, blocks: 0..model.layers, extent: Extent::WHOLE }
     }
 
     /// All of a run on one device.
     pub fn of(config: &'a TrainConfig) -> Self {
         Self::new(&config.model, &config.optimizer, config.model.context_length)
+    }
+
+    /// The same of a model whose blocks are `B`.
+    pub fn of_blocks<B: TransformerBlock>(self) -> Self {
+        Self { shape: ModelShape::of_blocks::<B>, ..self }
     }
 
     /// The same on a device that has these blocks and this extent.

@@ -1,8 +1,8 @@
 //! Bytes of parameters, of their gradients and of what is kept of them, by segment: asked of the layers and of the rules.
 
-use hearth_model::{KernelSet, ModelShape, ParameterShape, Site};
+use hearth_model::{KernelSet, ParameterShape, Site};
 
-use super::{Subject, size::F32};
+use super::{Extent, Subject, size::F32};
 use crate::optim::{OptimizerConfig, Setting};
 
 /// The parameters of a subject.
@@ -31,9 +31,17 @@ pub(super) struct Part {
 }
 
 impl Weights {
+    /// How many blocks a walk does not go back through: on a device with the embedding, those below which nothing is trained.
+    pub fn below_the_way_back(&self, extent: &Extent) -> usize {
+        if !extent.embedding || self.embedding.trained > 0 {
+            return 0;
+        }
+        self.blocks.iter().position(|part| part.trained > 0).unwrap_or(self.blocks.len())
+    }
+
     pub fn of(subject: &Subject<'_>, kernels: KernelSet) -> Self {
         let Subject { model, optimizer, blocks, extent, .. } = subject;
-        let shape = ModelShape::of(model, &Site::of_sequence(1));
+        let shape = (subject.shape)(model, &Site::of_sequence(1));
         let shard = model.vocab_shards().first().copied().unwrap_or(0);
         let part = |segment: &str, parameters: &[ParameterShape]| {
             let name = |it: &ParameterShape| format!("{segment}.{}", it.name);

@@ -1,14 +1,20 @@
 //! The first segment, forward and back.
 
 use burn::{module::Module, tensor::Tensor};
-use hearth_model::{Embedding, Transformer};
+use hearth_model::{Transformer, TransformerBlock};
 use hearth_wgsl::{add_embedding_gradient, vjp};
 
-use super::{Walk, blocks::WalkState, boundary::boundary, sink::Sink, tape::fetch};
+use super::{
+    Walk,
+    blocks::WalkState,
+    boundary::boundary,
+    sink::Sink,
+    tape::{fetch, is_trained},
+};
 
 impl Walk {
     /// The embedding, forward.
-    pub(crate) fn embed(&self, model: &Transformer, state: &WalkState) -> Tensor<3> {
+    pub(crate) fn embed<B: TransformerBlock>(&self, model: &Transformer<B>, state: &WalkState<B>) -> Tensor<3> {
         let embedding = fetch(&model.embedding, self.policy.embedding, &self.device).valid();
         let x_btc = embedding.forward(state.inputs.clone(), &state.frame, state.embedding_key());
         boundary(&self.device);
@@ -17,10 +23,10 @@ impl Walk {
 
     /// The embedding, backward: from the gradient of its output to those of its parameters. One that is frozen is left
     /// alone.
-    pub(crate) fn backward_embedding(
+    pub(crate) fn backward_embedding<B: TransformerBlock>(
         &self,
-        model: &Transformer,
-        state: WalkState,
+        model: &Transformer<B>,
+        state: WalkState<B>,
         gradient_btc: Tensor<3>,
         sink: &mut Sink,
     ) {
@@ -42,10 +48,4 @@ impl Walk {
         sink.complete(&embedding);
         boundary(&self.device);
     }
-}
-
-/// Whether any of its parameters has a gradient.
-fn is_trained(embedding: &Embedding) -> bool {
-    let positions = embedding.positions.as_ref();
-    embedding.tokens.shards.iter().chain(positions).any(|param| param.is_require_grad())
 }

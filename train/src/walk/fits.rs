@@ -1,13 +1,13 @@
 //! Whether walk, model and batch go together: asked on the host, for a device computes something whatever it is given.
 
-use hearth_model::{Transformer, TransformerConfig};
+use hearth_model::{Transformer, TransformerBlock, TransformerConfig};
 
 use super::{MicroBatch, Walk};
 
 impl Walk {
     /// # Panics
     /// If the walk is of a model with other tables (positions, rotations, vocabulary), or for another number of blocks.
-    pub(super) fn check_model(&self, operation: &str, model: &Transformer) {
+    pub(super) fn check_model<B: TransformerBlock>(&self, operation: &str, model: &Transformer<B>) {
         for ((field, walk), (_, model)) in tables(&self.model).into_iter().zip(tables(model.config())) {
             assert!(walk == model, "{operation}: the walk is of a model with {field} = {walk}, this one has {model}");
         }

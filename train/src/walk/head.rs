@@ -4,7 +4,7 @@ use burn::{
     module::{Module, ParamId},
     tensor::{Int, Tensor},
 };
-use hearth_model::Transformer;
+use hearth_model::{Transformer, TransformerBlock};
 
 use super::{
     Walk,
@@ -28,9 +28,9 @@ impl Walk {
     ///
     /// The loss has its gradient in closed form, so only the norm needs a tape. A matrix that is frozen gets no gradient,
     /// and none is computed.
-    pub(crate) fn head(
+    pub(crate) fn head<B: TransformerBlock>(
         &self,
-        model: &Transformer,
+        model: &Transformer<B>,
         x_btc: Tensor<3>,
         targets: Tensor<1, Int>,
         scale: f64,
@@ -61,7 +61,12 @@ impl Walk {
     }
 
     /// The head forward only, as [`Walk::evaluate`].
-    pub(crate) fn head_loss(&self, model: &Transformer, x_btc: Tensor<3>, targets: Tensor<1, Int>) -> Tensor<1> {
+    pub(crate) fn head_loss<B: TransformerBlock>(
+        &self,
+        model: &Transformer<B>,
+        x_btc: Tensor<3>,
+        targets: Tensor<1, Int>,
+    ) -> Tensor<1> {
         let [b, t, c] = x_btc.dims();
         let hidden_nc = model.head.norm.clone().to_device(&self.device).forward(x_btc).reshape([b * t, c]);
         let output = model.output().clone().to_device(&self.device).values();

@@ -31,7 +31,7 @@ use burn::{
     module::Module,
     tensor::{Device, Tensor},
 };
-use hearth_model::{CrossEntropy, Frame, Key, Transformer, TransformerConfig};
+use hearth_model::{CrossEntropy, Frame, Key, Transformer, TransformerBlock, TransformerConfig};
 
 #[cfg(not(target_family = "wasm"))]
 pub(crate) use blocks::WalkState;
@@ -130,7 +130,7 @@ impl Walk {
     ///
     /// # Panics
     /// If the walk was made for another model: with other positions, rotations or vocabulary, or another number of blocks.
-    pub fn place(&self, model: Transformer) -> Transformer {
+    pub fn place<B: TransformerBlock>(&self, model: Transformer<B>) -> Transformer<B> {
         self.check_model("Walk::place", &model);
         let at = |placement: Placement| match placement {
             Placement::Device => self.device.clone().autodiff(),
@@ -152,9 +152,9 @@ impl Walk {
     ///
     /// # Panics
     /// If the model is another than the walk's, or the batch has windows of another length or ids beyond the vocabulary.
-    pub fn train(
+    pub fn train<B: TransformerBlock>(
         &self,
-        model: &Transformer,
+        model: &Transformer<B>,
         batch: MicroBatch,
         key: Option<Key>,
         scale: f64,
@@ -177,10 +177,10 @@ impl Walk {
     ///
     /// # Panics
     /// As [`Walk::train`].
-    pub fn evaluate(&self, model: &Transformer, batch: MicroBatch) -> Tensor<1> {
+    pub fn evaluate<B: TransformerBlock>(&self, model: &Transformer<B>, batch: MicroBatch) -> Tensor<1> {
         self.check_model("Walk::evaluate", model);
         let model = &model.valid();
-        let (state, targets) = self.begin(batch, None, 0.0);
+        let (state, targets) = self.begin::<B>(batch, None, 0.0);
         let x_btc = model.embedding.clone().to_device(&self.device).forward(state.inputs.clone(), &state.frame, None);
         let x_btc = self.blocks(model, x_btc, state.frame());
         self.head_loss(model, x_btc, targets)

@@ -1,7 +1,7 @@
 //! One module's forward on a tape and its vector-Jacobian product.
 
 use burn::{
-    module::Module,
+    module::{Module, ModuleVisitor, Param},
     tensor::{Device, Tensor},
 };
 use hearth_wgsl::vjp;
@@ -16,6 +16,19 @@ pub(super) fn fetch<M: Module>(module: &M, placement: Placement, device: &Device
         Placement::Device => module.clone(),
         Placement::Host => module.clone().fork(&device.clone().autodiff()),
     }
+}
+
+/// Whether any parameter of a module gets a gradient.
+pub(super) fn is_trained<M: Module>(module: &M) -> bool {
+    struct Found(bool);
+    impl ModuleVisitor for Found {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            self.0 |= param.is_require_grad();
+        }
+    }
+    let mut found = Found(false);
+    module.visit(&mut found);
+    found.0
 }
 
 /// A forward pass from a fresh leaf, so that its tape ends at the module's own input.

@@ -160,12 +160,15 @@ fn predictions_hold() {
     }
 }
 
-/// Experts, Muon and parts that are frozen: within a tenth, for at this size a page of the pool is a sixteenth.
+/// Experts, Muon and parts that are frozen: within 5 %.
+///
+/// Sizes are such that a page of the pool is little of all, and that tensors of experts are not far larger than all others, whose
+/// room when they go would be too small for these: with a quarter of the batch the pool takes 11 % more for experts.
 #[test]
 fn predictions_hold_for_other_layers_and_rules() {
     let Some(_turn) = beside() else { return };
-    let dense = gpt2(6, 256, 128, 2048);
-    let experts = TransformerConfig { experts: 8, expert_width: 512, ..gpt2(4, 256, 128, 2048) };
+    let dense = gpt2(8, 256, 128, 8192);
+    let experts = TransformerConfig { experts: 8, expert_width: 256, ..gpt2(8, 256, 128, 8192) };
     let adamw = OptimizerConfig::default();
     let muon = OptimizerConfig { rule: RuleKind::Muon, ..adamw.clone() };
     let group = |names: &[&str]| {
@@ -183,17 +186,17 @@ fn predictions_hold_for_other_layers_and_rules() {
     ] {
         for activations in [Activations::Keep, Activations::Recompute] {
             let policy = Policy::uniform(model.layers, 1, activations, Placement::Device);
-            let cut = Cut::new(4, 1, CrossEntropy::of(model).chunk, policy);
+            let cut = Cut::new(8, 1, 256, policy);
             let subject = Subject::new(model, &optimizer, model.context_length);
             let plan = Planner::new(subject, &open.limits, &Rates::default()).plan(cut.clone());
             let predicted = plan.peak_bytes() as f64 / MIB;
-            let (_, measured) = train_by(model, optimizer.clone(), &cut, &open.device, 3);
+            let (_, measured) = train_by(model, optimizer.clone(), &cut, &open.device, 2);
             let said = format!(
                 "{name}, {}: predicted {predicted:.1} MiB at {}, measured {measured:.1} MiB",
                 cut.policy, plan.peak.phase
             );
             eprintln!("{said}");
-            if (predicted / measured - 1.0).abs() > 0.1 {
+            if (predicted / measured - 1.0).abs() > 0.05 {
                 off.push(said);
             }
         }

@@ -7,6 +7,8 @@ use burn::{
     tensor::{Tensor, TensorData},
 };
 
+use hearth_model::TransformerBlock;
+
 use super::{
     layout::{OUTER, of_rank, of_state},
     pending::{PendingPart, PendingTensor, push},
@@ -47,7 +49,7 @@ impl Captured {
 }
 
 /// Queues copies of all that a checkpoint has of a trainer.
-pub(super) fn capture(trainer: &Trainer, elsewhere: Elsewhere) -> Captured {
+pub(super) fn capture<B: TransformerBlock>(trainer: &Trainer<B>, elsewhere: Elsewhere) -> Captured {
     let mut capture = Capture {
         optimizer: trainer.optimizer(),
         elsewhere,

@@ -12,6 +12,8 @@ use self::{
     capture::{Captured, capture},
     layout::{MODEL, OPTIMIZER},
 };
+use hearth_model::TransformerBlock;
+
 use super::{tensors::TensorSpec, write::NewCheckpoint};
 use crate::{TrainError, step::Trainer};
 
@@ -22,7 +24,7 @@ impl Snapshot {
     /// Queues the copies behind what the device has been given, and before what comes next; nothing waits.
     ///
     /// Until they are written they take as much host memory as the tensors do: 12 bytes a parameter with AdamW.
-    pub fn take(trainer: &Trainer, elsewhere: Elsewhere) -> Self {
+    pub fn take<B: TransformerBlock>(trainer: &Trainer<B>, elsewhere: Elsewhere) -> Self {
         Self(capture(trainer, elsewhere))
     }
 

@@ -6,7 +6,7 @@ use burn::{
     module::{Module, ModuleMapper, Param},
     tensor::{DType, Device, Tensor, TensorData},
 };
-use hearth_model::Transformer;
+use hearth_model::TransformerBlock;
 
 use super::layout::{FileShapes, MODEL, OPTIMIZER, OUTER, of_rank, of_state};
 use crate::{
@@ -21,7 +21,7 @@ use crate::{
 ///
 /// # Errors
 /// A tensor that is missing or has another shape.
-pub fn restore(trainer: &mut Trainer, checkpoint: &Checkpoint) -> Result<(), TrainError> {
+pub fn restore<B: TransformerBlock>(trainer: &mut Trainer<B>, checkpoint: &Checkpoint) -> Result<(), TrainError> {
     let state = checkpoint.tensors(OPTIMIZER)?;
     set(trainer, &checkpoint.tensors(MODEL)?, Some(&state))
 }
@@ -30,7 +30,10 @@ pub fn restore(trainer: &mut Trainer, checkpoint: &Checkpoint) -> Result<(), Tra
 ///
 /// # Errors
 /// As [`restore`].
-pub fn restore_weights(trainer: &mut Trainer, checkpoint: &Checkpoint) -> Result<(), TrainError> {
+pub fn restore_weights<B: TransformerBlock>(
+    trainer: &mut Trainer<B>,
+    checkpoint: &Checkpoint,
+) -> Result<(), TrainError> {
     set(trainer, &checkpoint.tensors(MODEL)?, None)
 }
 
@@ -38,7 +41,10 @@ pub fn restore_weights(trainer: &mut Trainer, checkpoint: &Checkpoint) -> Result
 ///
 /// # Errors
 /// As [`restore`].
-pub fn outer_momentum(trainer: &Trainer, checkpoint: &Checkpoint) -> Result<Option<Vec<f32>>, TrainError> {
+pub fn outer_momentum<B: TransformerBlock>(
+    trainer: &Trainer<B>,
+    checkpoint: &Checkpoint,
+) -> Result<Option<Vec<f32>>, TrainError> {
     let tensors = checkpoint.tensors(OPTIMIZER)?;
     if !tensors.names().any(|name| name.starts_with(OUTER)) {
         return Ok(None);
@@ -52,7 +58,10 @@ pub fn outer_momentum(trainer: &Trainer, checkpoint: &Checkpoint) -> Result<Opti
 ///
 /// # Errors
 /// As [`restore`].
-pub fn state_of_ranks(trainer: &Trainer, checkpoint: &Checkpoint) -> Result<Vec<Vec<f32>>, TrainError> {
+pub fn state_of_ranks<B: TransformerBlock>(
+    trainer: &Trainer<B>,
+    checkpoint: &Checkpoint,
+) -> Result<Vec<Vec<f32>>, TrainError> {
     let tensors = checkpoint.tensors(OPTIMIZER)?;
     let shapes = file_shapes(trainer);
     let is_there = |rank: &usize| tensors.names().any(|name| name.starts_with(&of_rank(*rank)));
@@ -60,7 +69,7 @@ pub fn state_of_ranks(trainer: &Trainer, checkpoint: &Checkpoint) -> Result<Vec<
     (1..).take_while(is_there).map(all).collect()
 }
 
-fn file_shapes(trainer: &Trainer) -> FileShapes<'_> {
+fn file_shapes<B: TransformerBlock>(trainer: &Trainer<B>) -> FileShapes<'_> {
     let mut shapes = FileShapes::new(trainer.optimizer());
     trainer.model().visit(&mut shapes);
     shapes
@@ -81,10 +90,14 @@ fn flat(
     Ok(values)
 }
 
-fn set(trainer: &mut Trainer, parameters: &Tensors, state: Option<&Tensors>) -> Result<(), TrainError> {
+fn set<B: TransformerBlock>(
+    trainer: &mut Trainer<B>,
+    parameters: &Tensors,
+    state: Option<&Tensors>,
+) -> Result<(), TrainError> {
     let shapes = file_shapes(trainer).whole;
     let mut error = None;
-    trainer.replace(|model: Transformer, optimizer| {
+    trainer.replace(|model, optimizer| {
         let (offsets, path) = (HashMap::new(), ModulePath::default());
         model.map(&mut Restore { parameters, state, optimizer, shapes, offsets, path, error: &mut error })
     });
