@@ -162,12 +162,13 @@ fn predictions_hold() {
 
 /// Experts, Muon and parts that are frozen: within 5 %.
 ///
-/// Sizes are such that a page of the pool is little of all, and that tensors of experts are not far larger than all others, whose
+/// Sizes are such that a page of the pool is little of all, for which kernel a product is done by decides whether it has a copy of a
+/// turned matrix, and that tensors of experts are not far larger than all others, whose
 /// room when they go would be too small for these: with a quarter of the batch the pool takes 11 % more for experts.
 #[test]
 fn predictions_hold_for_other_layers_and_rules() {
     let Some(_turn) = beside() else { return };
-    let dense = gpt2(8, 256, 128, 8192);
+    let dense = gpt2(16, 256, 128, 8192);
     let experts = TransformerConfig { experts: 8, expert_width: 256, ..gpt2(8, 256, 128, 8192) };
     let adamw = OptimizerConfig::default();
     let muon = OptimizerConfig { rule: RuleKind::Muon, ..adamw.clone() };
