@@ -14,11 +14,17 @@ use hearth_train::burn::{
 /// Rows of several documents are one sequence to it.
 #[derive(Module, Debug)]
 pub struct RecurrentBlock {
+    /// The normalisation before the recurrence.
     pub norm: Norm,
+    /// How much of a state is new, `z`, before the sigmoid.
     pub gate: Linear,
+    /// What is new, `c`.
     pub candidate: Linear,
+    /// From the states to the residual stream.
     pub output: Linear,
+    /// The normalisation before the feed-forward network.
     pub mlp_norm: Norm,
+    /// What mixes channels.
     pub mlp: Mlp,
 }
 

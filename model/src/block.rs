@@ -2,7 +2,7 @@
 
 use burn::{
     module::{Module, ModuleDisplay, ParamId},
-    tensor::Tensor,
+    tensor::{Device, Tensor},
 };
 use hearth_wgsl::{Key, dropout};
 
@@ -28,6 +28,11 @@ pub trait TransformerBlock: Module + ModuleDisplay + 'static {
     /// Maps the residual stream `[B, T, C]` to itself. With a `key`, dropout is on. The same input has the same output to the bit,
     /// with autodiff or without, however often it is run.
     fn forward(&self, x_btc: Tensor<3>, frame: &Frame, key: Option<Key>) -> Tensor<3>;
+
+    /// The same block with its experts, if it has any, dealt out over `devices`: see [`Experts::over`].
+    fn with_experts_over(self, _devices: &[Device]) -> Self {
+        self
+    }
 
     /// The bias that balances a router, as [`Experts::bias`], where there is one.
     fn router_bias(&self) -> Option<ParamId> {
@@ -88,6 +93,10 @@ impl TransformerBlock for Block {
 
     fn forward(&self, x_btc: Tensor<3>, frame: &Frame, key: Option<Key>) -> Tensor<3> {
         self.run(x_btc, frame, key, None)
+    }
+
+    fn with_experts_over(self, devices: &[Device]) -> Self {
+        Self { experts: self.experts.map(|experts| experts.over(devices)), ..self }
     }
 
     fn router_bias(&self) -> Option<ParamId> {

@@ -1,13 +1,15 @@
 //! A mixture of experts in the place of a block's feed-forward network.
 
+use std::ops::Range;
+
 use burn::{
     module::{Module, Param},
-    tensor::{Int, Tensor, activation::sigmoid},
+    tensor::{Device, Int, Tensor, activation::sigmoid},
 };
 use hearth_wgsl::{Routing, carrying, embedding, gelu, grouped, linear, relu_squared, route, softmax, swiglu};
 
 use crate::{
-    Activation, Frame, Initializer, Mlp, RouterScore, TransformerConfig,
+    Activation, ExpertMatrix, Frame, Initializer, Mlp, RouterScore, TransformerConfig,
     shape::{LayerShape, ParameterShape, Site, elements},
 };
 
@@ -25,11 +27,11 @@ pub struct Experts {
     /// times [`Experts::LOAD`].
     pub bias: Param<Tensor<1>>,
     /// As [`Mlp::gate`] of each expert, `[E, C, F]`; SwiGLU only.
-    pub gate: Option<Param<Tensor<3>>>,
+    pub gate: Option<ExpertMatrix>,
     /// As [`Mlp::up`], `[E, C, F]`.
-    pub up: Param<Tensor<3>>,
+    pub up: ExpertMatrix,
     /// As [`Mlp::down`], `[E, F, C]`.
-    pub down: Param<Tensor<3>>,
+    pub down: ExpertMatrix,
     /// The experts that see every position, as one network.
     pub shared: Option<Mlp>,
     #[module(skip)]
@@ -58,9 +60,9 @@ impl Experts {
         Self {
             router: init.normal([c, experts], std),
             bias: init.constant([experts], 0.0),
-            gate: (config.mlp == Activation::Swiglu).then(|| init.normal([experts, c, f], std)),
-            up: init.normal([experts, c, f], std),
-            down: init.normal([experts, f, c], config.residual_std()),
+            gate: (config.mlp == Activation::Swiglu).then(|| ExpertMatrix::init([experts, c, f], std, init)),
+            up: ExpertMatrix::init([experts, c, f], std, init),
+            down: ExpertMatrix::init([experts, f, c], config.residual_std(), init),
             shared: (shared > 0).then(|| Mlp::of_width(shared, init)),
             settings: Settings {
                 activation: config.mlp,
@@ -113,18 +115,64 @@ impl Experts {
         let routing = route(scores_ne.clone().without_autodiff(), self.bias.val().without_autodiff(), k);
         let weights_nk = self.weights(scores_ne, &routing, frame);
         let x_mc = rows(x_nc, routing.rows.clone().reshape([1, n * k])).reshape([n * k, c]);
-        let product = |x: Tensor<2>, weight: &Param<Tensor<3>>| grouped(x, weight.val(), routing.starts.clone());
+        let y_nkc = rows(self.networks(x_mc, routing.starts), routing.places);
+        let y_btc = (y_nkc * weights_nk.reshape([n, k, 1])).sum_dim(1).reshape([b, t, c]);
+        match &self.shared {
+            Some(shared) => y_btc + shared.forward(x_btc),
+            None => y_btc,
+        }
+    }
+
+    /// Maps rows `[M, C]` that are sorted by expert, each by its expert's network; expert `e` has those from `starts[e]` on.
+    fn networks(&self, x_mc: Tensor<2>, starts: Tensor<1, Int>) -> Tensor<2> {
+        if let [_] = self.up.shards[..] {
+            return self.shard(0, x_mc, starts);
+        }
+        // Every device is given all rows, for how many are its own is known on the devices alone. Those of others are zeros, forward
+        // and back, and the sum of all has each row as its expert's device made it, to the bit.
+        let (home, rows) = (x_mc.device(), x_mc.dims()[0]);
+        let of_shard = |(at, (up, own)): (usize, (&Param<Tensor<3>>, Range<usize>))| {
+            let device = up.device().without_autodiff();
+            let starts = starts.clone().narrow(0, own.start, own.len() + 1).to_device(&device);
+            let [first, end] = [0, own.len()].map(|at| starts.clone().narrow(0, at, 1).expand([rows]));
+            let index = Tensor::<1, Int>::arange(0..rows as i64, &device);
+            let others = index.clone().lower(first).bool_or(index.greater_equal(end)).reshape([rows, 1]);
+            let others = others.expand(x_mc.dims());
+            let device = if x_mc.is_autodiff() { device.autodiff() } else { device };
+            let x_mc = x_mc.clone().to_device(&device).mask_fill(others.clone(), 0.0);
+            self.shard(at, x_mc, starts).mask_fill(others, 0.0).to_device(&home)
+        };
+        let made = self.up.shards_with_experts().enumerate().map(of_shard);
+        made.reduce(Tensor::add).expect("experts are on a device at least")
+    }
+
+    /// As [`Experts::networks`], of the experts of one shard.
+    fn shard(&self, at: usize, x_mc: Tensor<2>, starts: Tensor<1, Int>) -> Tensor<2> {
+        let product = |x: Tensor<2>, weight: &ExpertMatrix| grouped(x, weight.shards[at].val(), starts.clone());
         let up_mf = product(x_mc.clone(), &self.up);
         let hidden_mf = match (&self.gate, self.settings.activation) {
             (Some(gate), _) => swiglu(product(x_mc, gate), up_mf),
             (None, Activation::ReluSquared) => relu_squared(up_mf),
             (None, _) => gelu(up_mf),
         };
-        let y_nkc = rows(product(hidden_mf, &self.down), routing.places);
-        let y_btc = (y_nkc * weights_nk.reshape([n, k, 1])).sum_dim(1).reshape([b, t, c]);
-        match &self.shared {
-            Some(shared) => y_btc + shared.forward(x_btc),
-            None => y_btc,
+        product(hidden_mf, &self.down)
+    }
+
+    /// The devices that the experts are on.
+    pub fn devices(&self) -> Vec<Device> {
+        self.up.shards.iter().map(|shard| shard.device().without_autodiff()).collect()
+    }
+
+    /// The same experts dealt out over `devices`.
+    ///
+    /// # Panics
+    /// Without devices, or with more of them than experts.
+    pub fn over(self, devices: &[Device]) -> Self {
+        Self {
+            gate: self.gate.map(|gate| gate.over(devices)),
+            up: self.up.over(devices),
+            down: self.down.over(devices),
+            ..self
         }
     }
 

@@ -33,6 +33,7 @@ mod config;
 mod count;
 mod embedding;
 mod error;
+mod expert_matrix;
 mod experts;
 mod frame;
 mod generate;
@@ -62,6 +63,7 @@ pub use config::{Activation, NormKind, Positions, RopeLayout, RouterScore, Trans
 pub use count::{Flops, ParameterCount};
 pub use embedding::Embedding;
 pub use error::ModelError;
+pub use expert_matrix::{ExpertMatrix, dealt};
 pub use experts::Experts;
 pub use frame::Frame;
 pub use generate::{Sampling, generate};

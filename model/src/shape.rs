@@ -32,6 +32,11 @@ impl ParameterShape {
         self.shape.iter().map(|size| *size as u128).product()
     }
 
+    /// Whether it is a matrix of each expert, `[E, C, F]`.
+    pub fn is_of_experts(&self) -> bool {
+        self.shape.len() == 3
+    }
+
     /// The same within a layer of this name.
     fn within(self, layer: &str) -> Self {
         Self { name: format!("{layer}.{}", self.name), ..self }

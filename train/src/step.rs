@@ -98,14 +98,17 @@ impl<B: TransformerBlock> Trainer<B> {
     /// # Panics
     /// If `walk` was made for another model: see [`Walk::place`].
     pub fn new(model: Transformer<B>, walk: Walk, options: StepOptions) -> Self {
-        let model = options.optimizer.freeze(model);
+        let model = walk.place(options.optimizer.freeze(model));
         let optimizer = Optimizer::new(&options.optimizer, &model);
-        Self::with(model, walk, options, optimizer)
+        Self::placed(model, walk, options, optimizer)
     }
 
     /// As [`Trainer::new`] with an optimizer that knows the parameters of `model`, which may be a stage.
     pub(crate) fn with(model: Transformer<B>, walk: Walk, options: StepOptions, optimizer: Optimizer) -> Self {
-        let model = walk.place(model);
+        Self::placed(walk.place(model), walk, options, optimizer)
+    }
+
+    fn placed(model: Transformer<B>, walk: Walk, options: StepOptions, optimizer: Optimizer) -> Self {
         Self { model: Some(model), optimizer, walk, options, schedule: None, loss_factor: 1.0 }
     }
 
@@ -325,7 +328,8 @@ impl<B: TransformerBlock> Trainer<B> {
 
     /// A number that depends on every parameter on the device, `[1]`: reading it says whether all of them could be made.
     pub fn witness(&self) -> Tensor<1> {
-        let mut witness = Witness { device: self.walk.device.clone(), sum: Tensor::zeros([1], &self.walk.device) };
+        let sum = Tensor::zeros([1], &self.walk.device);
+        let mut witness = Witness { device: self.walk.device.clone(), experts: &self.walk.expert_devices, sum };
         self.model().visit(&mut witness);
         witness.sum
     }
@@ -342,17 +346,18 @@ impl<B: TransformerBlock> Trainer<B> {
 }
 
 /// Sums one element of each parameter.
-struct Witness {
+struct Witness<'a> {
     device: Device,
+    experts: &'a [Device],
     sum: Tensor<1>,
 }
 
-impl ModuleVisitor for Witness {
+impl ModuleVisitor for Witness<'_> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         let value = param.val().without_autodiff();
-        if value.device() == self.device {
+        if value.device() == self.device || self.experts.contains(&value.device()) {
             let first = value.slice(std::array::from_fn::<_, D, _>(|_| 0..1)).reshape([1]);
-            self.sum = self.sum.clone() + first;
+            self.sum = self.sum.clone() + first.to_device(&self.device);
         }
     }
 }

@@ -11,10 +11,10 @@ use std::{
     path::Path,
 };
 
-use burn::tensor::{DType, TensorData};
+use burn::tensor::{DType, Device, TensorData};
 use burn_store::{ApplyResult, FloatCastAdapter, ModuleSnapshot, ModuleStore, SafetensorsStore, bridge};
 
-use crate::{ModelError, TokenMatrix, Transformer};
+use crate::{Experts, ModelError, TokenMatrix, Transformer};
 
 /// Writes all parameters to a safetensors file, beside it first and then renamed, so that a file is whole or absent.
 ///
@@ -58,7 +58,7 @@ pub fn load(model: &mut Transformer, path: &Path) -> Result<(), ModelError> {
         .validate(false)
         .allow_partial(true)
         .with_from_adapter(FloatCastAdapter::to(DType::F32))
-        .with_key_remapping(format!("^({MATRICES})$"), "$1.shards.0");
+        .with_key_remapping(SHARDED, "$1.shards.0");
     apply(model, path, |whole| {
         store
             .apply_to(whole)
@@ -75,20 +75,29 @@ pub fn assign(
     tensors: impl IntoIterator<Item = (String, TensorData)>,
     source: &Path,
 ) -> Result<(), ModelError> {
-    let tensors = tensors.into_iter().map(|(name, data)| {
-        let is_matrix = MATRICES.split('|').any(|matrix| matrix == name);
-        bridge::from_data(data, if is_matrix { name + ".shards.0" } else { name }, None)
-    });
+    let tensors = tensors
+        .into_iter()
+        .map(|(name, data)| bridge::from_data(data, if is_sharded(&name) { name + ".shards.0" } else { name }, None));
     apply(model, source, |whole| Ok(whole.apply(tensors.collect(), None, None, false)))
 }
 
-/// The matrices over the vocabulary.
-const MATRICES: &str = "embedding.tokens|head.output";
+/// The matrices that a model may have in shards: over the vocabulary, and of experts.
+const SHARDED: &str = r"^(embedding\.tokens|head\.output|blocks\.\d+\.experts\.(?:gate|up|down))$";
+
+/// As [`SHARDED`].
+fn is_sharded(name: &str) -> bool {
+    let of_experts = name.split_once(".experts.").is_some_and(|(_, name)| ["gate", "up", "down"].contains(&name));
+    of_experts || ["embedding.tokens", "head.output"].contains(&name)
+}
 
 fn with_whole_matrices(model: &Transformer) -> Transformer {
     let mut whole = model.clone();
     whole.embedding.tokens = model.embedding.tokens.whole();
     whole.head.output = model.head.output.as_ref().map(TokenMatrix::whole);
+    for block in &mut whole.blocks {
+        block.experts =
+            block.experts.take().map(|it| if it.devices().len() > 1 { it.over(&[Device::flex()]) } else { it });
+    }
     whole
 }
 
@@ -103,6 +112,10 @@ fn apply(
     whole.embedding.tokens = model.embedding.tokens.cut(&whole.embedding.tokens);
     let outputs = model.head.output.as_ref().zip(whole.head.output.as_ref());
     whole.head.output = outputs.map(|(shards, output)| shards.cut(output));
+    for (block, before) in whole.blocks.iter_mut().zip(&model.blocks) {
+        let devices = before.experts.as_ref().map(Experts::devices).filter(|devices| devices.len() > 1);
+        block.experts = block.experts.take().map(|it| devices.map_or(it.clone(), |devices| it.over(&devices)));
+    }
     *model = whole;
     Ok(())
 }

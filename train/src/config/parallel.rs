@@ -14,6 +14,9 @@ pub struct ParallelConfig {
     /// memory of each device.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub blocks: Vec<usize>,
+    /// Whether the experts of each block are dealt out over the devices of this process, of which the first has all the rest
+    /// (expert parallelism, as in GShard, Lepikhin et al. 2020, arXiv 2006.16668). Default false: each device has a model.
+    pub experts: bool,
     /// Whether the optimizer's state is sharded: each device updates its shard of every parameter, and the shards are gathered
     /// after each update. 8 + 8/D bytes a parameter on D devices in place of 16 (ZeRO stage 1, Rajbhandari et al. 2020,
     /// arXiv 1910.02054). Default false.
@@ -53,6 +56,7 @@ impl Default for ParallelConfig {
         Self {
             stages: 1,
             blocks: Vec::new(),
+            experts: false,
             shard_optimizer: false,
             rebalance: 20,
             on_loss: OnLoss::End,
@@ -70,6 +74,7 @@ impl ParallelConfig {
     pub(crate) fn idle_on_one(&self) -> Option<String> {
         let fields = [
             (self.stages > 1).then(|| format!("parallel.stages = {}", self.stages)),
+            self.experts.then(|| "parallel.experts = true".into()),
             self.shard_optimizer.then(|| "parallel.shard_optimizer = true".into()),
             (self.local_steps > 0).then(|| format!("parallel.local_steps = {}", self.local_steps)),
         ];
@@ -98,6 +103,17 @@ impl ParallelConfig {
                 "parallel.on_loss = \"continue\": with parallel.stages = {} no device that is left has the whole model; leave \
                  it out, and --resume auto goes on with other devices",
                 self.stages
+            ));
+        }
+        let alone = [
+            (self.stages > 1, format!("parallel.stages = {}", self.stages)),
+            (self.shard_optimizer, "parallel.shard_optimizer = true".into()),
+            (self.local_steps > 0, format!("parallel.local_steps = {}", self.local_steps)),
+        ];
+        if let Some((_, field)) = alone.iter().find(|(is_set, _)| self.experts && *is_set) {
+            return Err(format!(
+                "parallel.experts = true: the devices have one model together, of which none has a replica or a stage; leave out \
+                 {field}"
             ));
         }
         if !self.blocks.is_empty() {

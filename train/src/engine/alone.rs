@@ -1,4 +1,4 @@
-//! One device by itself, anywhere: also in a browser.
+//! One device by itself, anywhere: also in a browser. It may have others for its experts.
 
 use std::{ops::Range, sync::Arc};
 
@@ -7,23 +7,27 @@ use burn::{
     tensor::{Device, Tensor},
 };
 use hearth_data::{Batch, Loader};
-use hearth_model::Transformer;
+use hearth_model::{Transformer, dealt};
 
 use super::{Data, build};
 use crate::{
     TrainConfig, TrainError,
     checkpoint::Snapshot,
-    plan::{Choice, Cut, DeviceLimits, Planner, Rates, Subject, choose},
+    plan::{Choice, Cut, DeviceLimits, Planner, Rates, Subject, choose, mib},
     readback::Readback,
     session::{Answer, Assignment, Engine, Origin, Queued, StepOrder},
     step::Trainer,
 };
+#[cfg(not(target_family = "wasm"))]
+use crate::{devices::OpenDevice, plan::experts_plan};
 
 /// An engine on one device.
 pub struct Alone {
     config: Arc<TrainConfig>,
     data: Data,
     device: Device,
+    /// Devices that have experts beside it, and the bytes that each of them takes.
+    others: Vec<(Device, u64)>,
     flops: f64,
     choice: Choice,
     assignment: Assignment,
@@ -51,10 +55,34 @@ impl Alone {
         if let Some(cut) = earlier {
             choice.plan = Planner::new(Subject::of(&config), limits, &rates).plan(cut);
         }
+        Self::with(config, data, device, Vec::new(), flops, choice)
+    }
+
+    /// As [`Alone::new`], with the experts of each block dealt out over the first of `devices`, which has the rest, and the others.
+    ///
+    /// # Errors
+    /// No plan that fits the devices.
+    #[cfg(not(target_family = "wasm"))]
+    pub fn with_experts_on(config: Arc<TrainConfig>, data: Data, devices: &[&OpenDevice]) -> Result<Self, TrainError> {
+        let limits: Vec<&DeviceLimits> = devices.iter().map(|device| &device.limits).collect();
+        let flops = devices[0].flops();
+        let (choice, taken) = experts_plan(&config, &limits, &Rates::of_flops(flops))?;
+        let others = devices[1..].iter().map(|device| device.device.clone().without_autodiff()).zip(taken).collect();
+        Self::with(config, data, &devices[0].device, others, flops, choice)
+    }
+
+    fn with(
+        config: Arc<TrainConfig>,
+        data: Data,
+        device: &Device,
+        others: Vec<(Device, u64)>,
+        flops: f64,
+        choice: Choice,
+    ) -> Result<Self, TrainError> {
         let assignment = assignment(&choice)?;
         let loader = Loader::new(data.train.clone(), assignment.own_share(), Loader::DEPTH);
         let device = device.clone().without_autodiff();
-        Ok(Self { config, data, device, flops, choice, assignment, loader, trainer: None })
+        Ok(Self { config, data, device, others, flops, choice, assignment, loader, trainer: None })
     }
 
     fn trainer(&self) -> &Trainer {
@@ -72,12 +100,30 @@ impl Engine for Alone {
     fn begin(&mut self, origin: &Origin) -> Result<Vec<String>, TrainError> {
         if self.trainer.take().is_some() && cfg!(not(target_family = "wasm")) {
             // What could not be made was said; here only memory is given back.
-            let _ = self.device.sync();
-            self.device.memory_cleanup();
+            for device in [&self.device].into_iter().chain(self.others.iter().map(|(device, _)| device)) {
+                let _ = device.sync();
+                device.memory_cleanup();
+            }
         }
         self.loader = Loader::new(self.data.train.clone(), self.assignment.own_share(), Loader::DEPTH);
-        self.trainer = Some(build::trainer(&self.config, self.assignment.cut(), &self.device, origin)?);
-        Ok(vec![build::choice_note(&self.choice)])
+        let others: Vec<Device> = self.others.iter().map(|(device, _)| device.clone()).collect();
+        let (cut, device) = (self.assignment.cut(), &self.device);
+        self.trainer = Some(build::trainer_with_experts_on(&self.config, cut, device, &others, origin)?);
+        let mut notes = vec![build::choice_note(&self.choice)];
+        if !others.is_empty() {
+            let own = dealt(self.config.model.experts, 1 + others.len());
+            let note = |(at, (_, bytes)): (usize, &(Device, u64))| {
+                format!(
+                    "device {} has experts {} to {} of each block: about {}",
+                    at + 1,
+                    own[at + 1].start,
+                    own[at + 1].end - 1,
+                    mib(*bytes)
+                )
+            };
+            notes.extend(self.others.iter().enumerate().map(note));
+        }
+        Ok(notes)
     }
 
     fn step(&mut self, order: StepOrder) -> Result<Queued, TrainError> {
@@ -120,8 +166,8 @@ impl Engine for Alone {
 
     fn model(&mut self) -> Answer<'_, Transformer> {
         let mut model = self.trainer().model().valid();
-        if self.assignment.cut().policy.uses_host() {
-            // Drawn token by token: uploading the model for each would take longer than the CPU does.
+        if self.assignment.cut().policy.uses_host() || !self.others.is_empty() {
+            // Drawn token by token: moving tensors for each would take longer than the CPU does.
             model = model.to_device(&Device::flex());
         }
         Box::pin(async { Ok(model) })

@@ -35,7 +35,26 @@ pub(crate) fn trainer(
     device: &Device,
     origin: &Origin,
 ) -> Result<Trainer, TrainError> {
-    let home = if cut.policy.uses_host() { Device::flex() } else { device.clone() };
+    trainer_with_experts_on(config, cut, device, &[], origin)
+}
+
+/// As [`trainer`], with the experts of each block dealt out over `device` and these others.
+///
+/// # Errors
+/// As [`trainer`].
+pub(crate) fn trainer_with_experts_on(
+    config: &TrainConfig,
+    cut: &Cut,
+    device: &Device,
+    others: &[Device],
+    origin: &Origin,
+) -> Result<Trainer, TrainError> {
+    // The whole model may be more than one of several devices has.
+    let home = if cut.policy.uses_host() || !others.is_empty() { Device::flex() } else { device.clone() };
+    let mut walk = walk(config, None, cut, device);
+    if !others.is_empty() {
+        walk.expert_devices = [&[walk.device.clone()], others].concat();
+    }
     let options = StepOptions {
         optimizer: config.optimizer.clone(),
         schedule: config.schedule.clone(),
@@ -46,7 +65,7 @@ pub(crate) fn trainer(
         Origin::Model(model) => model.as_ref().clone().to_device(&home).train(),
         _ => config.model.init(config.seed, &home.autodiff())?,
     };
-    let mut trainer = Trainer::new(model, walk(config, None, cut, device), options);
+    let mut trainer = Trainer::new(model, walk, options);
     match origin {
         Origin::Seed | Origin::Model(_) => {}
         Origin::Weights(checkpoint) => checkpoint::restore_weights(&mut trainer, checkpoint)?,

@@ -109,7 +109,7 @@ impl Optimizer {
         let wanted = wanted.float();
         let factor = factor.unwrap_or_else(|| wanted.ones_like());
         let scalars = Tensor::cat(vec![factor, wanted], 0);
-        Step { optimizer: self, learning_rate, number: number + 1, scalars, elsewhere: None }
+        Step { optimizer: self, learning_rate, number: number + 1, scalars, elsewhere: Vec::new() }
     }
 }
 
@@ -175,7 +175,7 @@ pub(crate) struct Step<'a> {
     /// [`Update::factor`] and [`Update::wanted`], `[2]`.
     scalars: Tensor<1>,
     /// `scalars` where the parameters are that live elsewhere.
-    elsewhere: Option<Tensor<1>>,
+    elsewhere: Vec<Tensor<1>>,
 }
 
 impl Step<'_> {
@@ -188,7 +188,12 @@ impl Step<'_> {
         if self.scalars.device() == *device {
             return self.scalars.clone();
         }
-        self.elsewhere.get_or_insert_with(|| self.scalars.clone().to_device(device)).clone()
+        let there = self.elsewhere.iter().find(|scalars| scalars.device() == *device).cloned();
+        there.unwrap_or_else(|| {
+            let scalars = self.scalars.clone().to_device(device);
+            self.elsewhere.push(scalars.clone());
+            scalars
+        })
     }
 
     /// The new values of a parameter of this shape, or of the rank's part of it, flat as its `old` values and its `gradient`.

@@ -12,6 +12,8 @@ pub struct Extent {
     pub head: bool,
     /// Micro-batches that are in flight at once: forward, and not back yet.
     pub in_flight: usize,
+    /// Devices that experts are dealt out over, of which this is the first.
+    pub expert_devices: usize,
     /// Devices that the optimizer's state is sharded over.
     pub shards: usize,
     /// Whether gradients leave for the other replicas as the walk passes them, and come back when it is over.
@@ -20,7 +22,8 @@ pub struct Extent {
 
 impl Extent {
     /// The extent of one device alone.
-    pub const WHOLE: Self = Self { embedding: true, head: true, in_flight: 1, shards: 1, all_reduces: false };
+    pub const WHOLE: Self =
+        Self { embedding: true, head: true, in_flight: 1, expert_devices: 1, shards: 1, all_reduces: false };
 
     /// The extent of one of `world` replicas, which may shard the optimizer's state.
     pub fn replica(world: usize, shard_optimizer: bool) -> Self {

@@ -6,6 +6,7 @@
 mod choose;
 mod cost;
 mod cut;
+mod experts;
 mod extent;
 mod ledger;
 mod limits;
@@ -25,6 +26,7 @@ mod weights;
 
 pub use choose::{Choice, choose, mib};
 pub use cut::Cut;
+pub use experts::experts_plan;
 pub use extent::Extent;
 pub use hearth_model::KernelSet;
 pub use ledger::Ledger;

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use hearth_model::{ModelShape, Site, TransformerBlock, TransformerConfig};
+use hearth_model::{ModelShape, Site, TransformerBlock, TransformerConfig, dealt};
 
 use super::Extent;
 use crate::{TrainConfig, optim::OptimizerConfig};
@@ -39,6 +39,11 @@ impl<'a> Subject<'a> {
     /// The same of a model whose blocks are `B`.
     pub fn of_blocks<B: TransformerBlock>(self) -> Self {
         Self { shape: ModelShape::of_blocks::<B>, ..self }
+    }
+
+    /// The experts of each block that the device has, where it is the first of those that they are dealt out over.
+    pub(super) fn own_experts(&self) -> Range<usize> {
+        dealt(self.model.experts, self.extent.expert_devices).swap_remove(0)
     }
 
     /// The same on a device that has these blocks and this extent.

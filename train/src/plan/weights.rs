@@ -1,5 +1,7 @@
 //! Bytes of parameters, of their gradients and of what is kept of them, by segment: asked of the layers and of the rules.
 
+use std::ops::Range;
+
 use hearth_model::{KernelSet, ParameterShape, Site};
 
 use super::{Extent, Subject, size::F32};
@@ -40,6 +42,11 @@ impl Weights {
     }
 
     pub fn of(subject: &Subject<'_>, kernels: KernelSet) -> Self {
+        Self::with_experts(subject, kernels, subject.own_experts())
+    }
+
+    /// As [`Weights::of`], on a device that has these experts of each block.
+    pub fn with_experts(subject: &Subject<'_>, kernels: KernelSet, experts: Range<usize>) -> Self {
         let Subject { model, optimizer, blocks, extent, .. } = subject;
         let shape = (subject.shape)(model, &Site::of_sequence(1));
         let shard = model.vocab_shards().first().copied().unwrap_or(0);
@@ -49,7 +56,12 @@ impl Weights {
                 let is_matrix = it.shape.first() == Some(&model.vocab_size) && !segment.starts_with("blocks");
                 if is_matrix { [&[shard], &it.shape[1..]].concat() } else { it.shape.clone() }
             };
-            let all = parameters.iter().map(|it| Part::of(optimizer, &name(it), it, &shard(it), kernels));
+            let own = |it: &ParameterShape| match it.is_of_experts() {
+                true => ParameterShape { shape: [&[experts.len()], &it.shape[1..]].concat(), ..it.clone() },
+                false => it.clone(),
+            };
+            let parameters = parameters.iter().map(own);
+            let all = parameters.map(|it| Part::of(optimizer, &name(&it), &it, &shard(&it), kernels));
             all.fold(Part::default(), Part::with)
         };
         let segment = |has: bool, name: &str, parameters: &[ParameterShape]| {

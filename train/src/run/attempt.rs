@@ -9,7 +9,7 @@ use crate::{
     TrainConfig, TrainError,
     checkpoint::KernelChoices,
     config::OnLoss,
-    devices::PinnedKernels,
+    devices::{OpenDevice, PinnedKernels},
     engine::surviving,
     guard::{BadSteps, Divergence},
     session::{Common, DirectSaver, Event, Home, Origin, Outcome, RunState, Saver, Session},
@@ -183,6 +183,11 @@ impl Attempts {
         // Its thread has the lost device's kernels, which have to go before others come.
         session.saver = Box::new(DirectSaver::new(self.folder.store(), self.common.clone()));
         self.crew.members.device = self.crew.members.device.reopen()?;
+        if session.config().parallel.experts {
+            // The lost one may be any of those that have experts.
+            let others = self.crew.members.others.iter().map(OpenDevice::reopen);
+            self.crew.members.others = others.collect::<Result<_, _>>()?;
+        }
         self.home.set_device(self.crew.members.device.clone());
         session.saver = self.saver(&choices);
         session.engine = self.crew.engine(origin)?;

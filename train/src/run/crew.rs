@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use crate::{
     TrainError,
     checkpoint::KernelChoices,
-    devices::PinnedKernels,
+    devices::{OpenDevice, PinnedKernels},
     engine::{Alone, Members, Team},
     parallel::Exchange,
     session::{Engine, Origin},
@@ -32,6 +32,15 @@ impl Crew {
     /// Ranks that are not of one run, or that cannot do what is asked of them; no plan that fits.
     pub fn engine(&mut self, origin: &Origin) -> Result<Box<dyn Engine>, TrainError> {
         let Members { config, data, device, others, .. } = &self.members;
+        if config.parallel.experts && self.processes {
+            let reason =
+                "experts are dealt out over the devices of one process: name them, as in --device wgpu:0,wgpu:1";
+            return Err(TrainError::Config { source_name: "parallel.experts".into(), reason: reason.into() });
+        }
+        if config.parallel.experts && !others.is_empty() {
+            let devices: Vec<&OpenDevice> = [device].into_iter().chain(others).collect();
+            return Ok(Box::new(Alone::with_experts_on(config.clone(), data.clone(), &devices)?));
+        }
         if self.processes || !others.is_empty() {
             return Ok(Box::new(Team::start(self.members.clone(), self.line.take(), origin)?));
         }

@@ -10,7 +10,7 @@ use super::{
     boundary::boundary,
     micro_batch::MicroBatch,
     offloaded::Offloaded,
-    policy::{Activations, Segment},
+    policy::{Activations, Placement, Segment},
     sink::Sink,
     tape::{Tape, fetch, is_trained},
 };
@@ -189,8 +189,12 @@ impl Walk {
         mut x_btc: Tensor<3>,
         frame: &Frame,
     ) -> Tensor<3> {
-        for block in &model.blocks {
-            x_btc = block.clone().to_device(&self.device).forward(x_btc, frame, None);
+        for (layer, block) in model.blocks.iter().enumerate() {
+            let block = match self.policy.block(layer) {
+                Placement::Device => block.clone(),
+                Placement::Host => block.clone().to_device(&self.device),
+            };
+            x_btc = block.forward(x_btc, frame, None);
         }
         x_btc
     }

@@ -84,6 +84,9 @@ pub struct Walk {
     pub loss: CrossEntropy,
     /// Weight of the loss that keeps experts evenly busy, beside that over the head's logits; 0 without.
     pub balance: f64,
+    /// Devices that experts are dealt out over, the walk's own first; empty where all are on that. Their blocks' parameters must
+    /// be on devices, not in host memory.
+    pub expert_devices: Vec<Device>,
     /// The number that the first of the model's blocks has in the whole model: 0, but for a part of one.
     pub first_layer: usize,
     /// Positions and rotations of the batch.
@@ -109,6 +112,7 @@ impl Walk {
             frame: Frame::new(model, 0, time, &device),
             loss: CrossEntropy::of(model),
             balance: 0.0,
+            expert_devices: Vec::new(),
             first_layer: 0,
             time,
             model: model.clone(),
@@ -139,7 +143,11 @@ impl Walk {
         let mut model = model;
         model.embedding = model.embedding.fork(&at(self.policy.embedding));
         let blocks = model.blocks.into_iter().enumerate();
-        model.blocks = blocks.map(|(layer, block)| block.fork(&at(self.policy.block(layer)))).collect();
+        let experts = |block: B| match self.expert_devices.as_slice() {
+            [] => block,
+            devices => block.with_experts_over(devices),
+        };
+        model.blocks = blocks.map(|(layer, block)| experts(block.fork(&at(self.policy.block(layer))))).collect();
         model.head = model.head.fork(&at(self.policy.head));
         // Parameters of a model that was without autodiff are not on a tape before this.
         model.train()

@@ -20,6 +20,7 @@ use hearth_train::{
     walk::Walk,
 };
 
+mod experts;
 mod pipeline;
 mod replicas;
 

@@ -102,6 +102,7 @@ fn runs<'a>(starts: &'a [i64], values: &'a [f32], width: usize) -> impl Iterator
 
 /// As [`runs`], to write to.
 fn runs_mut<'a>(starts: &[i64], mut values: &'a mut [f32], width: usize) -> impl Iterator<Item = MatrixMut<'a>> {
+    values = &mut values[starts[0] as usize * width..];
     let lengths: Vec<usize> = starts.windows(2).map(|of| (of[1] - of[0]) as usize).collect();
     lengths.into_iter().map(move |rows| {
         let (own, others) = std::mem::take(&mut values).split_at_mut(rows * width);

@@ -39,7 +39,9 @@ impl Sink {
     /// The squares of one parameter's gradient added to those `before`.
     fn squares_of<const D: usize>(&self, param: &Param<Tensor<D>>, before: Option<Tensor<1>>) -> Option<Tensor<1>> {
         if let Some(gradient) = self.on_device.get::<D>(param.id) {
-            return Some(add_squares(before, gradient));
+            // Experts may be on other devices.
+            let device = gradient.device();
+            return Some(add_squares(before.map(|sums| sums.to_device(&device)), gradient));
         }
         match (before, self.on_host.squares(param.id)) {
             (Some(before), Some(squares)) => Some(before + squares),

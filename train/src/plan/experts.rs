@@ -1,0 +1,80 @@
+//! The plans of devices that experts are dealt out over: the first, which has all the rest, and the others.
+
+use hearth_model::{TransformerConfig, dealt};
+
+use super::{
+    Choice, Cut, DeviceLimits, Extent, Rates, Subject,
+    choose::{budget, choose_as, mib},
+    size::{F32, bytes},
+    weights::Weights,
+};
+use crate::{TrainConfig, TrainError, walk::Activations};
+
+/// The plan of the first of `limits.len()` devices that experts are dealt out over, and the bytes that each of the others takes.
+///
+/// # Errors
+/// Those of [`choose`](super::choose); experts that do not fit their device, or are fewer than devices.
+pub fn experts_plan(
+    config: &TrainConfig,
+    limits: &[&DeviceLimits],
+    rates: &Rates,
+) -> Result<(Choice, Vec<u64>), TrainError> {
+    let refuse = |reason: String| TrainError::Config { source_name: "parallel.experts".into(), reason };
+    let (experts, devices) = (config.model.experts, limits.len());
+    if experts < devices {
+        return Err(refuse(format!(
+            "model.experts = {experts} for {devices} devices: name one device for an expert at most"
+        )));
+    }
+    // Parameters stay on their devices.
+    let first = DeviceLimits { apart: false, ..limits[0].clone() };
+    let choice = choose_as(config, &first, rates, &Extent { expert_devices: devices, ..Extent::WHOLE })?;
+    if choice.plan.cut.policy.uses_host() {
+        return Err(refuse("experts stay on their devices: leave out memory.parameters = \"host\"".into()));
+    }
+    let taken: Vec<u64> = (1..devices).map(|at| expert_bytes(config, &choice.plan.cut, at, limits)).collect();
+    for (at, bytes) in taken.iter().enumerate() {
+        if let Some(budget) = budget(config, limits[at + 1]).filter(|budget| bytes > budget) {
+            let reason = format!(
+                "the experts of device {} take {} of {}: name more devices, or lower batch.micro_batch",
+                at + 1,
+                mib(*bytes),
+                mib(budget)
+            );
+            return Err(refuse(reason));
+        }
+    }
+    Ok((choice, taken))
+}
+
+/// Bytes of device `at`: its experts with their gradients and state, an update's scratch, and what it holds of the rows of all.
+fn expert_bytes(config: &TrainConfig, cut: &Cut, at: usize, limits: &[&DeviceLimits]) -> u64 {
+    let subject = Subject::of(config);
+    let own = dealt(config.model.experts, limits.len()).swap_remove(at);
+    let of = |experts| Weights::with_experts(&subject, limits[at].kernels, experts).blocks;
+    let blocks = of(own).into_iter().zip(of(0..0));
+    let (mut kept, mut update) = (0, 0);
+    for (with, without) in blocks {
+        kept += with.parameters + with.trained + with.state - without.parameters - without.trained - without.state;
+        update = update.max(with.update);
+    }
+    let (tape, most) = rows(&config.model, cut.micro_batch * config.model.context_length);
+    let of_segment = |segment: &crate::walk::Segment| {
+        let blocks = segment.blocks.clone().filter(|at| config.model.has_experts(*at)).count() as u64;
+        (segment.activations == Activations::Keep, blocks)
+    };
+    let segments: Vec<(bool, u64)> = cut.policy.segments.iter().map(of_segment).collect();
+    let tapes = segments.iter().filter(|(is_kept, _)| *is_kept).map(|(_, blocks)| blocks * tape).sum::<u64>();
+    let again = segments.iter().filter(|(is_kept, _)| !is_kept).map(|(_, blocks)| blocks * tape).max().unwrap_or(0);
+    kept + (tapes + again + most).max(update)
+}
+
+/// Bytes of what a block's tape holds of the rows of all experts, and of what its backward pass makes of them.
+fn rows(model: &TransformerConfig, positions: usize) -> (u64, u64) {
+    let of = |channels| bytes([positions, model.experts_per_token, channels]);
+    let (spread, hidden) = (of(model.width), of(model.expert_width()));
+    let products = if model.mlp == hearth_model::Activation::Swiglu { 2 } else { 1 };
+    // The rows, which of them are others', and what is inside the networks.
+    let tape = spread + spread / F32 * size_of::<u32>() as u64 + (products + 1) * hidden;
+    (tape, 2 * spread + (products + 1) * hidden)
+}
