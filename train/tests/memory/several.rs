@@ -5,13 +5,14 @@ use std::thread;
 use burn::tensor::Device;
 use hearth_model::CrossEntropy;
 use hearth_train::{
+    TrainConfig,
     checkpoint::KernelChoices,
     config::ParallelConfig,
     devices::{OpenDevice, PinnedKernels},
     guard::Ceiling,
     optim::OptimizerConfig,
     parallel::{Exchange, Links, Local, OuterState, Pipe, Rank},
-    plan::{Cut, Extent, Planner, Rates, Subject, Usage},
+    plan::{Cut, Extent, Planner, Rates, Subject, Usage, experts_plan},
     step::Trainer,
     walk::{Policy, Walk},
 };
@@ -33,6 +34,36 @@ fn several_devices_take_what_was_predicted() {
         replicas(model, &devices[1..3], &sharded(), check);
         replicas(model, &devices[3..5], &ParallelConfig::default(), check);
     });
+}
+
+/// Experts on two devices: within a tenth for each.
+#[test]
+#[ignore = "slow: .ci/slow runs it"]
+fn experts_take_what_was_predicted() {
+    let Some(_turn) = beside() else { return };
+    let text = "[data]\ntext = \"none\"\n[model]\npreset = \"gpt2\"\nlayers = 8\nwidth = 256\nheads = 8\ncontext_length = 128\n\
+                vocab_size = 8192\nexperts = 8\nexpert_width = 256\n[batch]\nmicro_batch = 8\n[limits]\nsteps = 3\n";
+    let devices = [open(), open()];
+    let limits = [&devices[0].limits, &devices[1].limits];
+    for policy in ["keep", "recompute"] {
+        let config = TrainConfig::parse(text, "test", &[format!("memory.policy={policy}")]).unwrap();
+        let (choice, taken) = experts_plan(&config, &limits, &Rates::default()).unwrap();
+        let mut walk = Walk::new(&config.model, 128, &devices[0].device);
+        (walk.policy, walk.loss.chunk) = (choice.plan.cut.policy.clone(), choice.plan.cut.logits_chunk);
+        walk.expert_devices = devices.iter().map(|open| open.device.clone()).collect();
+        let mut trainer = Trainer::new(config.model.init(1, &Device::flex()).unwrap(), walk, options());
+        for step in 0..3 {
+            devices.iter().for_each(|open| tidy(&open.device));
+            let micro = batch(&config.model, choice.plan.cut.micro_batch, 0);
+            trainer.step(step, &vec![micro; choice.plan.cut.accumulation], &Ceiling::FINITE).loss.into_data();
+        }
+        let predicted = [choice.plan.peak_bytes(), taken[0]].map(|bytes| bytes as f64 / MIB);
+        let measured = [0, 1].map(|at: usize| reserved(&devices[at].device));
+        eprintln!("experts, {policy}: predicted {predicted:.1?} MiB, measured {measured:.1?} MiB");
+        for (predicted, measured) in predicted.iter().zip(measured) {
+            assert!((predicted / measured - 1.0).abs() <= 0.1, "{policy}: {predicted} and {measured} MiB");
+        }
+    }
 }
 
 /// A pipeline alone.

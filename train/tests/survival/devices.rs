@@ -65,6 +65,33 @@ fn the_cpu_and_a_gpu_have_the_curve_of_the_cpu() {
     close(&folder.path().join("two"), &folder.path().join("one"));
 }
 
+/// Experts of three blocks' worth on two CPUs, which are one, then on one and on three: the same bits, for no gradient is clipped.
+#[test]
+fn experts_on_several_devices_go_on_with_others() {
+    let folder = folder();
+    let experts = ["model.experts=4", "optimizer.rule=muon", "optimizer.clip_norm=0.0", "parallel.experts=true"];
+    run_with(folder.path(), "one", vec![], Start::New, None, &experts).unwrap();
+    let expected = state_of(&checkpoint(&folder.path().join("one"), 20));
+    let path = folder.path().join("two");
+    let half = [&experts[..], &["limits.steps=10"]].concat();
+    run_with(folder.path(), "two", cpus(1), Start::New, None, &half).unwrap();
+    run_with(folder.path(), "two", cpus(2), Start::Resume(path.clone()), None, &experts).unwrap();
+    assert!(state_of(&checkpoint(&path, 20)) == expected);
+
+    let refused = |more: &[&str]| {
+        let settings = [&experts[..], more].concat();
+        run_with(folder.path(), "refused", cpus(1), Start::New, None, &settings).unwrap_err().to_string()
+    };
+    for (setting, told) in [
+        ("model.experts=0", "parallel.experts: model.experts = 0 for 2 devices: name one device for an expert at most"),
+        ("parallel.stages=2", "leave out parallel.stages = 2"),
+        ("memory={policy='offload',parameters='host'}", "experts stay on their devices"),
+    ] {
+        let error = refused(&[setting]);
+        assert!(error.contains(told) && !error.contains('\n'), "{error}");
+    }
+}
+
 /// With the shares and the kernels of the run that was cut off, on logical devices opened anew.
 #[test]
 fn several_devices_resume_to_the_bit() {

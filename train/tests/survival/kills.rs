@@ -6,15 +6,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{checkpoint, curve, folder, hearth, state_of, succeeded};
+use super::{EXPERTS_BY_MUON, checkpoint, curve, folder, hearth, state_of, succeeded};
 
 /// Steps between checkpoints: so few that many kills meet one being written.
 const EVERY: u64 = 1;
 const LAST: u64 = 300;
 
-fn arguments(out: &str) -> Vec<&str> {
+fn arguments<'a>(out: &'a str, more: &[&'a str]) -> Vec<&'a str> {
     let settings = ["limits.steps=300", "checkpoint.every=1", "checkpoint.keep_every=0", "evaluation.every=10"];
-    let sets = settings.into_iter().flat_map(|setting| ["--set", setting]);
+    let sets = settings.into_iter().chain(more.iter().copied()).flat_map(|setting| ["--set", setting]);
     ["config.toml", "--device", "cpu", "--resume", "auto", "--out", out].into_iter().chain(sets).collect()
 }
 
@@ -30,10 +30,20 @@ fn reached(run: &Path) -> (u64, u64) {
 /// `HEARTH_KILLS=100 cargo test --workspace --test survival kills -- --nocapture` is the full run; 10 kills by default.
 #[test]
 fn every_resumption_continues_the_curve() {
+    survives(&[]);
+}
+
+#[test]
+#[ignore = "slow: .ci/slow runs it"]
+fn every_resumption_continues_the_curve_with_experts_by_muon() {
+    survives(&EXPERTS_BY_MUON);
+}
+
+fn survives(settings: &[&str]) {
     let kills: usize = std::env::var("HEARTH_KILLS").map_or(10, |text| text.parse().expect("HEARTH_KILLS is a number"));
     let folder = folder();
     let start = Instant::now();
-    succeeded(hearth(folder.path(), &arguments("whole")).output().unwrap());
+    succeeded(hearth(folder.path(), &arguments("whole", settings)).output().unwrap());
     let whole = start.elapsed();
     let expected = (state_of(&checkpoint(&folder.path().join("whole"), LAST)), curve(&folder.path().join("whole")));
 
@@ -44,7 +54,7 @@ fn every_resumption_continues_the_curve() {
         // Lehmer's generator, to a moment between the first file and half of a whole run.
         seed = seed * 48_271 % 0x7fff_ffff;
         let moment = whole.mul_f64(0.5 * seed as f64 / f64::from(0x7fff_ffff));
-        let mut process = hearth(folder.path(), &arguments("killed"));
+        let mut process = hearth(folder.path(), &arguments("killed", settings));
         let mut process = process.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         std::thread::sleep(moment.max(Duration::from_millis(5)));
         process.kill().unwrap();
@@ -67,7 +77,7 @@ fn every_resumption_continues_the_curve() {
         );
         most_lost = most_lost.max(reported.saturating_sub(saved));
     }
-    let text = succeeded(hearth(folder.path(), &arguments("killed")).output().unwrap());
+    let text = succeeded(hearth(folder.path(), &arguments("killed", settings)).output().unwrap());
     assert!((state_of(&checkpoint(&run, LAST)), curve(&run)) == expected, "{text}");
     eprintln!(
         "{kills} kills, {while_writing} of them while a checkpoint was being written, in {} runs of {LAST} steps, each of \

@@ -52,6 +52,9 @@ keep_best = false
 window = 4
 "#;
 
+/// Another rule, and a mixture of experts.
+const EXPERTS_BY_MUON: [&str; 3] = ["optimizer.rule=muon", "model.experts=4", "loss.router_balance=0.01"];
+
 /// Read by the runtime where a process starts: little autotuning.
 const RUNTIME: &str = r#"
 [autotune]

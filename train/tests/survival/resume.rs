@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fs, path::Path};
 
-use super::{checkpoint, curve, folder, hearth, state_of, succeeded};
+use super::{EXPERTS_BY_MUON, checkpoint, curve, folder, hearth, state_of, succeeded};
 
 fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
@@ -68,19 +68,16 @@ fn exact_on_the_cpu() {
     exact("cpu", &[], &all);
 }
 
-/// Another rule, and a mixture of experts.
-const OTHERS: [&str; 3] = ["optimizer.rule=muon", "model.experts=4", "loss.router_balance=0.01"];
-
 #[test]
 fn exact_on_the_cpu_with_experts_by_muon() {
-    exact("cpu", &OTHERS, &[AS_IT_WAS, RECOMPUTE, HOST]);
+    exact("cpu", &EXPERTS_BY_MUON, &[AS_IT_WAS, RECOMPUTE, HOST]);
 }
 
 #[test]
 fn exact_on_wgpu_with_experts_by_muon() {
     if hearth_wgsl::testing::wgpu_device().is_some() {
         // In host memory Muon's products are the CPU's, which round otherwise.
-        exact("wgpu", &OTHERS, &[AS_IT_WAS, RECOMPUTE]);
+        exact("wgpu", &EXPERTS_BY_MUON, &[AS_IT_WAS, RECOMPUTE]);
     }
 }
 

@@ -12,10 +12,11 @@ use std::{
 use anyhow::bail;
 use clap::Args;
 use hearth_data::rows_by_speed;
+use hearth_model::dealt;
 use hearth_train::{
     TrainConfig,
     devices::{DeviceChoice, OpenDevice, matmul_flops},
-    plan::{Choice, DeviceLimits, Rates, Table, choose, mib, replica_plan, stage_blocks, stage_plan},
+    plan::{Choice, DeviceLimits, Rates, Table, choose, experts_plan, mib, replica_plan, stage_blocks, stage_plan},
     run::tokenizer,
 };
 use serde::Serialize;
@@ -74,6 +75,9 @@ impl PlanCommand {
         }
         config.kernels.apply();
         let (device, others) = open_all(&self.device)?;
+        if config.parallel.experts && !others.is_empty() {
+            return print_experts(&config, &[vec![device], others].concat(), self.json);
+        }
         let shares = match others.is_empty() {
             true => vec![alone(&config, device)?],
             false => several(&config, &[vec![device], others].concat())?,
@@ -130,6 +134,41 @@ fn alone(config: &TrainConfig, device: OpenDevice) -> anyhow::Result<Share> {
     let choice = choose(config, &device.limits, &rates)?;
     let sequences = config.batch.micro_batch * config.batch.accumulation;
     Ok(Share { device: device.name, sequences, blocks: None, choice })
+}
+
+/// What `--json` prints of a device that has experts and nothing else.
+#[derive(Serialize)]
+struct ExpertObject<'a> {
+    device: &'a str,
+    experts: Range<usize>,
+    peak_bytes: u64,
+}
+
+/// Prints what the first device would have, and the experts of each.
+fn print_experts(config: &TrainConfig, devices: &[OpenDevice], json: bool) -> anyhow::Result<ExitCode> {
+    let limits: Vec<&DeviceLimits> = devices.iter().map(|device| &device.limits).collect();
+    let rates = Rates::of_flops(matmul_flops(&devices[0].device));
+    let (choice, taken) = experts_plan(config, &limits, &rates)?;
+    let sequences = config.batch.micro_batch * config.batch.accumulation;
+    let first = Share { device: devices[0].name.clone(), sequences, blocks: None, choice };
+    let experts = dealt(config.model.experts, devices.len());
+    let others = devices.iter().zip(experts).skip(1).zip(taken);
+    let others: Vec<ExpertObject<'_>> = others
+        .map(|((device, experts), peak_bytes)| ExpertObject { device: &device.name, experts, peak_bytes })
+        .collect();
+    let mut out = io::stdout().lock();
+    if json {
+        let mut objects = vec![serde_json::to_value(first.object())?];
+        others.iter().try_for_each(|other| serde_json::to_value(other).map(|value| objects.push(value)))?;
+        writeln!(out, "{}", serde_json::to_string(&objects)?)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    writeln!(out, "{first}")?;
+    for ExpertObject { device, experts, peak_bytes } in others {
+        let (from, to) = (experts.start, experts.end - 1);
+        writeln!(out, "{device}: experts {from} to {to} of each block: about {}", mib(peak_bytes))?;
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 /// What each device would have.
