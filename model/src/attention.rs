@@ -159,7 +159,11 @@ impl KeyValues {
     }
 
     /// Adds new positions to the cache and returns all of them, and what is behind them, which no query sees.
-    fn extend(cache: &mut Option<Self>, key_btkd: Tensor<4>, value_btkd: Tensor<4>) -> (Tensor<4>, Tensor<4>) {
+    pub(crate) fn extend(
+        cache: &mut Option<Self>,
+        key_btkd: Tensor<4>,
+        value_btkd: Tensor<4>,
+    ) -> (Tensor<4>, Tensor<4>) {
         let [_, t, ..] = key_btkd.dims();
         let all = match cache.take() {
             Some(Self { key_bskd, value_bskd, length }) => Self {

@@ -7,7 +7,7 @@ use burn::{
 use hearth_wgsl::{Key, dropout};
 
 use crate::{
-    Attention, Experts, Frame, Initializer, KeyValues, Mlp, Norm, TransformerConfig,
+    Attention, Experts, Frame, Initializer, KeyValues, LatentAttention, Mlp, Norm, TransformerConfig,
     shape::{LayerShape, Site},
 };
 
@@ -45,8 +45,10 @@ pub trait TransformerBlock: Module + ModuleDisplay + 'static {
 pub struct Block {
     /// The normalisation before attention.
     pub attention_norm: Norm,
-    /// What mixes positions.
-    pub attention: Attention,
+    /// What mixes positions, where keys and values are projections of their own.
+    pub attention: Option<Attention>,
+    /// What mixes positions, where they are made of a latent vector.
+    pub latent_attention: Option<LatentAttention>,
     /// The normalisation before the feed-forward network.
     pub mlp_norm: Norm,
     /// What mixes channels, where there are no experts.
@@ -59,10 +61,11 @@ pub struct Block {
 
 impl TransformerBlock for Block {
     fn init(layer: usize, init: &mut Initializer) -> Self {
-        let has_experts = init.config().has_experts(layer);
+        let (has_experts, is_latent) = (init.config().has_experts(layer), init.config().is_latent());
         Self {
             attention_norm: Norm::init(init),
-            attention: Attention::init(layer, init),
+            attention: (!is_latent).then(|| Attention::init(layer, init)),
+            latent_attention: is_latent.then(|| LatentAttention::init(layer, init)),
             mlp_norm: Norm::init(init),
             mlp: (!has_experts).then(|| Mlp::init(init)),
             experts: has_experts.then(|| Experts::init(init)),
@@ -74,7 +77,10 @@ impl TransformerBlock for Block {
     fn shape(config: &TransformerConfig, layer: usize, site: &Site) -> LayerShape {
         let stream = site.positions(config.width);
         let norm = Norm::shape(config, site);
-        let attention = Attention::shape(config, layer, site);
+        let (mixer, attention) = match config.is_latent() {
+            true => ("latent_attention", LatentAttention::shape(config, layer, site)),
+            false => ("attention", Attention::shape(config, layer, site)),
+        };
         let (name, mlp) = match config.has_experts(layer) {
             true => ("experts", Experts::shape(config, site)),
             false => ("mlp", Mlp::shape(config, site)),
@@ -82,7 +88,7 @@ impl TransformerBlock for Block {
         // Where attention goes back, what the feed-forward network's half of the block held is free.
         let free = mlp.tape + 2 * stream;
         let backward = stream + mlp.backward.max(attention.backward.saturating_sub(free));
-        let layers = [("attention_norm", norm.clone()), ("attention", attention), ("mlp_norm", norm), (name, mlp)];
+        let layers = [("attention_norm", norm.clone()), (mixer, attention), ("mlp_norm", norm), (name, mlp)];
         let sum = LayerShape::sum(layers);
         LayerShape { forward: 2 * stream + sum.forward, backward, ..sum }
     }
@@ -115,7 +121,12 @@ impl Block {
             Some(key) => dropout(y, key.fold_in(site), self.dropout),
             None => y,
         };
-        let attended = self.attention.forward(self.attention_norm.forward(x.clone()), frame, cache);
+        let normed = self.attention_norm.forward(x.clone());
+        let attended = match (&self.attention, &self.latent_attention) {
+            (_, Some(latent)) => latent.forward(normed, frame, cache),
+            (Some(attention), None) => attention.forward(normed, frame, cache),
+            (None, None) => return x,
+        };
         let x = x + drop(attended, 0);
         let normed = self.mlp_norm.forward(x.clone());
         let mixed = match (&self.mlp, &self.experts) {

@@ -94,6 +94,15 @@ pub struct TransformerConfig {
     pub kv_heads: usize,
     /// Channels of a head, `D`. 0 means `width / heads`. Default 0.
     pub head_width: usize,
+    /// Channels of the latent vector that keys and values of all heads are made of (multi-head latent attention, DeepSeek-V2, arXiv
+    /// 2405.04434, section 2.1), `R`. 0 means projections of their own. Default 0.
+    pub kv_rank: usize,
+    /// Channels of the latent vector that queries are made of, beside `kv_rank`. 0 means a projection of their own. Default 0.
+    pub query_rank: usize,
+    /// Channels of a head that rotate, beside `kv_rank`; those of `head_width` then do not. Default 0.
+    pub rope_head_width: usize,
+    /// Channels of a head's values, beside `kv_rank`. 0 means `head_width`. Default 0.
+    pub value_head_width: usize,
     /// Channels inside the feed-forward network, `F`. 0 means `4 * width`, and for SwiGLU two thirds of that, rounded up to a
     /// multiple of 32. Default 0.
     pub ffn_width: usize,
@@ -158,6 +167,10 @@ const DEFAULTS: TransformerConfig = TransformerConfig {
     heads: 4,
     kv_heads: 0,
     head_width: 0,
+    kv_rank: 0,
+    query_rank: 0,
+    rope_head_width: 0,
+    value_head_width: 0,
     ffn_width: 0,
     norm: NormKind::Rms,
     norm_eps: 1e-5,
@@ -226,6 +239,21 @@ impl TransformerConfig {
     /// Channels of a head, `D`; 0 without heads, which no model can have.
     pub fn head_width(&self) -> usize {
         if self.head_width == 0 { self.width.checked_div(self.heads).unwrap_or(0) } else { self.head_width }
+    }
+
+    /// Whether attention is latent attention.
+    pub fn is_latent(&self) -> bool {
+        self.kv_rank > 0
+    }
+
+    /// Channels of a head's values under latent attention, `E`.
+    pub fn value_head_width(&self) -> usize {
+        if self.value_head_width == 0 { self.head_width() } else { self.value_head_width }
+    }
+
+    /// Channels of a head that RoPE turns.
+    pub fn rope_width(&self) -> usize {
+        if self.is_latent() { self.rope_head_width } else { self.head_width() }
     }
 
     /// Channels of the feed-forward network, `F`.

@@ -104,10 +104,26 @@ mod tests {
             expert_width: 768,
             ..TransformerConfig::llama(151_936, 40_960, 48, 2048, 32)
         };
-        for (config, total, active) in
-            [(mixtral, 46_702_792_704, 12_879_925_248), (qwen3, 30_532_122_624, 3_353_032_704)]
-        {
-            let (count, biases) = (ParameterCount::of(&config), config.layers * config.experts);
+        let deepseek_v2_lite = TransformerConfig {
+            head_width: 128,
+            kv_rank: 512,
+            rope_head_width: 64,
+            value_head_width: 128,
+            ffn_width: 10_944,
+            experts: 64,
+            experts_per_token: 6,
+            shared_experts: 2,
+            expert_width: 1408,
+            dense_layers: 1,
+            ..TransformerConfig::llama(102_400, 163_840, 27, 2048, 16)
+        };
+        for (config, total, active) in [
+            (mixtral, 46_702_792_704, 12_879_925_248),
+            (qwen3, 30_532_122_624, 3_353_032_704),
+            (deepseek_v2_lite, 15_706_484_224, 2_662_268_416),
+        ] {
+            let count = ParameterCount::of(&config);
+            let biases = (config.layers - config.dense_layers) * config.experts;
             assert_eq!((count.total - biases, count.active - biases), (total, active));
         }
     }

@@ -108,6 +108,9 @@ mod tests {
         let experts = TransformerConfig { experts: 4, shared_experts: 1, expert_width: 24, ..llama.clone() };
         configs.push(TransformerConfig { dense_layers: 1, ..experts.clone() });
         configs.push(TransformerConfig { mlp: crate::Activation::ReluSquared, shared_experts: 0, ..experts });
+        let latent = TransformerConfig { kv_rank: 10, rope_head_width: 4, value_head_width: 14, ..llama.clone() };
+        configs.push(TransformerConfig { query_rank: 16, bias: true, ..latent.clone() });
+        configs.push(latent);
         configs.push(TransformerConfig { tied: true, sliding_window: vec![3, 0], ..llama });
         for config in configs {
             let mut found = Found::default();

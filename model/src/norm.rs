@@ -41,8 +41,12 @@ impl Norm {
 
     /// RMS normalisation of a head's channels, for queries and keys: scale 1.
     pub fn init_head(init: &Initializer) -> Self {
-        let config = init.config();
-        Self { gamma: init.constant([config.head_width()], 1.0), beta: None, centred: false, eps: config.norm_eps }
+        Self::init_rms(init.config().head_width(), init)
+    }
+
+    /// RMS normalisation of so many channels: scale 1.
+    pub(crate) fn init_rms(width: usize, init: &Initializer) -> Self {
+        Self { gamma: init.constant([width], 1.0), beta: None, centred: false, eps: init.config().norm_eps }
     }
 
     /// What the normalisation of the residual stream is made of and takes: it leaves what the projections read, and without its

@@ -17,7 +17,7 @@ pub(crate) struct Rope {
 
 /// Radians that each pair of a head's channels turns by from a position to the next, `[D / 2]`; none without rotation.
 pub(crate) fn frequencies(config: &TransformerConfig) -> Vec<f64> {
-    let width = config.head_width();
+    let width = config.rope_width();
     let pairs = if config.positions == Positions::Rope { width / 2 } else { 0 };
     (0..pairs).map(|i| config.rope_base.powf(-2.0 * i as f64 / width as f64)).collect()
 }

@@ -97,7 +97,11 @@ impl Transformer {
         let mut x_btc = self.embedding.forward(tokens_bt, &frame, None);
         let mut attention = Vec::with_capacity(self.blocks.len());
         for block in &self.blocks {
-            attention.push(block.attention.weights(block.attention_norm.forward(x_btc.clone()), &frame));
+            let normed = block.attention_norm.forward(x_btc.clone());
+            attention.extend(match (&block.attention, &block.latent_attention) {
+                (_, Some(latent)) => Some(latent.weights(normed, &frame)),
+                (own, None) => own.as_ref().map(|own| own.weights(normed, &frame)),
+            });
             x_btc = block.forward(x_btc, &frame, None);
         }
         Look { logits: self.head.logits(x_btc, self.output()), attention }

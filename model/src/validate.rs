@@ -58,6 +58,7 @@ impl TransformerConfig {
         if !self.heads.is_multiple_of(self.kv_heads()) {
             faults.push(fault("kv_heads", self.kv_heads, format!("must divide heads = {}", self.heads)));
         }
+        faults.extend(self.faulty_latent());
         if self.experts > 0 && !(1..=self.experts).contains(&self.experts_per_token) {
             let reason = format!("must be from 1 to experts = {}", self.experts);
             faults.push(fault("experts_per_token", self.experts_per_token, reason));
@@ -70,6 +71,36 @@ impl TransformerConfig {
             faults.push(fault("sliding_window", format!("{:?}", self.sliding_window), reason));
         }
         faults
+    }
+
+    fn faulty_latent(&self) -> Option<ModelError> {
+        if !self.is_latent() {
+            let fields = [
+                ("query_rank", self.query_rank),
+                ("rope_head_width", self.rope_head_width),
+                ("value_head_width", self.value_head_width),
+            ];
+            let (field, value) = fields.into_iter().find(|(_, value)| *value > 0)?;
+            return Some(fault(field, value, "belongs to latent attention: set kv_rank as well, or leave it out"));
+        }
+        if self.positions != Positions::Rope {
+            return Some(fault("kv_rank", self.kv_rank, "latent attention rotates: set positions = \"rope\""));
+        }
+        if self.rope_head_width == 0 || !self.rope_head_width.is_multiple_of(2) {
+            return Some(fault("rope_head_width", self.rope_head_width, "must be even and at least 2 beside kv_rank"));
+        }
+        if self.value_head_width() > self.head_width().saturating_add(self.rope_head_width) {
+            let reason = "must be head_width and rope_head_width together at most";
+            return Some(fault("value_head_width", self.value_head_width(), reason));
+        }
+        if self.kv_heads() != self.heads {
+            return Some(fault(
+                "kv_heads",
+                self.kv_heads,
+                "latent attention has keys and values of every head: leave it out",
+            ));
+        }
+        self.qk_norm.then(|| fault("qk_norm", true, "latent attention normalises its latent vectors: leave it out"))
     }
 
     fn faulty_numbers(&self) -> Vec<ModelError> {
@@ -97,8 +128,10 @@ impl TransformerConfig {
         let [width, heads, head_width] = [self.width, self.heads, self.head_width()].map(|size| size as u128);
         let [vocabulary, context, ffn] =
             [self.vocab_size, self.context_length, self.ffn_width()].map(|size| size as u128);
+        let latent = (self.rope_head_width as u128 + self.value_head_width() as u128 + head_width) * heads;
+        let latent = latent.max(self.kv_rank as u128 + self.rope_head_width as u128).max(self.query_rank as u128);
         let experts = (self.experts + self.shared_experts) as u128 * self.expert_width() as u128;
-        let widest = vocabulary.max(context).max(ffn).max(heads * head_width).max(experts);
+        let widest = vocabulary.max(context).max(ffn).max(heads * head_width).max(latent).max(experts);
         if widest.saturating_mul(width) > MOST_ELEMENTS {
             return Some(fault(
                 "width",
@@ -127,7 +160,11 @@ mod tests {
     fn each_bad_value_is_named() {
         let good = preset("stories260k").unwrap();
         type Spoil = fn(&mut TransformerConfig);
-        let cases: [(&str, Spoil); 17] = [
+        let cases: [(&str, Spoil); 21] = [
+            ("model.query_rank = 4: belongs to latent attention", |c| c.query_rank = 4),
+            ("model.rope_head_width = 3", |c| (c.kv_rank, c.rope_head_width, c.kv_heads) = (8, 3, 0)),
+            ("model.value_head_width = 99", |c| (c.kv_rank, c.rope_head_width, c.value_head_width) = (8, 2, 99)),
+            ("model.kv_heads = 4", |c| (c.kv_rank, c.rope_head_width) = (8, 2)),
             ("model.experts_per_token = 5", |c| (c.experts, c.experts_per_token) = (4, 5)),
             ("model.experts = 5000", |c| c.experts = 5000),
             ("model.dense_layers = 9", |c| c.dense_layers = 9),

@@ -106,7 +106,10 @@ fn layers_are_made_one_by_one() {
     let blocks = [0, 1].map(|layer| Block::init(layer, &mut init));
     let head = Head::init(&mut init);
     assert_eq!(values(embedding.tokens.shards[0].val()), values(model.embedding.tokens.shards[0].val()));
-    assert_eq!(values(blocks[1].attention.output.weight.val()), values(model.blocks[1].attention.output.weight.val()));
+    assert_eq!(
+        values(blocks[1].attention.as_ref().unwrap().output.weight.val()),
+        values(model.blocks[1].attention.as_ref().unwrap().output.weight.val())
+    );
     assert_eq!(values(head.norm.gamma.val()), values(model.head.norm.gamma.val()));
 }
 
@@ -139,14 +142,17 @@ each_device! {
 each_device! {
     /// Reading the tokens in pieces through the cache gives the logits of reading them at once.
     fn the_cache_continues(device) {
-        let model = small().init(1, &device).unwrap();
-        let all = model.logits(ids(&device));
-        let mut cache = vec![None; 2];
-        for (start, length) in [(0, 3), (3, 1), (4, 4)] {
-            let piece = ids(&device).narrow(1, start, length);
-            let found = model.next_logits(piece, start, &mut cache);
-            let expected = all.clone().narrow(1, start + length - 1, 1).reshape([2, 23]);
-            assert_close(&values(found), &values(expected), 2e-5);
+        let latent = TransformerConfig { kv_rank: 6, rope_head_width: 4, kv_heads: 0, qk_norm: false, ..small() };
+        for config in [small(), latent] {
+            let model = config.init(1, &device).unwrap();
+            let all = model.logits(ids(&device));
+            let mut cache = vec![None; 2];
+            for (start, length) in [(0, 3), (3, 1), (4, 4)] {
+                let piece = ids(&device).narrow(1, start, length);
+                let found = model.next_logits(piece, start, &mut cache);
+                let expected = all.clone().narrow(1, start + length - 1, 1).reshape([2, 23]);
+                assert_close(&values(found), &values(expected), 2e-5);
+            }
         }
     }
 }

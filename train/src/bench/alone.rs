@@ -4,7 +4,7 @@ use burn::{
     module::Module,
     tensor::{Device, Distribution, Tensor},
 };
-use hearth_model::{Activation, Block, Linear, Positions, RopeLayout, Transformer, TransformerConfig};
+use hearth_model::{Activation, Block, LatentAttention, Linear, Positions, RopeLayout, Transformer, TransformerConfig};
 use hearth_wgsl::{AttentionOptions, attention, gelu, relu_squared, rotate, swiglu, vjp};
 
 use super::{stages::Clock, subject::Subject};
@@ -48,7 +48,8 @@ impl Alone {
     pub fn new(subject: &Subject) -> Self {
         let Subject { trainer, cut, device, .. } = subject;
         let (model, config) = (trainer.model(), trainer.model().config());
-        let [b, t, d] = [cut.micro_batch, config.context_length, config.head_width()];
+        let beside = if config.is_latent() { config.rope_head_width } else { 0 };
+        let [b, t, d] = [cut.micro_batch, config.context_length, config.head_width() + beside];
         let random = |shape| Tensor::random(shape, Distribution::Uniform(-1.0, 1.0), device);
         let of_heads = |heads| Tensor::random([b, t, heads, d], Distribution::Uniform(-1.0, 1.0), device);
         let input = |linear: &Linear| random([b, t, linear.weight.dims()[0]]);
@@ -106,8 +107,8 @@ impl Alone {
         for norm in [&block.attention_norm, &block.mlp_norm] {
             pass.run([stream_btc.clone()], |[x]| norm.forward(x));
         }
-        let of_heads = [(&block.attention.query_norm, queries_bthd), (&block.attention.key_norm, keys_btkd)];
-        for (norm, x) in of_heads {
+        let Some(attention) = &block.attention else { return };
+        for (norm, x) in [(&attention.query_norm, queries_bthd), (&attention.key_norm, keys_btkd)] {
             norm.iter().for_each(|norm| pass.run([x.clone()], |[x]| norm.forward(x)));
         }
     }
@@ -169,8 +170,8 @@ impl Pass {
 
 /// The linear layers of a block.
 fn linears(block: &Block) -> Vec<&Linear> {
-    let attention = &block.attention;
-    let projections = [&attention.query, &attention.key, &attention.value, &attention.output];
+    let attention = block.attention.iter().flat_map(|it| [&it.query, &it.key, &it.value, &it.output]);
+    let latent = block.latent_attention.iter().flat_map(LatentAttention::projections);
     let of_mlp = block.mlp.iter().flat_map(|mlp| mlp.gate.iter().chain([&mlp.up, &mlp.down]));
-    projections.into_iter().chain(of_mlp).collect()
+    attention.chain(latent).chain(of_mlp).collect()
 }

@@ -213,7 +213,7 @@ fn logits(model: &TransformerConfig, time: usize, cut: &Cut, limits: &DeviceLimi
 /// Rotations of RoPE, and the ids of inputs and targets.
 fn constants(model: &TransformerConfig, time: usize, rows: usize) -> u64 {
     let rope = match model.positions {
-        Positions::Rope => bytes([time, model.head_width()]),
+        Positions::Rope => bytes([time, model.rope_width()]),
         Positions::Learned => 0,
     };
     rope + bytes([2, rows, time])

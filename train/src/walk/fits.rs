@@ -34,13 +34,14 @@ impl Walk {
 }
 
 /// What a walk's tables are made of, by field.
-fn tables(config: &TransformerConfig) -> [(&'static str, String); 9] {
+fn tables(config: &TransformerConfig) -> [(&'static str, String); 10] {
     [
         ("vocab_size", config.vocab_size.to_string()),
         ("context_length", config.context_length.to_string()),
         ("width", config.width.to_string()),
         ("heads", config.heads.to_string()),
         ("head_width", config.head_width().to_string()),
+        ("rope_head_width", config.rope_head_width.to_string()),
         ("positions", format!("{:?}", config.positions)),
         ("rope_base", config.rope_base.to_string()),
         ("rope_layout", format!("{:?}", config.rope_layout)),

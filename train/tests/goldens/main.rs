@@ -7,6 +7,7 @@ mod experts;
 #[macro_use]
 mod golden;
 mod gpt2;
+mod latent;
 mod llama;
 mod muon;
 mod options;

@@ -160,15 +160,15 @@ fn predictions_hold() {
     }
 }
 
-/// Experts, Muon and parts that are frozen: within 5 %.
+/// Experts, Muon and parts that are frozen: within 5 % and a page of the pool, which is what the pool measures by. Which kernel does a
+/// product decides whether it has a copy of a turned matrix, of up to a page, and kernels are chosen by their time.
 ///
-/// Sizes are such that a page of the pool is little of all, for which kernel a product is done by decides whether it has a copy of a
-/// turned matrix, and that tensors of experts are not far larger than all others, whose
-/// room when they go would be too small for these: with a quarter of the batch the pool takes 11 % more for experts.
+/// Tensors of experts are not far larger than all others here, whose room when they go would be too small for these: with a
+/// quarter of the batch the pool takes 11 % more for experts.
 #[test]
 fn predictions_hold_for_other_layers_and_rules() {
     let Some(_turn) = beside() else { return };
-    let dense = gpt2(16, 256, 128, 8192);
+    let dense = gpt2(8, 256, 128, 8192);
     let experts = TransformerConfig { experts: 8, expert_width: 256, ..gpt2(8, 256, 128, 8192) };
     let adamw = OptimizerConfig::default();
     let muon = OptimizerConfig { rule: RuleKind::Muon, ..adamw.clone() };
@@ -189,7 +189,9 @@ fn predictions_hold_for_other_layers_and_rules() {
             let policy = Policy::uniform(model.layers, 1, activations, Placement::Device);
             let cut = Cut::new(8, 1, 256, policy);
             let subject = Subject::new(model, &optimizer, model.context_length);
-            let plan = Planner::new(subject, &open.limits, &Rates::default()).plan(cut.clone());
+            let planner = Planner::new(subject, &open.limits, &Rates::default());
+            let plan = planner.plan(cut.clone());
+            let page = planner.largest_tensor(&cut).1 as f64 / MIB + 1.0;
             let predicted = plan.peak_bytes() as f64 / MIB;
             let (_, measured) = train_by(model, optimizer.clone(), &cut, &open.device, 2);
             let said = format!(
@@ -197,7 +199,7 @@ fn predictions_hold_for_other_layers_and_rules() {
                 cut.policy, plan.peak.phase
             );
             eprintln!("{said}");
-            if (predicted / measured - 1.0).abs() > 0.05 {
+            if (predicted - measured).abs() > 0.05 * measured + page {
                 off.push(said);
             }
         }

@@ -87,9 +87,9 @@ impl Room {
 }
 
 impl Layer {
-    /// `None` where a parameter is none that a slice can be made of, or there are experts.
+    /// `None` where a parameter is none that a slice can be made of, there are experts, or attention is latent.
     pub fn new(block: &Block) -> Option<Self> {
-        let (attention, mlp) = (&block.attention, block.mlp.as_ref()?);
+        let (attention, mlp) = (block.attention.as_ref()?, block.mlp.as_ref()?);
         Some(Self {
             attention_norm: NormWeights::new(&block.attention_norm)?,
             query: LinearWeights::new(&attention.query)?,
