@@ -28,6 +28,8 @@ pub struct Attention {
     head_width: usize,
     #[module(skip)]
     window: Option<usize>,
+    #[module(skip)]
+    softcap: Option<f64>,
 }
 
 /// Keys and values of the positions already seen, with room for further ones, which are written in place.
@@ -55,6 +57,7 @@ impl Attention {
             key_norm: config.qk_norm.then(|| Norm::init_head(init)),
             head_width: d,
             window: config.window(layer),
+            softcap: config.attention_softcap,
         }
     }
 
@@ -73,7 +76,9 @@ impl Attention {
         let [stream, q, kv] = [c, h * d, config.kv_heads() * d].map(|channels| site.positions(channels));
         let has_scores = site.kernels.has_scores(d);
         let scores = if has_scores { elements([site.rows, h, site.time, site.time]) } else { 0 };
-        let kept = if has_scores { scores } else { site.positions(h) };
+        // A soft-cap is one more operation on scores, which keeps what it gave.
+        let softcap = if config.attention_softcap.is_some() { scores } else { 0 };
+        let kept = if has_scores { scores + softcap } else { site.positions(h) };
         // On the CPU each head of a group has gradients of its keys and values, before they are added.
         let of_heads = if site.kernels == KernelSet::Cpu && kv < q { 2 * q } else { 0 };
         let time = site.time as f64;
@@ -119,7 +124,7 @@ impl Attention {
     }
 
     fn options(&self, frame: &Frame) -> AttentionOptions {
-        AttentionOptions { start: frame.start, window: self.window, softcap: None }
+        AttentionOptions { start: frame.start, window: self.window, softcap: self.softcap }
     }
 
     /// Queries, keys and values `[B, T, heads, D]`, normalised and rotated.
@@ -138,6 +143,11 @@ impl Attention {
     /// Positions that a query sees, itself included; `None` for all before it.
     pub(crate) fn window(&self) -> Option<usize> {
         self.window
+    }
+
+    /// What bounds the scores, if anything does.
+    pub(crate) fn softcap(&self) -> Option<f64> {
+        self.softcap
     }
 
     /// The channels of a projection as heads `[B, T, heads, D]`.

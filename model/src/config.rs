@@ -134,9 +134,14 @@ pub struct TransformerConfig {
     pub dropout: f64,
     /// Whether queries and keys are RMS-normalised per head (Henry et al. 2020, arXiv 2010.04245). Default false.
     pub qk_norm: bool,
-    /// One entry a layer: a query sees this many positions, itself included; 0, or more than there are, means all before it.
-    /// Default `[]`: all, everywhere.
+    /// One entry a layer: a query sees this many positions, itself included; 0, or more than there are, means all before it. A
+    /// shorter list repeats over the layers: `[512, 512, 512, 0]` is three local ones to one global (Beltagy et al. 2020, arXiv
+    /// 2004.05150; Gemma 3, arXiv 2503.19786). Default `[]`: all, everywhere.
     pub sliding_window: Vec<usize>,
+    /// Scores of attention become `cap * tanh(scores / cap)` before their softmax (Gemma 2, arXiv 2408.00118, section 2).
+    /// Default none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attention_softcap: Option<f64>,
     /// Logits become `cap * tanh(logits / cap)` (Gemma 2, arXiv 2408.00118). Default none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub logit_softcap: Option<f64>,
@@ -178,6 +183,7 @@ const DEFAULTS: TransformerConfig = TransformerConfig {
     dropout: 0.0,
     qk_norm: false,
     sliding_window: Vec::new(),
+    attention_softcap: None,
     logit_softcap: None,
     init_std: 0.02,
     scaled_residual_init: true,
@@ -249,7 +255,8 @@ impl TransformerConfig {
 
     /// Positions that a query of layer `layer` sees, itself included; `None` for all before it.
     pub fn window(&self, layer: usize) -> Option<usize> {
-        self.sliding_window.get(layer).copied().filter(|window| *window > 0)
+        let window = self.sliding_window.get(layer % self.sliding_window.len().max(1));
+        window.copied().filter(|window| *window > 0)
     }
 
     /// Standard deviation of initial matrices that write to the residual stream.

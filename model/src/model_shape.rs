@@ -103,7 +103,8 @@ mod tests {
         let experts = TransformerConfig { experts: 4, shared_experts: 1, expert_width: 24, ..llama.clone() };
         configs.push(TransformerConfig { dense_layers: 1, ..experts.clone() });
         configs.push(TransformerConfig { mlp: crate::Activation::ReluSquared, shared_experts: 0, ..experts });
-        configs.push(TransformerConfig { tied: true, sliding_window: vec![3, 0], ..llama });
+        configs.push(TransformerConfig { tied: true, sliding_window: vec![3, 0], ..llama.clone() });
+        configs.push(TransformerConfig { attention_softcap: Some(30.0), sliding_window: vec![3], ..llama });
         for config in configs {
             let mut found = Found::default();
             config.init(0, &Device::flex()).unwrap().visit(&mut found);

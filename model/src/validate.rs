@@ -65,8 +65,8 @@ impl TransformerConfig {
         if self.dense_layers > self.layers {
             faults.push(fault("dense_layers", self.dense_layers, format!("must be layers = {} at most", self.layers)));
         }
-        if !self.sliding_window.is_empty() && self.sliding_window.len() != self.layers {
-            let reason = format!("must have one entry a layer, so {} of them, or none", self.layers);
+        if self.sliding_window.len() > self.layers {
+            let reason = format!("must have one entry a layer, so {} of them, or fewer that repeat", self.layers);
             faults.push(fault("sliding_window", format!("{:?}", self.sliding_window), reason));
         }
         faults
@@ -80,6 +80,7 @@ impl TransformerConfig {
             ("init_std", self.init_std),
             ("expert_scale", self.expert_scale),
             ("logit_softcap", self.logit_softcap.unwrap_or(1.0)),
+            ("attention_softcap", self.attention_softcap.unwrap_or(1.0)),
         ] {
             if !(value.is_finite() && value > 0.0) {
                 faults.push(fault(field, value, "must be positive"));
@@ -127,7 +128,7 @@ mod tests {
     fn each_bad_value_is_named() {
         let good = preset("stories260k").unwrap();
         type Spoil = fn(&mut TransformerConfig);
-        let cases: [(&str, Spoil); 17] = [
+        let cases: [(&str, Spoil); 18] = [
             ("model.experts_per_token = 5", |c| (c.experts, c.experts_per_token) = (4, 5)),
             ("model.experts = 5000", |c| c.experts = 5000),
             ("model.dense_layers = 9", |c| c.dense_layers = 9),
@@ -137,7 +138,8 @@ mod tests {
             ("model.layers = 0", |c| c.layers = 0),
             ("model.vocab_size = 0", |c| c.vocab_size = 0),
             ("model.head_width = 5", |c| c.head_width = 5),
-            ("model.sliding_window = [4]", |c| c.sliding_window = vec![4]),
+            ("model.sliding_window = [4, 4, 4, 4, 4, 4]", |c| c.sliding_window = vec![4; 6]),
+            ("model.attention_softcap = 0", |c| c.attention_softcap = Some(0.0)),
             ("model.layers = 100000", |c| c.layers = 100_000),
             ("model.dropout = 1", |c| c.dropout = 1.0),
             ("model.norm_eps = 0", |c| c.norm_eps = 0.0),

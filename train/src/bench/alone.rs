@@ -90,7 +90,11 @@ impl Alone {
 
     fn attention(&self, pass: Pass, layer: usize) {
         let Inputs { queries_bthd, keys_btkd, angles, .. } = &self.inputs;
-        let options = AttentionOptions { window: self.config.window(layer), ..AttentionOptions::default() };
+        let options = AttentionOptions {
+            window: self.config.window(layer),
+            softcap: self.config.attention_softcap,
+            ..AttentionOptions::default()
+        };
         let interleaved = self.config.rope_layout == RopeLayout::Interleaved;
         pass.run([queries_bthd.clone(), keys_btkd.clone(), keys_btkd.clone()], |[q, k, v]| {
             let (q, k) = match angles {

@@ -11,3 +11,4 @@ mod llama;
 mod muon;
 mod options;
 mod policies;
+mod recipes;

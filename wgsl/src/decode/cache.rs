@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 
-use super::{HostValues, SHARED, rows::add_weighted_rows};
+use super::{HostValues, SHARED, rows::add_weighted_rows, softcap_in_place};
 use crate::cpu::{Vector, each, exp, fold, update, vectorized};
 
 /// Keys and values of one layer and one sequence, written in place.
@@ -18,6 +18,15 @@ pub struct KeyValueCache {
     head_width: usize,
     capacity: usize,
     length: usize,
+}
+
+/// What attention to a cache is besides its numbers; see [`AttentionOptions`](crate::AttentionOptions).
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct CacheOptions {
+    /// How many of the last positions are seen; all of them where there is none.
+    pub window: Option<usize>,
+    /// Scores become `cap tanh(score / cap)`.
+    pub softcap: Option<f64>,
 }
 
 impl KeyValueCache {
@@ -72,9 +81,10 @@ impl KeyValueCache {
     ///
     /// # Panics
     /// If the cache is empty, or its heads do not divide those of `q`.
-    pub fn attend(&self, q: &[f32], window: Option<usize>, scores: &mut Vec<f32>, y: &mut [f32]) {
+    pub fn attend(&self, q: &[f32], options: CacheOptions, scores: &mut Vec<f32>, y: &mut [f32]) {
         let Self { head_width: d, capacity, length, .. } = *self;
-        let seen = window.map_or(length, |window| window.min(length));
+        let seen = options.window.map_or(length, |window| window.min(length));
+        let scale = 1.0 / (d as f32).sqrt();
         let (heads, kv_heads) = (q.len() / d, self.keys.len() / (d * capacity));
         assert!(seen > 0 && heads.is_multiple_of(kv_heads), "decode: {heads} heads on {kv_heads} see {seen} positions");
         scores.clear();
@@ -86,7 +96,14 @@ impl KeyValueCache {
             let first = head / (heads / kv_heads) * d * capacity;
             let start = length - seen;
             add_weighted_rows(q, &self.keys[first + start..], capacity, scores);
-            let total = weights(scores, 1.0 / (d as f32).sqrt());
+            let total = match options.softcap {
+                Some(cap) => {
+                    // The cap is one of scores that are scaled: cap tanh(scale x / cap).
+                    softcap_in_place(scores, cap as f32 / scale);
+                    weights(scores, scale)
+                }
+                None => weights(scores, scale),
+            };
             y.fill(0.0);
             add_weighted_rows(scores, &self.values[first + start * d..], d, y);
             y.iter_mut().for_each(|y| *y /= total);

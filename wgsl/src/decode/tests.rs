@@ -107,10 +107,12 @@ fn attention_is_that_of_tensors() {
             assert!(before == 0 || cache.extend(piece(&keys), piece(&values)));
             let of_position = |x: &Tensor<4>, at: usize| host(&x.clone().narrow(1, at, 1)).to_vec();
             (before..s).for_each(|at| cache.push(&of_position(&keys, at), &of_position(&values, at)));
-            for window in [None, Some(1), Some(5), Some(s + 1)] {
+            for (window, softcap) in
+                [(None, None), (Some(1), None), (Some(5), Some(1.5)), (Some(s + 1), None), (None, Some(0.5))]
+            {
                 let mut y = vec![9.0; h * d];
-                cache.attend(&host(&q), window, &mut vec![1.0; 3], &mut y);
-                let options = AttentionOptions { start: s - 1, window, softcap: None };
+                cache.attend(&host(&q), CacheOptions { window, softcap }, &mut vec![1.0; 3], &mut y);
+                let options = AttentionOptions { start: s - 1, window, softcap };
                 assert_close(&y, attention(q.clone(), keys.clone(), values.clone(), None, options));
             }
         }

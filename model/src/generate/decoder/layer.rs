@@ -1,7 +1,7 @@
 //! One block's step of one token.
 
 use hearth_wgsl::decode::{
-    KeyValueCache, gelu_in_place, multiply, relu_squared_in_place, rotate_in_place, swiglu_in_place,
+    CacheOptions, KeyValueCache, gelu_in_place, multiply, relu_squared_in_place, rotate_in_place, swiglu_in_place,
 };
 
 use super::weights::{LinearWeights, NormWeights, optional};
@@ -17,6 +17,7 @@ pub struct Layer {
     query_norm: Option<NormWeights>,
     key_norm: Option<NormWeights>,
     window: Option<usize>,
+    softcap: Option<f64>,
     mlp_norm: NormWeights,
     gate: Option<LinearWeights>,
     up: LinearWeights,
@@ -99,6 +100,7 @@ impl Layer {
             query_norm: optional(attention.query_norm.as_ref().map(NormWeights::new))?,
             key_norm: optional(attention.key_norm.as_ref().map(NormWeights::new))?,
             window: attention.window(),
+            softcap: attention.softcap(),
             mlp_norm: NormWeights::new(&block.mlp_norm)?,
             gate: optional(mlp.gate.as_ref().map(LinearWeights::new))?,
             up: LinearWeights::new(&mlp.up)?,
@@ -132,7 +134,8 @@ impl Layer {
             }
         }
         cache.push(key, value);
-        cache.attend(query, self.window, scores, mixed);
+        let options = CacheOptions { window: self.window, softcap: self.softcap };
+        cache.attend(query, options, scores, mixed);
         multiply(mixed, [self.output.product(back)]);
     }
 

@@ -1,0 +1,77 @@
+"""gemma, gpt_oss, nanochat and recipes.safetensors: pieces of published recipes, one a file and then all of them together.
+
+Without Hugging Face's library: Debian's python3-torch is enough. Legend as in golden.py.
+"""
+
+import functools
+import pathlib
+
+import torch
+
+import golden
+import options
+
+PLAIN = options.CONFIG | {
+    "layers": 3, "rope_layout": "half", "tied": False, "qk_norm": False, "sliding_window": [], "logit_softcap": None,
+}  # fmt: skip
+# Two local layers around a global one, by a list that repeats; scores that a cap bends.
+GEMMA = PLAIN | {"sliding_window": [5, 0], "attention_softcap": 0.5, "logit_softcap": 5.0}
+
+
+def attention(c, params, prefix, x_btc, window):
+    """Causal; with a window, position t sees the positions s with t - s < window."""
+    batch, time, _ = x_btc.shape
+
+    def heads(name):  # [B, heads, T, D]
+        return (x_btc @ params[f"{prefix}.{name}.weight"]).view(batch, time, -1, c["head_width"]).transpose(1, 2)
+
+    q_bhtd, k_bktd, v_bktd = heads("query"), heads("key"), heads("value")
+    if c["qk_norm"]:
+        q_bhtd = options.rms_norm(q_bhtd, params[f"{prefix}.query_norm.gamma"])
+        k_bktd = options.rms_norm(k_bktd, params[f"{prefix}.key_norm.gamma"])
+    q_bhtd, k_bktd = rotate(q_bhtd), rotate(k_bktd)
+    group = c["heads"] // c["kv_heads"]
+    k_bhtd, v_bhtd = (x.repeat_interleave(group, dim=1) for x in (k_bktd, v_bktd))
+    scores_bhts = q_bhtd @ k_bhtd.transpose(-1, -2) * c["head_width"] ** -0.5
+    if cap := c.get("attention_softcap"):
+        scores_bhts = cap * torch.tanh(scores_bhts / cap)
+    distance_ts = torch.arange(time)[:, None] - torch.arange(time)[None, :]
+    hidden_ts = (distance_ts < 0) | (distance_ts >= (window or time))
+    weights_bhts = scores_bhts.masked_fill(hidden_ts, float("-inf")).softmax(-1)
+    return (weights_bhts @ v_bhtd).transpose(1, 2).flatten(-2) @ params[f"{prefix}.output.weight"]
+
+
+def rotate(x_bhtd):
+    """Turns the pair (i, i + D/2) at position t by t * base^(-2i / D)."""
+    half = x_bhtd.shape[-1] // 2
+    pairs = torch.stack((x_bhtd[..., :half], x_bhtd[..., half:]), dim=-1).flatten(-2)
+    return options.rotate(pairs).unflatten(-1, (half, 2)).transpose(-1, -2).flatten(-2)
+
+
+def forward(c, params, tokens_bt):
+    x_btc = params["embedding.tokens"][tokens_bt]
+    for i in range(c["layers"]):
+        block = f"blocks.{i}"
+        window = c["sliding_window"][i % len(c["sliding_window"])] if c["sliding_window"] else 0
+        normed_btc = options.rms_norm(x_btc, params[f"{block}.attention_norm.gamma"])
+        x_btc = x_btc + attention(c, params, f"{block}.attention", normed_btc, window)
+        normed_btc = options.rms_norm(x_btc, params[f"{block}.mlp_norm.gamma"])
+        x_btc = x_btc + options.mlp(params, f"{block}.mlp", normed_btc)
+    normed_btc = options.rms_norm(x_btc, params["head.norm.gamma"])
+    logits_btv = normed_btc @ params["embedding.tokens" if c["tied"] else "head.output"].T
+    cap = c["logit_softcap"]
+    return cap * torch.tanh(logits_btv / cap) if cap else logits_btv
+
+
+def make(name, c, seed, z_loss=0.0):
+    print(name)
+    path = pathlib.Path(__file__).with_name(f"{name}.safetensors")
+    golden.make(path, c, shapes(c), functools.partial(forward, c), "", seed, z_loss)
+
+
+def shapes(c):
+    return golden.llama_shapes(c)
+
+
+if __name__ == "__main__":
+    make("gemma", GEMMA, 21)

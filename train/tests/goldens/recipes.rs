@@ -1,0 +1,5 @@
+//! Pieces of published recipes: one a file, and all of them together.
+
+mod gemma {
+    against_pytorch!("gemma.safetensors");
+}
