@@ -1,7 +1,10 @@
 //! Causal self-attention with grouped key/value heads.
 
-use burn::{module::Module, tensor::Tensor};
-use hearth_wgsl::{AttentionOptions, attention, attention_weights};
+use burn::{
+    module::{Module, Param},
+    tensor::Tensor,
+};
+use hearth_wgsl::{AttentionOptions, attention, attention_weights, attention_with_sinks};
 
 use crate::{
     Frame, Initializer, Linear, Norm, TransformerConfig,
@@ -24,6 +27,8 @@ pub struct Attention {
     pub query_norm: Option<Norm>,
     /// RMS norm of keys over `D`, before the rotation; where `qk_norm` is set.
     pub key_norm: Option<Norm>,
+    /// A logit for each head that takes part in its softmax without a value, `[H]`, zeros at first; where `attention_sinks` is set.
+    pub sinks: Option<Param<Tensor<1>>>,
     #[module(skip)]
     head_width: usize,
     #[module(skip)]
@@ -55,6 +60,7 @@ impl Attention {
             output: Linear::init(queries, c, config.residual_std(), init),
             query_norm: config.qk_norm.then(|| Norm::init_head(init)),
             key_norm: config.qk_norm.then(|| Norm::init_head(init)),
+            sinks: config.attention_sinks.then(|| init.constant([config.heads], 0.0)),
             head_width: d,
             window: config.window(layer),
             softcap: config.attention_softcap,
@@ -76,9 +82,11 @@ impl Attention {
         let [stream, q, kv] = [c, h * d, config.kv_heads() * d].map(|channels| site.positions(channels));
         let has_scores = site.kernels.has_scores(d);
         let scores = if has_scores { elements([site.rows, h, site.time, site.time]) } else { 0 };
-        // A soft-cap is one more operation on scores, which keeps what it gave.
-        let softcap = if config.attention_softcap.is_some() { scores } else { 0 };
-        let kept = if has_scores { scores + softcap } else { site.positions(h) };
+        // A soft-cap and a column of sinks are each one more operation on scores, which keeps what it gave.
+        let pieces = u64::from(config.attention_softcap.is_some()) + u64::from(config.attention_sinks);
+        let kept = if has_scores { (1 + pieces) * scores } else { site.positions(h) };
+        let sinks = config.attention_sinks.then(|| ParameterShape::new("sinks", [h]));
+        let before_gate = if config.attention_sinks { q } else { 0 };
         // On the CPU each head of a group has gradients of its keys and values, before they are added.
         let of_heads = if site.kernels == KernelSet::Cpu && kv < q { 2 * q } else { 0 };
         let time = site.time as f64;
@@ -87,10 +95,13 @@ impl Attention {
         // The backward pass over keys and values has four products of half the size in one dispatch.
         let halves = if has_scores { 1.0 } else { 2.0 };
         LayerShape {
-            parameters: projections.chain(norms.map(|name| ParameterShape::new(name, [d]))).collect(),
+            parameters: projections
+                .chain(norms.map(|name| ParameterShape::new(name, [d])))
+                .chain(sinks)
+                .collect(),
             flops: 2.0 * time * c as f64 * (2 * (h * d + config.kv_heads() * d)) as f64 + products,
             tape: 2 * (q + kv) + if config.qk_norm { q + kv } else { 0 } + kept,
-            forward: q + 2 * kv + (2 * scores).max(q),
+            forward: q + 2 * kv + (2 * scores).max(q + before_gate),
             backward: stream + (2 * scores).max(q + 2 * kv + of_heads),
             tensors: vec![
                 ("the attention scores [B, H, T, T]", scores),
@@ -113,14 +124,19 @@ impl Attention {
             None => (k_btkd, v_btkd),
         };
         let [_, _, h, d] = q_bthd.dims();
-        let mixed_bthd = attention(q_bthd, k_bskd, v_bskd, frame.documents.clone(), self.options(frame));
+        let (documents, options) = (frame.documents.clone(), self.options(frame));
+        let mixed_bthd = match &self.sinks {
+            Some(sinks) => attention_with_sinks(q_bthd, k_bskd, v_bskd, sinks.val(), documents, options),
+            None => attention(q_bthd, k_bskd, v_bskd, documents, options),
+        };
         self.output.forward(mixed_bthd.reshape([b, t, h * d]))
     }
 
     /// What the heads mix positions by: the weight `[B, H, T, T]` of each position (the last axis) for each query.
     pub fn weights(&self, x_btc: Tensor<3>, frame: &Frame) -> Tensor<4> {
         let [q_bthd, k_btkd, _] = self.projected(x_btc, frame);
-        attention_weights(q_bthd, k_btkd, frame.documents.clone(), self.options(frame))
+        let sinks = self.sinks.as_ref().map(Param::val);
+        attention_weights(q_bthd, k_btkd, sinks, frame.documents.clone(), self.options(frame))
     }
 
     fn options(&self, frame: &Frame) -> AttentionOptions {

@@ -142,6 +142,9 @@ pub struct TransformerConfig {
     /// Default none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attention_softcap: Option<f64>,
+    /// Whether each query head has a learned logit more in its softmax, without a value: what it takes, no position gets (gpt-oss,
+    /// arXiv 2508.10925; Xiao et al. 2023, arXiv 2309.17453). Default false.
+    pub attention_sinks: bool,
     /// Logits become `cap * tanh(logits / cap)` (Gemma 2, arXiv 2408.00118). Default none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub logit_softcap: Option<f64>,
@@ -184,6 +187,7 @@ const DEFAULTS: TransformerConfig = TransformerConfig {
     qk_norm: false,
     sliding_window: Vec::new(),
     attention_softcap: None,
+    attention_sinks: false,
     logit_softcap: None,
     init_std: 0.02,
     scaled_residual_init: true,

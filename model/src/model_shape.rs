@@ -104,7 +104,8 @@ mod tests {
         configs.push(TransformerConfig { dense_layers: 1, ..experts.clone() });
         configs.push(TransformerConfig { mlp: crate::Activation::ReluSquared, shared_experts: 0, ..experts });
         configs.push(TransformerConfig { tied: true, sliding_window: vec![3, 0], ..llama.clone() });
-        configs.push(TransformerConfig { attention_softcap: Some(30.0), sliding_window: vec![3], ..llama });
+        configs.push(TransformerConfig { attention_softcap: Some(30.0), sliding_window: vec![3], ..llama.clone() });
+        configs.push(TransformerConfig { attention_sinks: true, qk_norm: true, bias: true, ..llama });
         for config in configs {
             let mut found = Found::default();
             config.init(0, &Device::flex()).unwrap().visit(&mut found);

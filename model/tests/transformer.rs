@@ -19,6 +19,8 @@ fn small() -> TransformerConfig {
         ffn_width: 24,
         qk_norm: true,
         sliding_window: vec![3, 0],
+        attention_softcap: Some(4.0),
+        attention_sinks: true,
         dropout: 0.2,
         init_std: 0.3,
         ..preset("stories260k").unwrap()

@@ -5,7 +5,7 @@ use burn::{
     tensor::{Device, Distribution, Tensor},
 };
 use hearth_model::{Activation, Block, Linear, Positions, RopeLayout, Transformer, TransformerConfig};
-use hearth_wgsl::{AttentionOptions, attention, gelu, relu_squared, rotate, swiglu, vjp};
+use hearth_wgsl::{AttentionOptions, attention, attention_with_sinks, gelu, relu_squared, rotate, swiglu, vjp};
 
 use super::{stages::Clock, subject::Subject};
 use crate::{
@@ -73,7 +73,7 @@ impl Alone {
     pub fn take_turn(&self, model: &Transformer) -> Result<BlockTimes, TrainError> {
         Ok(BlockTimes {
             products: self.time(model, |pass, _, block| self.products(pass, block))?,
-            attention: self.time(model, |pass, layer, _| self.attention(pass, layer))?,
+            attention: self.time(model, |pass, layer, block| self.attention(pass, layer, block))?,
             norms: self.time(model, |pass, _, block| self.norms(pass, block))?,
             gates: self.time(model, |pass, _, block| self.gates(pass, block))?,
         })
@@ -88,7 +88,7 @@ impl Alone {
         }
     }
 
-    fn attention(&self, pass: Pass, layer: usize) {
+    fn attention(&self, pass: Pass, layer: usize, block: &Block) {
         let Inputs { queries_bthd, keys_btkd, angles, .. } = &self.inputs;
         let options = AttentionOptions {
             window: self.config.window(layer),
@@ -101,7 +101,10 @@ impl Alone {
                 Some(angles) => rotate(q, k, angles.clone(), angles.clone(), interleaved),
                 None => (q, k),
             };
-            attention(q, k, v, None, options)
+            match &block.attention.sinks {
+                Some(sinks) => attention_with_sinks(q, k, v, sinks.val(), None, options),
+                None => attention(q, k, v, None, options),
+            }
         });
     }
 

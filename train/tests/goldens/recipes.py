@@ -1,4 +1,4 @@
-"""gemma, gpt_oss, nanochat and recipes.safetensors: pieces of published recipes, one a file and then all of them together.
+"""gemma and gpt_oss.safetensors: pieces of published recipes, one a file.
 
 Without Hugging Face's library: Debian's python3-torch is enough. Legend as in golden.py.
 """
@@ -16,6 +16,8 @@ PLAIN = options.CONFIG | {
 }  # fmt: skip
 # Two local layers around a global one, by a list that repeats; scores that a cap bends.
 GEMMA = PLAIN | {"sliding_window": [5, 0], "attention_softcap": 0.5, "logit_softcap": 5.0}
+# Local layers and sinks.
+GPT_OSS = PLAIN | {"sliding_window": [4, 0], "attention_sinks": True}
 
 
 def attention(c, params, prefix, x_btc, window):
@@ -37,7 +39,13 @@ def attention(c, params, prefix, x_btc, window):
         scores_bhts = cap * torch.tanh(scores_bhts / cap)
     distance_ts = torch.arange(time)[:, None] - torch.arange(time)[None, :]
     hidden_ts = (distance_ts < 0) | (distance_ts >= (window or time))
-    weights_bhts = scores_bhts.masked_fill(hidden_ts, float("-inf")).softmax(-1)
+    scores_bhts = scores_bhts.masked_fill(hidden_ts, float("-inf"))
+    if c.get("attention_sinks"):
+        # As Hugging Face's gpt-oss: one more column, which is dropped again.
+        column = params[f"{prefix}.sinks"].view(1, -1, 1, 1).expand(batch, -1, time, 1)
+        weights_bhts = torch.cat((scores_bhts, column), dim=-1).softmax(-1)[..., :-1]
+    else:
+        weights_bhts = scores_bhts.softmax(-1)
     return (weights_bhts @ v_bhtd).transpose(1, 2).flatten(-2) @ params[f"{prefix}.output.weight"]
 
 
@@ -70,8 +78,14 @@ def make(name, c, seed, z_loss=0.0):
 
 
 def shapes(c):
-    return golden.llama_shapes(c)
+    found = golden.llama_shapes(c)
+    for i in range(c["layers"]):
+        prefix = f"blocks.{i}.attention"
+        if c.get("attention_sinks"):
+            found[f"{prefix}.sinks"] = (c["heads"],)
+    return found
 
 
 if __name__ == "__main__":
     make("gemma", GEMMA, 21)
+    make("gpt_oss", GPT_OSS, 32)

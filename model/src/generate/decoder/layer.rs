@@ -1,7 +1,8 @@
 //! One block's step of one token.
 
 use hearth_wgsl::decode::{
-    CacheOptions, KeyValueCache, gelu_in_place, multiply, relu_squared_in_place, rotate_in_place, swiglu_in_place,
+    CacheOptions, HostValues, KeyValueCache, gelu_in_place, multiply, relu_squared_in_place, rotate_in_place,
+    swiglu_in_place,
 };
 
 use super::weights::{LinearWeights, NormWeights, optional};
@@ -16,6 +17,7 @@ pub struct Layer {
     output: LinearWeights,
     query_norm: Option<NormWeights>,
     key_norm: Option<NormWeights>,
+    sinks: Option<HostValues>,
     window: Option<usize>,
     softcap: Option<f64>,
     mlp_norm: NormWeights,
@@ -99,6 +101,7 @@ impl Layer {
             output: LinearWeights::new(&attention.output)?,
             query_norm: optional(attention.query_norm.as_ref().map(NormWeights::new))?,
             key_norm: optional(attention.key_norm.as_ref().map(NormWeights::new))?,
+            sinks: optional(attention.sinks.as_ref().map(|sinks| HostValues::of(sinks.val())))?,
             window: attention.window(),
             softcap: attention.softcap(),
             mlp_norm: NormWeights::new(&block.mlp_norm)?,
@@ -134,7 +137,7 @@ impl Layer {
             }
         }
         cache.push(key, value);
-        let options = CacheOptions { window: self.window, softcap: self.softcap };
+        let options = CacheOptions { window: self.window, softcap: self.softcap, sinks: self.sinks.as_deref() };
         cache.attend(query, options, scores, mixed);
         multiply(mixed, [self.output.product(back)]);
     }
