@@ -1,10 +1,13 @@
 //! Causal self-attention with grouped key/value heads.
 
-use burn::{module::Module, tensor::Tensor};
-use hearth_wgsl::{AttentionOptions, attention, attention_weights};
+use burn::{
+    module::{Module, Param},
+    tensor::Tensor,
+};
+use hearth_wgsl::{AttentionOptions, attention, attention_weights, attention_with_sinks};
 
 use crate::{
-    Frame, Initializer, Linear, Norm, TransformerConfig,
+    Frame, Initializer, Linear, Norm, TransformerConfig, ValueEmbedding,
     shape::{KernelSet, LayerShape, ParameterShape, Site, elements},
 };
 
@@ -24,10 +27,16 @@ pub struct Attention {
     pub query_norm: Option<Norm>,
     /// RMS norm of keys over `D`, before the rotation; where `qk_norm` is set.
     pub key_norm: Option<Norm>,
+    /// A logit for each head that takes part in its softmax without a value, `[H]`, zeros at first; where `attention_sinks` is set.
+    pub sinks: Option<Param<Tensor<1>>>,
+    /// What is added to values by token; in some blocks, where `value_embeddings` is set.
+    pub value_embedding: Option<ValueEmbedding>,
     #[module(skip)]
     head_width: usize,
     #[module(skip)]
     window: Option<usize>,
+    #[module(skip)]
+    softcap: Option<f64>,
 }
 
 /// Keys and values of the positions already seen, with room for further ones, which are written in place.
@@ -53,8 +62,11 @@ impl Attention {
             output: Linear::init(queries, c, config.residual_std(), init),
             query_norm: config.qk_norm.then(|| Norm::init_head(init)),
             key_norm: config.qk_norm.then(|| Norm::init_head(init)),
+            sinks: config.attention_sinks.then(|| init.constant([config.heads], 0.0)),
+            value_embedding: config.has_value_embedding(layer).then(|| ValueEmbedding::init(init)),
             head_width: d,
             window: config.window(layer),
+            softcap: config.attention_softcap,
         }
     }
 
@@ -73,7 +85,15 @@ impl Attention {
         let [stream, q, kv] = [c, h * d, config.kv_heads() * d].map(|channels| site.positions(channels));
         let has_scores = site.kernels.has_scores(d);
         let scores = if has_scores { elements([site.rows, h, site.time, site.time]) } else { 0 };
-        let kept = if has_scores { scores } else { site.positions(h) };
+        // A soft-cap and a column of sinks are each one more operation on scores, which keeps what it gave.
+        let pieces = u64::from(config.attention_softcap.is_some()) + u64::from(config.attention_sinks);
+        let kept = if has_scores { (1 + pieces) * scores } else { site.positions(h) };
+        let sinks = config.attention_sinks.then(|| ParameterShape::new("sinks", [h]));
+        let before_gate = if config.attention_sinks { q } else { 0 };
+        let values = match config.has_value_embedding(layer) {
+            true => ValueEmbedding::shape(config, site),
+            false => LayerShape::default(),
+        };
         // On the CPU each head of a group has gradients of its keys and values, before they are added.
         let of_heads = if site.kernels == KernelSet::Cpu && kv < q { 2 * q } else { 0 };
         let time = site.time as f64;
@@ -82,16 +102,24 @@ impl Attention {
         // The backward pass over keys and values has four products of half the size in one dispatch.
         let halves = if has_scores { 1.0 } else { 2.0 };
         LayerShape {
-            parameters: projections.chain(norms.map(|name| ParameterShape::new(name, [d]))).collect(),
-            flops: 2.0 * time * c as f64 * (2 * (h * d + config.kv_heads() * d)) as f64 + products,
-            tape: 2 * (q + kv) + if config.qk_norm { q + kv } else { 0 } + kept,
-            forward: q + 2 * kv + (2 * scores).max(q),
-            backward: stream + (2 * scores).max(q + 2 * kv + of_heads),
-            tensors: vec![
-                ("the attention scores [B, H, T, T]", scores),
-                ("the residual stream [B, T, C]", stream.max(q)),
-                ("a projection of attention [C, H*D]", elements([c, h * d])),
-            ],
+            parameters: projections
+                .chain(norms.map(|name| ParameterShape::new(name, [d])))
+                .chain(sinks)
+                .chain(values.within("value_embedding"))
+                .collect(),
+            flops: 2.0 * time * c as f64 * (2 * (h * d + config.kv_heads() * d)) as f64 + products + values.flops,
+            tape: 2 * (q + kv) + if config.qk_norm { q + kv } else { 0 } + kept + values.tape,
+            forward: q + 2 * kv + (2 * scores).max(q + before_gate).max(values.forward),
+            backward: stream + (2 * scores).max(q + 2 * kv + of_heads).max(values.backward),
+            tensors: [
+                values.tensors,
+                vec![
+                    ("the attention scores [B, H, T, T]", scores),
+                    ("the residual stream [B, T, C]", stream.max(q)),
+                    ("a projection of attention [C, H*D]", elements([c, h * d])),
+                ],
+            ]
+            .concat(),
             longest: 2.0 * halves * elements([site.rows, h, site.time, site.time, d]) as f64,
             ..LayerShape::default()
         }
@@ -100,6 +128,9 @@ impl Attention {
     /// Maps `[B, T, C]` to `[B, T, C]`.
     ///
     /// With `cache`, the positions before these are read from it and these are added to it; `frame` says where they are.
+    ///
+    /// # Panics
+    /// If there are value embeddings, and `frame` has no tokens to look them up for.
     pub fn forward(&self, x_btc: Tensor<3>, frame: &Frame, cache: Option<&mut Option<KeyValues>>) -> Tensor<3> {
         let [b, t, _] = x_btc.dims();
         let [q_bthd, k_btkd, v_btkd] = self.projected(x_btc, frame);
@@ -108,24 +139,38 @@ impl Attention {
             None => (k_btkd, v_btkd),
         };
         let [_, _, h, d] = q_bthd.dims();
-        let mixed_bthd = attention(q_bthd, k_bskd, v_bskd, frame.documents.clone(), self.options(frame));
+        let (documents, options) = (frame.documents.clone(), self.options(frame));
+        let mixed_bthd = match &self.sinks {
+            Some(sinks) => attention_with_sinks(q_bthd, k_bskd, v_bskd, sinks.val(), documents, options),
+            None => attention(q_bthd, k_bskd, v_bskd, documents, options),
+        };
         self.output.forward(mixed_bthd.reshape([b, t, h * d]))
     }
 
     /// What the heads mix positions by: the weight `[B, H, T, T]` of each position (the last axis) for each query.
     pub fn weights(&self, x_btc: Tensor<3>, frame: &Frame) -> Tensor<4> {
         let [q_bthd, k_btkd, _] = self.projected(x_btc, frame);
-        attention_weights(q_bthd, k_btkd, frame.documents.clone(), self.options(frame))
+        let sinks = self.sinks.as_ref().map(Param::val);
+        attention_weights(q_bthd, k_btkd, sinks, frame.documents.clone(), self.options(frame))
     }
 
     fn options(&self, frame: &Frame) -> AttentionOptions {
-        AttentionOptions { start: frame.start, window: self.window, softcap: None }
+        AttentionOptions { start: frame.start, window: self.window, softcap: self.softcap }
     }
 
     /// Queries, keys and values `[B, T, heads, D]`, normalised and rotated.
     fn projected(&self, x_btc: Tensor<3>, frame: &Frame) -> [Tensor<4>; 3] {
-        let [q, k, v] = Linear::forward_all([&self.query, &self.key, &self.value], x_btc);
+        let [q, k, v] = Linear::forward_all([&self.query, &self.key, &self.value], x_btc.clone());
         let [q, k, v] = [(q, &self.query_norm), (k, &self.key_norm), (v, &None)].map(|(y, norm)| self.heads(y, norm));
+        let v = match &self.value_embedding {
+            Some(embedding) => {
+                let tokens_bt = frame.tokens.clone();
+                let tokens_bt =
+                    tokens_bt.expect("attention: value embeddings need tokens: give them by Frame::with_tokens");
+                embedding.forward(v, x_btc, tokens_bt)
+            }
+            None => v,
+        };
         match &frame.rope {
             Some(rope) => {
                 let (q, k) = rope.apply(q, k);
@@ -138,6 +183,11 @@ impl Attention {
     /// Positions that a query sees, itself included; `None` for all before it.
     pub(crate) fn window(&self) -> Option<usize> {
         self.window
+    }
+
+    /// What bounds the scores, if anything does.
+    pub(crate) fn softcap(&self) -> Option<f64> {
+        self.softcap
     }
 
     /// The channels of a projection as heads `[B, T, heads, D]`.

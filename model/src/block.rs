@@ -94,7 +94,8 @@ impl TransformerBlock for Block {
     }
 
     fn kind(config: &TransformerConfig, layer: usize) -> usize {
-        config.window(layer).unwrap_or(0).saturating_mul(2) + usize::from(config.has_experts(layer))
+        let parts = usize::from(config.has_experts(layer)) + 2 * usize::from(config.has_value_embedding(layer));
+        config.window(layer).unwrap_or(0).saturating_mul(4) | parts
     }
 
     fn forward(&self, x_btc: Tensor<3>, frame: &Frame, key: Option<Key>) -> Tensor<3> {

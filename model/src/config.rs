@@ -143,9 +143,21 @@ pub struct TransformerConfig {
     pub dropout: f64,
     /// Whether queries and keys are RMS-normalised per head (Henry et al. 2020, arXiv 2010.04245). Default false.
     pub qk_norm: bool,
-    /// One entry a layer: a query sees this many positions, itself included; 0, or more than there are, means all before it.
-    /// Default `[]`: all, everywhere.
+    /// One entry a layer: a query sees this many positions, itself included; 0, or more than there are, means all before it. A
+    /// shorter list repeats over the layers: `[512, 512, 512, 0]` is three local ones to one global (Beltagy et al. 2020, arXiv
+    /// 2004.05150; Gemma 3, arXiv 2503.19786). Default `[]`: all, everywhere.
     pub sliding_window: Vec<usize>,
+    /// Scores of attention become `cap * tanh(scores / cap)` before their softmax (Gemma 2, arXiv 2408.00118, section 2).
+    /// Default none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attention_softcap: Option<f64>,
+    /// Whether each query head has a learned logit more in its softmax, without a value: what it takes, no position gets (gpt-oss,
+    /// arXiv 2508.10925; Xiao et al. 2023, arXiv 2309.17453). Default false.
+    pub attention_sinks: bool,
+    /// Every so many blocks, counted back from the last, one adds to its values a vector that it looks up for the position's token
+    /// in a table `[V, K*D]` of its own, by a gate a key/value head (nanochat, where it is 2; after Zhou et al. 2024, arXiv
+    /// 2410.17897). 0 for none. Default 0.
+    pub value_embeddings: usize,
     /// Logits become `cap * tanh(logits / cap)` (Gemma 2, arXiv 2408.00118). Default none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub logit_softcap: Option<f64>,
@@ -191,6 +203,9 @@ const DEFAULTS: TransformerConfig = TransformerConfig {
     dropout: 0.0,
     qk_norm: false,
     sliding_window: Vec::new(),
+    attention_softcap: None,
+    attention_sinks: false,
+    value_embeddings: 0,
     logit_softcap: None,
     init_std: 0.02,
     scaled_residual_init: true,
@@ -277,7 +292,13 @@ impl TransformerConfig {
 
     /// Positions that a query of layer `layer` sees, itself included; `None` for all before it.
     pub fn window(&self, layer: usize) -> Option<usize> {
-        self.sliding_window.get(layer).copied().filter(|window| *window > 0)
+        let window = self.sliding_window.get(layer % self.sliding_window.len().max(1));
+        window.copied().filter(|window| *window > 0)
+    }
+
+    /// Whether block `layer` adds value embeddings.
+    pub fn has_value_embedding(&self, layer: usize) -> bool {
+        self.value_embeddings > 0 && (self.layers - 1 - layer).is_multiple_of(self.value_embeddings)
     }
 
     /// Standard deviation of initial matrices that write to the residual stream.

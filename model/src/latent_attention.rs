@@ -33,6 +33,8 @@ pub struct LatentAttention {
     widths: Widths,
     #[module(skip)]
     window: Option<usize>,
+    #[module(skip)]
+    softcap: Option<f64>,
 }
 
 /// Channels.
@@ -109,6 +111,7 @@ impl LatentAttention {
             output,
             widths,
             window: config.window(layer),
+            softcap: config.attention_softcap,
         }
     }
 
@@ -176,11 +179,11 @@ impl LatentAttention {
     /// As [`Attention::weights`](crate::Attention::weights).
     pub fn weights(&self, x_btc: Tensor<3>, frame: &Frame) -> Tensor<4> {
         let [q_bthd, k_bthd, _] = self.projected(x_btc, frame);
-        attention_weights(q_bthd, k_bthd, frame.documents.clone(), self.options(frame))
+        attention_weights(q_bthd, k_bthd, None, frame.documents.clone(), self.options(frame))
     }
 
     fn options(&self, frame: &Frame) -> AttentionOptions {
-        AttentionOptions { start: frame.start, window: self.window, softcap: None }
+        AttentionOptions { start: frame.start, window: self.window, softcap: self.softcap }
     }
 
     /// Queries, keys and values `[B, T, H, D+P]`; the values with zeros behind their own channels.

@@ -52,6 +52,7 @@ mod stage;
 mod token_matrix;
 mod transformer;
 mod validate;
+mod value_embedding;
 
 pub mod weights;
 
@@ -81,3 +82,4 @@ pub use presets::{PRESETS, preset};
 pub use shape::{KernelSet, LayerShape, ParameterShape, Site, elements};
 pub use token_matrix::TokenMatrix;
 pub use transformer::{Look, Transformer};
+pub use value_embedding::ValueEmbedding;

@@ -111,7 +111,13 @@ mod tests {
         let latent = TransformerConfig { kv_rank: 10, rope_head_width: 4, value_head_width: 14, ..llama.clone() };
         configs.push(TransformerConfig { query_rank: 16, bias: true, ..latent.clone() });
         configs.push(latent);
-        configs.push(TransformerConfig { tied: true, sliding_window: vec![3, 0], ..llama });
+        configs.push(TransformerConfig { tied: true, sliding_window: vec![3, 0], ..llama.clone() });
+        configs.push(TransformerConfig { attention_softcap: Some(30.0), sliding_window: vec![3], ..llama.clone() });
+        configs.push(TransformerConfig { attention_sinks: true, qk_norm: true, bias: true, ..llama.clone() });
+        // Tables in every other of three blocks, in every one, and in the last alone.
+        let tables = TransformerConfig { value_embeddings: 2, layers: 3, kv_heads: 2, ..llama };
+        configs.push(TransformerConfig { attention_sinks: true, experts: 4, ..tables.clone() });
+        configs.extend([1, 3].map(|every| TransformerConfig { value_embeddings: every, width: 8, ..tables.clone() }));
         for config in configs {
             let mut found = Found::default();
             config.init(0, &Device::flex()).unwrap().visit(&mut found);

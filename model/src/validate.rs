@@ -66,8 +66,12 @@ impl TransformerConfig {
         if self.dense_layers > self.layers {
             faults.push(fault("dense_layers", self.dense_layers, format!("must be layers = {} at most", self.layers)));
         }
-        if !self.sliding_window.is_empty() && self.sliding_window.len() != self.layers {
-            let reason = format!("must have one entry a layer, so {} of them, or none", self.layers);
+        if self.value_embeddings > self.layers {
+            let reason = format!("must be layers = {} at most, where the last block alone has one", self.layers);
+            faults.push(fault("value_embeddings", self.value_embeddings, reason));
+        }
+        if self.sliding_window.len() > self.layers {
+            let reason = format!("must have one entry a layer, so {} of them, or fewer that repeat", self.layers);
             faults.push(fault("sliding_window", format!("{:?}", self.sliding_window), reason));
         }
         faults
@@ -100,6 +104,13 @@ impl TransformerConfig {
                 "latent attention has keys and values of every head: leave it out",
             ));
         }
+        if self.attention_sinks {
+            return Some(fault("attention_sinks", true, "latent attention has none: leave it out"));
+        }
+        if self.value_embeddings > 0 {
+            let reason = "latent attention has none: leave it out";
+            return Some(fault("value_embeddings", self.value_embeddings, reason));
+        }
         self.qk_norm.then(|| fault("qk_norm", true, "latent attention normalises its latent vectors: leave it out"))
     }
 
@@ -111,6 +122,7 @@ impl TransformerConfig {
             ("init_std", self.init_std),
             ("expert_scale", self.expert_scale),
             ("logit_softcap", self.logit_softcap.unwrap_or(1.0)),
+            ("attention_softcap", self.attention_softcap.unwrap_or(1.0)),
         ] {
             if !(value.is_finite() && value > 0.0) {
                 faults.push(fault(field, value, "must be positive"));
@@ -132,7 +144,9 @@ impl TransformerConfig {
         let latent = latent.max(self.kv_rank as u128 + self.rope_head_width as u128).max(self.query_rank as u128);
         let experts = (self.experts + self.shared_experts) as u128 * self.expert_width() as u128;
         let widest = vocabulary.max(context).max(ffn).max(heads * head_width).max(latent).max(experts);
-        if widest.saturating_mul(width) > MOST_ELEMENTS {
+        let table = vocabulary.saturating_mul(self.kv_heads() as u128 * head_width);
+        let table = if self.value_embeddings > 0 { table } else { 0 };
+        if widest.saturating_mul(width).max(table) > MOST_ELEMENTS {
             return Some(fault(
                 "width",
                 self.width,
@@ -160,11 +174,14 @@ mod tests {
     fn each_bad_value_is_named() {
         let good = preset("stories260k").unwrap();
         type Spoil = fn(&mut TransformerConfig);
-        let cases: [(&str, Spoil); 21] = [
+        let cases: [(&str, Spoil); 25] = [
             ("model.query_rank = 4: belongs to latent attention", |c| c.query_rank = 4),
             ("model.rope_head_width = 3", |c| (c.kv_rank, c.rope_head_width, c.kv_heads) = (8, 3, 0)),
             ("model.value_head_width = 99", |c| (c.kv_rank, c.rope_head_width, c.value_head_width) = (8, 2, 99)),
             ("model.kv_heads = 4", |c| (c.kv_rank, c.rope_head_width) = (8, 2)),
+            ("model.attention_sinks = true: latent", |c| {
+                (c.kv_rank, c.rope_head_width, c.kv_heads, c.attention_sinks) = (8, 2, 0, true)
+            }),
             ("model.experts_per_token = 5", |c| (c.experts, c.experts_per_token) = (4, 5)),
             ("model.experts = 5000", |c| c.experts = 5000),
             ("model.dense_layers = 9", |c| c.dense_layers = 9),
@@ -174,7 +191,10 @@ mod tests {
             ("model.layers = 0", |c| c.layers = 0),
             ("model.vocab_size = 0", |c| c.vocab_size = 0),
             ("model.head_width = 5", |c| c.head_width = 5),
-            ("model.sliding_window = [4]", |c| c.sliding_window = vec![4]),
+            ("model.sliding_window = [4, 4, 4, 4, 4, 4]", |c| c.sliding_window = vec![4; 6]),
+            ("model.value_embeddings = 6", |c| c.value_embeddings = 6),
+            ("model.width = 64", |c| (c.value_embeddings, c.vocab_size, c.head_width) = (2, 1 << 30, 1 << 10)),
+            ("model.attention_softcap = 0", |c| c.attention_softcap = Some(0.0)),
             ("model.layers = 100000", |c| c.layers = 100_000),
             ("model.dropout = 1", |c| c.dropout = 1.0),
             ("model.norm_eps = 0", |c| c.norm_eps = 0.0),

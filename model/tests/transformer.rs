@@ -21,6 +21,10 @@ fn small() -> TransformerConfig {
         ffn_width: 24,
         qk_norm: true,
         sliding_window: vec![3, 0],
+        attention_softcap: Some(4.0),
+        attention_sinks: true,
+        value_embeddings: 1,
+        vocab_shard_bytes: 23 * 16,
         dropout: 0.2,
         init_std: 0.3,
         ..preset("stories260k").unwrap()
@@ -161,7 +165,7 @@ each_device! {
     /// A block is a pure function of parameters, input and key, dropout included.
     fn segments_are_pure(device) {
         let model = small().init(1, &device).unwrap();
-        let frame = Frame::new(&small(), 0, 8, &device);
+        let frame = Frame::new(&small(), 0, 8, &device).with_tokens(ids(&device));
         let x = model.embedding.forward(ids(&device), &frame, None);
         let run = |key: u64| values(model.blocks[0].forward(x.clone(), &frame, Some(Key::new(key))));
         assert_eq!(run(1), run(1));

@@ -20,7 +20,7 @@
 //!
 //! | operation | what it is |
 //! | --- | --- |
-//! | [`attention()`] | causal attention without its scores in memory |
+//! | [`attention()`], [`attention_with_sinks`] | causal attention without its scores in memory |
 //! | [`norm()`] | RMS and layer normalisation, with scale and shift |
 //! | [`rotate`] | rotary position embedding of queries and keys |
 //! | [`gelu`], [`relu_squared`], [`swiglu`] | activations of the feed-forward network |
@@ -78,7 +78,7 @@ mod vjp;
 pub use burn;
 
 pub use adamw::{AdamWNumbers, adamw};
-pub use attention::{AttentionOptions, attention, attention_weights, has_attention_kernel};
+pub use attention::{AttentionOptions, attention, attention_weights, attention_with_sinks, has_attention_kernel};
 pub use cpu::on_all_cores;
 pub use cross_entropy::{CrossEntropyOptions, LogitLoss, cross_entropy};
 pub use dropout::dropout;

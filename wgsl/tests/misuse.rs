@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use burn::tensor::{Device, FloatDType, Int, Tensor};
 use hearth_wgsl::{
     AdamWNumbers, AttentionOptions, CrossEntropyOptions, Key, NormOptions, adamw, add_squares, attention,
-    cross_entropy, dropout, each_device, embedding, norm, rotate, swiglu, vjp,
+    attention_with_sinks, cross_entropy, dropout, each_device, embedding, norm, rotate, swiglu, vjp,
 };
 
 /// Panics unless `operation` is refused with exactly this message.
@@ -89,6 +89,10 @@ each_device! {
         refused("attention: documents [2, 4], k [2, 5, 2, 8]: must have a number for each key, [B, S]", || {
             let documents = Tensor::<2, Int>::zeros([2, 4], &device);
             attention(ones(q, &device), ones(k, &device), ones(k, &device), Some(documents), plain)
+        });
+        refused("attention: q [2, 5, 4, 8], sinks [2]: must have one sink a head", || {
+            let [k, v] = [(); 2].map(|()| ones(k, &device));
+            attention_with_sinks(ones(q, &device), k, v, ones([2], &device), None, plain)
         });
     }
 }

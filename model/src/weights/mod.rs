@@ -81,19 +81,26 @@ pub fn assign(
     apply(model, source, |whole| Ok(whole.apply(tensors.collect(), None, None, false)))
 }
 
-/// The matrices that a model may have in shards: over the vocabulary, and of experts.
-const SHARDED: &str = r"^(embedding\.tokens|head\.output|blocks\.\d+\.experts\.(?:gate|up|down))$";
+/// The matrices that a model may have in shards, over the vocabulary and of experts, by name.
+const SHARDED: &str =
+    r"^(embedding\.tokens|head\.output|blocks\.\d+\.(?:attention\.value_embedding\.table|experts\.(?:gate|up|down)))$";
 
 /// As [`SHARDED`].
 fn is_sharded(name: &str) -> bool {
     let of_experts = name.split_once(".experts.").is_some_and(|(_, name)| ["gate", "up", "down"].contains(&name));
-    of_experts || ["embedding.tokens", "head.output"].contains(&name)
+    of_experts || ["embedding.tokens", "head.output"].contains(&name) || name.ends_with(".value_embedding.table")
+}
+
+/// The matrices over the vocabulary.
+fn matrices(model: &mut Transformer) -> impl Iterator<Item = &mut TokenMatrix> {
+    let Transformer { embedding, blocks, head, .. } = model;
+    let tables = blocks.iter_mut().filter_map(|block| block.attention.as_mut()?.value_embedding.as_mut());
+    [&mut embedding.tokens].into_iter().chain(tables.map(|it| &mut it.table)).chain(&mut head.output)
 }
 
 fn with_whole_matrices(model: &Transformer) -> Transformer {
     let mut whole = model.clone();
-    whole.embedding.tokens = model.embedding.tokens.whole();
-    whole.head.output = model.head.output.as_ref().map(TokenMatrix::whole);
+    matrices(&mut whole).for_each(|matrix| *matrix = matrix.whole());
     for block in &mut whole.blocks {
         block.experts =
             block.experts.take().map(|it| if it.devices().len() > 1 { it.over(&[Device::flex()]) } else { it });
@@ -109,9 +116,7 @@ fn apply(
 ) -> Result<(), ModelError> {
     let mut whole = with_whole_matrices(model);
     check(set(&mut whole)?, path)?;
-    whole.embedding.tokens = model.embedding.tokens.cut(&whole.embedding.tokens);
-    let outputs = model.head.output.as_ref().zip(whole.head.output.as_ref());
-    whole.head.output = outputs.map(|(shards, output)| shards.cut(output));
+    matrices(model).zip(matrices(&mut whole)).for_each(|(cut, whole)| *whole = cut.cut(whole));
     for (block, before) in whole.blocks.iter_mut().zip(&model.blocks) {
         let devices = before.experts.as_ref().map(Experts::devices).filter(|devices| devices.len() > 1);
         block.experts = block.experts.take().map(|it| devices.map_or(it.clone(), |devices| it.over(&devices)));

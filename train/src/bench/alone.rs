@@ -5,7 +5,7 @@ use burn::{
     tensor::{Device, Distribution, Tensor},
 };
 use hearth_model::{Activation, Block, LatentAttention, Linear, Positions, RopeLayout, Transformer, TransformerConfig};
-use hearth_wgsl::{AttentionOptions, attention, gelu, relu_squared, rotate, swiglu, vjp};
+use hearth_wgsl::{AttentionOptions, attention, attention_with_sinks, gelu, relu_squared, rotate, swiglu, vjp};
 
 use super::{stages::Clock, subject::Subject};
 use crate::{
@@ -74,7 +74,7 @@ impl Alone {
     pub fn take_turn(&self, model: &Transformer) -> Result<BlockTimes, TrainError> {
         Ok(BlockTimes {
             products: self.time(model, |pass, _, block| self.products(pass, block))?,
-            attention: self.time(model, |pass, layer, _| self.attention(pass, layer))?,
+            attention: self.time(model, |pass, layer, block| self.attention(pass, layer, block))?,
             norms: self.time(model, |pass, _, block| self.norms(pass, block))?,
             gates: self.time(model, |pass, _, block| self.gates(pass, block))?,
         })
@@ -89,16 +89,23 @@ impl Alone {
         }
     }
 
-    fn attention(&self, pass: Pass, layer: usize) {
+    fn attention(&self, pass: Pass, layer: usize, block: &Block) {
         let Inputs { queries_bthd, keys_btkd, angles, .. } = &self.inputs;
-        let options = AttentionOptions { window: self.config.window(layer), ..AttentionOptions::default() };
+        let options = AttentionOptions {
+            window: self.config.window(layer),
+            softcap: self.config.attention_softcap,
+            ..AttentionOptions::default()
+        };
         let interleaved = self.config.rope_layout == RopeLayout::Interleaved;
         pass.run([queries_bthd.clone(), keys_btkd.clone(), keys_btkd.clone()], |[q, k, v]| {
             let (q, k) = match angles {
                 Some(angles) => rotate(q, k, angles.clone(), angles.clone(), interleaved),
                 None => (q, k),
             };
-            attention(q, k, v, None, options)
+            match block.attention.as_ref().and_then(|it| it.sinks.as_ref()) {
+                Some(sinks) => attention_with_sinks(q, k, v, sinks.val(), None, options),
+                None => attention(q, k, v, None, options),
+            }
         });
     }
 

@@ -181,7 +181,7 @@ fn other_model(field: &str, before: &str, now: &str) -> String {
 
 /// Whether weights of a model with another value of this field fit the one of `config`.
 fn keeps_weights(field: &str, before: &str, config: &TrainConfig) -> bool {
-    const OF_NO_WEIGHT: [&str; 8] = [
+    const OF_NO_WEIGHT: [&str; 9] = [
         "model.dropout",
         "model.init_std",
         "model.scaled_residual_init",
@@ -190,6 +190,7 @@ fn keeps_weights(field: &str, before: &str, config: &TrainConfig) -> bool {
         "model.rope_base",
         "model.sliding_window",
         "model.logit_softcap",
+        "model.attention_softcap",
     ];
     let model = &config.model;
     match field {

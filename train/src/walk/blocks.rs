@@ -61,7 +61,7 @@ impl Walk {
             Some([documents, positions]) => self.frame.packed(documents, positions),
             None => self.frame.clone(),
         };
-        let frame = frame.with_balance(self.balance * scale);
+        let frame = frame.with_balance(self.balance * scale).with_tokens(batch.inputs.clone());
         (WalkState { inputs: batch.inputs, frame, key, saved: Vec::new(), last_back: 0 }, batch.targets)
     }
 

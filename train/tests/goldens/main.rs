@@ -12,3 +12,4 @@ mod llama;
 mod muon;
 mod options;
 mod policies;
+mod recipes;

@@ -7,7 +7,7 @@ use burn::{
 use burn_cubecl::{CubeBackend, kernel::into_contiguous, tensor::CubeTensor};
 use cubecl::CubeCount;
 
-use super::{AttentionKernels, AttentionOps, AttentionOptions, Inputs, tile::ROWS};
+use super::{AttentionKernels, AttentionOps, AttentionOptions, Inputs, sinks, tile::ROWS};
 use crate::launch::{Shader, empty, empty_as, word, workgroups};
 
 macro_rules! tiled {
@@ -86,6 +86,11 @@ impl AttentionOps for CubeBackend {
         let dtype = inputs.q.dtype();
         Self::float_cast(Self::attend_forward(inputs).0, dtype.into())
     }
+
+    fn attend_with_sinks(inputs: Inputs<Self>, sinks: FloatTensor<Self>) -> FloatTensor<Self> {
+        let dtype = inputs.q.dtype();
+        Self::float_cast(Self::attend_forward_with_sinks(inputs, sinks).0, dtype.into())
+    }
 }
 
 impl AttentionKernels for CubeBackend {
@@ -98,6 +103,23 @@ impl AttentionKernels for CubeBackend {
         let shader = Shaders::new(size, q.dtype(), options.softcap.is_some()).forward;
         shader.run(tiles(t, b * h), &[&q, &k, &v, &documents, &y, &lse], &info(&q, &k, masked, options));
         (y, lse)
+    }
+
+    fn attend_forward_with_sinks(
+        inputs: Inputs<Self>,
+        sinks: FloatTensor<Self>,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        let (y, lse) = Self::attend_forward(inputs);
+        sinks::under_sinks::<Self>(y, lse, sinks)
+    }
+
+    fn attend_backward_of_sinks(
+        y: FloatTensor<Self>,
+        lse: FloatTensor<Self>,
+        sinks: FloatTensor<Self>,
+        dy: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        sinks::gradient::<Self>(y, lse, sinks, dy)
     }
 
     fn attend_backward(

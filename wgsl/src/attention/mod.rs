@@ -10,6 +10,7 @@ mod cpu;
 mod kernel;
 mod options;
 mod reference;
+mod sinks;
 #[cfg(test)]
 mod tests;
 mod tile;
@@ -58,34 +59,79 @@ pub fn attention(
     documents: Option<Tensor<2, Int>>,
     options: AttentionOptions,
 ) -> Tensor<4> {
+    run(q, k, v, None, documents, options)
+}
+
+/// [`attention()`] whose softmax has one more logit a head, of `sinks` `[H]`, that has no value: what it takes, no position gets
+/// (Xiao et al. 2023, arXiv 2309.17453; gpt-oss, arXiv 2508.10925). Differentiable in the sinks too.
+///
+/// # Panics
+/// As [`attention()`], and if there is not one sink a head, of the dtype of `q`.
+#[track_caller]
+pub fn attention_with_sinks(
+    q: Tensor<4>,
+    k: Tensor<4>,
+    v: Tensor<4>,
+    sinks: Tensor<1>,
+    documents: Option<Tensor<2, Int>>,
+    options: AttentionOptions,
+) -> Tensor<4> {
+    run(q, k, v, Some(sinks), documents, options)
+}
+
+#[track_caller]
+fn run(
+    q: Tensor<4>,
+    k: Tensor<4>,
+    v: Tensor<4>,
+    sinks: Option<Tensor<1>>,
+    documents: Option<Tensor<2, Int>>,
+    options: AttentionOptions,
+) -> Tensor<4> {
     check_arguments(&q, &k, &v, documents.as_ref(), options);
+    check_sinks(&q, sinks.as_ref());
     let documents = documents.map(Tensor::without_autodiff);
     // A window over all keys is none: whatever its size, nothing is added to it that could wrap.
     let options = AttentionOptions { window: options.window.filter(|window| *window < k.dims()[1]), ..options };
     if !runs_kernel(&q, &k) {
-        return reference(q, k, v, documents, options);
+        return reference(q, k, v, sinks, documents, options);
     }
     let masked = documents.is_some();
     // A binding cannot be empty, nor the same buffer as another.
     let documents = documents.unwrap_or_else(|| Tensor::zeros([1, 1], &q.device().without_autodiff()));
     let documents = documents.cast(IntDType::I32).into_dispatch();
     let (q, k, v) = (q.into_dispatch(), k.into_dispatch(), v.into_dispatch());
-    Tensor::from_dispatch(Dispatch::attend(Inputs { q, k, v, documents, masked, options }))
+    let inputs = Inputs { q, k, v, documents, masked, options };
+    Tensor::from_dispatch(match sinks {
+        Some(sinks) => Dispatch::attend_with_sinks(inputs, sinks.into_dispatch()),
+        None => Dispatch::attend(inputs),
+    })
 }
 
-/// What [`attention()`] mixes values by, `[B, H, T, S]`: by plain operations, for people to look at.
+/// What [`attention()`] mixes values by, `[B, H, T, S]`, and [`attention_with_sinks`] where there are `sinks`: by plain operations,
+/// for people to look at.
 ///
 /// # Panics
-/// As [`attention()`].
+/// As these.
 #[track_caller]
 pub fn attention_weights(
     q: Tensor<4>,
     k: Tensor<4>,
+    sinks: Option<Tensor<1>>,
     documents: Option<Tensor<2, Int>>,
     options: AttentionOptions,
 ) -> Tensor<4> {
     check_arguments(&q, &k, &k, documents.as_ref(), options);
-    reference::weights(q, k, documents.map(Tensor::without_autodiff), options)
+    check_sinks(&q, sinks.as_ref());
+    reference::weights(q, k, sinks, documents.map(Tensor::without_autodiff), options)
+}
+
+#[track_caller]
+fn check_sinks(q: &Tensor<4>, sinks: Option<&Tensor<1>>) {
+    let Some(sinks) = sinks else { return };
+    let ([_, _, h, _], shapes) = (q.dims(), [("q", &q.dims()[..]), ("sinks", &sinks.dims())]);
+    check::shapes("attention", sinks.dims() == [h], shapes, "must have one sink a head");
+    check::one_dtype("attention", [("q", q.dtype()), ("sinks", sinks.dtype())]);
 }
 
 #[track_caller]
@@ -164,6 +210,10 @@ pub trait AttentionOps: Backend {
     /// See [`attention`].
     #[fusion(meta = |inputs| inputs.q.clone())]
     fn attend(#[extension_type] inputs: Inputs<Self>) -> FloatTensor<Self>;
+
+    /// See [`attention_with_sinks`].
+    #[fusion(meta = |inputs, _sinks| inputs.q.clone())]
+    fn attend_with_sinks(#[extension_type] inputs: Inputs<Self>, sinks: FloatTensor<Self>) -> FloatTensor<Self>;
 }
 
 /// Backends that have the kernels; what a tape calls.
@@ -173,7 +223,24 @@ pub trait AttentionKernels: Backend {
     #[fusion(meta = |inputs| (in_f32(&inputs.q.shape), in_f32(&inputs.q.shape.as_slice()[..3].into())))]
     fn attend_forward(#[extension_type] inputs: Inputs<Self>) -> (FloatTensor<Self>, FloatTensor<Self>);
 
-    /// The gradients of `q`, `k` and `v`, given what the forward pass gave and the gradient of its result.
+    /// As [`AttentionKernels::attend_forward`], under sinks.
+    #[fusion(meta = |inputs, _sinks| (in_f32(&inputs.q.shape), in_f32(&inputs.q.shape.as_slice()[..3].into())))]
+    fn attend_forward_with_sinks(
+        #[extension_type] inputs: Inputs<Self>,
+        sinks: FloatTensor<Self>,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>);
+
+    /// The gradient of the sinks, given what the forward pass under them gave and the gradient of its result.
+    #[fusion(meta = |_y, _lse, sinks, _dy| sinks.clone())]
+    fn attend_backward_of_sinks(
+        y: FloatTensor<Self>,
+        lse: FloatTensor<Self>,
+        sinks: FloatTensor<Self>,
+        dy: FloatTensor<Self>,
+    ) -> FloatTensor<Self>;
+
+    /// The gradients of `q`, `k` and `v`, given what the forward pass gave, under sinks or without, and the gradient of its
+    /// result.
     #[fusion(meta = |inputs, _y, _lse, _dy| (inputs.q.clone(), inputs.k.clone(), inputs.v.clone()))]
     fn attend_backward(
         #[extension_type] inputs: Inputs<Self>,

@@ -13,18 +13,25 @@ pub fn reference(
     q: Tensor<4>,
     k: Tensor<4>,
     v: Tensor<4>,
+    sinks: Option<Tensor<1>>,
     documents: Option<Tensor<2, Int>>,
     options: AttentionOptions,
 ) -> Tensor<4> {
     let ([b, t, h, d], [_, s, kv_heads, _]) = (q.dims(), k.dims());
     let (groups, rows) = (b * kv_heads, h / kv_heads * t);
-    let weights = weights(q, k, documents, options).reshape([groups, rows, s]);
+    let weights = weights(q, k, sinks, documents, options).reshape([groups, rows, s]);
     let mixed = weights.matmul(v.swap_dims(1, 2).reshape([groups, s, d]));
     mixed.reshape([b, h, t, d]).swap_dims(1, 2)
 }
 
 /// See [`attention_weights`](super::attention_weights).
-pub fn weights(q: Tensor<4>, k: Tensor<4>, documents: Option<Tensor<2, Int>>, options: AttentionOptions) -> Tensor<4> {
+pub fn weights(
+    q: Tensor<4>,
+    k: Tensor<4>,
+    sinks: Option<Tensor<1>>,
+    documents: Option<Tensor<2, Int>>,
+    options: AttentionOptions,
+) -> Tensor<4> {
     let ([b, t, h, d], [_, s, kv_heads, _]) = (q.dims(), k.dims());
     let mask = mask(&q, s, documents, options);
     // The query heads of a group stand one below the other, so that their shared keys need not be repeated.
@@ -37,7 +44,15 @@ pub fn weights(q: Tensor<4>, k: Tensor<4>, documents: Option<Tensor<2, Int>>, op
         Some(cap) => (scores / cap).tanh() * cap,
         None => scores,
     };
-    softmax(scores.reshape([b, h, t, s]) + mask)
+    let scores = scores.reshape([b, h, t, s]) + mask;
+    match sinks {
+        // One more column, whose weight nothing gets.
+        Some(sinks) => {
+            let column = sinks.reshape([1, h, 1, 1]).expand([b, h, t, 1]);
+            softmax(Tensor::cat(vec![scores, column], 3)).narrow(3, 0, s)
+        }
+        None => softmax(scores),
+    }
 }
 
 /// `[B, 1, T, S]`, or `[1, 1, T, S]` without documents.

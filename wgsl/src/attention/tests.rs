@@ -103,7 +103,7 @@ each_device! {
             let &Case { b, t, s, heads, d, documents, options } = &case;
             let what = format!("B {b} T {t} S {s} H, K {heads:?} D {d} documents {documents} {options:?}");
             let found = run(&case, &device, |[q, k, v], documents| attention(q, k, v, documents, options));
-            let expected = run(&case, &Device::flex(), |[q, k, v], documents| reference(q, k, v, documents, options));
+            let expected = run(&case, &Device::flex(), |[q, k, v], documents| reference(q, k, v, None, documents, options));
             for ((found, expected), name) in found.iter().zip(&expected).zip(["y", "dq", "dk", "dv"]) {
                 close(found, expected, 1e-5, &format!("{what}: {name}"));
             }
@@ -145,7 +145,7 @@ fn equals_the_reference_stored_in_f16() {
             attention(q, k, v, documents, options).cast(FloatDType::F32)
         };
         let found = run(&case, &device, half);
-        let expected = run(&case, &Device::flex(), |[q, k, v], documents| reference(q, k, v, documents, options));
+        let expected = run(&case, &Device::flex(), |[q, k, v], documents| reference(q, k, v, None, documents, options));
         for ((found, expected), name) in found.iter().zip(&expected).zip(["y", "dq", "dk", "dv"]) {
             close(found, expected, 2e-3, &format!("D {d}: {name}"));
         }
@@ -209,7 +209,7 @@ fn what_is_not_finite_stays_in_its_row() {
                 Tensor::cat(vec![q.clone().narrow(1, 0, 3), row.autodiff(), q.narrow(1, 4, 3)], 1)
             };
             let found = run(&case, &device, |[q, k, v], _| attention(spoilt(q), k, v, None, case.options));
-            let expected = run(&case, &device, |[q, k, v], _| reference(spoilt(q), k, v, None, case.options));
+            let expected = run(&case, &device, |[q, k, v], _| reference(spoilt(q), k, v, None, None, case.options));
             for ((found, expected), name) in found.iter().zip(&expected).zip(["y", "dq", "dk", "dv"]) {
                 for (at, (found, expected)) in found.iter().zip(expected).enumerate() {
                     let same = (found - expected).abs() < 1e-5 || found.is_nan() && expected.is_nan();
@@ -256,5 +256,5 @@ fn strides_serve() {
     let [q, k, v] = parts(whole.clone()).map(|x| x.swap_dims(1, 2).mul_scalar(1.0).swap_dims(1, 2));
     assert_eq!(found, values(attention(q, k, v, None, options)));
     let [q, k, v] = parts(whole);
-    close(&found, &values(reference(q, k, v, None, options)), 1e-5, "strides");
+    close(&found, &values(reference(q, k, v, None, None, options)), 1e-5, "strides");
 }

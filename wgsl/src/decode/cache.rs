@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 
-use super::{HostValues, SHARED, rows::add_weighted_rows};
+use super::{HostValues, SHARED, rows::add_weighted_rows, softcap_in_place};
 use crate::cpu::{Vector, each, exp, fold, update, vectorized};
 
 /// Keys and values of one layer and one sequence, written in place.
@@ -18,6 +18,17 @@ pub struct KeyValueCache {
     head_width: usize,
     capacity: usize,
     length: usize,
+}
+
+/// What attention to a cache is besides its numbers; see [`AttentionOptions`](crate::AttentionOptions).
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct CacheOptions<'a> {
+    /// How many of the last positions are seen; all of them where there is none.
+    pub window: Option<usize>,
+    /// Scores become `cap tanh(score / cap)`.
+    pub softcap: Option<f64>,
+    /// A logit a head that has no value, `[H]`.
+    pub sinks: Option<&'a [f32]>,
 }
 
 impl KeyValueCache {
@@ -71,10 +82,11 @@ impl KeyValueCache {
     /// used again.
     ///
     /// # Panics
-    /// If the cache is empty, or its heads do not divide those of `q`.
-    pub fn attend(&self, q: &[f32], window: Option<usize>, scores: &mut Vec<f32>, y: &mut [f32]) {
+    /// If the cache is empty, its heads do not divide those of `q`, or there is not one sink a head.
+    pub fn attend(&self, q: &[f32], options: CacheOptions<'_>, scores: &mut Vec<f32>, y: &mut [f32]) {
         let Self { head_width: d, capacity, length, .. } = *self;
-        let seen = window.map_or(length, |window| window.min(length));
+        let seen = options.window.map_or(length, |window| window.min(length));
+        let scale = 1.0 / (d as f32).sqrt();
         let (heads, kv_heads) = (q.len() / d, self.keys.len() / (d * capacity));
         assert!(seen > 0 && heads.is_multiple_of(kv_heads), "decode: {heads} heads on {kv_heads} see {seen} positions");
         scores.clear();
@@ -86,7 +98,12 @@ impl KeyValueCache {
             let first = head / (heads / kv_heads) * d * capacity;
             let start = length - seen;
             add_weighted_rows(q, &self.keys[first + start..], capacity, scores);
-            let total = weights(scores, 1.0 / (d as f32).sqrt());
+            if let Some(cap) = options.softcap {
+                // The cap is one of scores that are scaled: cap tanh(scale x / cap).
+                softcap_in_place(scores, cap as f32 / scale);
+            }
+            let (largest, sum) = weights(scores, scale);
+            let total = sum + options.sinks.map_or(0.0, |sinks| (sinks[head] - scale * largest).exp());
             y.fill(0.0);
             add_weighted_rows(scores, &self.values[first + start * d..], d, y);
             y.iter_mut().for_each(|y| *y /= total);
@@ -99,13 +116,14 @@ impl KeyValueCache {
 }
 
 vectorized! {
-    /// `e^(scale (score - largest))` in the place of each score; returns their sum.
-    fn weights(simd: S, scores: &'a mut [f32], scale: f32) -> f32 {
+    /// `e^(scale (score - largest))` in the place of each score; returns the largest, and their sum.
+    fn weights(simd: S, scores: &'a mut [f32], scale: f32) -> (f32, f32) {
         let none = f32::NEG_INFINITY;
         let [largest] = fold(simd, [&*scores], [none], [none], |[largest], [x]| [largest.max(x)]);
-        let largest = Vector::splat(simd, largest.largest());
+        let most = largest.largest();
+        let largest = Vector::splat(simd, most);
         update(simd, [], [&mut *scores], |[], [x]| [exp((x - largest) * scale)]);
         let [total] = fold(simd, [&*scores], [0.0], [0.0], |[total], [x]| [total + x]);
-        total.sum()
+        (most, total.sum())
     }
 }

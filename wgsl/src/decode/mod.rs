@@ -20,7 +20,7 @@ mod single;
 mod tests;
 mod values;
 
-pub use cache::KeyValueCache;
+pub use cache::{CacheOptions, KeyValueCache};
 pub use product::{Product, SHARED, multiply, multiply_rows};
 pub use single::{gelu_in_place, norm_row, relu_squared_in_place, rotate_in_place, softcap_in_place, swiglu_in_place};
 pub use values::HostValues;

@@ -2,7 +2,8 @@ use burn::tensor::{Device, Tensor};
 
 use super::*;
 use crate::{
-    AttentionOptions, NormOptions, attention, gelu, linear, norm, relu_squared, rotate, swiglu, testing::uniform,
+    AttentionOptions, NormOptions, attention, attention_with_sinks, gelu, linear, norm, relu_squared, rotate, swiglu,
+    testing::uniform,
 };
 
 fn random<const D: usize>(shape: [usize; D], seed: u64) -> Tensor<D> {
@@ -107,11 +108,20 @@ fn attention_is_that_of_tensors() {
             assert!(before == 0 || cache.extend(piece(&keys), piece(&values)));
             let of_position = |x: &Tensor<4>, at: usize| host(&x.clone().narrow(1, at, 1)).to_vec();
             (before..s).for_each(|at| cache.push(&of_position(&keys, at), &of_position(&values, at)));
-            for window in [None, Some(1), Some(5), Some(s + 1)] {
+            for (window, softcap) in
+                [(None, None), (Some(1), None), (Some(5), Some(1.5)), (Some(s + 1), None), (None, Some(0.5))]
+            {
                 let mut y = vec![9.0; h * d];
-                cache.attend(&host(&q), window, &mut vec![1.0; 3], &mut y);
-                let options = AttentionOptions { start: s - 1, window, softcap: None };
+                let options = CacheOptions { window, softcap, sinks: None };
+                cache.attend(&host(&q), options, &mut vec![1.0; 3], &mut y);
+                let options = AttentionOptions { start: s - 1, window, softcap };
                 assert_close(&y, attention(q.clone(), keys.clone(), values.clone(), None, options));
+                let sinks = random([h], 5) * 2;
+                let of_sinks = host(&sinks);
+                let with_sinks = CacheOptions { window, softcap, sinks: Some(&of_sinks) };
+                cache.attend(&host(&q), with_sinks, &mut Vec::new(), &mut y);
+                let [k, v] = [&keys, &values].map(Tensor::clone);
+                assert_close(&y, attention_with_sinks(q.clone(), k, v, sinks, None, options));
             }
         }
     }

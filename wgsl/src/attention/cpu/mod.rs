@@ -13,7 +13,7 @@ use burn::{
     tensor::DType,
 };
 
-use super::{AttentionKernels, AttentionOps, Inputs};
+use super::{AttentionKernels, AttentionOps, Inputs, sinks};
 use crate::cpu::{Heads, integers};
 use block::Shape;
 
@@ -21,12 +21,33 @@ impl AttentionOps for Flex {
     fn attend(inputs: Inputs<Self>) -> FloatTensor<Self> {
         Self::attend_forward(inputs).0
     }
+
+    fn attend_with_sinks(inputs: Inputs<Self>, sinks: FloatTensor<Self>) -> FloatTensor<Self> {
+        Self::attend_forward_with_sinks(inputs, sinks).0
+    }
 }
 
 impl AttentionKernels for Flex {
     fn attend_forward(inputs: Inputs<Self>) -> (FloatTensor<Self>, FloatTensor<Self>) {
         let (tensors, documents, shape) = prepared(inputs);
         forward::forward(tensors.each_ref().map(Heads::of), &documents, shape)
+    }
+
+    fn attend_forward_with_sinks(
+        inputs: Inputs<Self>,
+        sinks: FloatTensor<Self>,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        let (y, lse) = Self::attend_forward(inputs);
+        sinks::under_sinks::<Self>(y, lse, sinks)
+    }
+
+    fn attend_backward_of_sinks(
+        y: FloatTensor<Self>,
+        lse: FloatTensor<Self>,
+        sinks: FloatTensor<Self>,
+        dy: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        sinks::gradient::<Self>(y, lse, sinks, dy)
     }
 
     fn attend_backward(
