@@ -1,10 +1,14 @@
 //! Which size to train for a budget.
 
-use super::{Budget, Family, Fit, Machine, Member, Point, ScalingLaw, fit, fit::sizes, rung::Rung};
+use super::{
+    Budget, Family, Fit, Machine, Member, Point, ScalingLaw, fit,
+    fit::{fit_as, sizes},
+    rung::Rung,
+};
 use crate::{TrainConfig, TrainError};
 
 /// Heads of the largest model that is looked at.
-const MOST_HEADS: usize = 4096;
+const MOST_HEADS: usize = 512;
 
 /// A model that a budget allows, trained for as many tokens as the budget has.
 #[derive(Clone, Debug)]
@@ -70,7 +74,8 @@ impl<'a> Choices<'a> {
             self.candidates.iter().min_by(|one, other| loss(&fitted.law, one).total_cmp(&loss(&fitted.law, other)));
         let best = best.expect("there is at least one");
         let rung = Rung::new(self.config, best.member.clone(), best.tokens, self.machine);
-        let predicted: Vec<f64> = without_each(points).iter().map(|fit| loss(&fit.law, best)).collect();
+        let predicted: Vec<f64> =
+            without_each(points, fitted.one_exponent).iter().map(|fit| loss(&fit.law, best)).collect();
         let [least, most] = [f64::min, f64::max].map(|of| predicted.iter().copied().reduce(of));
         let is_largest = self.candidates.last().is_some_and(|last| last.member == best.member);
         Advice {
@@ -83,10 +88,10 @@ impl<'a> Choices<'a> {
 }
 
 /// Fits to the points but for those of one size, of each in turn.
-fn without_each(points: &[Point]) -> Vec<Fit> {
+fn without_each(points: &[Point], one_exponent: bool) -> Vec<Fit> {
     let mut left_out: Vec<f64> = points.iter().map(|it| it.parameters).collect();
     left_out.dedup();
-    left_out.into_iter().filter_map(|size| fit(&others(points, size))).collect()
+    left_out.into_iter().filter_map(|size| fit_as(&others(points, size), one_exponent)).collect()
 }
 
 fn others(points: &[Point], size: f64) -> Vec<Point> {
@@ -104,13 +109,13 @@ pub struct Check {
 }
 
 impl Check {
-    /// Leaves the largest size out; `None` where fewer than three are left.
+    /// Leaves the largest size out, with as many exponents as all points have; `None` where fewer than three are left.
     pub fn of(points: &[Point]) -> Option<Self> {
         let largest = points.iter().map(|it| it.parameters).reduce(f64::max)?;
         if sizes(points) < 4 {
             return None;
         }
-        let fit = fit(&others(points, largest))?;
+        let fit = fit_as(&others(points, largest), fit(points)?.one_exponent)?;
         let held_out = points.iter().filter(|it| it.parameters == largest);
         let predicted = held_out.map(|it| (*it, fit.law.loss(it.parameters, it.tokens))).collect();
         Some(Self { fit, predicted })

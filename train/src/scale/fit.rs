@@ -45,11 +45,15 @@ pub struct Fit {
 /// `None` where there are fewer than three sizes, one number of tokens alone for each, or a value that is not positive and
 /// finite: then nothing tells the constants apart.
 pub fn fit(points: &[Point]) -> Option<Fit> {
+    fit_as(points, sizes(points) < SIZES_FOR_BOTH)
+}
+
+/// As [`fit`], with one exponent or two as the caller says.
+pub(super) fn fit_as(points: &[Point], one_exponent: bool) -> Option<Fit> {
     let positive = |value: f64| value > 0.0 && value.is_finite();
     if !points.iter().all(|it| [it.parameters, it.tokens, it.loss].into_iter().all(positive)) {
         return None;
     }
-    let one_exponent = sizes(points) < SIZES_FOR_BOTH;
     if sizes(points) < 3 || points.len() < 5 {
         return None;
     }

@@ -10,7 +10,7 @@ const SIZES: Range<usize> = 3..17;
 /// Each size is trained for these shares of its tokens: what tells the law's two terms apart.
 const SHARES: [f64; 2] = [0.25, 1.0];
 /// Heads of the largest model that is looked at.
-const MOST_HEADS: usize = 4096;
+const MOST_HEADS: usize = 512;
 
 /// What a ladder is planned by.
 #[derive(Clone, Copy, Debug)]
@@ -135,34 +135,48 @@ impl Search<'_> {
 
     /// The first ladder whose runs all have enough steps, and the heads of its largest model.
     fn smallest(&self) -> Result<(usize, Vec<Rung>), TrainError> {
-        let mut all = (self.options.sizes..=MOST_HEADS).filter_map(|largest| Some((largest, self.rungs(largest)?)));
-        all.find(|(_, rungs)| rungs.iter().all(Rung::has_enough_steps)).ok_or_else(|| {
-            let tokens = self.config.tokens_per_step();
-            let reason = format!(
-                "no size has runs of {} steps or more: lower batch.micro_batch or batch.accumulation, or raise \
-                 --tokens-per-parameter",
-                Rung::LEAST_STEPS
-            );
-            refuse(format!("a step of {tokens} tokens"), reason)
-        })
+        let LadderOptions { sizes, tokens_per_parameter, .. } = self.options;
+        let family = Family::of(&self.config.model);
+        let least = (Rung::LEAST_STEPS * self.config.tokens_per_step()) as f64;
+        let is_short = |largest: usize| {
+            let smallest = family.ladder(largest, sizes).map(|members| members[0].parameters);
+            smallest.is_some_and(|parameters| SHARES[0] * tokens_per_parameter * parameters < least)
+        };
+        let first = if is_short(sizes) { last_from(sizes, is_short) + 1 } else { sizes };
+        let rungs = if first <= MOST_HEADS { self.rungs(first) } else { None };
+        Ok((first, rungs.ok_or_else(|| self.too_long_a_step())?))
+    }
+
+    fn too_long_a_step(&self) -> TrainError {
+        let reason = format!(
+            "no size has runs of {} steps or more: lower batch.micro_batch or batch.accumulation, or raise \
+             --tokens-per-parameter",
+            Rung::LEAST_STEPS
+        );
+        refuse(format!("a step of {} tokens", self.config.tokens_per_step()), reason)
     }
 
     /// Heads of the largest model whose ladder is within the budget, as that from `first` is.
     fn largest(&self, first: usize) -> usize {
-        let fits = |largest: usize| {
+        last_from(first, |largest| {
             let rungs = self.rungs(largest);
             rungs.is_some_and(|rungs| rungs.iter().all(Rung::is_valid) && share(self.options.budget, &rungs) <= 1.0)
-        };
-        let (mut within, mut beyond) = (first, 2 * first);
-        while beyond <= MOST_HEADS && fits(beyond) {
-            (within, beyond) = (beyond, 2 * beyond);
-        }
-        while beyond - within > 1 {
-            let middle = within + (beyond - within) / 2;
-            if fits(middle) { within = middle } else { beyond = middle }
-        }
-        within
+        })
     }
+}
+
+/// The last number up to [`MOST_HEADS`] for which `holds`, as it does from `first` on up to some number.
+fn last_from(first: usize, holds: impl Fn(usize) -> bool) -> usize {
+    let (mut within, mut beyond) = (first, 2 * first);
+    while beyond <= MOST_HEADS && holds(beyond) {
+        (within, beyond) = (beyond, 2 * beyond);
+    }
+    beyond = beyond.min(MOST_HEADS + 1);
+    while beyond - within > 1 {
+        let middle = within + (beyond - within) / 2;
+        if holds(middle) { within = middle } else { beyond = middle }
+    }
+    within
 }
 
 #[cfg(test)]

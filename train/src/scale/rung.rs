@@ -49,10 +49,6 @@ impl Rung {
         self.config.limits.steps
     }
 
-    pub(super) fn has_enough_steps(&self) -> bool {
-        self.steps() >= Self::LEAST_STEPS
-    }
-
     pub(super) fn is_valid(&self) -> bool {
         self.config.validate().is_ok()
     }

@@ -101,6 +101,8 @@ impl ScaleCommand {
         if !self.json {
             show::ladder(&ladder, &device.name, &data, &mut out)?;
         }
+        // Before anything is trained, so that no run is in vain.
+        Choices::of(&config, &machine, self.target())?;
         let Some(measured) = self.train(&ladder, &device)? else { return Ok(ExitCode::SUCCESS) };
         let outcome = self.conclude(&config, machine, &ladder, measured)?;
         let folder = self.out();
@@ -113,6 +115,10 @@ impl ScaleCommand {
             false => show::outcome(&ladder, &outcome, &data, &folder, &mut out)?,
         }
         Ok(ExitCode::SUCCESS)
+    }
+
+    fn target(&self) -> Budget {
+        self.target.unwrap_or(self.budget.times(USUAL_TARGET))
     }
 
     fn out(&self) -> PathBuf {
@@ -129,7 +135,6 @@ impl ScaleCommand {
         let (out, stop) = (self.out(), stop_on_ctrl_c());
         let front = if self.quiet { FrontKind::Quiet } else { FrontKind::Progress };
         let runner = Runner { out: &out, device, front, stop: stop.clone() };
-        // Before anything is trained, so that no run is in vain.
         let mut there = ladder.rungs.iter().map(|rung| runner.finished(rung)).collect::<Result<Vec<_>, _>>()?;
         let mut measured = Vec::new();
         for (at, rung) in ladder.rungs.iter().enumerate() {
@@ -181,7 +186,7 @@ impl ScaleCommand {
             Some((rung, planned, speed)) => machine.corrected(*planned, rung.tokens as f64 / speed),
             None => machine,
         };
-        let target = self.target.unwrap_or(self.budget.times(USUAL_TARGET));
+        let target = self.target();
         let advice = Choices::of(config, &machine, target)?.best(&fitted, &points);
         Ok(Outcome { check: Check::of(&points), measured, fit: fitted, target, advice })
     }
