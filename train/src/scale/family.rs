@@ -1,5 +1,7 @@
 //! Models of one shape in many sizes.
 
+use std::ops::Range;
+
 use hearth_model::{Flops, ParameterCount, TransformerConfig};
 
 /// Models of one shape: heads are as wide as those of the model that it is of, and blocks as many to the width, rounded.
@@ -64,10 +66,22 @@ impl<'a> Family<'a> {
             let wanted = top.parameters * 0.5_f64.powi(rung as i32);
             let off = |heads: &usize| (self.member(*heads).parameters / wanted).ln().abs();
             // As many must be left as are to come below.
-            let below = (count - rung)..heads[rung - 1];
-            heads.push(below.min_by(|one, other| off(one).total_cmp(&off(other)))?);
+            let (first, end) = (count - rung, heads[rung - 1]);
+            let beyond = self.first_of(first..end, wanted);
+            let near = (beyond.max(first + 1) - 1..=beyond).filter(|heads| (first..end).contains(heads));
+            heads.push(near.min_by(|one, other| off(one).total_cmp(&off(other)))?);
         }
         Some(heads.into_iter().rev().map(|heads| self.member(heads)).collect())
+    }
+
+    /// The fewest heads of a range whose member has so many parameters, or the range's end: more heads have more of them.
+    fn first_of(&self, range: Range<usize>, parameters: f64) -> usize {
+        let (mut first, mut end) = (range.start, range.end);
+        while first < end {
+            let middle = first + (end - first) / 2;
+            if self.member(middle).parameters < parameters { first = middle + 1 } else { end = middle }
+        }
+        first
     }
 }
 

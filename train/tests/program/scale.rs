@@ -37,7 +37,7 @@ const LADDER: [&str; 14] = [
 ];
 
 fn ladder(folder: &Path, more: &[&str]) -> Value {
-    serde_json::from_str(&done(folder, &[&LADDER, &["--quiet", "--json"], more].concat())).unwrap()
+    serde_json::from_str(&done(folder, &[&LADDER[..], &["--quiet", "--json"], more].concat())).unwrap()
 }
 
 fn numbers(runs: &Value, field: &str) -> Vec<f64> {
