@@ -57,7 +57,7 @@ impl Ladder {
         smallest.iter().try_for_each(Rung::validate)?;
         let share = share(budget, &smallest);
         if share > 1.0 {
-            smallest.iter().try_for_each(|rung| rung.seconds.as_ref().map(drop).map_err(told))?;
+            smallest.iter().try_for_each(|rung| rung.seconds.as_ref().map(drop).map_err(|reason| told(reason)))?;
             let reason = format!(
                 "the smallest ladder of {sizes} sizes takes {}: give that or more, fewer --sizes, or a smaller \
                  --tokens-per-parameter",
@@ -105,8 +105,8 @@ fn refuse(source_name: String, reason: String) -> TrainError {
 }
 
 /// Why a rung does not fit, as an error of its own.
-fn told(reason: &String) -> TrainError {
-    refuse("the smallest ladder".into(), reason.clone())
+fn told(reason: &str) -> TrainError {
+    refuse("the smallest ladder".into(), reason.to_owned())
 }
 
 /// The share of the budget that runs take: without end where one does not fit the device and time is what counts.

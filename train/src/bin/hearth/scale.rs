@@ -1,5 +1,6 @@
 //! `hearth scale`.
 
+mod outcome;
 mod picture;
 mod show;
 
@@ -18,10 +19,10 @@ use hearth_train::{
     devices::{DeviceChoice, OpenDevice, open},
     report::FrontKind,
     run::{DataSize, data_size, stop_on_ctrl_c},
-    scale::{
-        Advice, Budget, Check, Choices, Fit, Ladder, LadderOptions, Machine, Measured, Point, Runner, duration, fit,
-    },
+    scale::{Budget, Check, Choices, Ladder, LadderOptions, Machine, Measured, Point, Runner, duration, fit},
 };
+
+use outcome::Outcome;
 
 use crate::{output::tell, overrides::Overrides};
 
@@ -63,15 +64,6 @@ pub struct ScaleCommand {
     /// Print one JSON object instead of tables.
     #[arg(long)]
     json: bool,
-}
-
-/// What a ladder came to.
-struct Outcome {
-    measured: Vec<Measured>,
-    fit: Fit,
-    check: Option<Check>,
-    target: Budget,
-    advice: Advice,
 }
 
 impl ScaleCommand {

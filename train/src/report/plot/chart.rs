@@ -164,7 +164,7 @@ impl Chart {
         }
         if self.lines.iter().any(|line| line.name.is_some()) {
             // A curve that rises ends where the legend is otherwise.
-            let rises = self.ring.is_some();
+            let rises = self.ring.is_some() && self.along != Along::LogFlops;
             chart
                 .configure_series_labels()
                 .position(if rises { SeriesLabelPosition::UpperMiddle } else { SeriesLabelPosition::UpperRight })

@@ -14,6 +14,8 @@ use crate::{report::ReportError, session::Metrics};
 /// How far above the highest loss that was measured at a run's end the picture goes, as a part of all the range of these and of
 /// what the law predicts: a run's beginning would leave no room for its end.
 const HEADROOM: f64 = 0.5;
+/// How far left of the first end of a run training losses are drawn, as a factor of operations.
+const MARGIN: f64 = 1.5;
 
 /// The runs of one size.
 #[derive(Clone, Debug)]
@@ -55,10 +57,10 @@ impl ScalingPicture {
     /// Of these.
     pub fn new(curves: ScalingCurves) -> Self {
         let ScalingCurves { title, subtitle, sizes, best, advised } = curves;
-        let ceiling = ceiling(&sizes, &best);
+        let (first, ceiling) = (first_end(&sizes) / MARGIN, ceiling(&sizes, &best));
         let mut lines = Vec::new();
         for (size, colour) in sizes.into_iter().zip(COLOURS.into_iter().cycle()) {
-            lines.extend(size.runs.iter().map(|run| trained(run, size.flops_per_token, ceiling, colour)));
+            lines.extend(size.runs.iter().map(|run| trained(run, size.flops_per_token, [first, ceiling], colour)));
             let fitted = Line { name: None, points: logarithms(&size.fitted), colour, stroke: Stroke::Solid };
             let points = logarithms(&size.measured);
             lines.extend([fitted, Line { name: Some(size.name), points, colour, stroke: Stroke::Dots }]);
@@ -91,12 +93,18 @@ fn logarithms(points: &[(f64, f64)]) -> Curve {
     points.iter().map(|(flops, loss)| (flops.log10(), *loss)).collect()
 }
 
-/// The training loss of one run, as far as it is not above `ceiling`.
-fn trained(run: &[Metrics], flops_per_token: f64, ceiling: f64, colour: RGBColor) -> Line {
+/// Operations of the run that ended first.
+fn first_end(sizes: &[SizeCurves]) -> f64 {
+    sizes.iter().flat_map(|size| &size.measured).map(|(flops, _)| *flops).fold(f64::INFINITY, f64::min)
+}
+
+/// The training loss of one run, from so many operations on, as far as it is not above `ceiling`.
+fn trained(run: &[Metrics], flops_per_token: f64, [first, ceiling]: [f64; 2], colour: RGBColor) -> Line {
     let train = curve(run, Axis::Tokens, |it| it.train_loss);
     let smoothed = smooth(&train, usual_window(&train));
-    let shown = smoothed.into_iter().filter(|(tokens, loss)| *tokens > 0.0 && *loss <= ceiling);
-    let points = thin(shown.map(|(tokens, loss)| ((tokens * flops_per_token).log10(), loss)).collect());
+    let all = smoothed.into_iter().map(|(tokens, loss)| (tokens * flops_per_token, loss));
+    let shown: Curve = all.filter(|(flops, loss)| *flops >= first && *loss <= ceiling).collect();
+    let points = thin(logarithms(&shown));
     Line { name: None, points, colour, stroke: Stroke::Faint }
 }
 

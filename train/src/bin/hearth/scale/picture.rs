@@ -9,8 +9,10 @@ use hearth_train::{
     session::Metrics,
 };
 
-use super::{Outcome, show};
+use super::outcome::Outcome;
 
+/// How far the law's best curve goes beyond what is advised, as a factor of operations.
+const MARGIN: f64 = 1.5;
 /// Points of a curve of the law.
 const POINTS: usize = 100;
 /// Heads of the largest model that the law's best curve looks at: that of what is advised, and so many times.
@@ -28,9 +30,9 @@ pub fn write(ladder: &Ladder, outcome: &Outcome, config: &TrainConfig, folder: &
     let said = format!("advised: {}, {:.3}", model_name(&advised.member), outcome.advice.loss);
     let curves = ScalingCurves {
         title: format!("{} sizes", measured.len() / 2),
-        subtitle: format!("{} · faint: training, dots: validation at the end, lines: the law", show::law(&outcome.fit)),
+        subtitle: format!("{} · faint: training, dots: validation at the end, lines: the law", outcome.law()),
         sizes: sizes(ladder, outcome, &metrics),
-        best: best(&outcome.fit.law, config, advised.member.model.heads, [least, advised.flops.max(least)]),
+        best: best(&outcome.fit.law, config, advised.member.model.heads, [least, MARGIN * advised.flops.max(least)]),
         advised: Some((advised.flops, outcome.advice.loss, said)),
     };
     Ok(ScalingPicture::new(curves).write(&folder.join("scale.svg"))?)

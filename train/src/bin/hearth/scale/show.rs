@@ -12,9 +12,11 @@ use hearth_train::{
 };
 use serde_json::{Value, json};
 
-use super::Outcome;
+use super::outcome::Outcome;
 use crate::table;
 
+/// How far from the ladder's tokens a parameter a law still says something, as a factor.
+const FAR: f64 = 2.0;
 /// Epochs up to which repeated tokens teach nearly as much as new ones (Muennighoff et al. 2023, arXiv 2305.16264).
 const EPOCHS: f64 = 4.0;
 
@@ -40,12 +42,13 @@ pub fn outcome(
     out: &mut impl Write,
 ) -> io::Result<()> {
     let Outcome { measured, fit, check, target, advice } = outcome;
+    let law = outcome.law();
     writeln!(out)?;
     let head = ["run", "parameters", "tokens", "FLOPs", "tok/s", "loss", "law"];
     let mut rows = vec![head.map(String::from).to_vec()];
     rows.extend(ladder.rungs.iter().zip(measured).map(|(rung, it)| trained(rung, it, fit)));
     table::write(&rows, &[1, 2, 3, 4, 5, 6], out)?;
-    writeln!(out, "\n{}, within {:.1} % (root of the mean square)", law(fit), 100.0 * fit.error)?;
+    writeln!(out, "\n{law}, within {:.1} % (root of the mean square)", 100.0 * fit.error)?;
     if fit.one_exponent {
         writeln!(out, "alpha and beta are one number: two need 5 sizes or more")?;
     }
@@ -53,6 +56,7 @@ pub fn outcome(
         checked(check, out)?;
     }
     advised(advice, *target, out)?;
+    far(ladder, &advice.rung, out)?;
     repeats("that run", advice.rung.tokens, data, out)?;
     writeln!(
         out,
@@ -60,12 +64,6 @@ pub fn outcome(
         folder.join("scale.svg").display(),
         folder.join("target.toml").display()
     )
-}
-
-/// The law in one line.
-pub fn law(fit: &Fit) -> String {
-    let law = fit.law;
-    format!("L(N, D) = {:.3} + {:.4} / N^{:.3} + {:.4} / D^{:.3}", law.e, law.a, law.alpha, law.b, law.beta)
 }
 
 fn planned(rung: &Rung) -> [String; 6] {
@@ -125,6 +123,21 @@ fn advised(advice: &Advice, target: Budget, out: &mut impl Write) -> io::Result<
         writeln!(out, "a larger model would reach a lower loss, and does not fit this device")?;
     }
     Ok(())
+}
+
+/// Says so where what is advised has far more or fewer tokens a parameter than the ladder had.
+fn far(ladder: &Ladder, advised: &Rung, out: &mut impl Write) -> io::Result<()> {
+    let ratio = |rung: &Rung| rung.tokens as f64 / rung.member.parameters;
+    let [least, most] = [f64::min, f64::max].map(|of| ladder.rungs.iter().map(ratio).reduce(of).unwrap_or(f64::NAN));
+    let own = ratio(advised);
+    if own >= least / FAR && own <= most * FAR {
+        return Ok(());
+    }
+    writeln!(
+        out,
+        "that is far from the ladder's {least:.0} to {most:.0} tokens a parameter, where the law is a guess: a ladder with \
+         --tokens-per-parameter {own:.0} would tell more"
+    )
 }
 
 /// Says so where tokens are seen too often.
