@@ -53,8 +53,8 @@
 //!   numbers.
 //! - [`session`]: the loop over steps, with what is due between them, as events; it needs no file, thread, clock or
 //!   terminal. [`engine`]: what takes its steps, one device or many.
-//! - [`parallel`], [`devices`], [`report`], [`run`], [`bench`](mod@bench): the native edge, where threads, files, clocks and a
-//!   terminal are.
+//! - [`parallel`], [`devices`], [`report`], [`run`], [`bench`](mod@bench), [`scale`]: the native edge, where threads, files,
+//!   clocks and a terminal are.
 //!
 //! All but the native edge compiles for the web. Without the feature `cli` this is a library: it prints nothing, and
 //! installs no hook and no logger.
@@ -87,6 +87,8 @@ pub mod parallel;
 pub mod report;
 #[cfg(not(target_family = "wasm"))]
 pub mod run;
+#[cfg(not(target_family = "wasm"))]
+pub mod scale;
 
 pub use burn;
 

@@ -35,6 +35,11 @@ impl Batches {
         }
     }
 
+    /// Number of tokens of all streams together.
+    pub fn token_count(&self) -> u64 {
+        self.parts.iter().map(Rows::token_count).sum()
+    }
+
     /// The batch of the given samples. Samples are counted from the start of the run and never wrap; a micro-batch or a
     /// replica's share is a smaller range of them.
     ///

@@ -73,6 +73,10 @@ impl Rows {
         }
     }
 
+    pub(crate) fn token_count(&self) -> u64 {
+        self.stream.token_count()
+    }
+
     pub(crate) fn context_length(&self) -> usize {
         self.context_length
     }

@@ -54,7 +54,7 @@ pub use front::FrontKind;
 pub use metrics::{MetricsFile, read, read_records};
 pub use outline::RunOutline;
 #[cfg(feature = "cli")]
-pub use plot::{Axis, LossPicture, PlotOptions, RunCurves};
+pub use plot::{Axis, LossPicture, PlotOptions, RunCurves, ScalingCurves, ScalingPicture, SizeCurves};
 #[cfg(feature = "cli")]
 pub(crate) use stop::{Unstarted, ask_to_stop};
 

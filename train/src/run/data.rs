@@ -80,6 +80,31 @@ pub fn tokenizer(config: &DataConfig) -> Result<Tokenizer, TrainError> {
     tokenizer_of(config, text.as_deref())
 }
 
+/// What a run of a configuration would learn from.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct DataSize {
+    /// Number of token ids of its tokenizer.
+    pub vocab_size: usize,
+    /// Number of training tokens in an epoch, of all parts of a mixture.
+    pub train_tokens: u64,
+    /// Whether a part is held out for validation.
+    pub validates: bool,
+}
+
+/// What a run of `config` would learn from.
+///
+/// # Errors
+/// As a run's own start: what is named cannot be read, or is too short.
+pub fn data_size(config: &TrainConfig) -> Result<DataSize, TrainError> {
+    let RunData { tokenizer, data, .. } = RunData::open(config, Source::Config)?;
+    Ok(DataSize {
+        vocab_size: tokenizer.vocab_size(),
+        train_tokens: data.train.token_count(),
+        validates: !data.validation.is_empty(),
+    })
+}
+
 fn tokenizer_of(config: &DataConfig, text: Option<&str>) -> Result<Tokenizer, TrainError> {
     let prepared = config.folders().map(|(_, folder)| folder.join(TOKENIZER)).find(|path| path.exists());
     Ok(match (&config.tokenizer, text, &prepared) {

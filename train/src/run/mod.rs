@@ -26,7 +26,7 @@ use std::{
 use hearth_data::{Batch, Tokenizer};
 use hearth_model::{ParameterCount, Transformer, TransformerConfig};
 
-pub use data::{RunTokens, tokenizer};
+pub use data::{DataSize, RunTokens, data_size, tokenizer};
 pub use faults::{InjectedFault, InjectedFaults};
 pub use folder::{RunFolder, TrainedModel};
 pub use home::Listener;

@@ -7,6 +7,7 @@ mod habits;
 mod page;
 mod prepare;
 mod runs;
+mod scale;
 mod starts;
 mod support;
 mod terminal;

@@ -13,6 +13,7 @@ mod plot;
 mod prepare;
 mod presets;
 mod runs;
+mod scale;
 mod shell;
 mod table;
 mod train;
@@ -55,6 +56,7 @@ enum Command {
     Plan(plan::PlanCommand),
     Bench(bench::BenchCommand),
     Train(train::TrainCommand),
+    Scale(scale::ScaleCommand),
     Generate(generate::GenerateCommand),
     Runs(runs::RunsCommand),
     Plot(plot::PlotCommand),
@@ -95,6 +97,7 @@ fn main() -> ExitCode {
         Command::Plan(command) => command.run(),
         Command::Bench(command) => command.run(),
         Command::Train(command) => command.run(),
+        Command::Scale(command) => command.run(),
         Command::Generate(command) => command.run(),
         Command::Runs(command) => command.run(),
         Command::Plot(command) => command.run(),

@@ -1,6 +1,6 @@
 //! A chart of losses.
 
-use std::{ops::Range, sync::Once};
+use std::{ops::Range, path::Path, sync::Once};
 
 use epaint_default_fonts::{HACK_REGULAR, UBUNTU_LIGHT};
 use plotters::{
@@ -15,8 +15,9 @@ use plotters::{
 use super::{
     bitmap::{self, Zoomed},
     curve::{Axis, Curve, FEW, ranges},
-    theme::{GRID, INK, PAPER},
+    theme::{GRID, INK, PAPER, for_both},
 };
+use crate::report::{ReportError, file::write_whole};
 
 /// Width and height in pixels.
 const SIZE: (u32, u32) = (900, 520);
@@ -36,6 +37,8 @@ pub enum Stroke {
     Bold,
     /// A dashed line; its points have dots if they are few.
     Dashed,
+    /// Points alone.
+    Dots,
 }
 
 /// A curve of a chart.
@@ -56,22 +59,45 @@ pub struct Ring {
     pub colour: RGBColor,
 }
 
+/// What a chart's horizontal axis shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Along {
+    /// A figure of a run.
+    Run(Axis),
+    /// Floating-point operations of training, by their decimal logarithms.
+    LogFlops,
+}
+
 /// What a chart shows.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Chart {
     pub title: String,
     pub subtitle: String,
-    pub axis: Axis,
+    pub along: Along,
     pub lines: Vec<Line>,
     pub ring: Option<Ring>,
 }
 
 impl Chart {
+    /// Writes it beside `path` and renames it: as PNG, in light, if `path` ends in `.png`; else as an SVG with colours for light
+    /// and for dark, of which the reader's program takes those that its user prefers.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub fn write(&self, path: &Path) -> Result<(), ReportError> {
+        let draw = |reason| ReportError::Draw { path: path.to_owned(), reason };
+        let picture = match path.extension() {
+            Some(end) if end.eq_ignore_ascii_case("png") => self.png(),
+            _ => self.svg().map(|svg| for_both(&svg).into_bytes()),
+        };
+        write_whole(path, &picture.map_err(draw)?)
+    }
+
     /// Draws it, in light, as SVG.
     ///
     /// # Errors
     /// What the plotting library says.
-    pub fn svg(&self) -> Result<String, String> {
+    fn svg(&self) -> Result<String, String> {
         let mut svg = String::new();
         self.draw(&SVGBackend::with_string(&mut svg, SIZE).into_drawing_area(), Font::READERS)
             .map_err(|error| error.to_string())?;
@@ -82,7 +108,7 @@ impl Chart {
     ///
     /// # Errors
     /// What the plotting library or the encoder says.
-    pub fn png(&self) -> Result<Vec<u8>, String> {
+    fn png(&self) -> Result<Vec<u8>, String> {
         bitmap::png(SIZE, |pixels| {
             self.draw(&Zoomed::new(pixels, SIZE).into_drawing_area(), Font::OURS).map_err(|error| error.to_string())
         })
@@ -92,7 +118,11 @@ impl Chart {
         area.fill(&PAPER)?;
         let body =
             area.margin(16, 12, 16, 28).titled(&self.title, font.size(24))?.titled(&self.subtitle, font.size(15))?;
-        match ranges(self.lines.iter().flat_map(|line| &line.points)) {
+        let first = match self.along {
+            Along::Run(_) => Some(0.0),
+            Along::LogFlops => None,
+        };
+        match ranges(self.lines.iter().flat_map(|line| &line.points), first) {
             Some(ranges) => self.draw_curves(&body, font, ranges)?,
             None => {
                 let (width, height) = body.dim_in_pixel();
@@ -105,7 +135,7 @@ impl Chart {
 
     fn draw_curves<B: DrawingBackend>(&self, area: &Area<B>, font: Font, [along, losses]: [Range<f64>; 2]) -> Drawn<B> {
         let decimals = if losses.end - losses.start < 1.0 { 2 } else { 1 };
-        let scale = Scale::of(self.axis, along.end);
+        let scale = Scale::of(self.along, along.end);
         let mut chart = ChartBuilder::on(area)
             .x_label_area_size(48)
             .y_label_area_size(64)
@@ -119,6 +149,7 @@ impl Chart {
             .axis_style(INK)
             .label_style(font.size(16))
             .axis_desc_style(font.size(18))
+            .x_labels(scale.labels)
             .y_labels(8)
             .x_label_formatter(&|x| scale.label(*x))
             .y_label_formatter(&|loss| format!("{loss:.decimals$}"))
@@ -133,7 +164,7 @@ impl Chart {
         }
         if self.lines.iter().any(|line| line.name.is_some()) {
             // A curve that rises ends where the legend is otherwise.
-            let rises = self.ring.is_some();
+            let rises = self.ring.is_some() && self.along != Along::LogFlops;
             chart
                 .configure_series_labels()
                 .position(if rises { SeriesLabelPosition::UpperMiddle } else { SeriesLabelPosition::UpperRight })
@@ -153,6 +184,7 @@ fn draw_line<B: DrawingBackend>(chart: &mut Plane<B>, line: &Line) -> Drawn<B> {
     let radius = if line.stroke != Stroke::Faint && line.points.len() <= FEW { 3 } else { 0 };
     let points = line.points.iter().copied();
     let drawn = match line.stroke {
+        Stroke::Dots => chart.draw_series(points.map(|at| Circle::new(at, 5, style.filled())))?,
         Stroke::Dashed => {
             chart.draw_series(points.clone().map(|at| Circle::new(at, radius, style.filled())))?;
             chart.draw_series(DashedLineSeries::new(points, 6, 4, style))?
@@ -169,7 +201,7 @@ fn style(line: &Line) -> ShapeStyle {
     match line.stroke {
         Stroke::Faint => line.colour.mix(0.3).stroke_width(1),
         Stroke::Bold => line.colour.stroke_width(3),
-        Stroke::Solid | Stroke::Dashed => line.colour.stroke_width(2),
+        Stroke::Solid | Stroke::Dashed | Stroke::Dots => line.colour.stroke_width(2),
     }
 }
 
@@ -204,10 +236,18 @@ struct Scale {
     unit: f64,
     suffix: &'static str,
     decimals: usize,
+    /// Whether what is drawn is the decimal logarithm.
+    is_logarithm: bool,
+    /// Number of labels at most.
+    labels: usize,
 }
 
 impl Scale {
-    fn of(axis: Axis, last: f64) -> Self {
+    fn of(along: Along, last: f64) -> Self {
+        let axis = match along {
+            Along::Run(axis) => axis,
+            Along::LogFlops => return Self::LOG_FLOPS,
+        };
         let (name, unit, suffix) = match axis {
             Axis::Steps => ("step", 1.0, ""),
             Axis::Tokens if last >= 2e9 => ("training tokens", 1e9, "G"),
@@ -219,10 +259,16 @@ impl Scale {
             Axis::Seconds => ("seconds", 1.0, ""),
         };
         let decimals = if axis != Axis::Steps && last / unit < 10.0 { 1 } else { 0 };
-        Self { name, unit, suffix, decimals }
+        Self { name, unit, suffix, decimals, is_logarithm: false, labels: 11 }
     }
 
+    const LOG_FLOPS: Self =
+        Self { name: "training FLOPs", unit: 1.0, suffix: "", decimals: 0, is_logarithm: true, labels: 8 };
+
     fn label(&self, x: f64) -> String {
+        if self.is_logarithm {
+            return format!("{:.1e}", 10.0_f64.powf(x));
+        }
         let decimals = self.decimals;
         format!("{:.decimals$}{}", x / self.unit, self.suffix)
     }
@@ -235,7 +281,7 @@ mod tests {
     #[test]
     fn an_axis_has_the_unit_that_fits() {
         let label = |axis, last| {
-            let scale = Scale::of(axis, last);
+            let scale = Scale::of(Along::Run(axis), last);
             format!("{} {}", scale.label(last), scale.name)
         };
         assert_eq!(label(Axis::Steps, 800.0), "800 step");
@@ -244,5 +290,6 @@ mod tests {
         assert_eq!(label(Axis::Seconds, 90.0), "90 seconds");
         assert_eq!(label(Axis::Seconds, 450.0), "7.5 minutes");
         assert_eq!(label(Axis::Seconds, 90_000.0), "25 hours");
+        assert_eq!(Scale::of(Along::LogFlops, 13.0).label(12.5), "3.2e12");
     }
 }

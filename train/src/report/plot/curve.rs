@@ -88,15 +88,17 @@ pub fn ceiling(curve: &Curve) -> Option<f64> {
     Some(if *highest > reach && curve.len() > FEW { usual } else { *highest })
 }
 
-/// The axes' ends: from 0 to the last point, and all losses with some air around them.
-pub fn ranges<'a>(points: impl Iterator<Item = &'a (f64, f64)>) -> Option<[Range<f64>; 2]> {
-    let (mut last, mut low, mut high) = (0.0_f64, f64::INFINITY, f64::NEG_INFINITY);
+/// The axes' ends: from `first`, or the first point, to the last point, and all losses with some air around them.
+pub fn ranges<'a>(points: impl Iterator<Item = &'a (f64, f64)>, first: Option<f64>) -> Option<[Range<f64>; 2]> {
+    let ([mut left, mut low], [mut right, mut high]) = ([f64::INFINITY; 2], [f64::NEG_INFINITY; 2]);
     for &(x, loss) in points {
-        (last, low, high) = (last.max(x), low.min(loss), high.max(loss));
+        (left, right) = (left.min(x), right.max(x));
+        (low, high) = (low.min(loss), high.max(loss));
     }
+    let left = first.unwrap_or(left);
     let air = if high > low { 0.05 * (high - low) } else { 0.5 };
-    let last = if last > 0.0 { last } else { 1.0 };
-    (low <= high).then_some([0.0..last, low - air..high + air])
+    let right = if right > left { right } else { left + 1.0 };
+    (low <= high).then_some([left..right, low - air..high + air])
 }
 
 /// The lowest point.
@@ -131,9 +133,11 @@ mod tests {
 
     #[test]
     fn the_ranges_leave_air() {
-        assert_eq!(ranges([(1.0, 4.0), (3.0, 2.0)].iter()).unwrap(), [0.0..3.0, 1.9..4.1]);
-        assert_eq!(ranges([(0.0, 2.0)].iter()).unwrap(), [0.0..1.0, 1.5..2.5]);
-        assert_eq!(ranges([].iter()), None);
+        let losses = [(1.0, 4.0), (3.0, 2.0)];
+        assert_eq!(ranges(losses.iter(), Some(0.0)).unwrap(), [0.0..3.0, 1.9..4.1]);
+        assert_eq!(ranges(losses.iter(), None).unwrap(), [1.0..3.0, 1.9..4.1]);
+        assert_eq!(ranges([(0.0, 2.0)].iter(), Some(0.0)).unwrap(), [0.0..1.0, 1.5..2.5]);
+        assert_eq!(ranges([].iter(), None), None);
     }
 
     #[test]

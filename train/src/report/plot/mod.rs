@@ -3,16 +3,18 @@
 mod bitmap;
 mod chart;
 mod curve;
+mod scaling;
 mod theme;
 
 use std::path::Path;
 
-use chart::{Chart, Line, Ring, Stroke};
+use chart::{Along, Chart, Line, Ring, Stroke};
 pub use curve::Axis;
 use curve::{Curve, best_before_the_end, ceiling, curve, lowest, smooth, thin, usual_window};
+pub use scaling::{ScalingCurves, ScalingPicture, SizeCurves};
 use theme::COLOURS;
 
-use super::{ReportError, file::write_whole};
+use super::ReportError;
 use crate::session::Metrics;
 
 /// The figures of one run.
@@ -59,12 +61,7 @@ impl LossPicture {
     /// # Errors
     /// If the file cannot be written.
     pub fn write(&self, path: &Path) -> Result<(), ReportError> {
-        let draw = |reason| ReportError::Draw { path: path.to_owned(), reason };
-        let picture = match path.extension() {
-            Some(end) if end.eq_ignore_ascii_case("png") => self.chart.png(),
-            _ => self.chart.svg().map(|svg| theme::for_both(&svg).into_bytes()),
-        };
-        write_whole(path, &picture.map_err(draw)?)
+        self.chart.write(path)
     }
 }
 
@@ -135,7 +132,7 @@ fn one(run: &RunCurves, options: PlotOptions) -> Chart {
         let name = format!("validation, last {:.4}{}", last.1, if ring.is_some() { "" } else { &best });
         lines.push(Line { name: Some(name), points: validation, colour: COLOURS[1], stroke: Stroke::Bold });
     }
-    Chart { title: run.name.into(), subtitle, axis: options.axis, lines, ring }
+    Chart { title: run.name.into(), subtitle, along: Along::Run(options.axis), lines, ring }
 }
 
 /// A colour for each run; validation is dashed.
@@ -163,7 +160,7 @@ fn several(runs: &[RunCurves], options: PlotOptions) -> Chart {
     let has_validation = lines.iter().any(|line| line.stroke == Stroke::Dashed);
     let dashed = has_validation.then(|| "dashed: validation".to_string());
     let subtitle = smoothing.into_iter().chain(dashed).collect::<Vec<_>>().join(" · ");
-    Chart { title: format!("{} runs", runs.len()), subtitle, axis: options.axis, lines, ring: None }
+    Chart { title: format!("{} runs", runs.len()), subtitle, along: Along::Run(options.axis), lines, ring: None }
 }
 
 /// The step of the evaluation that had this loss.

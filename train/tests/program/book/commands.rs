@@ -39,12 +39,13 @@ keep_last = 9
 "#;
 
 /// What stands in for what a test has not: two cards, hours, another's file.
-const STAND_INS: [(&str, &str); 6] = [
+const STAND_INS: [(&str, &str); 7] = [
     ("wgpu:0,wgpu:1", "cpu"),
     ("wgpu:0,cpu", "cpu"),
     ("--device wgpu", "--device cpu"),
     ("--preset gpt2", "--preset stories260k"),
     ("--steps 500", "--steps 2"),
+    ("--budget 2h --target 2d", "--budget 1e10 --sizes 3 --tokens-per-parameter 1"),
     ("bench CONFIG", "bench benches/models/nanogpt-cpu.toml"),
 ];
 
