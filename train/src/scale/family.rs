@@ -44,6 +44,8 @@ impl<'a> Family<'a> {
             layers,
             kv_heads: if from.kv_heads == 0 { 0 } else { kv_heads },
             head_width: from.head_width,
+            kv_rank: set(from.kv_rank, 1),
+            query_rank: set(from.query_rank, 1),
             ffn_width: set(from.ffn_width, 8),
             expert_width: set(from.expert_width, 8),
             dense_layers: scaled(from.dense_layers).min(layers),
