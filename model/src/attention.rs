@@ -7,7 +7,7 @@ use burn::{
 use hearth_wgsl::{AttentionOptions, attention, attention_weights, attention_with_sinks};
 
 use crate::{
-    Frame, Initializer, Linear, Norm, TransformerConfig,
+    Frame, Initializer, Linear, Norm, TransformerConfig, ValueEmbedding,
     shape::{KernelSet, LayerShape, ParameterShape, Site, elements},
 };
 
@@ -29,6 +29,8 @@ pub struct Attention {
     pub key_norm: Option<Norm>,
     /// A logit for each head that takes part in its softmax without a value, `[H]`, zeros at first; where `attention_sinks` is set.
     pub sinks: Option<Param<Tensor<1>>>,
+    /// What is added to values by token; in some blocks, where `value_embeddings` is set.
+    pub value_embedding: Option<ValueEmbedding>,
     #[module(skip)]
     head_width: usize,
     #[module(skip)]
@@ -61,6 +63,7 @@ impl Attention {
             query_norm: config.qk_norm.then(|| Norm::init_head(init)),
             key_norm: config.qk_norm.then(|| Norm::init_head(init)),
             sinks: config.attention_sinks.then(|| init.constant([config.heads], 0.0)),
+            value_embedding: config.has_value_embedding(layer).then(|| ValueEmbedding::init(init)),
             head_width: d,
             window: config.window(layer),
             softcap: config.attention_softcap,
@@ -87,6 +90,10 @@ impl Attention {
         let kept = if has_scores { (1 + pieces) * scores } else { site.positions(h) };
         let sinks = config.attention_sinks.then(|| ParameterShape::new("sinks", [h]));
         let before_gate = if config.attention_sinks { q } else { 0 };
+        let values = match config.has_value_embedding(layer) {
+            true => ValueEmbedding::shape(config, site),
+            false => LayerShape::default(),
+        };
         // On the CPU each head of a group has gradients of its keys and values, before they are added.
         let of_heads = if site.kernels == KernelSet::Cpu && kv < q { 2 * q } else { 0 };
         let time = site.time as f64;
@@ -98,16 +105,21 @@ impl Attention {
             parameters: projections
                 .chain(norms.map(|name| ParameterShape::new(name, [d])))
                 .chain(sinks)
+                .chain(values.within("value_embedding"))
                 .collect(),
-            flops: 2.0 * time * c as f64 * (2 * (h * d + config.kv_heads() * d)) as f64 + products,
-            tape: 2 * (q + kv) + if config.qk_norm { q + kv } else { 0 } + kept,
-            forward: q + 2 * kv + (2 * scores).max(q + before_gate),
-            backward: stream + (2 * scores).max(q + 2 * kv + of_heads),
-            tensors: vec![
-                ("the attention scores [B, H, T, T]", scores),
-                ("the residual stream [B, T, C]", stream.max(q)),
-                ("a projection of attention [C, H*D]", elements([c, h * d])),
-            ],
+            flops: 2.0 * time * c as f64 * (2 * (h * d + config.kv_heads() * d)) as f64 + products + values.flops,
+            tape: 2 * (q + kv) + if config.qk_norm { q + kv } else { 0 } + kept + values.tape,
+            forward: q + 2 * kv + (2 * scores).max(q + before_gate).max(values.forward),
+            backward: stream + (2 * scores).max(q + 2 * kv + of_heads).max(values.backward),
+            tensors: [
+                values.tensors,
+                vec![
+                    ("the attention scores [B, H, T, T]", scores),
+                    ("the residual stream [B, T, C]", stream.max(q)),
+                    ("a projection of attention [C, H*D]", elements([c, h * d])),
+                ],
+            ]
+            .concat(),
             longest: 2.0 * halves * elements([site.rows, h, site.time, site.time, d]) as f64,
             ..LayerShape::default()
         }
@@ -116,6 +128,9 @@ impl Attention {
     /// Maps `[B, T, C]` to `[B, T, C]`.
     ///
     /// With `cache`, the positions before these are read from it and these are added to it; `frame` says where they are.
+    ///
+    /// # Panics
+    /// If there are value embeddings, and `frame` has no tokens to look them up for.
     pub fn forward(&self, x_btc: Tensor<3>, frame: &Frame, cache: Option<&mut Option<KeyValues>>) -> Tensor<3> {
         let [b, t, _] = x_btc.dims();
         let [q_bthd, k_btkd, v_btkd] = self.projected(x_btc, frame);
@@ -145,8 +160,17 @@ impl Attention {
 
     /// Queries, keys and values `[B, T, heads, D]`, normalised and rotated.
     fn projected(&self, x_btc: Tensor<3>, frame: &Frame) -> [Tensor<4>; 3] {
-        let [q, k, v] = Linear::forward_all([&self.query, &self.key, &self.value], x_btc);
+        let [q, k, v] = Linear::forward_all([&self.query, &self.key, &self.value], x_btc.clone());
         let [q, k, v] = [(q, &self.query_norm), (k, &self.key_norm), (v, &None)].map(|(y, norm)| self.heads(y, norm));
+        let v = match &self.value_embedding {
+            Some(embedding) => {
+                let tokens_bt = frame.tokens.clone();
+                let tokens_bt =
+                    tokens_bt.expect("attention: value embeddings need tokens: give them by Frame::with_tokens");
+                embedding.forward(v, x_btc, tokens_bt)
+            }
+            None => v,
+        };
         match &frame.rope {
             Some(rope) => {
                 let (q, k) = rope.apply(q, k);

@@ -145,6 +145,10 @@ pub struct TransformerConfig {
     /// Whether each query head has a learned logit more in its softmax, without a value: what it takes, no position gets (gpt-oss,
     /// arXiv 2508.10925; Xiao et al. 2023, arXiv 2309.17453). Default false.
     pub attention_sinks: bool,
+    /// Every so many blocks, counted back from the last, one adds to its values a vector that it looks up for the position's token
+    /// in a table `[V, K*D]` of its own, by a gate a key/value head (nanochat, where it is 2; after Zhou et al. 2024, arXiv
+    /// 2410.17897). 0 for none. Default 0.
+    pub value_embeddings: usize,
     /// Logits become `cap * tanh(logits / cap)` (Gemma 2, arXiv 2408.00118). Default none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub logit_softcap: Option<f64>,
@@ -188,6 +192,7 @@ const DEFAULTS: TransformerConfig = TransformerConfig {
     sliding_window: Vec::new(),
     attention_softcap: None,
     attention_sinks: false,
+    value_embeddings: 0,
     logit_softcap: None,
     init_std: 0.02,
     scaled_residual_init: true,
@@ -261,6 +266,11 @@ impl TransformerConfig {
     pub fn window(&self, layer: usize) -> Option<usize> {
         let window = self.sliding_window.get(layer % self.sliding_window.len().max(1));
         window.copied().filter(|window| *window > 0)
+    }
+
+    /// Whether block `layer` adds value embeddings.
+    pub fn has_value_embedding(&self, layer: usize) -> bool {
+        self.value_embeddings > 0 && (self.layers - 1 - layer).is_multiple_of(self.value_embeddings)
     }
 
     /// Standard deviation of initial matrices that write to the residual stream.

@@ -1,4 +1,4 @@
-//! What all blocks of one pass share and no block learns: the positions at hand, their rotations and documents.
+//! What all blocks of one pass share and no block learns: the positions at hand, their tokens, rotations and documents.
 
 use burn::tensor::{Device, Int, Tensor};
 
@@ -16,6 +16,8 @@ pub struct Frame {
     /// `[B, T]`: for rows of several documents, a number for each.
     pub(crate) documents: Option<Tensor<2, Int>>,
     pub(crate) rope: Option<Rope>,
+    /// `[B, T]`: the ids, where blocks are to look something up for them.
+    pub(crate) tokens: Option<Tensor<2, Int>>,
     /// Weight of the loss that balances experts, for each position.
     pub(crate) balance: f64,
 }
@@ -34,7 +36,12 @@ impl Frame {
         assert!(end <= *context_length, "{time} tokens from position {start} exceed the context of {context_length}");
         let device = &device.clone().without_autodiff();
         let rope = (config.positions == Positions::Rope).then(|| Rope::new(config, start, time, device));
-        Self { start, positions: None, documents: None, rope, balance: 0.0 }
+        Self { start, positions: None, documents: None, rope, tokens: None, balance: 0.0 }
+    }
+
+    /// The same frame with the ids `[B, T]` of its positions, as blocks with value embeddings need it.
+    pub fn with_tokens(self, tokens_bt: Tensor<2, Int>) -> Self {
+        Self { tokens: Some(tokens_bt), ..self }
     }
 
     /// The same frame, in which the loss that balances experts (E sum f P, 1 where they are evenly busy) weighs so much for each
@@ -53,6 +60,7 @@ impl Frame {
             start: 0,
             documents: Some(documents_bt),
             positions: Some(positions_bt),
+            tokens: self.tokens.clone(),
             balance: self.balance,
         }
     }

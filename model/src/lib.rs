@@ -50,6 +50,7 @@ mod stage;
 mod token_matrix;
 mod transformer;
 mod validate;
+mod value_embedding;
 
 pub mod weights;
 
@@ -77,3 +78,4 @@ pub use presets::{PRESETS, preset};
 pub use shape::{KernelSet, LayerShape, ParameterShape, Site, elements};
 pub use token_matrix::TokenMatrix;
 pub use transformer::{Look, Transformer};
+pub use value_embedding::ValueEmbedding;

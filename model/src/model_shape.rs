@@ -24,7 +24,7 @@ impl ModelShape {
         let (mut looks, mut kinds) = (Vec::new(), Vec::new());
         let mut runs: Vec<(usize, usize)> = Vec::new();
         for layer in 0..config.layers {
-            let look = (config.window(layer), config.has_experts(layer));
+            let look = (config.window(layer), config.has_experts(layer), config.has_value_embedding(layer));
             let known = looks.iter().position(|it| *it == look);
             let kind = known.unwrap_or_else(|| {
                 looks.push(look);
@@ -105,7 +105,11 @@ mod tests {
         configs.push(TransformerConfig { mlp: crate::Activation::ReluSquared, shared_experts: 0, ..experts });
         configs.push(TransformerConfig { tied: true, sliding_window: vec![3, 0], ..llama.clone() });
         configs.push(TransformerConfig { attention_softcap: Some(30.0), sliding_window: vec![3], ..llama.clone() });
-        configs.push(TransformerConfig { attention_sinks: true, qk_norm: true, bias: true, ..llama });
+        configs.push(TransformerConfig { attention_sinks: true, qk_norm: true, bias: true, ..llama.clone() });
+        // Tables in every other of three blocks, in every one, and in the last alone.
+        let tables = TransformerConfig { value_embeddings: 2, layers: 3, kv_heads: 2, ..llama };
+        configs.push(TransformerConfig { attention_sinks: true, experts: 4, ..tables.clone() });
+        configs.extend([1, 3].map(|every| TransformerConfig { value_embeddings: every, width: 8, ..tables.clone() }));
         for config in configs {
             let mut found = Found::default();
             config.init(0, &Device::flex()).unwrap().visit(&mut found);

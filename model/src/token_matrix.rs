@@ -23,10 +23,15 @@ pub struct TokenMatrix {
 impl TransformerConfig {
     /// Rows of each shard of a matrix over the vocabulary; none without one. The configuration must be valid.
     pub fn vocab_shards(&self) -> Vec<usize> {
+        self.shards_of(self.width)
+    }
+
+    /// As [`TransformerConfig::vocab_shards`], of a matrix with so many columns.
+    pub(crate) fn shards_of(&self, columns: usize) -> Vec<usize> {
         if self.vocab_size == 0 {
             return Vec::new();
         }
-        let most_rows = (self.vocab_shard_bytes / size_of::<f32>() / self.width).max(1);
+        let most_rows = (self.vocab_shard_bytes / size_of::<f32>() / columns).max(1);
         let rows = self.vocab_size.div_ceil(self.vocab_size.div_ceil(most_rows));
         (0..self.vocab_size).step_by(rows).map(|start| rows.min(self.vocab_size - start)).collect()
     }
@@ -35,8 +40,13 @@ impl TransformerConfig {
 impl TokenMatrix {
     /// A matrix with random rows.
     pub fn init(init: &mut Initializer) -> Self {
+        Self::init_of(init.config().width, init)
+    }
+
+    /// A matrix with random rows of so many columns.
+    pub(crate) fn init_of(columns: usize, init: &mut Initializer) -> Self {
         let config = init.config();
-        Self { shards: init.normal_rows(&config.vocab_shards(), config.width, config.init_std) }
+        Self { shards: init.normal_rows(&config.shards_of(columns), columns, config.init_std) }
     }
 
     /// The shards without their tape.

@@ -69,7 +69,7 @@ impl Transformer {
     /// If `T` exceeds the context length.
     pub fn logits(&self, tokens_bt: Tensor<2, Int>) -> Tensor<3> {
         let [_, time] = tokens_bt.dims();
-        let frame = Frame::new(&self.config, 0, time, &tokens_bt.device());
+        let frame = Frame::new(&self.config, 0, time, &tokens_bt.device()).with_tokens(tokens_bt.clone());
         let mut x_btc = self.embedding.forward(tokens_bt, &frame, None);
         for block in &self.blocks {
             x_btc = block.forward(x_btc, &frame, None);
@@ -83,7 +83,7 @@ impl Transformer {
     /// As [`Transformer::logits`].
     pub fn look(&self, tokens_bt: Tensor<2, Int>) -> Look {
         let [_, time] = tokens_bt.dims();
-        let frame = Frame::new(&self.config, 0, time, &tokens_bt.device());
+        let frame = Frame::new(&self.config, 0, time, &tokens_bt.device()).with_tokens(tokens_bt.clone());
         let mut x_btc = self.embedding.forward(tokens_bt, &frame, None);
         let mut attention = Vec::with_capacity(self.blocks.len());
         for block in &self.blocks {
@@ -101,7 +101,7 @@ impl Transformer {
     /// If `start + T` exceeds the context length.
     pub fn next_logits(&self, tokens_bt: Tensor<2, Int>, start: usize, cache: &mut [Option<KeyValues>]) -> Tensor<2> {
         let [batch, time] = tokens_bt.dims();
-        let frame = Frame::new(&self.config, start, time, &tokens_bt.device());
+        let frame = Frame::new(&self.config, start, time, &tokens_bt.device()).with_tokens(tokens_bt.clone());
         let mut x_btc = self.embedding.forward(tokens_bt, &frame, None);
         for (block, cache) in self.blocks.iter().zip(cache) {
             x_btc = block.forward_cached(x_btc, &frame, cache);

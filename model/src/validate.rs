@@ -65,6 +65,10 @@ impl TransformerConfig {
         if self.dense_layers > self.layers {
             faults.push(fault("dense_layers", self.dense_layers, format!("must be layers = {} at most", self.layers)));
         }
+        if self.value_embeddings > self.layers {
+            let reason = format!("must be layers = {} at most, where the last block alone has one", self.layers);
+            faults.push(fault("value_embeddings", self.value_embeddings, reason));
+        }
         if self.sliding_window.len() > self.layers {
             let reason = format!("must have one entry a layer, so {} of them, or fewer that repeat", self.layers);
             faults.push(fault("sliding_window", format!("{:?}", self.sliding_window), reason));
@@ -100,7 +104,9 @@ impl TransformerConfig {
             [self.vocab_size, self.context_length, self.ffn_width()].map(|size| size as u128);
         let experts = (self.experts + self.shared_experts) as u128 * self.expert_width() as u128;
         let widest = vocabulary.max(context).max(ffn).max(heads * head_width).max(experts);
-        if widest.saturating_mul(width) > MOST_ELEMENTS {
+        let table = vocabulary.saturating_mul(self.kv_heads() as u128 * head_width);
+        let table = if self.value_embeddings > 0 { table } else { 0 };
+        if widest.saturating_mul(width).max(table) > MOST_ELEMENTS {
             return Some(fault(
                 "width",
                 self.width,
@@ -128,7 +134,7 @@ mod tests {
     fn each_bad_value_is_named() {
         let good = preset("stories260k").unwrap();
         type Spoil = fn(&mut TransformerConfig);
-        let cases: [(&str, Spoil); 18] = [
+        let cases: [(&str, Spoil); 20] = [
             ("model.experts_per_token = 5", |c| (c.experts, c.experts_per_token) = (4, 5)),
             ("model.experts = 5000", |c| c.experts = 5000),
             ("model.dense_layers = 9", |c| c.dense_layers = 9),
@@ -139,6 +145,8 @@ mod tests {
             ("model.vocab_size = 0", |c| c.vocab_size = 0),
             ("model.head_width = 5", |c| c.head_width = 5),
             ("model.sliding_window = [4, 4, 4, 4, 4, 4]", |c| c.sliding_window = vec![4; 6]),
+            ("model.value_embeddings = 6", |c| c.value_embeddings = 6),
+            ("model.width = 64", |c| (c.value_embeddings, c.vocab_size, c.head_width) = (2, 1 << 30, 1 << 10)),
             ("model.attention_softcap = 0", |c| c.attention_softcap = Some(0.0)),
             ("model.layers = 100000", |c| c.layers = 100_000),
             ("model.dropout = 1", |c| c.dropout = 1.0),

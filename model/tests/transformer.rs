@@ -21,6 +21,8 @@ fn small() -> TransformerConfig {
         sliding_window: vec![3, 0],
         attention_softcap: Some(4.0),
         attention_sinks: true,
+        value_embeddings: 1,
+        vocab_shard_bytes: 23 * 16,
         dropout: 0.2,
         init_std: 0.3,
         ..preset("stories260k").unwrap()
@@ -44,20 +46,24 @@ fn assert_close(found: &[f32], expected: &[f32], tolerance: f32) {
 
 each_device! {
     /// The logits are those without a look, and the weights are what attention mixes by: they mix the values to what the block
-    /// adds, see no later position and none beyond the window, and sum to 1.
+    /// adds, see no later position and none beyond the window, and sum to 1, or to less where a sink takes the rest.
     fn a_look_shows_what_the_model_does(device) {
-        let model = small().init(3, &device).unwrap();
-        let look = model.look(ids(&device));
-        assert_close(&values(look.logits), &values(model.logits(ids(&device))), 1e-5);
-        assert_eq!(look.attention.len(), 2);
-        for (layer, weights_bhtt) in look.attention.into_iter().enumerate() {
-            assert_eq!(weights_bhtt.dims(), [2, 4, 8, 8]);
-            let window = if layer == 0 { 3 } else { 8 };
-            for (row, weights) in values(weights_bhtt).chunks(8).enumerate() {
-                let query = row % 8;
-                assert!((weights.iter().sum::<f32>() - 1.0).abs() < 1e-5, "{weights:?}");
-                for (key, weight) in weights.iter().enumerate() {
-                    assert_eq!(*weight > 0.0, key <= query && query < key + window, "{query} sees {key} by {weight}");
+        for attention_sinks in [false, true] {
+            let model = TransformerConfig { attention_sinks, ..small() }.init(3, &device).unwrap();
+            let look = model.look(ids(&device));
+            assert_close(&values(look.logits), &values(model.logits(ids(&device))), 1e-5);
+            assert_eq!(look.attention.len(), 2);
+            for (layer, weights_bhtt) in look.attention.into_iter().enumerate() {
+                assert_eq!(weights_bhtt.dims(), [2, 4, 8, 8]);
+                let window = if layer == 0 { 3 } else { 8 };
+                for (row, weights) in values(weights_bhtt).chunks(8).enumerate() {
+                    let (query, sum) = (row % 8, weights.iter().sum::<f32>());
+                    let is_whole = (sum - 1.0).abs() < 1e-5;
+                    assert!(if attention_sinks { sum > 0.0 && sum < 0.99 } else { is_whole }, "{weights:?}");
+                    for (key, weight) in weights.iter().enumerate() {
+                        let sees = key <= query && query < key + window;
+                        assert_eq!(*weight > 0.0, sees, "{query} sees {key} by {weight}");
+                    }
                 }
             }
         }
@@ -155,7 +161,7 @@ each_device! {
     /// A block is a pure function of parameters, input and key, dropout included.
     fn segments_are_pure(device) {
         let model = small().init(1, &device).unwrap();
-        let frame = Frame::new(&small(), 0, 8, &device);
+        let frame = Frame::new(&small(), 0, 8, &device).with_tokens(ids(&device));
         let x = model.embedding.forward(ids(&device), &frame, None);
         let run = |key: u64| values(model.blocks[0].forward(x.clone(), &frame, Some(Key::new(key))));
         assert_eq!(run(1), run(1));

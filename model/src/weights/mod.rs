@@ -75,20 +75,29 @@ pub fn assign(
     tensors: impl IntoIterator<Item = (String, TensorData)>,
     source: &Path,
 ) -> Result<(), ModelError> {
-    let tensors = tensors.into_iter().map(|(name, data)| {
-        let is_matrix = MATRICES.split('|').any(|matrix| matrix == name);
-        bridge::from_data(data, if is_matrix { name + ".shards.0" } else { name }, None)
-    });
+    let tensors = tensors
+        .into_iter()
+        .map(|(name, data)| bridge::from_data(data, if is_matrix(&name) { name + ".shards.0" } else { name }, None));
     apply(model, source, |whole| Ok(whole.apply(tensors.collect(), None, None, false)))
 }
 
+/// The matrices over the vocabulary, by name.
+const MATRICES: &str = r"embedding\.tokens|head\.output|blocks\.\d+\.attention\.value_embedding\.table";
+
+fn is_matrix(name: &str) -> bool {
+    ["embedding.tokens", "head.output"].contains(&name) || name.ends_with(".value_embedding.table")
+}
+
 /// The matrices over the vocabulary.
-const MATRICES: &str = "embedding.tokens|head.output";
+fn matrices(model: &mut Transformer) -> impl Iterator<Item = &mut TokenMatrix> {
+    let Transformer { embedding, blocks, head, .. } = model;
+    let tables = blocks.iter_mut().filter_map(|block| block.attention.value_embedding.as_mut());
+    [&mut embedding.tokens].into_iter().chain(tables.map(|it| &mut it.table)).chain(&mut head.output)
+}
 
 fn with_whole_matrices(model: &Transformer) -> Transformer {
     let mut whole = model.clone();
-    whole.embedding.tokens = model.embedding.tokens.whole();
-    whole.head.output = model.head.output.as_ref().map(TokenMatrix::whole);
+    matrices(&mut whole).for_each(|matrix| *matrix = matrix.whole());
     whole
 }
 
@@ -100,9 +109,7 @@ fn apply(
 ) -> Result<(), ModelError> {
     let mut whole = with_whole_matrices(model);
     check(set(&mut whole)?, path)?;
-    whole.embedding.tokens = model.embedding.tokens.cut(&whole.embedding.tokens);
-    let outputs = model.head.output.as_ref().zip(whole.head.output.as_ref());
-    whole.head.output = outputs.map(|(shards, output)| shards.cut(output));
+    matrices(model).zip(matrices(&mut whole)).for_each(|(cut, whole)| *whole = cut.cut(whole));
     *model = whole;
     Ok(())
 }

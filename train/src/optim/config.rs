@@ -17,7 +17,7 @@ pub enum RuleKind {
     Adamw,
     /// Lion (Chen et al. 2023, arXiv 2302.06675); its learning rate is a third of AdamW's or less, its `beta2` 0.99.
     Lion,
-    /// Muon (Jordan et al. 2024, kellerjordan.github.io/posts/muon) for the matrices of blocks; AdamW for embedding, head and
+    /// Muon (Jordan et al. 2024, kellerjordan.github.io/posts/muon) for the matrices of blocks; AdamW for embeddings, head and
     /// vectors.
     Muon,
 }
@@ -126,10 +126,11 @@ impl OptimizerConfig {
         let none = ParameterGroup::default();
         let group = self.groups.iter().find(|group| group.has(name)).unwrap_or(&none);
         let is_matrix = shape.len() > 1;
-        // What is in a block is hidden from ids on both sides; a group may say otherwise.
+        // What is in a block is hidden from ids on both sides, but for tables by token; a group may say otherwise.
+        let is_hidden = name.starts_with("blocks.") && !name.ends_with(".value_embedding.table");
         let takes = |kind: RuleKind| match kind {
             RuleKind::Adamw | RuleKind::Lion => true,
-            RuleKind::Muon => is_matrix && (group.rule.is_some() || name.starts_with("blocks.")),
+            RuleKind::Muon => is_matrix && (group.rule.is_some() || is_hidden),
         };
         let kind = Some(group.rule.unwrap_or(self.rule)).filter(|kind| takes(*kind)).unwrap_or_default();
         let momentum = group.momentum.unwrap_or(self.momentum);

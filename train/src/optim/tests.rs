@@ -160,6 +160,9 @@ fn the_first_group_that_names_a_parameter_has_it() {
     assert_eq!(of("blocks.1.attention.query.weight", &[4, 4]), muon(0.5, 0.3));
     assert_eq!(of("blocks.1.attention.query.bias", &[4]), adamw(1.0, 0.2));
     assert_eq!(of("blocks.1.attention.key.weight", &[4, 4]), muon(1.0, 0.1));
+    assert_eq!(of("blocks.1.attention.value_embedding.table", &[9, 4]), adamw(1.0, 0.1));
+    assert_eq!(of("blocks.1.attention.value_embedding.gate", &[4, 2]), muon(1.0, 0.1));
+    assert_eq!(of("blocks.1.attention.sinks", &[4]), adamw(1.0, 0.0));
     assert_eq!(of("blocks.1.mlp.up.weight", &[4, 4]), adamw(1.0, 0.1));
     assert_eq!(of("blocks.1.mlp_norm.gamma", &[4]), adamw(1.0, 0.2));
     assert_eq!(of("head.norm.gamma", &[4]), adamw(1.0, 0.2));

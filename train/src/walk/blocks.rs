@@ -54,7 +54,7 @@ impl Walk {
             Some([documents, positions]) => self.frame.packed(documents, positions),
             None => self.frame.clone(),
         };
-        let frame = frame.with_balance(self.balance * scale);
+        let frame = frame.with_balance(self.balance * scale).with_tokens(batch.inputs.clone());
         (WalkState { inputs: batch.inputs, frame, key, saved: Vec::new() }, batch.targets)
     }
 

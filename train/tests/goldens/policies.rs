@@ -114,6 +114,13 @@ hearth_wgsl::each_device! {
 }
 
 hearth_wgsl::each_device! {
+    /// A soft-cap on scores, sinks, windows that repeat, value embeddings in each block; tables in shards.
+    fn recipes(device) {
+        with_and_without_dropout(Golden::read("recipes.safetensors").with_shards(5), &device);
+    }
+}
+
+hearth_wgsl::each_device! {
     /// Eight groupings, where the goldens have two.
     fn four_blocks(device) {
         let mut golden = Golden::read("llama.safetensors");

@@ -166,6 +166,12 @@ fn predictions_hold_for_other_layers_and_rules() {
     let Some(_turn) = beside() else { return };
     let dense = gpt2(6, 256, 128, 2048);
     let experts = TransformerConfig { experts: 8, expert_width: 512, ..gpt2(4, 256, 128, 2048) };
+    let pieces = TransformerConfig {
+        attention_softcap: Some(30.0),
+        attention_sinks: true,
+        value_embeddings: 2,
+        ..dense.clone()
+    };
     let adamw = OptimizerConfig::default();
     let muon = OptimizerConfig { rule: RuleKind::Muon, ..adamw.clone() };
     let group = |names: &[&str]| {
@@ -178,6 +184,7 @@ fn predictions_hold_for_other_layers_and_rules() {
     for (name, model, optimizer) in [
         ("muon", &dense, muon.clone()),
         ("frozen", &dense, frozen),
+        ("soft-cap, sinks, value embeddings", &pieces, adamw.clone()),
         ("experts", &experts, adamw),
         ("both", &experts, muon),
     ] {

@@ -52,6 +52,9 @@ fn config(tied: bool) -> TransformerConfig {
         experts: 4,
         expert_width: 24,
         dense_layers: 1,
+        // The first block and the last look up tokens; those of a stage come with its batch.
+        value_embeddings: 2,
+        attention_sinks: true,
         ..small
     }
 }

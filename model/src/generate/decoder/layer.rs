@@ -5,7 +5,7 @@ use hearth_wgsl::decode::{
     swiglu_in_place,
 };
 
-use super::weights::{LinearWeights, NormWeights, optional};
+use super::weights::{LinearWeights, NormWeights, ValueWeights, optional};
 use crate::{Activation, Block, TransformerConfig};
 
 /// A block's parameters.
@@ -18,6 +18,7 @@ pub struct Layer {
     query_norm: Option<NormWeights>,
     key_norm: Option<NormWeights>,
     sinks: Option<HostValues>,
+    value_embedding: Option<ValueWeights>,
     window: Option<usize>,
     softcap: Option<f64>,
     mlp_norm: NormWeights,
@@ -39,6 +40,10 @@ pub struct Room {
     key: Vec<f32>,
     /// `[K, D]`
     value: Vec<f32>,
+    /// What is looked up for the token, `[K, D]`
+    vector: Vec<f32>,
+    /// `[K]`
+    value_gates: Vec<f32>,
     /// `[H, D]`
     mixed: Vec<f32>,
     /// `[D]`
@@ -79,7 +84,9 @@ impl Room {
             back: c,
             query: queries.clone(),
             key: keys.clone(),
-            value: keys,
+            value: keys.clone(),
+            vector: keys,
+            value_gates: vec![0.0; config.kv_heads()],
             mixed: queries,
             head: d,
             scores: Vec::new(),
@@ -102,6 +109,7 @@ impl Layer {
             query_norm: optional(attention.query_norm.as_ref().map(NormWeights::new))?,
             key_norm: optional(attention.key_norm.as_ref().map(NormWeights::new))?,
             sinks: optional(attention.sinks.as_ref().map(|sinks| HostValues::of(sinks.val())))?,
+            value_embedding: optional(attention.value_embedding.as_ref().map(ValueWeights::new))?,
             window: attention.window(),
             softcap: attention.softcap(),
             mlp_norm: NormWeights::new(&block.mlp_norm)?,
@@ -112,18 +120,26 @@ impl Layer {
         })
     }
 
-    /// Adds to the residual stream `[C]` what the block does at the next position, which it appends to the cache.
-    pub fn step(&self, stream: &mut [f32], angles: Option<&Angles>, cache: &mut KeyValueCache, room: &mut Room) {
+    /// Adds to the residual stream `[C]` what the block does at the next position, that of token `id`, which it appends to the
+    /// cache.
+    pub fn step(
+        &self,
+        id: u32,
+        stream: &mut [f32],
+        angles: Option<&Angles>,
+        cache: &mut KeyValueCache,
+        room: &mut Room,
+    ) {
         self.attention_norm.apply(stream, &mut room.normed);
-        self.attend(angles, cache, room);
+        self.attend(id, angles, cache, room);
         add(&room.back, stream);
         self.mlp_norm.apply(stream, &mut room.normed);
         self.mix_channels(room);
         add(&room.back, stream);
     }
 
-    fn attend(&self, angles: Option<&Angles>, cache: &mut KeyValueCache, room: &mut Room) {
-        let Room { normed, back, query, key, value, mixed, head, scores, .. } = room;
+    fn attend(&self, id: u32, angles: Option<&Angles>, cache: &mut KeyValueCache, room: &mut Room) {
+        let Room { normed, back, query, key, value, vector, value_gates, mixed, head, scores, .. } = room;
         multiply(normed, [self.query.product(query), self.key.product(key), self.value.product(value)]);
         for (heads, norm) in [(&mut *query, &self.query_norm), (&mut *key, &self.key_norm)] {
             if let Some(norm) = norm {
@@ -135,6 +151,9 @@ impl Layer {
             if let Some(angles) = angles {
                 angles.turn(heads);
             }
+        }
+        if let Some(embedding) = &self.value_embedding {
+            embedding.add(id, normed, value_gates, vector, value);
         }
         cache.push(key, value);
         let options = CacheOptions { window: self.window, softcap: self.softcap, sinks: self.sinks.as_deref() };

@@ -15,18 +15,18 @@ use hearth_wgsl::{
 
 use self::{
     layer::{Angles, Layer, Room, add},
-    weights::NormWeights,
+    weights::{NormWeights, TokenRows},
 };
-use crate::{KeyValues, RopeLayout, TokenMatrix, Transformer, rope::frequencies};
+use crate::{KeyValues, RopeLayout, Transformer, rope::frequencies};
 
 /// A model on the CPU with the keys and values of one sequence.
 pub struct Decoder<'a> {
     model: &'a Transformer,
-    embedding: Vec<HostValues>,
+    embedding: TokenRows,
     positions: Option<HostValues>,
     layers: Vec<Layer>,
     norm: NormWeights,
-    output: Vec<HostValues>,
+    output: TokenRows,
     caches: Vec<KeyValueCache>,
     /// Radians that a pair of channels turns by a position; none without rotary embedding.
     frequencies: Vec<f64>,
@@ -47,11 +47,11 @@ impl<'a> Decoder<'a> {
         let cache = |_| KeyValueCache::new(config.kv_heads(), config.head_width(), capacity);
         Some(Self {
             model,
-            embedding: shards(&model.embedding.tokens)?,
+            embedding: TokenRows::new(&model.embedding.tokens)?,
             positions: weights::optional(positions.map(|table| HostValues::of(table.val())))?,
             layers: model.blocks.iter().map(Layer::new).collect::<Option<_>>()?,
             norm: NormWeights::new(&model.head.norm)?,
-            output: shards(model.output())?,
+            output: TokenRows::new(model.output())?,
             caches: (0..config.layers).map(cache).collect(),
             frequencies: frequencies(config),
             length: 0,
@@ -88,19 +88,19 @@ impl<'a> Decoder<'a> {
 
     fn run(&mut self, id: u32, logits: &mut [f32]) {
         let (config, at) = (self.model.config(), self.length);
-        embed(&self.embedding, id, &mut self.stream);
+        self.embedding.copy(id, &mut self.stream);
         if let Some(table) = &self.positions {
             add(&table[at * config.width..], &mut self.stream);
         }
         let interleaved = config.rope_layout == RopeLayout::Interleaved;
         let angles = (!self.frequencies.is_empty()).then(|| Angles::new(&self.frequencies, at, interleaved));
         for (layer, cache) in self.layers.iter().zip(&mut self.caches) {
-            layer.step(&mut self.stream, angles.as_ref(), cache, &mut self.room);
+            layer.step(id, &mut self.stream, angles.as_ref(), cache, &mut self.room);
         }
         let normed = &mut self.room.normed;
         self.norm.apply(&self.stream, normed);
         let mut first = 0;
-        for shard in &self.output {
+        for shard in self.output.shards() {
             let rows = shard.len() / normed.len();
             multiply_rows(normed, shard, &mut logits[first..first + rows]);
             first += rows;
@@ -110,20 +110,4 @@ impl<'a> Decoder<'a> {
         }
         self.length += 1;
     }
-}
-
-fn shards(matrix: &TokenMatrix) -> Option<Vec<HostValues>> {
-    matrix.values().into_iter().map(HostValues::of).collect()
-}
-
-/// The row of an id, from the shard that has it.
-fn embed(shards: &[HostValues], id: u32, row: &mut [f32]) {
-    let mut first = id as usize * row.len();
-    for shard in shards {
-        match shard.get(first..first + row.len()) {
-            Some(found) => return row.copy_from_slice(found),
-            None => first -= shard.len(),
-        }
-    }
-    panic!("token {id} is outside of the vocabulary");
 }

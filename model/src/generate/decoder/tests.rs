@@ -87,6 +87,14 @@ fn steps_are_those_of_the_model_for_every_option() {
         TransformerConfig { attention_softcap: Some(0.7), sliding_window: vec![0, 4], kv_heads: 2, ..llama() },
         TransformerConfig { logit_softcap: Some(1.5), ..llama() },
         TransformerConfig { attention_sinks: true, sliding_window: vec![3, 0], ..llama() },
+        TransformerConfig { value_embeddings: 2, kv_heads: 2, vocab_shard_bytes: 4 * 24 * 6, ..llama() },
+        TransformerConfig {
+            value_embeddings: 1,
+            attention_sinks: true,
+            attention_softcap: Some(0.7),
+            width: 8,
+            ..llama()
+        },
         TransformerConfig { norm_eps: 0.1, dropout: 0.5, ..llama() },
         TransformerConfig { vocab_shard_bytes: 4 * 24 * 6, ..llama() },
         TransformerConfig { norm: NormKind::Rms, bias: false, tied: false, vocab_shard_bytes: 4 * 24 * 6, ..gpt2() },
