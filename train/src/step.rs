@@ -94,7 +94,7 @@ impl Trainer {
     /// If `walk` was made for another model: see [`Walk::place`].
     pub fn new(model: Transformer, walk: Walk, options: StepOptions) -> Self {
         let model = options.optimizer.freeze(model);
-        let optimizer = Optimizer::new(&options.optimizer, &model);
+        let optimizer = Optimizer::new(&options.optimizer, &model, model.config().width);
         Self::with(model, walk, options, optimizer)
     }
 

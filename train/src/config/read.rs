@@ -339,6 +339,7 @@ mod tests {
                 "optimizer.groups=[{parameters = [\"*\"], learning_rate = 1.0, learning_rate_factor = 2.0}]",
                 "optimizer.groups[0].learning_rate: give it or learning_rate_factor",
             ),
+            ("optimizer.base_width=2000000", "optimizer.base_width = 2000000: must be from 0 to 1048576"),
             ("limits.steps=0", "limits.steps = 0: set limits.steps, as to 1000, or limits.tokens"),
             ("data.mixture=[{tokens = \"a\"}]", "data.mixture[0]: weight is missing, a number"),
             ("parallel.blocks=[1.5]", "parallel.blocks[0] = 1.5: must be a whole number"),

@@ -80,6 +80,9 @@ impl TrainConfig {
             }
         }
         faults.extend(self.faulty_groups());
+        if optimizer.base_width > 1 << 20 {
+            faults.push(format!("optimizer.base_width = {}: must be from 0 to 1048576", optimizer.base_width));
+        }
         if !(f64::MIN_POSITIVE..=f64::MAX).contains(&optimizer.eps) {
             faults.push(format!("optimizer.eps = {}: must be positive", optimizer.eps));
         }

@@ -30,6 +30,11 @@ pub struct OptimizerConfig {
     pub rule: RuleKind,
     /// The largest learning rate, reached after warm-up. Default 1e-3.
     pub learning_rate: f64,
+    /// Width (channels) of the model that `learning_rate` was found for: AdamW's and Lion's matrices in blocks and the head have
+    /// `base_width / model.width` of it; embeddings, vectors, Muon's matrices and groups with a `learning_rate` of their own have
+    /// theirs as given (muP, Yang et al. 2022, arXiv 2203.03466; Everett et al. 2024, arXiv 2407.05872). Default 0: every width
+    /// has the same.
+    pub base_width: usize,
     /// Decay of AdamW's first moment, per step; of Lion the share of the momentum in an update. Default 0.9.
     pub beta1: f64,
     /// Decay of AdamW's second moment and of Lion's momentum, per step. Default 0.95.
@@ -59,6 +64,7 @@ impl Default for OptimizerConfig {
         Self {
             rule: RuleKind::default(),
             learning_rate: 1e-3,
+            base_width: 0,
             beta1: 0.9,
             beta2: 0.95,
             eps: 1e-8,
@@ -117,8 +123,8 @@ impl OptimizerConfig {
         self.groups.iter().find(|group| group.has(name)).is_some_and(|group| group.frozen)
     }
 
-    /// What the parameter of this name and shape has.
-    pub fn setting(&self, name: &str, shape: &[usize]) -> Setting {
+    /// What the parameter of this name and shape has, of a model that is `width` channels wide.
+    pub fn setting(&self, name: &str, shape: &[usize], width: usize) -> Setting {
         if name.ends_with("experts.bias") {
             let rule = Arc::new(Balance { rate: self.router_bias_rate });
             return Setting { rule, learning_rate_factor: 1.0, weight_decay: 0.0 };
@@ -140,10 +146,23 @@ impl OptimizerConfig {
             RuleKind::Muon => Arc::new(Muon { momentum, scale: self.muon_scale }),
         };
         let absolute = group.learning_rate.map(|rate| rate / self.learning_rate);
+        let scales = is_matrix && kind != RuleKind::Muon && fan_in_grows(name);
+        let by_width = if scales { self.width_factor(width) } else { 1.0 };
         Setting {
             rule,
-            learning_rate_factor: absolute.or(group.learning_rate_factor).unwrap_or(1.0),
+            learning_rate_factor: absolute.unwrap_or(group.learning_rate_factor.unwrap_or(1.0) * by_width),
             weight_decay: group.weight_decay.unwrap_or(if is_matrix { self.weight_decay } else { 0.0 }),
         }
     }
+    /// What a matrix whose fan-in grows with the model's width has of the learning rate.
+    fn width_factor(&self, width: usize) -> f64 {
+        if self.base_width == 0 { 1.0 } else { self.base_width as f64 / width as f64 }
+    }
+}
+
+/// Whether a matrix of this name sums over more channels in a wider model: then changes of its elements, which AdamW and Lion
+/// make equally large at every width, add up to more of its output. An embedding is looked up, also where the head shares it;
+/// the second half of an adapter sums over its rank.
+fn fan_in_grows(name: &str) -> bool {
+    (name.starts_with("blocks.") || name.starts_with("head.")) && !name.ends_with("adapter.up")
 }

@@ -41,9 +41,9 @@ pub struct Update {
 }
 
 impl Optimizer {
-    /// The optimizer that `config` describes, for `model`.
-    pub fn new<M: Module>(config: &OptimizerConfig, model: &M) -> Self {
-        Self::by(model, |name, shape| config.setting(name, shape))
+    /// The optimizer that `config` describes, for `model`, which is `width` channels wide.
+    pub fn new<M: Module>(config: &OptimizerConfig, model: &M, width: usize) -> Self {
+        Self::by(model, |name, shape| config.setting(name, shape, width))
     }
 
     /// An optimizer for `model` whose parameters have what `setting` gives by name and shape: rules of one's own, say.

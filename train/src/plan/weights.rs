@@ -41,7 +41,8 @@ impl Weights {
                 let is_matrix = it.shape.first() == Some(&model.vocab_size) && !segment.starts_with("blocks");
                 if is_matrix { [&[shard], &it.shape[1..]].concat() } else { it.shape.clone() }
             };
-            let all = parameters.iter().map(|it| Part::of(optimizer, &name(it), it, &shard(it), kernels));
+            let all =
+                parameters.iter().map(|it| Part::of((optimizer, model.width), &name(it), it, &shard(it), kernels));
             all.fold(Part::default(), Part::with)
         };
         let segment = |has: bool, name: &str, parameters: &[ParameterShape]| {
@@ -69,8 +70,9 @@ impl Weights {
 }
 
 impl Part {
+    /// Those of a parameter of a model that is `width` channels wide, the largest `shard` of which is updated at once.
     fn of(
-        optimizer: &OptimizerConfig,
+        (optimizer, width): (&OptimizerConfig, usize),
         name: &str,
         parameter: &ParameterShape,
         shard: &[usize],
@@ -81,7 +83,7 @@ impl Part {
         if optimizer.is_frozen(name) {
             return Self { parameters, ..Self::default() };
         }
-        let Setting { rule, .. } = optimizer.setting(name, &parameter.shape);
+        let Setting { rule, .. } = optimizer.setting(name, &parameter.shape, width);
         let state = rule.state(&parameter.shape).iter().map(|it| bytes(it.elements() as u128)).sum();
         let (update, flops) = (rule.scratch(shard, kernels) * F32, rule.flops(&parameter.shape));
         Self { parameters, trained: parameters, state, update, flops }
