@@ -114,6 +114,12 @@ impl Trainer {
         self.model.as_ref().expect("the optimizer gives the model back")
     }
 
+    /// The model without autodiff, with the weights that it is measured and used with: the optimizer's averages where it keeps
+    /// some, which are then a second copy of the parameters, else those of [`Trainer::model`].
+    pub fn evaluated(&self) -> Transformer {
+        self.optimizer.evaluated(self.model().clone()).valid()
+    }
+
     /// The optimizer as it is now.
     pub fn optimizer(&self) -> &Optimizer {
         &self.optimizer
@@ -271,7 +277,7 @@ impl Trainer {
 
     /// The summed loss `[1]` of a batch without dropout, gradients or z-loss, in nats.
     ///
-    /// `model` is [`Trainer::model`] without autodiff (`.valid()`).
+    /// `model` is [`Trainer::evaluated`], or [`Trainer::model`] without autodiff (`.valid()`).
     ///
     /// # Panics
     /// As [`Walk::evaluate`].

@@ -339,6 +339,7 @@ mod tests {
                 "optimizer.groups=[{parameters = [\"*\"], learning_rate = 1.0, learning_rate_factor = 2.0}]",
                 "optimizer.groups[0].learning_rate: give it or learning_rate_factor",
             ),
+            ("optimizer.average=1", "optimizer.average = 1: must be at least 0 and under 1"),
             ("optimizer.base_width=2000000", "optimizer.base_width = 2000000: must be from 0 to 1048576"),
             ("limits.steps=0", "limits.steps = 0: set limits.steps, as to 1000, or limits.tokens"),
             ("data.mixture=[{tokens = \"a\"}]", "data.mixture[0]: weight is missing, a number"),
@@ -349,6 +350,14 @@ mod tests {
         }
         let misplaced = error(MINIMAL, &["memory=keep", "memory.segments=[{segment = \"blocks.4\"}]"]);
         assert!(misplaced.contains("\"blocks.4\" is not there: this model has blocks.0 to"), "{misplaced}");
+        for (setting, with) in [
+            ("parallel.shard_optimizer=true", "parallel.shard_optimizer = true each device has a part"),
+            ("parallel.local_steps=5", "parallel.local_steps each device would average steps of its own"),
+            ("parallel.stages=2", "parallel.stages and model.tied = true the last stage has no average"),
+        ] {
+            let said = error(MINIMAL, &["optimizer.average=0.9", "checkpoint.every=5", "model.tied=true", setting]);
+            assert!(said.starts_with(&format!("run.toml: optimizer.average = 0.9: with {with}")), "{said}");
+        }
         assert_eq!(error(MINIMAL, &["seed"]), "--set seed: must read section.field=value");
     }
 

@@ -36,6 +36,7 @@ impl TrainConfig {
         faults.extend(self.data.validate().err());
         faults.extend(self.faulty_counts());
         faults.extend(self.faulty_limits());
+        faults.extend(self.scattered_averages());
         faults.extend(self.faulty_numbers());
         faults
     }
@@ -50,6 +51,22 @@ impl TrainConfig {
         ];
         let faulty = counts.into_iter().filter(|(_, value)| !(1..=1 << 20).contains(value));
         faulty.map(|(field, value)| format!("{field} = {value}: must be from 1 to 1048576")).collect()
+    }
+
+    /// Averages that an evaluation would not find on the device that needs them.
+    fn scattered_averages(&self) -> Option<String> {
+        let parallel = &self.parallel;
+        let why = if parallel.shard_optimizer {
+            "parallel.shard_optimizer = true each device has a part of the averages alone"
+        } else if parallel.local_steps > 0 {
+            "parallel.local_steps each device would average steps of its own"
+        } else if parallel.stages > 1 && self.model.tied {
+            "parallel.stages and model.tied = true the last stage has no average of the head's matrix"
+        } else {
+            return None;
+        };
+        let average = self.optimizer.average;
+        (average > 0.0).then(|| format!("optimizer.average = {average}: with {why}; leave one of them out"))
     }
 
     fn faulty_limits(&self) -> Option<String> {
@@ -90,6 +107,7 @@ impl TrainConfig {
             ("optimizer.beta1", optimizer.beta1),
             ("optimizer.beta2", optimizer.beta2),
             ("optimizer.momentum", optimizer.momentum),
+            ("optimizer.average", optimizer.average),
         ] {
             if !(0.0..1.0).contains(&value) {
                 faults.push(format!("{field} = {value}: must be at least 0 and under 1"));

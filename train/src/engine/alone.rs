@@ -102,7 +102,7 @@ impl Engine for Alone {
 
     fn evaluate(&mut self, batches: Range<usize>) -> Answer<'_, f64> {
         let trainer = self.trainer();
-        let model = trainer.model().valid();
+        let model = trainer.evaluated();
         let rows = self.assignment.cut().micro_batch;
         let parts = self.data.validation[batches].iter().flat_map(|batch| batch.split(rows));
         let losses = parts.map(|batch| trainer.evaluate(&model, &batch));
@@ -119,7 +119,7 @@ impl Engine for Alone {
     }
 
     fn model(&mut self) -> Answer<'_, Transformer> {
-        let mut model = self.trainer().model().valid();
+        let mut model = self.trainer().evaluated();
         if self.assignment.cut().policy.uses_host() {
             // Drawn token by token: uploading the model for each would take longer than the CPU does.
             model = model.to_device(&Device::flex());

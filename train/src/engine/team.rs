@@ -247,9 +247,9 @@ impl Engine for Team {
 
     fn model(&mut self) -> Answer<'_, Transformer> {
         Box::pin(ready(self.together(|team| match team.is_staged() {
-            true => Ok(team.gather()?.model().valid()),
+            true => Ok(team.gather()?.evaluated()),
             false => {
-                let model = team.seat.work()?.rank.trainer().model().valid();
+                let model = team.seat.work()?.rank.trainer().evaluated();
                 // Drawn token by token: uploading the model for each would take longer than the CPU does.
                 let is_on_host = team.assignment.cut().policy.uses_host();
                 Ok(if is_on_host { model.to_device(&Device::flex()) } else { model })

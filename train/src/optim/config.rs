@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use wildmatch::WildMatch;
 
-use super::{AdamW, Balance, Lion, Muon, MuonScale, Rule, Setting};
+use super::{AdamW, Averaged, Balance, Lion, Muon, MuonScale, Rule, Setting};
 
 /// How a parameter is updated.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -53,6 +53,10 @@ pub struct OptimizerConfig {
     pub weight_decay: f64,
     /// Largest global L2 norm of the gradient; larger ones are scaled down to it. 0 turns clipping off. Default 1.
     pub clip_norm: f64,
+    /// What a moving average of the weights keeps of itself in an update, as 0.999: evaluations, samples and the trained model have the
+    /// average's weights (Polyak and Juditsky 1992; Izmailov et al. 2018, arXiv 1803.05407). In update t it is
+    /// `(1 + t) / (10 + t)` at most. 4 bytes a parameter. Default 0: there is none.
+    pub average: f64,
     /// Parameters that differ: `parameters`, a list of names in which `*` stands for anything, as `["embedding.*"]`; `frozen = true`, or of
     /// `rule`, `learning_rate` or `learning_rate_factor`, `weight_decay`, `beta1`, `beta2` and `momentum` those that they have
     /// in place of the ones above. The first group that names a parameter has it. Default `[]`.
@@ -73,6 +77,7 @@ impl Default for OptimizerConfig {
             router_bias_rate: 1e-3,
             weight_decay: 0.1,
             clip_norm: 1.0,
+            average: 0.0,
             groups: Vec::new(),
         }
     }
@@ -126,7 +131,7 @@ impl OptimizerConfig {
     /// What the parameter of this name and shape has, of a model that is `width` channels wide.
     pub fn setting(&self, name: &str, shape: &[usize], width: usize) -> Setting {
         if name.ends_with("experts.bias") {
-            let rule = Arc::new(Balance { rate: self.router_bias_rate });
+            let rule = self.averaged(Arc::new(Balance { rate: self.router_bias_rate }));
             return Setting { rule, learning_rate_factor: 1.0, weight_decay: 0.0 };
         }
         let none = ParameterGroup::default();
@@ -149,11 +154,16 @@ impl OptimizerConfig {
         let scales = is_matrix && kind != RuleKind::Muon && fan_in_grows(name);
         let by_width = if scales { self.width_factor(width) } else { 1.0 };
         Setting {
-            rule,
+            rule: self.averaged(rule),
             learning_rate_factor: absolute.unwrap_or(group.learning_rate_factor.unwrap_or(1.0) * by_width),
             weight_decay: group.weight_decay.unwrap_or(if is_matrix { self.weight_decay } else { 0.0 }),
         }
     }
+    /// The rule, with an average besides where one is wanted.
+    fn averaged(&self, rule: Arc<dyn Rule>) -> Arc<dyn Rule> {
+        if self.average == 0.0 { rule } else { Arc::new(Averaged { rule, decay: self.average }) }
+    }
+
     /// What a matrix whose fan-in grows with the model's width has of the learning rate.
     fn width_factor(&self, width: usize) -> f64 {
         if self.base_width == 0 { 1.0 } else { self.base_width as f64 / width as f64 }

@@ -257,3 +257,61 @@ each_device! {
         }
     }
 }
+
+each_device! {
+    /// An average begins with the values, whatever the number of its first update; what is not updated has none, and an update that
+    /// is left out changes none.
+    fn averages_begin_with_the_values(device) {
+        let mut model = two(&device);
+        model.vector = model.vector.set_require_grad(false);
+        let config = OptimizerConfig { average: 0.75, ..OptimizerConfig::default() };
+        let mut optimizer = Optimizer::new(&config, &model, 2);
+        let of = |model: &Two, optimizer: &Optimizer| {
+            let evaluated = optimizer.evaluated(model.clone());
+            [bits(evaluated.blocks.val()), bits(evaluated.vector.val())]
+        };
+        let values = [bits(model.blocks.val()), bits(model.vector.val())];
+        let only_matrix = |model: &Two, scale| {
+            let mut gradients = gradients(model, scale);
+            gradients.remove::<1>(model.vector.id);
+            gradients
+        };
+        assert_eq!(of(&model, &optimizer), values);
+        let bad = only_matrix(&model, f32::NAN);
+        model = optimizer.step(model, bad, update(99, false, &device));
+        assert_eq!(of(&model, &optimizer), values);
+
+        let before: Vec<f32> = model.blocks.val().into_data().iter().collect();
+        let good = only_matrix(&model, 1.0);
+        model = optimizer.step(model, good, update(100, true, &device));
+        let [after, average] = [model.blocks.val(), optimizer.evaluated(model.clone()).blocks.val()];
+        let [after, average] = [after, average].map(|it| it.into_data().iter::<f32>().collect::<Vec<_>>());
+        for ((before, after), average) in before.iter().zip(after).zip(average) {
+            assert!((average - (0.75 * before + 0.25 * after)).abs() < 1e-6, "{average} of {before} and {after}");
+        }
+        let kept = of(&model, &optimizer);
+        assert_eq!(kept[1], values[1]);
+        let bad = only_matrix(&model, f32::INFINITY);
+        model = optimizer.step(model, bad, update(101, false, &device));
+        assert_eq!(of(&model, &optimizer), kept);
+    }
+}
+
+/// What is kept beside a rule's own, for the plan, sharding and checkpoints.
+#[test]
+fn an_average_is_a_tensor_more_of_every_rule() {
+    for kind in KINDS {
+        let [plain, averaged] = [0.0, 0.999].map(|average| {
+            let config = OptimizerConfig { rule: kind, average, ..OptimizerConfig::default() };
+            config.setting("blocks.0.mlp.up.weight", &[4, 16], 4).rule
+        });
+        let names = |rule: &dyn Rule| rule.state(&[4, 16]).iter().map(|it| it.name).collect::<Vec<_>>();
+        assert_eq!(names(&*averaged), [names(&*plain), vec!["average_offset"]].concat());
+        assert_eq!(averaged.is_elementwise(), plain.is_elementwise());
+        assert_eq!(averaged.flops(&[4, 16]), plain.flops(&[4, 16]));
+        let [more, less] = [averaged, plain].map(|rule| rule.scratch(&[4, 16], hearth_model::KernelSet::Plain));
+        assert!(more > less, "{kind:?}: {more}, {less}");
+    }
+    let frozen = ParameterGroup { parameters: vec!["*".into()], frozen: true, ..Default::default() };
+    assert!(OptimizerConfig { average: 0.9, groups: vec![frozen], ..Default::default() }.is_frozen("head.output"));
+}

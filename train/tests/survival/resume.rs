@@ -76,6 +76,39 @@ fn exact_on_the_cpu_with_experts_by_muon() {
     exact("cpu", &OTHERS, &[AS_IT_WAS, RECOMPUTE, HOST]);
 }
 
+/// Averages of a mixture of experts, whose router's bias is updated by a rule of its own; a width with less of the rate.
+const AVERAGED: [&str; 3] = ["optimizer.average=0.9", "optimizer.base_width=8", "model.experts=4"];
+
+#[test]
+fn exact_on_the_cpu_with_averages() {
+    exact("cpu", &AVERAGED, &[AS_IT_WAS, RECOMPUTE, HOST]);
+}
+
+#[test]
+fn exact_on_wgpu_with_averages() {
+    if hearth_wgsl::testing::wgpu_device().is_some() {
+        exact("wgpu", &AVERAGED, &[AS_IT_WAS, HOST]);
+    }
+}
+
+/// A run that kept no averages goes on with some from where it is, and trains as it would without.
+#[test]
+fn averages_begin_where_a_run_goes_on() {
+    let folder = folder();
+    let at = |name: &str| folder.path().join(name);
+    succeeded(hearth(folder.path(), &["config.toml", "--device", "cpu", "--out", "whole"]).output().unwrap());
+    copy(&at("whole"), &at("averaged"));
+    fs::remove_dir_all(checkpoint(&at("averaged"), 20)).unwrap();
+    let arguments = ["--resume", "averaged", "--device", "cpu", "--set", "optimizer.average=0.9"];
+    let text = succeeded(hearth(folder.path(), &arguments).output().unwrap());
+    assert!(text.contains("optimizer.average = 0.9 from here on, was 0.0"), "{text}");
+    assert_eq!(super::losses(&at("averaged")), super::losses(&at("whole")));
+    let weights = |name: &str| state_of(&checkpoint(&at(name), 20)).0;
+    assert!(weights("averaged") == weights("whole"));
+    let model = |name: &str| fs::read(at(name).join("model.safetensors")).unwrap();
+    assert!(model("averaged") != model("whole"), "the run's model has the averages");
+}
+
 #[test]
 fn exact_on_wgpu_with_experts_by_muon() {
     if hearth_wgsl::testing::wgpu_device().is_some() {
