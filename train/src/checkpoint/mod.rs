@@ -45,9 +45,7 @@ pub use manifest::{Description, FileEntry, Manifest};
 pub use memory::Memory;
 pub use read::Checkpoint;
 pub use retention::{Retention, clean, retain};
-#[cfg(not(target_family = "wasm"))]
-pub use snapshot::with_averages;
-pub use snapshot::{Elsewhere, Snapshot, outer_momentum, restore, restore_weights, state_of_ranks};
+pub use snapshot::{Elsewhere, Snapshot, outer_momentum, restore, restore_weights, state_of_ranks, with_averages};
 pub use store::{Mapped, NewFile, Store};
 pub use tensors::{TensorSpec, Tensors};
 pub use write::{NewCheckpoint, NewTensors};

@@ -250,7 +250,7 @@ each_device! {
         }
         for (found, rate) in [(model.blocks[0].val(), 0.01 / 8.0), (model.embedding.val(), 0.01)] {
             let expected = start.iter().flatten().zip(slope.iter().flatten());
-            let expected = expected.map(|(value, slope)| adamw_twice(f64::from(*value), f64::from(*slope), rate, &config));
+            let expected = expected.map(|(value, slope)| adamw_twice(*value, *slope, rate, &config));
             for (found, expected) in found.into_data().iter::<f32>().zip(expected) {
                 assert!((f64::from(found) - expected).abs() < 1e-6, "{found} is not {expected}");
             }

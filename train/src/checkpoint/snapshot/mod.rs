@@ -1,13 +1,11 @@
 //! A trainer's tensors on their way out of the device, and in again.
 
-#[cfg(not(target_family = "wasm"))]
 mod averages;
 mod capture;
 mod layout;
 mod pending;
 mod restore;
 
-#[cfg(not(target_family = "wasm"))]
 pub use averages::with_averages;
 pub use capture::Elsewhere;
 pub use restore::{outer_momentum, restore, restore_weights, state_of_ranks};
