@@ -3,7 +3,7 @@
 use hearth_model::{ModelShape, Site, TransformerConfig};
 use wildmatch::WildMatch;
 
-use super::{TrainConfig, mistakes::told};
+use super::{BatchConfig, TrainConfig, mistakes::told};
 use crate::TrainError;
 
 impl TrainConfig {
@@ -36,6 +36,7 @@ impl TrainConfig {
         faults.extend(self.data.validate().err());
         faults.extend(self.faulty_counts());
         faults.extend(self.faulty_limits());
+        faults.extend(self.faulty_growth());
         faults.extend(self.scattered_averages());
         faults.extend(self.faulty_numbers());
         faults
@@ -67,6 +68,25 @@ impl TrainConfig {
         };
         let average = self.optimizer.average;
         (average > 0.0).then(|| format!("optimizer.average = {average}: with {why}; leave one of them out"))
+    }
+
+    fn faulty_growth(&self) -> Option<String> {
+        const MOST: u64 = 1 << 20;
+        let BatchConfig { micro_batch, accumulation, warmup_steps, warmup_from } = self.batch;
+        if warmup_steps > MOST {
+            return Some(format!("batch.warmup_steps = {warmup_steps}: must be from 0 to {MOST}"));
+        }
+        let all = micro_batch.saturating_mul(accumulation);
+        let reason = if warmup_steps == 0 && warmup_from > 0 {
+            "give batch.warmup_steps, the steps over which it grows, or leave it out".into()
+        } else if !warmup_from.is_multiple_of(micro_batch.max(1)) || warmup_from > all {
+            format!(
+                "must be a multiple of batch.micro_batch = {micro_batch}, and {all} at most, the sequences of a step"
+            )
+        } else {
+            return None;
+        };
+        Some(format!("batch.warmup_from = {warmup_from}: {reason}"))
     }
 
     fn faulty_limits(&self) -> Option<String> {

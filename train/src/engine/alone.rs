@@ -6,7 +6,7 @@ use burn::{
     module::Module,
     tensor::{Device, Tensor},
 };
-use hearth_data::{Batch, Loader};
+use hearth_data::{Batch, Loader, Share};
 use hearth_model::Transformer;
 
 use super::{Data, build};
@@ -27,6 +27,8 @@ pub struct Alone {
     flops: f64,
     choice: Choice,
     assignment: Assignment,
+    /// The rows of each step, in its micro-batches.
+    share: Share,
     loader: Loader,
     /// `None` before it has begun.
     trainer: Option<Trainer>,
@@ -52,9 +54,10 @@ impl Alone {
             choice.plan = Planner::new(Subject::of(&config), limits, &rates).plan(cut);
         }
         let assignment = assignment(&choice)?;
-        let loader = Loader::new(data.train.clone(), assignment.own_share(), Loader::DEPTH);
+        let share = assignment.own_share(config.batch.sizes());
+        let loader = Loader::new(data.train.clone(), share.clone(), Loader::DEPTH);
         let device = device.clone().without_autodiff();
-        Ok(Self { config, data, device, flops, choice, assignment, loader, trainer: None })
+        Ok(Self { config, data, device, flops, choice, assignment, share, loader, trainer: None })
     }
 
     fn trainer(&self) -> &Trainer {
@@ -75,15 +78,15 @@ impl Engine for Alone {
             let _ = self.device.sync();
             self.device.memory_cleanup();
         }
-        self.loader = Loader::new(self.data.train.clone(), self.assignment.own_share(), Loader::DEPTH);
+        self.share = self.assignment.own_share(self.config.batch.sizes());
+        self.loader = Loader::new(self.data.train.clone(), self.share.clone(), Loader::DEPTH);
         self.trainer = Some(build::trainer(&self.config, self.assignment.cut(), &self.device, origin)?);
         Ok(vec![build::choice_note(&self.choice)])
     }
 
     fn step(&mut self, order: StepOrder) -> Result<Queued, TrainError> {
-        let count = self.assignment.own_share().micro_batches();
-        let numbers = order.data * count..(order.data + 1) * count;
-        let batches = numbers.map(|number| self.loader.batch(number)).collect::<Result<Vec<_>, _>>()?;
+        let batches =
+            self.share.numbers(order.data).map(|number| self.loader.batch(number)).collect::<Result<Vec<_>, _>>()?;
         let trainer = self.trainer.as_mut().expect("an engine begins before it takes a step");
         trainer.loss_factor = order.loss_factor;
         let outcome = trainer.step(order.step, &batches, &order.ceiling);

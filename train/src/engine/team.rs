@@ -203,7 +203,11 @@ impl Engine for Team {
         self.together(|team| {
             team.order_step(order)?;
             let (outcome, ranks) = team.seat.work()?.step(&order)?;
-            team.figures.add(&ranks);
+            // A smaller batch says nothing of how long all rows take.
+            let sizes = team.members.config.batch.sizes();
+            if sizes.rows(order.data) == sizes.full() {
+                team.figures.add(&ranks);
+            }
             Ok(Queued { outcome, ranks })
         })
     }

@@ -234,6 +234,36 @@ fn averages_are_those_of_one_device() {
     }
 }
 
+/// Two to eight sequences a step, over twelve steps: the same batches on one device, on two and in stages, and again from the middle.
+#[test]
+fn batches_grow_alike_on_every_number_of_devices() {
+    let folder = folder();
+    let at = |name: &str| folder.path().join(name);
+    let growing = ["batch.warmup_steps=12", "parallel.rebalance=0"];
+    let one = run_with(&at(""), "one", vec![], Start::New, None, &growing).unwrap();
+    // Of 32 tokens: four steps each of 2, 4 and 6 sequences, and then eight of 8.
+    assert_eq!(one.tokens, 32 * (4 * (2 + 4 + 6) + 8 * 8));
+    for (name, setting) in [("replicas", "parallel.stages=1"), ("stages", "parallel.stages=2")] {
+        let go = |begin, more: &[&str]| {
+            run_with(&at(""), name, cpus(1), begin, None, &[&growing[..], &[setting], more].concat()).unwrap()
+        };
+        let whole = go(Start::New, &[]);
+        close(&at(name), &at("one"));
+        assert_eq!(whole.tokens, one.tokens);
+        let last = checkpoint(&at(name), 20);
+        let expected = state_of(&last);
+        [20, 15, 10].into_iter().for_each(|step| std::fs::remove_dir_all(checkpoint(&at(name), step)).unwrap());
+        go(Start::Auto, &[]);
+        assert!(state_of(&last) == expected, "{name}");
+        if name == "stages" {
+            let alone = state_of(&checkpoint(&at("one"), 20));
+            assert!(alone.0 == expected.0 && alone.1 == expected.1);
+        }
+    }
+    let refused = run_with(&at(""), "three", cpus(2), Start::New, None, &growing).unwrap_err().to_string();
+    assert!(refused.contains("batch.warmup_from = 0: the first step has 2 sequences for 3 devices"), "{refused}");
+}
+
 /// Two pipelines whose stages share the optimizer's state: the bits of two that do not, and whole in checkpoints.
 #[test]
 fn an_optimizer_that_is_sharded_over_pipelines_is_whole_in_checkpoints() {
