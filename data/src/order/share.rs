@@ -180,16 +180,18 @@ mod tests {
         for sizes in
             [BatchSizes::growing(2, 2, 6, 9), BatchSizes::growing(1, 4, 12, 3), BatchSizes::growing(12, 1, 1, 5)]
         {
-            for (rows, micro_rows) in [
-                (&[0..12][..], 2),
-                (&[0..12], 5),
-                (&[0..6, 6..12], 3),
-                (&[0..1, 1..12], 4),
-                (&[0..9, 9..10, 10..11, 11..12], 2),
-                (&[0..3, 3..6, 6..9, 9..12], 1),
+            // Where each replica's rows begin, and where the last one's end.
+            for (bounds, micro_rows) in [
+                (&[0, 12][..], 2),
+                (&[0, 12], 5),
+                (&[0, 6, 12], 3),
+                (&[0, 1, 12], 4),
+                (&[0, 9, 10, 11, 12], 2),
+                (&[0, 3, 6, 9, 12], 1),
             ] {
-                let share = |rank: usize| Share::of_rows(sizes, rows[rank].clone(), (rank, rows.len()), micro_rows);
-                let shares: Vec<Share> = (0..rows.len()).map(share).collect();
+                let world = bounds.len() - 1;
+                let share = |at: usize| Share::of_rows(sizes, bounds[at]..bounds[at + 1], (at, world), micro_rows);
+                let shares: Vec<Share> = (0..world).map(share).collect();
                 let mut next = vec![0; shares.len()];
                 for batch in 0..15 {
                     let mut samples = Vec::new();
@@ -200,7 +202,7 @@ mod tests {
                         samples.extend(numbers.flat_map(|number| share.samples(number)));
                     }
                     let expected = sizes.before(batch)..sizes.before(batch + 1);
-                    assert_eq!(samples, expected.collect::<Vec<_>>(), "{rows:?} of {sizes:?}, {batch}");
+                    assert_eq!(samples, expected.collect::<Vec<_>>(), "{bounds:?} of {sizes:?}, {batch}");
                 }
             }
         }

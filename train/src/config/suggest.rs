@@ -38,6 +38,7 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("min_lr", "schedule.final_learning_rate"),
     ("warmup", "schedule.warmup_steps"),
     ("warmup_iters", "schedule.warmup_steps"),
+    ("warmup_steps", "schedule.warmup_steps"),
     ("lr_scheduler", "schedule.kind"),
     ("batch_size", "batch.micro_batch"),
     ("micro_batch_size", "batch.micro_batch"),
