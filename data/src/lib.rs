@@ -60,7 +60,7 @@ mod tokens;
 pub use batch::TokenDataset;
 pub use batch::{Batch, Batches, IGNORED, Loader, Packed, Rows};
 pub use error::{DataError, TokenizerError};
-pub use order::{Share, rows_by_speed};
+pub use order::{BatchSizes, Share, rows_by_speed};
 #[cfg(not(target_family = "wasm"))]
 pub use prepare::{
     Counts, Encode, Outcome, Preparation, PrepareProgress, PrepareSettings, PrepareSummary, Split, tokenizer_of_shards,

@@ -99,7 +99,7 @@ impl<B: TransformerBlock> Trainer<B> {
     /// If `walk` was made for another model: see [`Walk::place`].
     pub fn new(model: Transformer<B>, walk: Walk, options: StepOptions) -> Self {
         let model = walk.place(options.optimizer.freeze(model));
-        let optimizer = Optimizer::new(&options.optimizer, &model);
+        let optimizer = Optimizer::new(&options.optimizer, &model, model.config().width);
         Self::placed(model, walk, options, optimizer)
     }
 
@@ -127,6 +127,12 @@ impl<B: TransformerBlock> Trainer<B> {
     /// The model as it is now, with autodiff.
     pub fn model(&self) -> &Transformer<B> {
         self.model.as_ref().expect("the optimizer gives the model back")
+    }
+
+    /// The model without autodiff, with the weights that it is measured and used with: the optimizer's averages where it keeps
+    /// some, which are then a second copy of the parameters, else those of [`Trainer::model`].
+    pub fn evaluated(&self) -> Transformer<B> {
+        self.optimizer.evaluated(self.model().clone()).valid()
     }
 
     /// The optimizer as it is now.
@@ -336,7 +342,7 @@ impl<B: TransformerBlock> Trainer<B> {
 
     /// The summed loss `[1]` of a batch without dropout, gradients or z-loss, in nats.
     ///
-    /// `model` is [`Trainer::model`] without autodiff (`.valid()`).
+    /// `model` is [`Trainer::evaluated`], or [`Trainer::model`] without autodiff (`.valid()`).
     ///
     /// # Panics
     /// As [`Walk::evaluate`].

@@ -1,25 +1,30 @@
 //! How the samples of a run are dealt out to replicas and micro-batches.
 
-use std::ops::Range;
+use std::{iter, ops::Range, sync::Arc};
 
+use super::BatchSizes;
 use crate::DataError;
 
 /// One replica's share of every global batch, cut into micro-batches.
 ///
-/// Global batch `k` is always the samples `k * G..(k + 1) * G`. A replica takes consecutive rows of it, so with another
-/// number of replicas, or other micro-batches, the same global batches follow one another in the same order.
+/// Global batch `k` is the samples that follow those of the batches before it, as many as its [`BatchSizes`] say. A replica takes
+/// consecutive rows of it, so with another number of replicas, or other micro-batches, the same global batches follow one another in
+/// the same order.
 #[derive(Debug, Clone)]
 pub struct Share {
-    /// `G`, the rows of a global batch.
-    global_rows: u64,
-    /// This replica's among them.
+    sizes: BatchSizes,
+    /// This replica's rows among those of a batch that has grown.
     rows: Range<u64>,
+    /// Its number among replicas, and how many they are.
+    place: (u64, u64),
     micro_rows: u64,
+    /// Micro-batches of this replica before each batch that has not grown, and before the first that has.
+    starts: Arc<[u64]>,
 }
 
 impl Share {
-    /// The share of replica `rank` of `world`, in micro-batches of `micro_rows` rows; what is left over makes a smaller
-    /// one. The shares of two replicas differ by at most a row.
+    /// The share of replica `rank` of `world` in batches of `global_rows` rows, in micro-batches of `micro_rows` rows; what is left
+    /// over makes a smaller one. The shares of two replicas differ by at most a row.
     ///
     /// # Errors
     /// When `rank` is not below `world`, a replica would get no row, or `micro_rows` is 0.
@@ -34,35 +39,76 @@ impl Share {
             return Err(DataError::ZeroMicroBatch);
         }
         let boundary = |rank: usize| rank * global_rows / world;
-        Ok(Self::of_rows(global_rows, boundary(rank)..boundary(rank + 1), micro_rows))
+        let sizes = BatchSizes::constant(global_rows as u64);
+        Ok(Self::of_rows(sizes, boundary(rank)..boundary(rank + 1), (rank, world), micro_rows))
     }
 
-    /// The share that has the rows `rows` of each global batch of `global_rows`, in micro-batches of `micro_rows`.
+    /// The share of replica `rank` of `world` (`place`) that has the rows `rows` of each global batch that has grown, in micro-batches
+    /// of `micro_rows`. Of a smaller batch each replica has a row, and of the rest as much as of all rows.
     ///
     /// # Panics
-    /// If `micro_rows` is 0.
-    pub fn of_rows(global_rows: usize, rows: Range<usize>, micro_rows: usize) -> Self {
+    /// If `micro_rows` is 0, or the first batch has fewer rows than there are replicas.
+    pub fn of_rows(sizes: BatchSizes, rows: Range<usize>, (rank, world): (usize, usize), micro_rows: usize) -> Self {
         assert!(micro_rows > 0, "a micro-batch has rows");
-        Self {
-            global_rows: global_rows as u64,
+        assert!(sizes.rows(0) >= world as u64, "{world} replicas have a row each of {sizes:?}");
+        let mut share = Self {
+            sizes,
             rows: rows.start as u64..rows.end as u64,
+            place: (rank as u64, world as u64),
             micro_rows: micro_rows as u64,
-        }
+            starts: Arc::new([0]),
+        };
+        let mut start = 0;
+        let after = (0..sizes.warmup()).map(|batch| {
+            start += share.micro_batches(batch);
+            start
+        });
+        let starts: Vec<u64> = iter::once(0).chain(after).collect();
+        share.starts = starts.into();
+        share
     }
 
-    /// Micro-batches in this replica's share of a global batch.
-    pub fn micro_batches(&self) -> u64 {
-        (self.rows.end - self.rows.start).div_ceil(self.micro_rows)
+    /// This replica's rows of a batch.
+    pub fn rows(&self, batch: u64) -> Range<u64> {
+        self.sizes.part(&self.rows, self.place, batch)
     }
 
-    /// The samples of a micro-batch, counted from the start of the run: micro-batch `m` of global batch `k` has the number
-    /// `k * micro_batches + m`.
+    /// Micro-batches in this replica's share of a batch.
+    pub fn micro_batches(&self, batch: u64) -> u64 {
+        let rows = self.rows(batch);
+        (rows.end - rows.start).div_ceil(self.micro_rows)
+    }
+
+    /// The numbers of the micro-batches of a batch, counted from the start of the run.
+    pub fn numbers(&self, batch: u64) -> Range<u64> {
+        let warmup = self.sizes.warmup();
+        let start = match self.starts.get(batch.min(warmup) as usize) {
+            Some(start) => start + batch.saturating_sub(warmup) * self.micro_batches(warmup),
+            None => unreachable!("there is a start of every batch that has not grown"),
+        };
+        start..start + self.micro_batches(batch)
+    }
+
+    /// The samples of a micro-batch, counted from the start of the run, by its number among [`Share::numbers`].
     pub fn samples(&self, micro_batch: u64) -> Range<u64> {
-        let (global_batch, index) = (micro_batch / self.micro_batches(), micro_batch % self.micro_batches());
-        let first = self.rows.start + index * self.micro_rows;
-        let last = self.rows.end.min(first + self.micro_rows);
-        let offset = global_batch * self.global_rows;
+        let (batch, index) = self.find(micro_batch);
+        let rows = self.rows(batch);
+        let first = rows.start + index * self.micro_rows;
+        let last = rows.end.min(first + self.micro_rows);
+        let offset = self.sizes.before(batch);
         offset + first..offset + last
+    }
+
+    /// The batch of a micro-batch, and its number there.
+    fn find(&self, micro_batch: u64) -> (u64, u64) {
+        let warmup = self.sizes.warmup();
+        let grown = self.starts[self.starts.len() - 1];
+        if micro_batch >= grown {
+            let (after, each) = (micro_batch - grown, self.micro_batches(warmup));
+            return (warmup + after / each, after % each);
+        }
+        let batch = self.starts.partition_point(|start| *start <= micro_batch) - 1;
+        (batch as u64, micro_batch - self.starts[batch])
     }
 }
 
@@ -103,12 +149,7 @@ mod tests {
 
     fn global_batch(k: u64, global_rows: usize, micro_rows: usize, world: usize) -> Vec<u64> {
         let shares = (0..world).map(|rank| Share::new(global_rows, micro_rows, rank, world).unwrap());
-        shares
-            .flat_map(|share| {
-                let first = k * share.micro_batches();
-                (first..first + share.micro_batches()).flat_map(|m| share.samples(m)).collect::<Vec<_>>()
-            })
-            .collect()
+        shares.flat_map(|share| share.numbers(k).flat_map(|m| share.samples(m)).collect::<Vec<_>>()).collect()
     }
 
     #[test]
@@ -128,8 +169,43 @@ mod tests {
     #[test]
     fn micro_batches_have_the_rows_asked_for_but_the_last() {
         let share = Share::new(22, 4, 1, 2).unwrap();
-        assert_eq!(share.micro_batches(), 3);
+        assert_eq!((share.micro_batches(0), share.numbers(2)), (3, 6..9));
         assert_eq!([0, 1, 2, 3].map(|m| share.samples(m)), [11..15, 15..19, 19..22, 33..37]);
+    }
+
+    /// Whatever the replicas and their micro-batches, all samples come once and in order, batch by batch; each replica has some of
+    /// each.
+    #[test]
+    fn replicas_partition_batches_that_grow() {
+        for sizes in
+            [BatchSizes::growing(2, 2, 6, 9), BatchSizes::growing(1, 4, 12, 3), BatchSizes::growing(12, 1, 1, 5)]
+        {
+            // Where each replica's rows begin, and where the last one's end.
+            for (bounds, micro_rows) in [
+                (&[0, 12][..], 2),
+                (&[0, 12], 5),
+                (&[0, 6, 12], 3),
+                (&[0, 1, 12], 4),
+                (&[0, 9, 10, 11, 12], 2),
+                (&[0, 3, 6, 9, 12], 1),
+            ] {
+                let world = bounds.len() - 1;
+                let share = |at: usize| Share::of_rows(sizes, bounds[at]..bounds[at + 1], (at, world), micro_rows);
+                let shares: Vec<Share> = (0..world).map(share).collect();
+                let mut next = vec![0; shares.len()];
+                for batch in 0..15 {
+                    let mut samples = Vec::new();
+                    for (share, next) in shares.iter().zip(&mut next) {
+                        let numbers = share.numbers(batch);
+                        assert!(numbers.start == *next && !numbers.is_empty(), "{share:?}, {batch}");
+                        *next = numbers.end;
+                        samples.extend(numbers.flat_map(|number| share.samples(number)));
+                    }
+                    let expected = sizes.before(batch)..sizes.before(batch + 1);
+                    assert_eq!(samples, expected.collect::<Vec<_>>(), "{bounds:?} of {sizes:?}, {batch}");
+                }
+            }
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! | file | what it holds |
 //! |---|---|
 //! | `model.safetensors` | the parameters, as any tool reads them |
-//! | `optimizer.safetensors` | what the optimizer keeps of each parameter: AdamW's moments, `first.NAME` and `second.NAME`; Lion's and Muon's `momentum.NAME` |
+//! | `optimizer.safetensors` | what the optimizer keeps of each parameter: AdamW's moments, `first.NAME` and `second.NAME`; Lion's and Muon's `momentum.NAME`; an average less the parameter, `average_offset.NAME` |
 //! | `state.json` | step, data position, what the guards remember |
 //! | `config.toml`, `tokenizer.json` | as in the run's folder, so that `hearth generate` takes a checkpoint too |
 //! | `kernels.json` | the kernels that were chosen, on devices that choose |
@@ -45,7 +45,7 @@ pub use manifest::{Description, FileEntry, Manifest};
 pub use memory::Memory;
 pub use read::Checkpoint;
 pub use retention::{Retention, clean, retain};
-pub use snapshot::{Elsewhere, Snapshot, outer_momentum, restore, restore_weights, state_of_ranks};
+pub use snapshot::{Elsewhere, Snapshot, outer_momentum, restore, restore_weights, state_of_ranks, with_averages};
 pub use store::{Mapped, NewFile, Store};
 pub use tensors::{TensorSpec, Tensors};
 pub use write::{NewCheckpoint, NewTensors};

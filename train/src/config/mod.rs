@@ -17,6 +17,7 @@ mod validate;
 mod written;
 
 pub use data::{DataConfig, MixturePart, PackingKind, TokenizerChoice};
+use hearth_data::BatchSizes;
 use hearth_model::TransformerConfig;
 pub use kernels::Kernels;
 pub use memory::{MemoryConfig, PolicyKind, SegmentRule};
@@ -99,6 +100,11 @@ pub struct BatchConfig {
     pub micro_batch: usize,
     /// Micro-batches whose gradients are summed before an update. Default 1.
     pub accumulation: usize,
+    /// Steps over which the sequences of a step grow from `warmup_from` to all, in a line and by whole micro-batches (McCandlish et
+    /// al. 2018, arXiv 1812.06162; as GPT-3, arXiv 2005.14165, and DeepSeek-V3, arXiv 2412.19437). Default 0: all from the first on.
+    pub warmup_steps: u64,
+    /// Sequences of the first step where `warmup_steps` is set, a multiple of `micro_batch`. Default 0: one micro-batch.
+    pub warmup_from: usize,
 }
 
 /// Extras of the loss.
@@ -180,7 +186,19 @@ impl Default for CheckpointConfig {
 
 impl Default for BatchConfig {
     fn default() -> Self {
-        Self { micro_batch: 8, accumulation: 1 }
+        Self { micro_batch: 8, accumulation: 1, warmup_steps: 0, warmup_from: 0 }
+    }
+}
+
+impl BatchConfig {
+    /// How many sequences each step has.
+    pub fn sizes(&self) -> BatchSizes {
+        let [micro_batch, accumulation] = [self.micro_batch as u64, self.accumulation as u64];
+        if self.warmup_steps == 0 {
+            return BatchSizes::constant(micro_batch.saturating_mul(accumulation));
+        }
+        let first = (self.warmup_from as u64 / micro_batch.max(1)).clamp(1, accumulation.max(1));
+        BatchSizes::growing(micro_batch, first, accumulation.max(1), self.warmup_steps)
     }
 }
 
@@ -238,17 +256,27 @@ impl TrainConfig {
         toml::to_string(self).expect("a configuration is a table of plain values")
     }
 
-    /// Number of tokens of one step.
+    /// Number of tokens of one step, once its batch has grown.
     pub fn tokens_per_step(&self) -> u64 {
         let sequences = self.batch.micro_batch as u64 * self.batch.accumulation as u64;
         sequences.saturating_mul(self.model.context_length as u64)
+    }
+
+    /// Number of tokens of the first `batches` steps.
+    pub fn tokens_before(&self, batches: u64) -> u64 {
+        self.batch.sizes().before(batches).saturating_mul(self.model.context_length as u64)
+    }
+
+    /// Number of tokens of the step that takes batch number `batch`.
+    pub fn tokens_of(&self, batch: u64) -> u64 {
+        self.batch.sizes().rows(batch).saturating_mul(self.model.context_length as u64)
     }
 
     /// Number of steps of the whole run.
     pub fn total_steps(&self) -> u64 {
         let by_tokens = match self.limits.tokens {
             0 => u64::MAX,
-            tokens => tokens.div_ceil(self.tokens_per_step()),
+            tokens => self.batch.sizes().reaching(tokens.div_ceil(self.model.context_length.max(1) as u64)),
         };
         match self.limits.steps {
             0 => by_tokens,

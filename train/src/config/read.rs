@@ -297,6 +297,11 @@ mod tests {
         assert_eq!(total(&["limits.tokens=1025"]), 3);
         assert_eq!(total(&["limits.tokens=1025", "limits.steps=0"]), 3);
         assert_eq!(total(&["limits.tokens=1000000"]), 10);
+        // 2, 2, 4, 4, 6, 6 and then 8 sequences.
+        let growing = ["batch.micro_batch=2", "batch.accumulation=4", "batch.warmup_steps=6", "limits.steps=0"];
+        for (tokens, steps) in [(1, 1), (128, 1), (129, 2), (1536, 6), (1537, 7), (2048, 7), (2049, 8)] {
+            assert_eq!(total(&[&growing[..], &[&format!("limits.tokens={tokens}")]].concat()), steps);
+        }
     }
 
     #[test]
@@ -349,6 +354,40 @@ mod tests {
         let misplaced = error(MINIMAL, &["memory=keep", "memory.segments=[{segment = \"blocks.4\"}]"]);
         assert!(misplaced.contains("\"blocks.4\" is not there: this model has blocks.0 to"), "{misplaced}");
         assert_eq!(error(MINIMAL, &["seed"]), "--set seed: must read section.field=value");
+    }
+
+    #[test]
+    fn what_a_recipe_cannot_have_is_told() {
+        for (setting, told) in [
+            ("optimizer.average=1", "optimizer.average = 1: must be at least 0 and under 1"),
+            ("optimizer.base_width=2000000", "optimizer.base_width = 2000000: must be from 0 to 1048576"),
+            ("batch.warmup_from=8", "batch.warmup_from = 8: give batch.warmup_steps, the steps over which it grows"),
+        ] {
+            let said = error(MINIMAL, &[setting]);
+            assert!(said.starts_with(&format!("run.toml: {told}")) && !said.contains('\n'), "{setting}: {said}");
+        }
+        for from in [3, 10] {
+            let said = error(
+                MINIMAL,
+                &[
+                    "batch.warmup_steps=5",
+                    "batch.micro_batch=2",
+                    "batch.accumulation=4",
+                    &format!("batch.warmup_from={from}"),
+                ],
+            );
+            let told =
+                format!("batch.warmup_from = {from}: must be a multiple of batch.micro_batch = 2, and 8 at most");
+            assert!(said.contains(&told), "{said}");
+        }
+        for (setting, with) in [
+            ("parallel.shard_optimizer=true", "parallel.shard_optimizer = true each device has a part"),
+            ("parallel.local_steps=5", "parallel.local_steps each device would average steps of its own"),
+            ("parallel.stages=2", "parallel.stages and model.tied = true the last stage has no average"),
+        ] {
+            let said = error(MINIMAL, &["optimizer.average=0.9", "checkpoint.every=5", "model.tied=true", setting]);
+            assert!(said.starts_with(&format!("run.toml: optimizer.average = 0.9: with {with}")), "{said}");
+        }
     }
 
     /// What a user of nanoGPT writes at first: it took six errors, one at a time.

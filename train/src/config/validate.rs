@@ -3,7 +3,7 @@
 use hearth_model::{ModelShape, Site, TransformerConfig};
 use wildmatch::WildMatch;
 
-use super::{TrainConfig, mistakes::told};
+use super::{BatchConfig, TrainConfig, mistakes::told};
 use crate::TrainError;
 
 impl TrainConfig {
@@ -36,6 +36,8 @@ impl TrainConfig {
         faults.extend(self.data.validate().err());
         faults.extend(self.faulty_counts());
         faults.extend(self.faulty_limits());
+        faults.extend(self.faulty_growth());
+        faults.extend(self.scattered_averages());
         faults.extend(self.faulty_numbers());
         faults
     }
@@ -50,6 +52,41 @@ impl TrainConfig {
         ];
         let faulty = counts.into_iter().filter(|(_, value)| !(1..=1 << 20).contains(value));
         faulty.map(|(field, value)| format!("{field} = {value}: must be from 1 to 1048576")).collect()
+    }
+
+    /// Averages that an evaluation would not find on the device that needs them.
+    fn scattered_averages(&self) -> Option<String> {
+        let parallel = &self.parallel;
+        let why = if parallel.shard_optimizer {
+            "parallel.shard_optimizer = true each device has a part of the averages alone"
+        } else if parallel.local_steps > 0 {
+            "parallel.local_steps each device would average steps of its own"
+        } else if parallel.stages > 1 && self.model.tied {
+            "parallel.stages and model.tied = true the last stage has no average of the head's matrix"
+        } else {
+            return None;
+        };
+        let average = self.optimizer.average;
+        (average > 0.0).then(|| format!("optimizer.average = {average}: with {why}; leave one of them out"))
+    }
+
+    fn faulty_growth(&self) -> Option<String> {
+        const MOST: u64 = 1 << 20;
+        let BatchConfig { micro_batch, accumulation, warmup_steps, warmup_from } = self.batch;
+        if warmup_steps > MOST {
+            return Some(format!("batch.warmup_steps = {warmup_steps}: must be from 0 to {MOST}"));
+        }
+        let all = micro_batch.saturating_mul(accumulation);
+        let reason = if warmup_steps == 0 && warmup_from > 0 {
+            "give batch.warmup_steps, the steps over which it grows, or leave it out".into()
+        } else if !warmup_from.is_multiple_of(micro_batch.max(1)) || warmup_from > all {
+            format!(
+                "must be a multiple of batch.micro_batch = {micro_batch}, and {all} at most, the sequences of a step"
+            )
+        } else {
+            return None;
+        };
+        Some(format!("batch.warmup_from = {warmup_from}: {reason}"))
     }
 
     fn faulty_limits(&self) -> Option<String> {
@@ -80,6 +117,9 @@ impl TrainConfig {
             }
         }
         faults.extend(self.faulty_groups());
+        if optimizer.base_width > 1 << 20 {
+            faults.push(format!("optimizer.base_width = {}: must be from 0 to 1048576", optimizer.base_width));
+        }
         if !(f64::MIN_POSITIVE..=f64::MAX).contains(&optimizer.eps) {
             faults.push(format!("optimizer.eps = {}: must be positive", optimizer.eps));
         }
@@ -87,6 +127,7 @@ impl TrainConfig {
             ("optimizer.beta1", optimizer.beta1),
             ("optimizer.beta2", optimizer.beta2),
             ("optimizer.momentum", optimizer.momentum),
+            ("optimizer.average", optimizer.average),
         ] {
             if !(0.0..1.0).contains(&value) {
                 faults.push(format!("{field} = {value}: must be at least 0 and under 1"));

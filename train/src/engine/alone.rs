@@ -6,7 +6,7 @@ use burn::{
     module::Module,
     tensor::{Device, Tensor},
 };
-use hearth_data::{Batch, Loader};
+use hearth_data::{Batch, Loader, Share};
 use hearth_model::{Transformer, dealt};
 
 use super::{Data, build};
@@ -31,6 +31,8 @@ pub struct Alone {
     flops: f64,
     choice: Choice,
     assignment: Assignment,
+    /// The rows of each step, in its micro-batches.
+    share: Share,
     loader: Loader,
     /// `None` before it has begun.
     trainer: Option<Trainer>,
@@ -80,9 +82,10 @@ impl Alone {
         choice: Choice,
     ) -> Result<Self, TrainError> {
         let assignment = assignment(&choice)?;
-        let loader = Loader::new(data.train.clone(), assignment.own_share(), Loader::DEPTH);
+        let share = assignment.own_share(config.batch.sizes());
+        let loader = Loader::new(data.train.clone(), share.clone(), Loader::DEPTH);
         let device = device.clone().without_autodiff();
-        Ok(Self { config, data, device, others, flops, choice, assignment, loader, trainer: None })
+        Ok(Self { config, data, device, others, flops, choice, assignment, share, loader, trainer: None })
     }
 
     fn trainer(&self) -> &Trainer {
@@ -105,7 +108,8 @@ impl Engine for Alone {
                 device.memory_cleanup();
             }
         }
-        self.loader = Loader::new(self.data.train.clone(), self.assignment.own_share(), Loader::DEPTH);
+        self.share = self.assignment.own_share(self.config.batch.sizes());
+        self.loader = Loader::new(self.data.train.clone(), self.share.clone(), Loader::DEPTH);
         let others: Vec<Device> = self.others.iter().map(|(device, _)| device.clone()).collect();
         let (cut, device) = (self.assignment.cut(), &self.device);
         self.trainer = Some(build::trainer_with_experts_on(&self.config, cut, device, &others, origin)?);
@@ -127,9 +131,8 @@ impl Engine for Alone {
     }
 
     fn step(&mut self, order: StepOrder) -> Result<Queued, TrainError> {
-        let count = self.assignment.own_share().micro_batches();
-        let numbers = order.data * count..(order.data + 1) * count;
-        let batches = numbers.map(|number| self.loader.batch(number)).collect::<Result<Vec<_>, _>>()?;
+        let batches =
+            self.share.numbers(order.data).map(|number| self.loader.batch(number)).collect::<Result<Vec<_>, _>>()?;
         let trainer = self.trainer.as_mut().expect("an engine begins before it takes a step");
         trainer.loss_factor = order.loss_factor;
         let outcome = trainer.step(order.step, &batches, &order.ceiling);
@@ -148,7 +151,7 @@ impl Engine for Alone {
 
     fn evaluate(&mut self, batches: Range<usize>) -> Answer<'_, f64> {
         let trainer = self.trainer();
-        let model = trainer.model().valid();
+        let model = trainer.evaluated();
         let rows = self.assignment.cut().micro_batch;
         let parts = self.data.validation[batches].iter().flat_map(|batch| batch.split(rows));
         let losses = parts.map(|batch| trainer.evaluate(&model, &batch));
@@ -165,7 +168,7 @@ impl Engine for Alone {
     }
 
     fn model(&mut self) -> Answer<'_, Transformer> {
-        let mut model = self.trainer().model().valid();
+        let mut model = self.trainer().evaluated();
         if self.assignment.cut().policy.uses_host() || !self.others.is_empty() {
             // Drawn token by token: moving tensors for each would take longer than the CPU does.
             model = model.to_device(&Device::flex());

@@ -23,6 +23,7 @@ pub(super) fn divide(
 ) -> Result<(Assignment, Choice), TrainError> {
     let config = &*members.config;
     let (world, stages) = (ranks.len(), config.parallel.stages);
+    grown_for(config, world / stages)?;
     let earlier = origin.kept(config, &members.device.adapter, world, stages);
     let speeds: Vec<f64> = ranks.iter().map(|rank| rank.speed).collect();
     let rows = match earlier.rows_of_ranks() {
@@ -48,6 +49,17 @@ pub(super) fn divide(
     let cut = choice.plan.cut.clone();
     let assignment = Assignment::new(division.rows, division.blocks, cut).map_err(TrainError::Internal)?;
     Ok((assignment, choice))
+}
+
+/// Checks that each of so many replicas or pipelines has a row of the first batch.
+fn grown_for(config: &TrainConfig, pipelines: usize) -> Result<(), TrainError> {
+    let first = config.batch.sizes().rows(0);
+    if config.batch.warmup_steps == 0 || first >= pipelines as u64 {
+        return Ok(());
+    }
+    let source_name = format!("batch.warmup_from = {}", config.batch.warmup_from);
+    let reason = format!("the first step has {first} sequences for {pipelines} devices: give it one for each at least");
+    Err(TrainError::Config { source_name, reason })
 }
 
 /// What an earlier cut is predicted to take.

@@ -56,8 +56,8 @@ pub(super) struct Division {
 /// How a rank takes its steps.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Duty {
-    /// Micro-batches that it makes of its rows.
-    pub micro_batches: u64,
+    /// Rows of its micro-batches.
+    pub micro_rows: usize,
     /// Its plan, for people.
     pub plan: String,
 }

@@ -203,7 +203,11 @@ impl Engine for Team {
         self.together(|team| {
             team.order_step(order)?;
             let (outcome, ranks) = team.seat.work()?.step(&order)?;
-            team.figures.add(&ranks);
+            // A smaller batch says nothing of how long all rows take.
+            let sizes = team.members.config.batch.sizes();
+            if sizes.rows(order.data) == sizes.full() {
+                team.figures.add(&ranks);
+            }
             Ok(Queued { outcome, ranks })
         })
     }
@@ -247,9 +251,9 @@ impl Engine for Team {
 
     fn model(&mut self) -> Answer<'_, Transformer> {
         Box::pin(ready(self.together(|team| match team.is_staged() {
-            true => Ok(team.gather()?.model().valid()),
+            true => Ok(team.gather()?.evaluated()),
             false => {
-                let model = team.seat.work()?.rank.trainer().model().valid();
+                let model = team.seat.work()?.rank.trainer().evaluated();
                 // Drawn token by token: uploading the model for each would take longer than the CPU does.
                 let is_on_host = team.assignment.cut().policy.uses_host();
                 Ok(if is_on_host { model.to_device(&Device::flex()) } else { model })

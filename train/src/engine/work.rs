@@ -61,10 +61,10 @@ pub(super) fn host_trainer(config: &TrainConfig, origin: &Origin) -> Result<Trai
 pub(super) struct Work {
     pub rank: Rank,
     loader: Loader,
-    /// Micro-batches of this rank in each global batch.
-    micro_batches: u64,
-    /// Micro-batches of a global batch before its own.
-    first: usize,
+    /// This rank's rows of each global batch, in its micro-batches.
+    share: Share,
+    /// What ranks before this one have of it, in theirs: where the stages of a pipeline have the same, once.
+    before: Vec<Share>,
 }
 
 impl Work {
@@ -94,9 +94,9 @@ impl Work {
             }
         };
         let mut rank = rank.with_probe(site.device.probe.clone());
-        let (share, first, duties) = agree(rank.line(), division, plan)?;
-        let (micro_batches, loader) = (share.micro_batches(), Loader::new(site.train.clone(), share, Loader::DEPTH));
-        Ok((Self { rank, loader, micro_batches, first }, duties))
+        let (share, before, duties) = agree(rank.line(), site, division, plan)?;
+        let loader = Loader::new(site.train.clone(), share.clone(), Loader::DEPTH);
+        Ok((Self { rank, loader, share, before }, duties))
     }
 
     /// Takes other rows from the next step on. All ranks do so; what each makes of its rows comes of it.
@@ -105,9 +105,9 @@ impl Work {
     /// A rank that fails.
     pub fn rebalance(&mut self, site: &Site, division: &Division, plan: &Plan) -> Result<Vec<Duty>, TrainError> {
         self.rank.trainer_mut().recut(&plan.cut);
-        let (share, first, duties) = agree(self.rank.line(), division, plan)?;
-        (self.micro_batches, self.first) = (share.micro_batches(), first);
-        self.loader = Loader::new(site.train.clone(), share, Loader::DEPTH);
+        let (share, before, duties) = agree(self.rank.line(), site, division, plan)?;
+        self.loader = Loader::new(site.train.clone(), share.clone(), Loader::DEPTH);
+        (self.share, self.before) = (share, before);
         Ok(duties)
     }
 
@@ -116,29 +116,40 @@ impl Work {
     /// # Errors
     /// Data that cannot be read; a rank that fails.
     pub fn step(&mut self, order: &StepOrder) -> Result<(StepOutcome, Vec<RankFigures>), TrainError> {
-        let numbers = order.data * self.micro_batches..(order.data + 1) * self.micro_batches;
-        let batches = numbers.map(|number| self.loader.batch(number)).collect::<Result<Vec<Batch>, _>>()?;
+        let first = self.before.iter().map(|share| share.micro_batches(order.data) as usize).sum();
+        let batches = self
+            .share
+            .numbers(order.data)
+            .map(|number| self.loader.batch(number))
+            .collect::<Result<Vec<Batch>, _>>()?;
         self.rank.trainer_mut().loss_factor = order.loss_factor;
-        let done = self.rank.step(order.step, self.first, &batches, &order.ceiling)?;
+        let done = self.rank.step(order.step, first, &batches, &order.ceiling)?;
         batches.into_iter().for_each(|batch| self.loader.give_back(batch));
         Ok(done)
     }
 }
 
-/// Tells all ranks what this one makes of its rows by its plan, and hears what they do. Returns its share, the number of
-/// micro-batches before it, and what each does.
-fn agree(line: &mut Exchange, division: &Division, plan: &Plan) -> Result<(Share, usize, Vec<Duty>), TrainError> {
-    let (rows, number) = (&division.rows, line.rank());
-    let global_rows = rows.last().map_or(0, |rows| rows.end);
-    let share = Share::of_rows(global_rows, rows[number].clone(), plan.cut.micro_batch);
-    let duty = Duty { micro_batches: share.micro_batches(), plan: build::plan_note(plan) };
+/// Tells all ranks what this one makes of its rows by its plan, and hears what they do. Returns its share, those before it, and what
+/// each does.
+fn agree(
+    line: &mut Exchange,
+    site: &Site,
+    division: &Division,
+    plan: &Plan,
+) -> Result<(Share, Vec<Share>, Vec<Duty>), TrainError> {
+    let duty = Duty { micro_rows: plan.cut.micro_batch, plan: build::plan_note(plan) };
     let all = line.all_gather(to_bytes(&duty))?;
     let duties =
         all.iter().map(|duty| from_bytes(duty)).collect::<Result<Vec<Duty>, _>>().map_err(TrainError::Internal)?;
     // The stages of a pipeline have the same.
     let stages = division.blocks.len().max(1);
-    let before = duties[..number / stages * stages].iter().step_by(stages);
-    Ok((share, before.map(|duty| duty.micro_batches as usize).sum(), duties))
+    let (number, pipelines) = (line.rank() / stages, division.rows.len() / stages);
+    let share = |pipeline: usize, micro_rows| {
+        let rows = division.rows[pipeline * stages].clone();
+        Share::of_rows(site.config.batch.sizes(), rows, (pipeline, pipelines), micro_rows)
+    };
+    let before = (0..number).map(|pipeline| share(pipeline, duties[pipeline * stages].micro_rows)).collect();
+    Ok((share(number, plan.cut.micro_batch), before, duties))
 }
 
 /// A rank between its start and its end.

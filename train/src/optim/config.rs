@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use wildmatch::WildMatch;
 
-use super::{AdamW, Balance, Lion, Muon, MuonScale, Rule, Setting};
+use super::{AdamW, Averaged, Balance, Lion, Muon, MuonScale, Rule, Setting};
 
 /// How a parameter is updated.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -30,6 +30,11 @@ pub struct OptimizerConfig {
     pub rule: RuleKind,
     /// The largest learning rate, reached after warm-up. Default 1e-3.
     pub learning_rate: f64,
+    /// Width (channels) of the model that `learning_rate` was found for: AdamW's and Lion's matrices in blocks and the head have
+    /// `base_width / model.width` of it; embeddings, vectors, Muon's matrices and groups with a `learning_rate` of their own have
+    /// theirs as given (muP, Yang et al. 2022, arXiv 2203.03466; Everett et al. 2024, arXiv 2407.05872). Default 0: every width
+    /// has the same.
+    pub base_width: usize,
     /// Decay of AdamW's first moment, per step; of Lion the share of the momentum in an update. Default 0.9.
     pub beta1: f64,
     /// Decay of AdamW's second moment and of Lion's momentum, per step. Default 0.95.
@@ -48,6 +53,10 @@ pub struct OptimizerConfig {
     pub weight_decay: f64,
     /// Largest global L2 norm of the gradient; larger ones are scaled down to it. 0 turns clipping off. Default 1.
     pub clip_norm: f64,
+    /// What a moving average of the weights keeps of itself in an update, as 0.999: evaluations, samples and the trained model have the
+    /// average's weights (Polyak and Juditsky 1992; Izmailov et al. 2018, arXiv 1803.05407). In update t it is
+    /// `(1 + t) / (10 + t)` at most. 4 bytes a parameter. Default 0: there is none.
+    pub average: f64,
     /// Parameters that differ: `parameters`, a list of names in which `*` stands for anything, as `["embedding.*"]`; `frozen = true`, or of
     /// `rule`, `learning_rate` or `learning_rate_factor`, `weight_decay`, `beta1`, `beta2` and `momentum` those that they have
     /// in place of the ones above. The first group that names a parameter has it. Default `[]`.
@@ -59,6 +68,7 @@ impl Default for OptimizerConfig {
         Self {
             rule: RuleKind::default(),
             learning_rate: 1e-3,
+            base_width: 0,
             beta1: 0.9,
             beta2: 0.95,
             eps: 1e-8,
@@ -67,6 +77,7 @@ impl Default for OptimizerConfig {
             router_bias_rate: 1e-3,
             weight_decay: 0.1,
             clip_norm: 1.0,
+            average: 0.0,
             groups: Vec::new(),
         }
     }
@@ -117,17 +128,17 @@ impl OptimizerConfig {
         self.groups.iter().find(|group| group.has(name)).is_some_and(|group| group.frozen)
     }
 
-    /// What the parameter of this name and shape has.
-    pub fn setting(&self, name: &str, shape: &[usize]) -> Setting {
+    /// What the parameter of this name and shape has, of a model that is `width` channels wide.
+    pub fn setting(&self, name: &str, shape: &[usize], width: usize) -> Setting {
         if name.ends_with("experts.bias") {
-            let rule = Arc::new(Balance { rate: self.router_bias_rate });
+            let rule = self.averaged(Arc::new(Balance { rate: self.router_bias_rate }));
             return Setting { rule, learning_rate_factor: 1.0, weight_decay: 0.0 };
         }
         let none = ParameterGroup::default();
         let group = self.groups.iter().find(|group| group.has(name)).unwrap_or(&none);
         let is_matrix = shape.len() > 1;
         // What is in a block is hidden from ids on both sides, but for tables by token; a group may say otherwise.
-        let is_hidden = name.starts_with("blocks.") && !name.ends_with(".value_embedding.table");
+        let is_hidden = name.starts_with("blocks.") && !name.ends_with(VALUE_TABLE);
         let takes = |kind: RuleKind| match kind {
             RuleKind::Adamw | RuleKind::Lion => true,
             RuleKind::Muon => is_matrix && (group.rule.is_some() || is_hidden),
@@ -141,10 +152,33 @@ impl OptimizerConfig {
             RuleKind::Muon => Arc::new(Muon { momentum, scale: self.muon_scale }),
         };
         let absolute = group.learning_rate.map(|rate| rate / self.learning_rate);
+        let scales = is_matrix && kind != RuleKind::Muon && fan_in_grows(name);
+        let by_width = if scales { self.width_factor(width) } else { 1.0 };
         Setting {
-            rule,
-            learning_rate_factor: absolute.or(group.learning_rate_factor).unwrap_or(1.0),
+            rule: self.averaged(rule),
+            learning_rate_factor: absolute.unwrap_or(group.learning_rate_factor.unwrap_or(1.0) * by_width),
             weight_decay: group.weight_decay.unwrap_or(if is_matrix { self.weight_decay } else { 0.0 }),
         }
     }
+    /// The rule, with an average besides where one is wanted.
+    fn averaged(&self, rule: Arc<dyn Rule>) -> Arc<dyn Rule> {
+        if self.average == 0.0 { rule } else { Arc::new(Averaged { rule, decay: self.average }) }
+    }
+
+    /// What a matrix whose fan-in grows with the model's width has of the learning rate.
+    fn width_factor(&self, width: usize) -> f64 {
+        if self.base_width == 0 { 1.0 } else { self.base_width as f64 / width as f64 }
+    }
+}
+
+/// The end of the names of tables that blocks look values up in, by token.
+const VALUE_TABLE: &str = ".value_embedding.table";
+
+/// Whether a matrix of this name sums over more channels in a wider model: then changes of its elements, which AdamW and Lion
+/// make equally large at every width, add up to more of its output. An embedding is looked up, also where the head shares it and
+/// where a block has one of values; the second half of an adapter sums over its rank.
+fn fan_in_grows(name: &str) -> bool {
+    (name.starts_with("blocks.") || name.starts_with("head."))
+        && !name.ends_with("adapter.up")
+        && !name.ends_with(VALUE_TABLE)
 }

@@ -21,7 +21,7 @@ pub use config::{OptimizerConfig, ParameterGroup, RuleKind};
 pub(crate) use optimizer::Step;
 pub use optimizer::{Optimizer, Update};
 pub use rule::{ParameterUpdate, Rule, Setting, StateShape};
-pub use rules::{AdamW, Balance, Lion, Muon, MuonScale, orthogonalized};
+pub use rules::{AdamW, Averaged, Balance, Lion, Muon, MuonScale, orthogonalized};
 pub use schedule::{Schedule, ScheduleKind};
 pub use shard::OptimizerShard;
 #[cfg(not(target_family = "wasm"))]

@@ -41,9 +41,9 @@ pub struct Update {
 }
 
 impl Optimizer {
-    /// The optimizer that `config` describes, for `model`.
-    pub fn new<M: Module>(config: &OptimizerConfig, model: &M) -> Self {
-        Self::by(model, |name, shape| config.setting(name, shape))
+    /// The optimizer that `config` describes, for `model`, which is `width` channels wide.
+    pub fn new<M: Module>(config: &OptimizerConfig, model: &M, width: usize) -> Self {
+        Self::by(model, |name, shape| config.setting(name, shape, width))
     }
 
     /// An optimizer for `model` whose parameters have what `setting` gives by name and shape: rules of one's own, say.
@@ -101,6 +101,12 @@ impl Optimizer {
     /// Updates each parameter of `model` that has a gradient, which must be where it is.
     pub fn step<M: Module>(&mut self, model: M, gradients: GradientsParams, update: Update) -> M {
         model.map(&mut Whole { step: self.begin(update), gradients })
+    }
+
+    /// `model`, with autodiff as in [`Optimizer::step`], with the values that it is measured and used with: see [`Rule::evaluated`].
+    /// The optimizer must have all of their state.
+    pub fn evaluated<M: Module>(&self, model: M) -> M {
+        model.map(&mut Evaluated { optimizer: self })
     }
 
     /// An update, parameter by parameter.
@@ -241,5 +247,26 @@ impl ModuleMapper for Whole<'_> {
             }
         };
         Param::from_mapped_value(id, value, mapper)
+    }
+}
+
+/// Sets the values that a model is measured and used with.
+struct Evaluated<'a> {
+    optimizer: &'a Optimizer,
+}
+
+impl ModuleMapper for Evaluated<'_> {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let Optimizer { settings, state, .. } = self.optimizer;
+        // What was never updated, as what is frozen, is as it is.
+        let Some((setting, state)) = settings.get(&param.id).zip(state.get(&param.id)) else { return param };
+        let (shape, value) = (param.dims(), param.val().inner());
+        match setting.rule.evaluated(value.reshape([shape.iter().product::<usize>()]), state) {
+            None => param,
+            Some(new) => {
+                let (id, _, mapper) = param.consume();
+                Param::from_mapped_value(id, Tensor::from_inner(new.reshape(shape)), mapper)
+            }
+        }
     }
 }

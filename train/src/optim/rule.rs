@@ -32,6 +32,12 @@ pub trait Rule: fmt::Debug + Send + Sync {
     /// Where the update is not wanted, which the device alone knows, all must come back as they were, whatever the gradient
     /// holds: [`ParameterUpdate::chosen`] does that.
     fn update(&self, it: ParameterUpdate<'_>) -> (Tensor<1>, Vec<Tensor<1>>);
+
+    /// The values `[n]` that a model is measured and used with, where they are others than those that are trained: an average, say.
+    /// `None` where they are the same.
+    fn evaluated(&self, _value: Tensor<1>, _state: &[Tensor<1>]) -> Option<Tensor<1>> {
+        None
+    }
 }
 
 /// How one parameter is updated.
@@ -95,9 +101,14 @@ impl ParameterUpdate<'_> {
 
     /// `new` where the update is wanted, else `old`, to the bit.
     pub fn chosen(&self, old: Tensor<1>, new: Tensor<1>) -> Tensor<1> {
-        // A comparison with what is no number is false.
-        let wanted: Tensor<1, Bool> = self.scalars.clone().narrow(0, 1, 1).greater_equal_elem(0.5);
-        let count = old.dims();
-        old.mask_where(wanted.expand(count), new)
+        chosen(&self.scalars, old, new)
     }
+}
+
+/// As [`ParameterUpdate::chosen`], by its `scalars`.
+pub(super) fn chosen(scalars: &Tensor<1>, old: Tensor<1>, new: Tensor<1>) -> Tensor<1> {
+    // A comparison with what is no number is false.
+    let wanted: Tensor<1, Bool> = scalars.clone().narrow(0, 1, 1).greater_equal_elem(0.5);
+    let count = old.dims();
+    old.mask_where(wanted.expand(count), new)
 }

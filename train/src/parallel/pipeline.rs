@@ -321,7 +321,7 @@ impl Pipe {
     }
 
     /// The summed loss `[1]` of a batch, without dropout or gradients, in nats: at the last stage. `model` is the trainer's
-    /// without autodiff.
+    /// ([`Trainer::evaluated`]).
     pub(super) fn evaluate<B: TransformerBlock>(
         &mut self,
         trainer: &Trainer<B>,
@@ -332,7 +332,7 @@ impl Pipe {
         let (state, targets) = walk.begin(MicroBatch::new(batch, &walk.device), None, 0.0);
         let x_btc = match self.receive(|pipe| &pipe.before)? {
             Some(data) => Tensor::from_data(data, &walk.device),
-            None => walk.embed(trainer.model(), &state),
+            None => walk.embed(model, &state),
         };
         let x_btc = walk.blocks(model, x_btc, state.frame());
         match &self.behind {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use burn::{module::Module, tensor::Tensor};
+use burn::tensor::Tensor;
 use hearth_data::Batch;
 use hearth_model::{Block, TransformerBlock};
 
@@ -340,7 +340,7 @@ impl<B: TransformerBlock> Rank<B> {
     /// A rank that is gone, or whose device failed.
     pub fn evaluate(&mut self, batches: &[Batch], rows: usize) -> Result<f64, CollectiveError> {
         let Self { trainer, line, kind, .. } = self;
-        let model = trainer.model().valid();
+        let model = trainer.evaluated();
         let mut total: Option<Tensor<1>> = None;
         for batch in batches.iter().flat_map(|batch| batch.split(rows)) {
             let loss = match kind {

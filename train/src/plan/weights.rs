@@ -61,7 +61,7 @@ impl Weights {
                 false => it.clone(),
             };
             let parameters = parameters.iter().map(own);
-            let all = parameters.map(|it| Part::of(optimizer, &name(&it), &it, &shard(&it), kernels));
+            let all = parameters.map(|it| Part::of((optimizer, model.width), &name(&it), &it, &shard(&it), kernels));
             all.fold(Part::default(), Part::with)
         };
         let segment = |has: bool, name: &str, parameters: &[ParameterShape]| {
@@ -89,8 +89,9 @@ impl Weights {
 }
 
 impl Part {
+    /// Those of a parameter of a model that is `width` channels wide, the largest `shard` of which is updated at once.
     fn of(
-        optimizer: &OptimizerConfig,
+        (optimizer, width): (&OptimizerConfig, usize),
         name: &str,
         parameter: &ParameterShape,
         shard: &[usize],
@@ -101,7 +102,7 @@ impl Part {
         if optimizer.is_frozen(name) {
             return Self { parameters, ..Self::default() };
         }
-        let Setting { rule, .. } = optimizer.setting(name, &parameter.shape);
+        let Setting { rule, .. } = optimizer.setting(name, &parameter.shape, width);
         let state = rule.state(&parameter.shape).iter().map(|it| bytes(it.elements() as u128)).sum();
         let (update, flops) = (rule.scratch(shard, kernels) * F32, rule.flops(&parameter.shape));
         Self { parameters, trained: parameters, state, update, flops }

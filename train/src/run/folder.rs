@@ -24,6 +24,8 @@ const CONFIG: &str = "config.toml";
 const TOKENIZER: &str = "tokenizer.json";
 const METRICS: &str = "metrics.jsonl";
 const MODEL: &str = "model.safetensors";
+/// What a checkpoint has, and a run's own folder has not.
+const OPTIMIZER: &str = "optimizer.safetensors";
 const KERNELS: &str = "kernels.db";
 /// Held by the process that trains.
 const LOCK: &str = ".lock";
@@ -209,7 +211,7 @@ impl RunFolder {
         files::sync_folder_of(&path).map_err(|cause| io("writing", &path, cause))
     }
 
-    /// The configuration, the tokenizer and the trained model, on `device`. Of a run that has not come to its end, as while it
+    /// The configuration, the tokenizer and the trained model, on `device`; with `optimizer.average` its averages. Of a run that has not come to its end, as while it
     /// trains or after a kill, those of its newest whole checkpoint; the folder may be a checkpoint's own, too.
     ///
     /// # Errors
@@ -241,7 +243,18 @@ impl RunFolder {
         })?;
         let mut model = config.model.init(0, device)?;
         weights::load(&mut model, &self.path.join(MODEL))?;
+        // A run's own weights are its averages; a checkpoint's are those that it goes on with.
+        if config.optimizer.average > 0.0
+            && let Some((store, name)) = self.as_checkpoint()
+        {
+            model = checkpoint::with_averages(model, &store, &name)?;
+        }
         Ok(TrainedModel { config, tokenizer, model, note: None })
+    }
+
+    /// Where it is as a checkpoint, if it is one.
+    fn as_checkpoint(&self) -> Option<(Folder, String)> {
+        self.path.join(OPTIMIZER).exists().then(|| Folder::of(&self.path).ok()).flatten()
     }
 
     fn write(&self, name: &str, bytes: &[u8]) -> Result<(), TrainError> {

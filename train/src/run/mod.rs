@@ -346,7 +346,7 @@ fn summary(
     RunSummary {
         folder: folder.path().into(),
         steps,
-        tokens: session.state().data * session.config().tokens_per_step(),
+        tokens: session.config().tokens_before(session.state().data),
         train_loss: session.last_loss(),
         val_loss: outcome.val_loss,
         best: session.best(),

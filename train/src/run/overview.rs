@@ -125,7 +125,7 @@ impl RunOverview {
             error: error.filter(|_| status == RunStatus::Failed),
             steps,
             total_steps,
-            tokens: figures.last().map_or(0, |it| it.tokens + u64::from(it.lr.is_some()) * config.tokens_per_step()),
+            tokens: figures.last().map_or(0, |it| tokens_after(it, &config)),
             seconds: figures.last().map_or(0.0, |it| it.seconds),
             train_loss: figures.iter().rev().find_map(|it| it.train_loss),
             val_loss: figures.iter().rev().find_map(|it| it.val_loss),
@@ -201,4 +201,12 @@ fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
     let mut values: Vec<f64> = values.collect();
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied()
+}
+/// Tokens until after what these figures are of; those of a step have the tokens before it.
+fn tokens_after(figures: &Metrics, config: &TrainConfig) -> u64 {
+    if figures.lr.is_none() {
+        return figures.tokens;
+    }
+    let batch = config.batch.sizes().reaching(figures.tokens / config.model.context_length.max(1) as u64);
+    figures.tokens.saturating_add(config.tokens_of(batch))
 }

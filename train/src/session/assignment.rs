@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use hearth_data::Share;
+use hearth_data::{BatchSizes, Share};
 
 use crate::{TrainConfig, plan::Cut};
 
@@ -118,9 +118,20 @@ impl Assignment {
         self.rows.last().map_or(0, |rows| rows.end)
     }
 
-    /// The first rank's share of every global batch, in its micro-batches.
-    pub fn own_share(&self) -> Share {
-        Share::of_rows(self.global_rows(), self.rows[0].clone(), self.cut.micro_batch)
+    /// The first rank's share of every global batch, whose rows are those of `sizes`, in its micro-batches.
+    pub fn own_share(&self, sizes: BatchSizes) -> Share {
+        Share::of_rows(sizes, self.rows[0].clone(), (0, self.world() / self.stages()), self.cut.micro_batch)
+    }
+
+    /// Number of rows of each rank in global batch `number`, by rank.
+    pub fn rows_in(&self, sizes: BatchSizes, number: u64) -> Vec<usize> {
+        let pipelines = (self.world() / self.stages()) as u64;
+        let part = |(rank, rows): (usize, &Range<usize>)| {
+            let place = ((rank / self.stages()) as u64, pipelines);
+            let own = sizes.part(&(rows.start as u64..rows.end as u64), place, number);
+            (own.end - own.start) as usize
+        };
+        self.rows.iter().enumerate().map(part).collect()
     }
 
     /// Number of rows of each replica or pipeline.

@@ -112,7 +112,7 @@ impl Session {
         home: Box<dyn Home>,
     ) -> Self {
         let figures = SessionFigures {
-            throughput: Throughput::new(config.tokens_per_step()),
+            throughput: Throughput::default(),
             last_loss: f64::NAN,
             last_evaluation: None,
             first_and_tenth: [None; 2],

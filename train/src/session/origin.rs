@@ -34,9 +34,9 @@ impl Origin {
         const FILE: &str = "state.json";
         let json = checkpoint.read(FILE)?;
         let mut state: RunState = serde_json::from_slice(&json).map_err(|error| checkpoint.broken(FILE, error))?;
-        let (before, now) = (sequences(&read_config(&checkpoint)?.batch), sequences(&config.batch));
+        let (before, now) = (read_config(&checkpoint)?.batch.sizes(), config.batch.sizes());
         if before != now {
-            state.data = state.data.saturating_mul(before).div_ceil(now);
+            state.data = now.reaching(before.before(state.data));
             // Rows and cut are of the other number.
             state.assignment = SavedAssignment::default();
         }
@@ -139,21 +139,29 @@ pub fn same_run(
             "the tokens are not those of the checkpoint's run (data.text, data.tokens, data.mixture)".into(),
         );
     }
-    let (before, now) = (sequences(&read_config(checkpoint)?.batch), sequences(&config.batch));
-    if before != now && !changes_batch {
-        let fields = "batch.micro_batch * batch.accumulation";
-        let reason = format!(
-            "{fields} = {now}, but the checkpoint's run has {before} sequences a step; --change-batch allows it"
-        );
-        return Err(self::refuse(checkpoint, reason));
+    let before = read_config(checkpoint)?.batch;
+    if before.sizes() != config.batch.sizes() && !changes_batch {
+        return Err(self::refuse(
+            checkpoint,
+            format!("{}; --change-batch allows it", other_sizes(&before, &config.batch)),
+        ));
     }
     let allowed = differences.into_iter().filter(|(field, _)| !field.starts_with("data."));
     Ok(allowed.map(|(field, [before, now])| format!("{field} = {now} from here on, was {before}")).collect())
 }
 
-/// Sequences a step.
-fn sequences(batch: &BatchConfig) -> u64 {
-    (batch.micro_batch as u64).saturating_mul(batch.accumulation as u64)
+/// How the sequences a step differ.
+fn other_sizes(before: &BatchConfig, now: &BatchConfig) -> String {
+    let [full_before, full] = [before, now].map(|batch| batch.sizes().full());
+    if full_before != full {
+        let fields = "batch.micro_batch * batch.accumulation";
+        return format!("{fields} = {full}, but the checkpoint's run has {full_before} sequences a step");
+    }
+    let told = |it: &BatchConfig| {
+        let BatchConfig { micro_batch, warmup_steps, warmup_from, .. } = it;
+        format!("warmup_steps = {warmup_steps}, warmup_from = {warmup_from} by {micro_batch}")
+    };
+    format!("batch: {}, but the checkpoint's run has {}", told(now), told(before))
 }
 
 /// Checks that the weights fit the model of a new run, and mean the same tokens. Returns a sentence for each difference of the

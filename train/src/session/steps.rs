@@ -59,7 +59,7 @@ impl Session {
             // The figures of a step are read once the next one is under way, so that the device never idles.
             self.settle(in_flight.take()).await?;
             in_flight = Some(queued);
-            if self.state.step <= self.attempt.first + FIRST_STEPS {
+            if self.state.step <= self.attempt.first + FIRST_STEPS || self.has_grown() {
                 self.engine.check().await?;
                 self.settle(in_flight.take()).await?;
                 self.engine.forget_figures();
@@ -68,6 +68,12 @@ impl Session {
         }
         self.settle(in_flight).await?;
         Ok(End::Limit)
+    }
+
+    /// Whether the last step had more sequences than the one before, and so perhaps what none had to allocate.
+    fn has_grown(&self) -> bool {
+        let (sizes, data) = (self.config.batch.sizes(), self.state.data);
+        data > 1 && sizes.rows(data - 1) > sizes.rows(data - 2)
     }
 
     /// What is due before the next step; why there is none, if so.
@@ -162,7 +168,8 @@ impl Session {
         let Some(InFlight { step, data, learning_rate, figures, ranks }) = in_flight else { return Ok(()) };
         let numbers = numbers(figures).await?;
         let (loss, grad_norm, wanted) = (numbers[0], numbers[1], numbers[2]);
-        self.time_step(step)?;
+        let tokens = self.config.tokens_of(data - 1);
+        self.time_step(step, tokens)?;
         let figures = Figures { step, loss: loss as f32, grad_norm: grad_norm as f32 };
         let verdict = self.state.guard.observe(&self.config.guard, figures, wanted != 0.0);
         self.figures.last_loss = loss;
@@ -171,10 +178,10 @@ impl Session {
             grad_norm: Some(grad_norm),
             lr: Some(learning_rate),
             left_out: wanted == 0.0,
-            router_overload: numbers.get(3).map(|load| load / self.positions_of_an_expert()),
+            router_overload: numbers.get(3).map(|load| load / self.positions_of_an_expert(tokens)),
             tokens_per_second: self.figures.throughput.recent(),
             mfu: self.figures.throughput.mfu(),
-            devices: self.device_figures(&ranks),
+            devices: self.device_figures(&ranks, data - 1),
             ..self.metrics(step)
         }))?;
         self.save_after(step, loss).await?;
@@ -187,18 +194,18 @@ impl Session {
         }
     }
 
-    /// Positions of a step that an expert has in the mean.
-    fn positions_of_an_expert(&self) -> f64 {
+    /// Positions of a step of so many tokens that an expert has in the mean.
+    fn positions_of_an_expert(&self, tokens: u64) -> f64 {
         let model = &self.config.model;
-        self.config.tokens_per_step() as f64 * model.experts_per_token as f64 / model.experts.max(1) as f64
+        tokens as f64 * model.experts_per_token as f64 / model.experts.max(1) as f64
     }
 
-    /// Takes note of when a step was done.
-    fn time_step(&mut self, step: u64) -> Result<(), TrainError> {
+    /// Takes note of when a step of so many tokens was done.
+    fn time_step(&mut self, step: u64, tokens: u64) -> Result<(), TrainError> {
         let elapsed = self.elapsed().as_secs_f64();
         let number = step - self.attempt.first;
         if number >= FIRST_STEPS {
-            self.figures.throughput.step_done(self.home.now());
+            self.figures.throughput.step_done(self.home.now(), tokens);
         }
         if number == 0 {
             self.figures.first_and_tenth[0] = Some(elapsed);
@@ -306,15 +313,15 @@ impl Session {
     fn metrics(&self, step: u64) -> Metrics {
         // As many global batches before the session's own position as steps.
         let batches = self.state.data.saturating_sub(self.state.step.saturating_sub(step));
-        let tokens = batches * self.config.tokens_per_step();
+        let tokens = self.config.tokens_before(batches);
         Metrics { step, tokens, seconds: self.seconds(), ..Metrics::default() }
     }
 
-    /// What each of several ranks did in a step.
-    fn device_figures(&self, ranks: &[RankFigures]) -> Vec<DeviceFigures> {
+    /// What each of several ranks did in the step that took batch number `batch`.
+    fn device_figures(&self, ranks: &[RankFigures], batch: u64) -> Vec<DeviceFigures> {
         let context = self.config.model.context_length;
-        let each = self.engine.assignment().rows().iter().zip(ranks);
-        each.map(|(rows, rank)| DeviceFigures::new(rows.len() * context, rank)).collect()
+        let rows = self.engine.assignment().rows_in(self.config.batch.sizes(), batch);
+        rows.iter().zip(ranks).map(|(rows, rank)| DeviceFigures::new(rows * context, rank)).collect()
     }
 }
 

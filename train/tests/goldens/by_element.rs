@@ -52,7 +52,7 @@ fn three_updates(file: &str, rule: RuleKind, device: &Device) {
         vector: Param::from_tensor(expected.tensor("vector.0", &of_leaf)),
     };
     let config = OptimizerConfig { rule, beta1: 0.9, beta2: 0.95, eps: 1e-8, weight_decay: 0.1, ..Default::default() };
-    let mut optimizer = Optimizer::new(&config, &model);
+    let mut optimizer = Optimizer::new(&config, &model, 2);
     assert_eq!(scales.len(), 3);
     for (number, scale) in scales.into_iter().enumerate() {
         let mut gradients = GradientsParams::new();

@@ -2,6 +2,7 @@
 //!
 //! Each family is three files: `x.py` made `x.safetensors`, `x.rs` compares. Python does not run here.
 
+mod average;
 mod by_element;
 mod experts;
 #[macro_use]

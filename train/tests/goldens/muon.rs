@@ -53,7 +53,7 @@ fn ten_updates<const D: usize>(tensors: &HashMap<String, TensorData>, name: &str
     let tensor = |key: &str| Tensor::<D>::from_data(tensors[key].clone(), device);
     let config = OptimizerConfig { rule: RuleKind::Muon, muon_scale: scale, ..OptimizerConfig::default() };
     let mut model = Blocks { blocks: vec![Param::from_tensor(tensor(&format!("{name}.0")).autodiff())] };
-    let mut optimizer = Optimizer::new(&config, &model);
+    let mut optimizer = Optimizer::new(&config, &model, 8);
     let id = model.blocks[0].id;
     let scale = if scale == MuonScale::Original { "original" } else { "match_rms_adamw" };
     for number in 1..=UPDATES {

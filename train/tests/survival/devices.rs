@@ -233,6 +233,64 @@ fn a_model_in_stages_leaves_what_a_whole_one_leaves() {
     close(&folder.path().join("grid"), &folder.path().join("one"));
 }
 
+/// Replicas and stages have the averages of one device: in checkpoints, in evaluations and in the model that they come to.
+#[test]
+fn averages_are_those_of_one_device() {
+    let folder = folder();
+    let at = |name: &str| folder.path().join(name);
+    let averaged = ["optimizer.average=0.9", "model.tied=false"];
+    let one = run_with(&at(""), "one", vec![], Start::New, None, &averaged).unwrap();
+    let plain = run_with(&at(""), "plain", vec![], Start::New, None, &averaged[1..]).unwrap();
+    assert_eq!(losses(&at("one")), losses(&at("plain")));
+    assert_ne!(one.val_loss, plain.val_loss);
+    let model = |name: &str| std::fs::read(at(name).join("model.safetensors")).unwrap();
+    for (name, setting) in [("replicas", "parallel.rebalance=0"), ("stages", "parallel.stages=2")] {
+        let run = |begin, more: &[&str]| {
+            run_with(&at(""), name, cpus(1), begin, None, &[&averaged[..], &[setting], more].concat()).unwrap()
+        };
+        run(Start::New, &["limits.steps=10"]);
+        assert!(model(name) != model("one"));
+        let two = run(Start::Auto, &[]);
+        close(&at(name), &at("one"));
+        let [found, expected] = [&two, &one].map(|run| run.val_loss.unwrap());
+        assert!((found - expected).abs() < 1e-5, "{name}: {found} is not {expected}");
+        if name == "stages" {
+            let [found, expected] = [name, "one"].map(|name| state_of(&checkpoint(&at(name), 20)));
+            assert!(found.0 == expected.0 && found.1 == expected.1 && model(name) == model("one"));
+        }
+    }
+}
+
+/// Two to eight sequences a step, over twelve steps: the same batches on one device, on two and in stages, and again from the middle.
+#[test]
+fn batches_grow_alike_on_every_number_of_devices() {
+    let folder = folder();
+    let at = |name: &str| folder.path().join(name);
+    let growing = ["batch.warmup_steps=12", "parallel.rebalance=0"];
+    let one = run_with(&at(""), "one", vec![], Start::New, None, &growing).unwrap();
+    // Of 32 tokens: four steps each of 2, 4 and 6 sequences, and then eight of 8.
+    assert_eq!(one.tokens, 32 * (4 * (2 + 4 + 6) + 8 * 8));
+    for (name, setting) in [("replicas", "parallel.stages=1"), ("stages", "parallel.stages=2")] {
+        let go = |begin, more: &[&str]| {
+            run_with(&at(""), name, cpus(1), begin, None, &[&growing[..], &[setting], more].concat()).unwrap()
+        };
+        let whole = go(Start::New, &[]);
+        close(&at(name), &at("one"));
+        assert_eq!(whole.tokens, one.tokens);
+        let last = checkpoint(&at(name), 20);
+        let expected = state_of(&last);
+        [20, 15, 10].into_iter().for_each(|step| std::fs::remove_dir_all(checkpoint(&at(name), step)).unwrap());
+        go(Start::Auto, &[]);
+        assert!(state_of(&last) == expected, "{name}");
+        if name == "stages" {
+            let alone = state_of(&checkpoint(&at("one"), 20));
+            assert!(alone.0 == expected.0 && alone.1 == expected.1);
+        }
+    }
+    let refused = run_with(&at(""), "three", cpus(2), Start::New, None, &growing).unwrap_err().to_string();
+    assert!(refused.contains("batch.warmup_from = 0: the first step has 2 sequences for 3 devices"), "{refused}");
+}
+
 /// Two pipelines whose stages share the optimizer's state: the bits of two that do not, and whole in checkpoints.
 #[test]
 fn an_optimizer_that_is_sharded_over_pipelines_is_whole_in_checkpoints() {

@@ -73,6 +73,72 @@ fn exact_on_the_cpu_with_experts_by_muon() {
     exact("cpu", &EXPERTS_BY_MUON, &[AS_IT_WAS, RECOMPUTE, HOST]);
 }
 
+/// Averages of a mixture of experts, whose router's bias is updated by a rule of its own; a width with less of the rate.
+const AVERAGED: [&str; 3] = ["optimizer.average=0.9", "optimizer.base_width=8", "model.experts=4"];
+
+#[test]
+fn exact_on_the_cpu_with_averages() {
+    exact("cpu", &AVERAGED, &[AS_IT_WAS, RECOMPUTE, HOST]);
+}
+
+#[test]
+fn exact_on_wgpu_with_averages() {
+    if hearth_wgsl::testing::wgpu_device().is_some() {
+        exact("wgpu", &AVERAGED, &[AS_IT_WAS, HOST]);
+    }
+}
+
+/// The tenth step is in the middle of the growth: 2 to 12 sequences by micro-batches of 2, over 15 steps.
+const GROWING: [&str; 2] = ["batch.accumulation=6", "batch.warmup_steps=15"];
+
+#[test]
+fn exact_on_the_cpu_while_batches_grow() {
+    exact("cpu", &GROWING, &[AS_IT_WAS, RECOMPUTE]);
+}
+
+/// With other sequences a step the run goes on behind those that it had seen, if it is told to.
+#[test]
+fn another_growth_keeps_the_place_in_the_data() {
+    let folder = folder();
+    let at = |name: &str| folder.path().join(name);
+    let run = |arguments: &[&str]| hearth(folder.path(), &[arguments, &["--device", "cpu"]].concat()).output().unwrap();
+    let sets: Vec<&str> = GROWING.iter().flat_map(|it| ["--set", it]).collect();
+    let begin = [&["config.toml", "--out", "run", "--set", "limits.steps=10"][..], &sets].concat();
+    succeeded(run(&begin));
+    let other = ["--resume", "run", "--set", "batch.warmup_steps=0", "--set", "limits.steps=12"];
+    let refused = run(&other);
+    let text = String::from_utf8_lossy(&refused.stderr).into_owned();
+    let told = "batch: warmup_steps = 0, warmup_from = 0 by 2, but the checkpoint's run has warmup_steps = 15";
+    assert!(!refused.status.success() && text.contains(told), "{text}");
+    succeeded(run(&[&other[..], &["--change-batch"]].concat()));
+    // 2, 2, 2, 4, 4, 4, 6, 6, 6 and 8 are 44 sequences of 32 tokens; the fourth of 12 begins at 36, the fifth at 48.
+    let tokens: Vec<u64> = super::curve(&at("run"))
+        .iter()
+        .filter(|it| it.contains_key("train_loss"))
+        .map(|it| it["tokens"].as_u64().unwrap())
+        .collect();
+    let expected = [0, 2, 4, 6, 10, 14, 18, 24, 30, 36, 48, 60].map(|sequences| sequences * 32);
+    assert_eq!(tokens, expected);
+}
+
+/// A run that kept no averages goes on with some from where it is, and trains as it would without.
+#[test]
+fn averages_begin_where_a_run_goes_on() {
+    let folder = folder();
+    let at = |name: &str| folder.path().join(name);
+    succeeded(hearth(folder.path(), &["config.toml", "--device", "cpu", "--out", "whole"]).output().unwrap());
+    copy(&at("whole"), &at("averaged"));
+    fs::remove_dir_all(checkpoint(&at("averaged"), 20)).unwrap();
+    let arguments = ["--resume", "averaged", "--device", "cpu", "--set", "optimizer.average=0.9"];
+    let text = succeeded(hearth(folder.path(), &arguments).output().unwrap());
+    assert!(text.contains("optimizer.average = 0.9 from here on, was 0.0"), "{text}");
+    assert_eq!(super::losses(&at("averaged")), super::losses(&at("whole")));
+    let weights = |name: &str| state_of(&checkpoint(&at(name), 20)).0;
+    assert!(weights("averaged") == weights("whole"));
+    let model = |name: &str| fs::read(at(name).join("model.safetensors")).unwrap();
+    assert!(model("averaged") != model("whole"), "the run's model has the averages");
+}
+
 #[test]
 fn exact_on_wgpu_with_experts_by_muon() {
     if hearth_wgsl::testing::wgpu_device().is_some() {

@@ -7,7 +7,7 @@ use hearth_model::Transformer;
 use hearth_train::{
     Origin, Session, StepOptions, TrainError, Trainer, Walk,
     certify::{Model, certify_model},
-    checkpoint::{newest, restore_weights},
+    checkpoint::{newest, restore_weights, with_averages},
     engine::Alone,
     plan::{Rates, choose},
     session::{Common, DirectSaver},
@@ -355,6 +355,10 @@ impl Worker {
         let walk = Walk::new(&config.model, config.model.context_length, device);
         let mut trainer = Trainer::new(model, walk, StepOptions::new(1));
         restore_weights(&mut trainer, &checkpoint)?;
-        Ok(trainer.model().valid())
+        let model = trainer.model().valid();
+        match config.optimizer.average > 0.0 {
+            true => Ok(with_averages(model, &**checkpoint.store(), checkpoint.name())?),
+            false => Ok(model),
+        }
     }
 }

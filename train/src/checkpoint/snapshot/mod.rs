@@ -1,10 +1,12 @@
 //! A trainer's tensors on their way out of the device, and in again.
 
+mod averages;
 mod capture;
 mod layout;
 mod pending;
 mod restore;
 
+pub use averages::with_averages;
 pub use capture::Elsewhere;
 pub use restore::{outer_momentum, restore, restore_weights, state_of_ranks};
 

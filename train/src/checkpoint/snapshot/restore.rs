@@ -13,7 +13,7 @@ use crate::{
     TrainError,
     checkpoint::{error::CheckpointError, read::Checkpoint, tensors::Tensors},
     names::ModulePath,
-    optim::Optimizer,
+    optim::{Averaged, Optimizer},
     step::Trainer,
 };
 
@@ -151,6 +151,11 @@ impl Restore<'_> {
         }
         let mut state = Vec::new();
         for (it, name) in shapes.iter().zip(names) {
+            if it.name == Averaged::OFFSET && !tensors.contains(&name) {
+                // The run kept none until here: the average begins with the weights.
+                state.push(Tensor::zeros([it.elements()], device));
+                continue;
+            }
             let bytes = tensors.get(&name, &self.shapes[&name])?;
             state.push(Tensor::from_data(self.next(bytes, name, it.elements()), device));
         }

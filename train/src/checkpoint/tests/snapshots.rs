@@ -17,6 +17,10 @@ use crate::{
 const TIME: usize = 8;
 
 fn trainer(seed: u64, device: &Device) -> Trainer {
+    averaging(seed, 0.0, device)
+}
+
+fn averaging(seed: u64, average: f64, device: &Device) -> Trainer {
     let small = preset("stories260k").unwrap();
     let config = TransformerConfig {
         vocab_size: 16,
@@ -26,10 +30,16 @@ fn trainer(seed: u64, device: &Device) -> Trainer {
         heads: 2,
         kv_heads: 1,
         ffn_width: 16,
+        // The matrices over the vocabulary are in two shards.
+        vocab_shard_bytes: 512,
         ..small
     };
-    let options =
-        StepOptions { optimizer: OptimizerConfig::default(), schedule: Schedule::default(), total_steps: 9, seed: 0 };
+    let options = StepOptions {
+        optimizer: OptimizerConfig { average, ..OptimizerConfig::default() },
+        schedule: Schedule::default(),
+        total_steps: 9,
+        seed: 0,
+    };
     let model = config.init(seed, &device.clone().autodiff()).unwrap();
     Trainer::new(model, Walk::new(&config, TIME, device), options)
 }
@@ -109,4 +119,45 @@ fn what_is_not_trained_has_no_moments() {
     let mut resumed = frozen(2);
     restore(&mut resumed, &checkpoint).unwrap();
     assert_eq!(files(&save(&resumed, 2, &store, false)), files(&checkpoint));
+}
+
+/// Whoever reads a checkpoint for its averages has those of the run, to the bit; a run that kept none begins with its weights.
+#[test]
+fn averages_are_read_of_a_checkpoint() {
+    let (store, device) = (Arc::new(Memory::new()) as Arc<dyn Store>, Device::flex());
+    let values = |model: &hearth_model::Transformer| {
+        let mut all = Values::default();
+        burn::module::Module::visit(model, &mut all);
+        all.0
+    };
+    let mut averaged = averaging(1, 0.9, &device);
+    for number in 0..3 {
+        step(&mut averaged, number);
+    }
+    let checkpoint = save(&averaged, 3, &store, false);
+    let weights = burn::module::Module::valid(averaged.model());
+    let found = with_averages(weights, &*store, checkpoint.name()).unwrap();
+    assert_eq!(values(&found), values(&averaged.evaluated()));
+    assert_ne!(values(&found), values(averaged.model()));
+
+    let mut plain = trainer(1, &device);
+    for number in 0..3 {
+        step(&mut plain, number);
+    }
+    let checkpoint = save(&plain, 4, &store, false);
+    let mut resumed = averaging(2, 0.9, &device);
+    restore(&mut resumed, &checkpoint).unwrap();
+    assert_eq!(values(&resumed.evaluated()), values(plain.model()));
+    assert_eq!(step(&mut resumed, 3).to_bits(), step(&mut plain, 3).to_bits());
+    assert_ne!(values(&resumed.evaluated()), values(plain.model()));
+}
+
+/// Every parameter's values, as bits.
+#[derive(Default)]
+struct Values(Vec<u32>);
+
+impl burn::module::ModuleVisitor for Values {
+    fn visit_float<const D: usize>(&mut self, param: &burn::module::Param<burn::tensor::Tensor<D>>) {
+        self.0.extend(param.val().into_data().iter::<f32>().map(f32::to_bits));
+    }
 }
