@@ -54,6 +54,9 @@ struct InFlight<B: TransformerBlock> {
     turned: Option<Tensor<3>>,
 }
 
+/// Where a micro-batch turns, at the last stage: its loss, and the gradient with which it comes back.
+type Turn = (Tensor<1>, Tensor<3>);
+
 /// What all micro-batches of a step have in common.
 pub(super) struct Walked<'a> {
     pub step: u64,
@@ -200,7 +203,7 @@ impl Pipe {
         targets: Tensor<1, Int>,
         scale: f64,
         sink: &mut Sink,
-    ) -> Result<(WalkState<B>, Option<(Tensor<1>, Tensor<3>)>), CollectiveError> {
+    ) -> Result<(WalkState<B>, Option<Turn>), CollectiveError> {
         let (walk, model) = (trainer.walk(), trainer.model());
         let x_btc = match self.receive(|pipe| &pipe.before)? {
             Some(data) => Tensor::from_data(data, &walk.device),
