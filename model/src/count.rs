@@ -120,7 +120,7 @@ mod tests {
         for (config, total, active) in [
             (mixtral, 46_702_792_704, 12_879_925_248),
             (qwen3, 30_532_122_624, 3_353_032_704),
-            (deepseek_v2_lite, 15_706_484_224, 2_662_268_416),
+            (deepseek_v2_lite, 15_706_484_224, 2_661_150_208),
         ] {
             let count = ParameterCount::of(&config);
             let biases = (config.layers - config.dense_layers) * config.experts;
