@@ -150,7 +150,15 @@ each_device! {
 each_device! {
     /// Reading the tokens in pieces through the cache gives the logits of reading them at once.
     fn the_cache_continues(device) {
-        let latent = TransformerConfig { kv_rank: 6, rope_head_width: 4, kv_heads: 0, qk_norm: false, ..small() };
+        let latent = TransformerConfig {
+            kv_rank: 6,
+            rope_head_width: 4,
+            kv_heads: 0,
+            qk_norm: false,
+            attention_sinks: false,
+            value_embeddings: 0,
+            ..small()
+        };
         for config in [small(), latent] {
             let model = config.init(1, &device).unwrap();
             let all = model.logits(ids(&device));
