@@ -104,6 +104,7 @@ impl<B: TransformerBlock> Trainer<B> {
     }
 
     /// As [`Trainer::new`] with an optimizer that knows the parameters of `model`, which may be a stage.
+    #[cfg(not(target_family = "wasm"))]
     pub(crate) fn with(model: Transformer<B>, walk: Walk, options: StepOptions, optimizer: Optimizer) -> Self {
         Self::placed(walk.place(model), walk, options, optimizer)
     }

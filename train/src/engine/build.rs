@@ -29,6 +29,7 @@ pub(crate) fn walk(config: &TrainConfig, blocks: Option<Range<usize>>, cut: &Cut
 ///
 /// # Errors
 /// A checkpoint that does not fit.
+#[cfg(not(target_family = "wasm"))]
 pub(crate) fn trainer(
     config: &TrainConfig,
     cut: &Cut,

@@ -194,7 +194,7 @@ fn predictions_hold_for_other_layers_and_rules() {
     ] {
         for activations in [Activations::Keep, Activations::Recompute] {
             let policy = Policy::uniform(model.layers, 1, activations, Placement::Device);
-            let cut = Cut::new(8, 1, 256, policy);
+            let cut = Cut::new(8, 1, 512, policy);
             let subject = Subject::new(model, &optimizer, model.context_length);
             let planner = Planner::new(subject, &open.limits, &Rates::default());
             let plan = planner.plan(cut.clone());
