@@ -65,18 +65,22 @@ fn the_cpu_and_a_gpu_have_the_curve_of_the_cpu() {
     close(&folder.path().join("two"), &folder.path().join("one"));
 }
 
-/// Experts of three blocks' worth on two CPUs, which are one, then on one and on three: the same bits, for no gradient is clipped.
+/// Experts on two CPUs, which are one, then on three, and all the time on one: the same bits, for no gradient is clipped.
 #[test]
 fn experts_on_several_devices_go_on_with_others() {
     let folder = folder();
     let experts = ["model.experts=4", "optimizer.rule=muon", "optimizer.clip_norm=0.0", "parallel.experts=true"];
     run_with(folder.path(), "one", vec![], Start::New, None, &experts).unwrap();
-    let expected = state_of(&checkpoint(&folder.path().join("one"), 20));
+    // The norms that the guard remembers are summed device by device.
+    let bits = |path: &Path| {
+        let (parameters, moments, _) = state_of(&checkpoint(path, 20));
+        (parameters, moments)
+    };
     let path = folder.path().join("two");
     let half = [&experts[..], &["limits.steps=10"]].concat();
     run_with(folder.path(), "two", cpus(1), Start::New, None, &half).unwrap();
     run_with(folder.path(), "two", cpus(2), Start::Resume(path.clone()), None, &experts).unwrap();
-    assert!(state_of(&checkpoint(&path, 20)) == expected);
+    assert!(bits(&path) == bits(&folder.path().join("one")));
 
     let refused = |more: &[&str]| {
         let settings = [&experts[..], more].concat();
