@@ -65,10 +65,15 @@ impl Alone {
     /// # Errors
     /// No plan that fits the devices.
     #[cfg(not(target_family = "wasm"))]
-    pub fn with_experts_on(config: Arc<TrainConfig>, data: Data, devices: &[&OpenDevice]) -> Result<Self, TrainError> {
+    pub fn with_experts_on(
+        config: Arc<TrainConfig>,
+        data: Data,
+        devices: &[&OpenDevice],
+        earlier: Option<Cut>,
+    ) -> Result<Self, TrainError> {
         let limits: Vec<&DeviceLimits> = devices.iter().map(|device| &device.limits).collect();
         let flops = devices[0].flops();
-        let (choice, taken) = experts_plan(&config, &limits, &Rates::of_flops(flops))?;
+        let (choice, taken) = experts_plan(&config, &limits, &Rates::of_flops(flops), earlier)?;
         let others = devices[1..].iter().map(|device| device.device.clone().without_autodiff()).zip(taken).collect();
         Self::with(config, data, &devices[0].device, others, flops, choice)
     }

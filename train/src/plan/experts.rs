@@ -3,14 +3,15 @@
 use hearth_model::{TransformerConfig, dealt};
 
 use super::{
-    Choice, Cut, DeviceLimits, Extent, Rates, Subject,
+    Choice, Cut, DeviceLimits, Extent, Planner, Rates, Subject,
     choose::{budget, choose_as, mib},
     size::{F32, bytes},
     weights::Weights,
 };
 use crate::{TrainConfig, TrainError, walk::Activations};
 
-/// The plan of the first of `limits.len()` devices that experts are dealt out over, and the bytes that each of the others takes.
+/// The plan of the first of `limits.len()` devices that experts are dealt out over, and the bytes that each of the others takes. Steps
+/// are cut as the `earlier` ones of the run that goes on, if there are any.
 ///
 /// # Errors
 /// Those of [`choose`](super::choose); experts that do not fit their device, or are fewer than devices.
@@ -18,6 +19,7 @@ pub fn experts_plan(
     config: &TrainConfig,
     limits: &[&DeviceLimits],
     rates: &Rates,
+    earlier: Option<Cut>,
 ) -> Result<(Choice, Vec<u64>), TrainError> {
     let refuse = |reason: String| TrainError::Config { source_name: "parallel.experts".into(), reason };
     let (experts, devices) = (config.model.experts, limits.len());
@@ -28,7 +30,12 @@ pub fn experts_plan(
     }
     // Parameters stay on their devices.
     let first = DeviceLimits { apart: false, ..limits[0].clone() };
-    let choice = choose_as(config, &first, rates, &Extent { expert_devices: devices, ..Extent::WHOLE })?;
+    let extent = Extent { expert_devices: devices, ..Extent::WHOLE };
+    let mut choice = choose_as(config, &first, rates, &extent)?;
+    // One that was made for a device alone may have parameters in host memory.
+    if let Some(cut) = earlier.filter(|cut| !cut.policy.uses_host()) {
+        choice.plan = Planner::new(Subject { extent, ..Subject::of(config) }, &first, rates).plan(cut);
+    }
     if choice.plan.cut.policy.uses_host() {
         return Err(refuse("experts stay on their devices: leave out memory.parameters = \"host\"".into()));
     }

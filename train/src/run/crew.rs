@@ -39,7 +39,8 @@ impl Crew {
         }
         if config.parallel.experts && !others.is_empty() {
             let devices: Vec<&OpenDevice> = [device].into_iter().chain(others).collect();
-            return Ok(Box::new(Alone::with_experts_on(config.clone(), data.clone(), &devices)?));
+            let cut = origin.kept(config, &device.adapter, 1, 1).cut;
+            return Ok(Box::new(Alone::with_experts_on(config.clone(), data.clone(), &devices, cut)?));
         }
         if self.processes || !others.is_empty() {
             return Ok(Box::new(Team::start(self.members.clone(), self.line.take(), origin)?));

@@ -47,7 +47,7 @@ fn experts_take_what_was_predicted() {
     let limits = [&devices[0].limits, &devices[1].limits];
     for policy in ["keep", "recompute"] {
         let config = TrainConfig::parse(text, "test", &[format!("memory.policy={policy}")]).unwrap();
-        let (choice, taken) = experts_plan(&config, &limits, &Rates::default()).unwrap();
+        let (choice, taken) = experts_plan(&config, &limits, &Rates::default(), None).unwrap();
         let mut walk = Walk::new(&config.model, 128, &devices[0].device);
         (walk.policy, walk.loss.chunk) = (choice.plan.cut.policy.clone(), choice.plan.cut.logits_chunk);
         walk.expert_devices = devices.iter().map(|open| open.device.clone()).collect();

@@ -148,7 +148,7 @@ struct ExpertObject<'a> {
 fn print_experts(config: &TrainConfig, devices: &[OpenDevice], json: bool) -> anyhow::Result<ExitCode> {
     let limits: Vec<&DeviceLimits> = devices.iter().map(|device| &device.limits).collect();
     let rates = Rates::of_flops(matmul_flops(&devices[0].device));
-    let (choice, taken) = experts_plan(config, &limits, &rates)?;
+    let (choice, taken) = experts_plan(config, &limits, &rates, None)?;
     let sequences = config.batch.micro_batch * config.batch.accumulation;
     let first = Share { device: devices[0].name.clone(), sequences, blocks: None, choice };
     let experts = dealt(config.model.experts, devices.len());
