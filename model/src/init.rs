@@ -14,7 +14,7 @@ use crate::{ModelError, TransformerConfig};
 /// A layer by itself, as [`TransformerConfig::init`] makes all of them:
 ///
 /// ```
-/// use hearth_model::{Block, Frame, TransformerConfig, burn::tensor::{Device, Tensor}};
+/// use hearth_model::{Block, Frame, TransformerBlock, TransformerConfig, burn::tensor::{Device, Tensor}};
 ///
 /// let device = Device::flex();
 /// let config = TransformerConfig::llama(64, 32, 2, 48, 4);
