@@ -1,14 +1,19 @@
 //! The plans of devices that experts are dealt out over: the first, which has all the rest, and the others.
 
-use hearth_model::{TransformerConfig, dealt};
+use std::ops::Range;
+
+use hearth_model::{Activation, TransformerConfig, dealt};
 
 use super::{
     Choice, Cut, DeviceLimits, Extent, Planner, Rates, Subject,
     choose::{budget, choose_as, mib},
-    size::{F32, bytes},
-    weights::Weights,
+    size::bytes,
+    weights::{Part, Weights},
 };
-use crate::{TrainConfig, TrainError, walk::Activations};
+use crate::{
+    TrainConfig, TrainError,
+    walk::{Activations, Segment},
+};
 
 /// The plan of the first of `limits.len()` devices that experts are dealt out over, and the bytes that each of the others takes. Steps
 /// are cut as the `earlier` ones of the run that goes on, if there are any.
@@ -54,34 +59,43 @@ pub fn experts_plan(
     Ok((choice, taken))
 }
 
-/// Bytes of device `at`: its experts with their gradients and state, an update's scratch, and what it holds of the rows of all.
+/// The most bytes that device `at` takes in a step: of its experts, and of what it holds of the rows of all.
 fn expert_bytes(config: &TrainConfig, cut: &Cut, at: usize, limits: &[&DeviceLimits]) -> u64 {
     let subject = Subject::of(config);
     let own = dealt(config.model.experts, limits.len()).swap_remove(at);
     let of = |experts| Weights::with_experts(&subject, limits[at].kernels, experts).blocks;
-    let blocks = of(own).into_iter().zip(of(0..0));
-    let (mut kept, mut update) = (0, 0);
-    for (with, without) in blocks {
-        kept += with.parameters + with.trained + with.state - without.parameters - without.trained - without.state;
-        update = update.max(with.update);
+    let blocks: Vec<Part> = of(own).into_iter().zip(of(0..0)).map(|(with, without)| with.less(without)).collect();
+    let sum = |size: fn(&Part) -> u64| blocks.iter().map(size).sum::<u64>();
+    let (weights, gradients) = (sum(|it| it.parameters + it.state), sum(|it| it.trained));
+    let (tape, live) = rows(&config.model, cut.micro_batch * config.model.context_length);
+    let tapes = |blocks: Range<usize>| tape * blocks.filter(|at| config.model.has_experts(*at)).count() as u64;
+
+    let kept = |segment: &&Segment| segment.activations == Activations::Keep;
+    let mut held = cut.policy.segments.iter().filter(kept).map(|it| tapes(it.blocks.clone())).sum::<u64>();
+    let mut sink = if cut.accumulation > 1 { gradients } else { 0 };
+    let mut most = gradients + blocks.iter().map(|it| it.update).max().unwrap_or(0);
+    for segment in cut.policy.segments.iter().rev() {
+        if !kept(&segment) {
+            held += tapes(segment.blocks.clone());
+        }
+        for at in segment.blocks.clone().rev().filter(|at| config.model.has_experts(*at)) {
+            most = most.max(sink + blocks[at].trained + held + live);
+            held -= tape;
+            if cut.accumulation == 1 {
+                sink += blocks[at].trained;
+            }
+        }
     }
-    let (tape, most) = rows(&config.model, cut.micro_batch * config.model.context_length);
-    let of_segment = |segment: &crate::walk::Segment| {
-        let blocks = segment.blocks.clone().filter(|at| config.model.has_experts(*at)).count() as u64;
-        (segment.activations == Activations::Keep, blocks)
-    };
-    let segments: Vec<(bool, u64)> = cut.policy.segments.iter().map(of_segment).collect();
-    let tapes = segments.iter().filter(|(is_kept, _)| *is_kept).map(|(_, blocks)| blocks * tape).sum::<u64>();
-    let again = segments.iter().filter(|(is_kept, _)| !is_kept).map(|(_, blocks)| blocks * tape).max().unwrap_or(0);
-    kept + (tapes + again + most).max(update)
+    weights + most
 }
 
 /// Bytes of what a block's tape holds of the rows of all experts, and of what its backward pass makes of them.
 fn rows(model: &TransformerConfig, positions: usize) -> (u64, u64) {
     let of = |channels| bytes([positions, model.experts_per_token, channels]);
     let (spread, hidden) = (of(model.width), of(model.expert_width()));
-    let products = if model.mlp == hearth_model::Activation::Swiglu { 2 } else { 1 };
-    // The rows, which of them are others', and what is inside the networks.
-    let tape = spread + spread / F32 * size_of::<u32>() as u64 + (products + 1) * hidden;
-    (tape, 2 * spread + (products + 1) * hidden)
+    let products = if model.mlp == Activation::Swiglu { 2 } else { 1 };
+    // The rows and what is inside the networks; then gradients of both, those of rows also with zeros for others' and on their way
+    // between devices.
+    let inside = (products + 1) * hidden;
+    (spread + inside, (4 + products) * spread + inside)
 }

@@ -108,6 +108,17 @@ impl Part {
         Self { parameters, trained: parameters, state, update, flops }
     }
 
+    /// Without what `other` has, which is some of this.
+    pub fn less(self, other: Self) -> Self {
+        Self {
+            parameters: self.parameters - other.parameters,
+            trained: self.trained - other.trained,
+            state: self.state - other.state,
+            update: self.update,
+            flops: self.flops - other.flops,
+        }
+    }
+
     /// Both together.
     fn with(self, other: Self) -> Self {
         Self {

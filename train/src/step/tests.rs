@@ -181,14 +181,19 @@ each_device! {
 each_device! {
     /// As one that was made with autodiff, to the bit.
     fn a_model_without_autodiff_is_trained(device) {
-        let config = config("stories260k");
-        let losses = |of: &Device| {
-            let walk = Walk::new(&config, TIME, &device);
+        let config = TransformerConfig { experts: 4, expert_width: 8, ..config("stories260k") };
+        let losses = |of: &Device, shards: usize| {
+            let mut walk = Walk::new(&config, TIME, &device);
+            walk.expert_devices = vec![device.clone(); shards];
             let mut trainer = Trainer::new(config.init(1, of).unwrap(), walk, StepOptions::new(3));
             let step = |step| trainer.step(step, &[batch()], &Ceiling::FINITE).loss.into_scalar::<f32>();
             (0..3).map(step).collect::<Vec<f32>>()
         };
-        assert_eq!(losses(&device), losses(&device.clone().autodiff()));
+        for shards in [0, 2] {
+            assert_eq!(losses(&device, shards), losses(&device.clone().autodiff(), shards));
+        }
+        let apart = losses(&device, 0).into_iter().zip(losses(&device, 2)).map(|(one, two)| (one - two).abs());
+        assert!(apart.fold(0.0, f32::max) < 1e-5);
     }
 }
 

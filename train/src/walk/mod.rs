@@ -143,14 +143,14 @@ impl Walk {
         let mut model = model;
         model.embedding = model.embedding.fork(&at(self.policy.embedding));
         let blocks = model.blocks.into_iter().enumerate();
-        let experts = |block: B| match self.expert_devices.as_slice() {
-            [] => block,
-            devices => block.with_experts_over(devices),
-        };
-        model.blocks = blocks.map(|(layer, block)| experts(block.fork(&at(self.policy.block(layer))))).collect();
+        model.blocks = blocks.map(|(layer, block)| block.fork(&at(self.policy.block(layer)))).collect();
         model.head = model.head.fork(&at(self.policy.head));
         // Parameters of a model that was without autodiff are not on a tape before this.
-        model.train()
+        let mut model = model.train();
+        if !self.expert_devices.is_empty() {
+            model.blocks = model.blocks.into_iter().map(|it| it.with_experts_over(&self.expert_devices)).collect();
+        }
+        model
     }
 
     /// Walks forward and back; adds the gradients of `scale` times the summed loss to `sink`.
