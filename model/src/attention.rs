@@ -7,7 +7,7 @@ use burn::{
 use hearth_wgsl::{AttentionOptions, attention, attention_weights, attention_with_sinks};
 
 use crate::{
-    Frame, Initializer, Linear, Norm, TransformerConfig, ValueEmbedding,
+    Frame, Initializer, Linear, Norm, QkNormOver, Rotation, TransformerConfig, ValueEmbedding,
     shape::{KernelSet, LayerShape, ParameterShape, Site, elements},
 };
 
@@ -23,9 +23,9 @@ pub struct Attention {
     pub value: Linear,
     /// The projection of what the heads have mixed, `[H*D, C]`.
     pub output: Linear,
-    /// RMS norm of queries over `D`, before the rotation; where `qk_norm` is set.
+    /// RMS norm of queries over `D`, or over `H*D`, before the rotation; where `qk_norm` is set.
     pub query_norm: Option<Norm>,
-    /// RMS norm of keys over `D`, before the rotation; where `qk_norm` is set.
+    /// RMS norm of keys over `D`, or over `K*D`, before the rotation; where `qk_norm` is set.
     pub key_norm: Option<Norm>,
     /// A logit for each head that takes part in its softmax without a value, `[H]`, zeros at first; where `attention_sinks` is set.
     pub sinks: Option<Param<Tensor<1>>>,
@@ -37,6 +37,10 @@ pub struct Attention {
     window: Option<usize>,
     #[module(skip)]
     softcap: Option<f64>,
+    #[module(skip)]
+    rotation: Option<Rotation>,
+    #[module(skip)]
+    query_scale: Option<f64>,
 }
 
 /// Keys and values of the positions already seen, with room for further ones, which are written in place.
@@ -55,18 +59,21 @@ impl Attention {
         let config = init.config();
         let (c, d, std) = (config.width, config.head_width(), config.init_std);
         let (queries, key_values) = (config.heads * d, config.kv_heads() * d);
+        let bias = config.bias || config.qkv_bias;
         Self {
-            query: Linear::init(c, queries, std, init),
-            key: Linear::init(c, key_values, std, init),
-            value: Linear::init(c, key_values, std, init),
+            query: Linear::with_bias(bias, [c, queries], std, init),
+            key: Linear::with_bias(bias, [c, key_values], std, init),
+            value: Linear::with_bias(bias, [c, key_values], std, init),
             output: Linear::init(queries, c, config.residual_std(), init),
-            query_norm: config.qk_norm.then(|| Norm::init_head(init)),
-            key_norm: config.qk_norm.then(|| Norm::init_head(init)),
+            query_norm: config.qk_norm.then(|| Norm::init_heads(config.heads, init)),
+            key_norm: config.qk_norm.then(|| Norm::init_heads(config.kv_heads(), init)),
             sinks: config.attention_sinks.then(|| init.constant([config.heads], 0.0)),
             value_embedding: config.has_value_embedding(layer).then(|| ValueEmbedding::init(init)),
             head_width: d,
             window: config.window(layer),
             softcap: config.attention_softcap,
+            rotation: config.rotation(layer),
+            query_scale: config.query_scale(),
         }
     }
 
@@ -80,8 +87,14 @@ impl Attention {
             ("value", c, config.kv_heads() * d),
             ("output", h * d, c),
         ];
-        let projections = widths.iter().flat_map(|(name, from, to)| Linear::parameters(name, *from, *to, config.bias));
-        let norms = ["query_norm.gamma", "key_norm.gamma"].iter().filter(|_| config.qk_norm);
+        let projections = widths.iter().flat_map(|(name, from, to)| {
+            Linear::parameters(name, *from, *to, config.bias || config.qkv_bias && *name != "output")
+        });
+        let normed = match config.qk_norm_over {
+            QkNormOver::Head => [d; 2],
+            QkNormOver::Heads => [h * d, config.kv_heads() * d],
+        };
+        let norms = ["query_norm.gamma", "key_norm.gamma"].into_iter().zip(normed).filter(|_| config.qk_norm);
         let [stream, q, kv] = [c, h * d, config.kv_heads() * d].map(|channels| site.positions(channels));
         let has_scores = site.kernels.has_scores(d);
         let scores = if has_scores { elements([site.rows, h, site.time, site.time]) } else { 0 };
@@ -103,7 +116,7 @@ impl Attention {
         let halves = if has_scores { 1.0 } else { 2.0 };
         LayerShape {
             parameters: projections
-                .chain(norms.map(|name| ParameterShape::new(name, [d])))
+                .chain(norms.map(|(name, width)| ParameterShape::new(name, [width])))
                 .chain(sinks)
                 .chain(values.within("value_embedding"))
                 .collect(),
@@ -162,6 +175,10 @@ impl Attention {
     fn projected(&self, x_btc: Tensor<3>, frame: &Frame) -> [Tensor<4>; 3] {
         let [q, k, v] = Linear::forward_all([&self.query, &self.key, &self.value], x_btc.clone());
         let [q, k, v] = [(q, &self.query_norm), (k, &self.key_norm), (v, &None)].map(|(y, norm)| self.heads(y, norm));
+        let q = match self.query_scale {
+            Some(scale) => q.mul_scalar(scale),
+            None => q,
+        };
         let v = match &self.value_embedding {
             Some(embedding) => {
                 let tokens_bt = frame.tokens.clone();
@@ -171,9 +188,9 @@ impl Attention {
             }
             None => v,
         };
-        match &frame.rope {
-            Some(rope) => {
-                let (q, k) = rope.apply(q, k);
+        match self.rotation {
+            Some(rotation) => {
+                let (q, k) = frame.rope(rotation).apply(q, k);
                 [q, k, v]
             }
             None => [q, k, v],
@@ -190,13 +207,24 @@ impl Attention {
         self.softcap
     }
 
+    /// How queries and keys rotate, if they do.
+    pub(crate) fn rotation(&self) -> Option<Rotation> {
+        self.rotation
+    }
+
+    /// What queries are multiplied by, if by anything.
+    pub(crate) fn query_scale(&self) -> Option<f64> {
+        self.query_scale
+    }
+
     /// The channels of a projection as heads `[B, T, heads, D]`.
     fn heads(&self, y: Tensor<3>, norm: &Option<Norm>) -> Tensor<4> {
         let [b, t, channels] = y.dims();
-        let y_bthd = y.reshape([b, t, channels / self.head_width, self.head_width]);
+        let heads = |y: Tensor<3>| y.reshape([b, t, channels / self.head_width, self.head_width]);
         match norm {
-            Some(norm) => norm.forward(y_bthd),
-            None => y_bthd,
+            Some(norm) if norm.width() == channels => heads(norm.forward(y)),
+            Some(norm) => norm.forward(heads(y)),
+            None => heads(y),
         }
     }
 }

@@ -7,7 +7,7 @@ use burn::{
 use hearth_wgsl::{Key, dropout};
 
 use crate::{
-    Attention, Experts, Frame, Initializer, KeyValues, LatentAttention, Mlp, Norm, TransformerConfig,
+    Attention, Experts, Frame, Initializer, KeyValues, LatentAttention, Mlp, Norm, NormPlacement, TransformerConfig,
     shape::{LayerShape, Site},
 };
 
@@ -40,21 +40,27 @@ pub trait TransformerBlock: Module + ModuleDisplay + 'static {
     }
 }
 
-/// Attention and feed-forward network, each normalised before and added to the residual stream after.
+/// Attention and feed-forward network, each with a normalisation and added to the residual stream after.
 #[derive(Module, Debug)]
 pub struct Block {
-    /// The normalisation before attention.
+    /// The normalisation of what attention reads; with [`NormPlacement::After`] of what it gives.
     pub attention_norm: Norm,
     /// What mixes positions, where keys and values are projections of their own.
     pub attention: Option<Attention>,
     /// What mixes positions, where they are made of a latent vector.
     pub latent_attention: Option<LatentAttention>,
-    /// The normalisation before the feed-forward network.
+    /// The normalisation of what attention gives, with [`NormPlacement::Both`].
+    pub attention_post_norm: Option<Norm>,
+    /// As `attention_norm`, of the feed-forward network.
     pub mlp_norm: Norm,
     /// What mixes channels, where there are no experts.
     pub mlp: Option<Mlp>,
     /// What mixes channels, where there are.
     pub experts: Option<Experts>,
+    /// As `attention_post_norm`, of the feed-forward network.
+    pub mlp_post_norm: Option<Norm>,
+    #[module(skip)]
+    placement: NormPlacement,
     #[module(skip)]
     dropout: f64,
 }
@@ -62,13 +68,18 @@ pub struct Block {
 impl TransformerBlock for Block {
     fn init(layer: usize, init: &mut Initializer) -> Self {
         let (has_experts, is_latent) = (init.config().has_experts(layer), init.config().is_latent());
+        let placement = init.config().norm_placement;
+        let post_norm = |init: &Initializer| (placement == NormPlacement::Both).then(|| Norm::init(init));
         Self {
             attention_norm: Norm::init(init),
             attention: (!is_latent).then(|| Attention::init(layer, init)),
             latent_attention: is_latent.then(|| LatentAttention::init(layer, init)),
+            attention_post_norm: post_norm(init),
             mlp_norm: Norm::init(init),
             mlp: (!has_experts).then(|| Mlp::init(init)),
             experts: has_experts.then(|| Experts::init(init)),
+            mlp_post_norm: post_norm(init),
+            placement,
             dropout: init.config().dropout,
         }
     }
@@ -88,8 +99,18 @@ impl TransformerBlock for Block {
         // Where attention goes back, what the feed-forward network's half of the block held is free.
         let free = mlp.tape + 2 * stream;
         let backward = stream + mlp.backward.max(attention.backward.saturating_sub(free));
-        let layers = [("attention_norm", norm.clone()), (mixer, attention), ("mlp_norm", norm), (name, mlp)];
-        let sum = LayerShape::sum(layers);
+        let post_norm = match config.norm_placement {
+            NormPlacement::Both => norm.clone(),
+            _ => LayerShape::default(),
+        };
+        let sum = LayerShape::sum([
+            ("attention_norm", norm.clone()),
+            (mixer, attention),
+            ("attention_post_norm", post_norm.clone()),
+            ("mlp_norm", norm),
+            (name, mlp),
+            ("mlp_post_norm", post_norm),
+        ]);
         LayerShape { forward: 2 * stream + sum.forward, backward, ..sum }
     }
 
@@ -122,19 +143,42 @@ impl Block {
             Some(key) => dropout(y, key.fold_in(site), self.dropout),
             None => y,
         };
-        let normed = self.attention_norm.forward(x.clone());
+        let normed = self.read_by_attention(x.clone());
         let attended = match (&self.attention, &self.latent_attention) {
             (_, Some(latent)) => latent.forward(normed, frame, cache),
             (Some(attention), None) => attention.forward(normed, frame, cache),
             (None, None) => return x,
         };
+        let attended = self.given(attended, &self.attention_norm, &self.attention_post_norm);
         let x = x + drop(attended, 0);
-        let normed = self.mlp_norm.forward(x.clone());
+        let normed = self.read(x.clone(), &self.mlp_norm);
         let mixed = match (&self.mlp, &self.experts) {
             (_, Some(experts)) => experts.forward(normed, frame),
             (Some(mlp), None) => mlp.forward(normed),
             (None, None) => return x,
         };
-        x + drop(mixed, 1)
+        x + drop(self.given(mixed, &self.mlp_norm, &self.mlp_post_norm), 1)
+    }
+
+    /// What attention makes of the residual stream, before it projects.
+    pub(crate) fn read_by_attention(&self, x_btc: Tensor<3>) -> Tensor<3> {
+        self.read(x_btc, &self.attention_norm)
+    }
+
+    fn read(&self, x_btc: Tensor<3>, norm: &Norm) -> Tensor<3> {
+        if self.placement == NormPlacement::After { x_btc } else { norm.forward(x_btc) }
+    }
+
+    fn given(&self, y_btc: Tensor<3>, norm: &Norm, post_norm: &Option<Norm>) -> Tensor<3> {
+        match (self.placement, post_norm) {
+            (NormPlacement::After, _) => norm.forward(y_btc),
+            (_, Some(norm)) => norm.forward(y_btc),
+            (_, None) => y_btc,
+        }
+    }
+
+    /// Where it normalises.
+    pub(crate) fn norm_placement(&self) -> NormPlacement {
+        self.placement
     }
 }

@@ -34,16 +34,105 @@ pub enum RopeLayout {
     Interleaved,
 }
 
+/// Rotary embeddings that were stretched to longer windows than they were trained for. Lengths are in tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum RopeScaling {
+    /// Every angle is divided by `factor` (Chen et al. 2023, arXiv 2306.15595).
+    Linear {
+        /// How much longer windows are.
+        factor: f64,
+    },
+    /// Slow pairs are divided by `factor`, fast ones are left, and those between are blended (Llama 3.1, arXiv 2407.21783).
+    Llama3 {
+        /// What slow pairs are divided by.
+        factor: f64,
+        /// A pair is slow that turns fewer times than this in `original_context`.
+        low_frequency_factor: f64,
+        /// A pair is fast that turns more often than this in `original_context`.
+        high_frequency_factor: f64,
+        /// The longest window that the model was trained for at first.
+        original_context: usize,
+    },
+    /// As `llama3`, blended along the pairs, with rotations that lengthen by `attention_factor` (YaRN, Peng et al. 2023, arXiv
+    /// 2309.00071).
+    Yarn {
+        /// What slow pairs are divided by.
+        factor: f64,
+        /// The longest window that the model was trained for at first.
+        original_context: usize,
+        /// A pair is fast that turns more often than this in `original_context`. Default 32.
+        #[serde(default = "beta_fast")]
+        beta_fast: f64,
+        /// A pair is slow that turns fewer times than this in `original_context`. Default 1.
+        #[serde(default = "beta_slow")]
+        beta_slow: f64,
+        /// What queries and keys are multiplied by. Default `0.1 ln(factor) + 1`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        attention_factor: Option<f64>,
+    },
+}
+
+fn beta_fast() -> f64 {
+    32.0
+}
+
+fn beta_slow() -> f64 {
+    1.0
+}
+
+/// Where a block normalises.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum NormPlacement {
+    /// What attention and feed-forward network read (GPT-2, Llama).
+    #[default]
+    Before,
+    /// What they give, before it is added (OLMo 2, arXiv 2501.00656, section 3.2).
+    After,
+    /// Both (Gemma 2, arXiv 2408.00118, section 2).
+    Both,
+}
+
+/// Over which channels queries and keys are normalised.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum QkNormOver {
+    /// Those of a head (Qwen3, Gemma 3).
+    #[default]
+    Head,
+    /// Those of all heads together (OLMo 2).
+    Heads,
+}
+
+/// Which of a model's rotations a block's queries and keys have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rotation {
+    /// By `rope_base`, with `rope_scaling`.
+    Global,
+    /// By `local_rope_base`.
+    Local,
+}
+
 /// The feed-forward network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Activation {
     /// `down(silu(gate(x)) * up(x))` (Shazeer 2020, arXiv 2002.05202): three matrices.
     Swiglu,
+    /// `down(gelu(gate(x)) * up(x))` with the tanh approximation (Shazeer 2020), as in Gemma: three matrices.
+    Geglu,
     /// `down(gelu(up(x)))` with the tanh approximation, as in GPT-2: two matrices.
     Gelu,
     /// `down(relu(up(x))^2)` (So et al. 2021, arXiv 2109.08668), as in nanochat: two matrices.
     ReluSquared,
+}
+
+impl Activation {
+    /// Whether there is a gate beside what goes up.
+    pub fn is_gated(self) -> bool {
+        matches!(self, Self::Swiglu | Self::Geglu)
+    }
 }
 
 /// What a router makes of an expert's logit.
@@ -103,17 +192,29 @@ pub struct TransformerConfig {
     pub rope_head_width: usize,
     /// Channels of a head's values, beside `kv_rank`. 0 means `head_width`. Default 0.
     pub value_head_width: usize,
-    /// Channels inside the feed-forward network, `F`. 0 means `4 * width`, and for SwiGLU two thirds of that, rounded up to a
+    /// Channels inside the feed-forward network, `F`. 0 means `4 * width`, and with a gate two thirds of that, rounded up to a
     /// multiple of 32. Default 0.
     pub ffn_width: usize,
     /// Which normalisation stands before attention, feed-forward and head. Default `rms`.
     pub norm: NormKind,
+    /// Where a block normalises. Default `before`.
+    pub norm_placement: NormPlacement,
     /// Added to the mean square before the root. Default 1e-5.
     pub norm_eps: f64,
     /// How a position reaches the model. Default `rope`.
     pub positions: Positions,
     /// Base of the rotation angles: pair `i` turns by `rope_base^(-2i/D)` radians a position. Default 10000.
     pub rope_base: f64,
+    /// The same of blocks with a sliding window, which then are not scaled either (Gemma 3, arXiv 2503.19786). Default none:
+    /// `rope_base` everywhere.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub local_rope_base: Option<f64>,
+    /// How rotations were stretched to longer windows. Default none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rope_scaling: Option<RopeScaling>,
+    /// One entry a layer: whether its queries and keys rotate; a shorter list repeats. `[true, true, true, false]` is every fourth
+    /// without positions (Yang et al. 2025, arXiv 2501.18795; SmolLM3). Default `[]`: everywhere.
+    pub rope_layers: Vec<bool>,
     /// Which channels rotate together. Default `half`.
     pub rope_layout: RopeLayout,
     /// The feed-forward network. Default `swiglu`.
@@ -136,6 +237,8 @@ pub struct TransformerConfig {
     pub expert_scale: f64,
     /// Whether linear layers and layer norms have biases. Default false.
     pub bias: bool,
+    /// Whether queries, keys and values have biases where others have none (Qwen2, arXiv 2407.10671). Default false.
+    pub qkv_bias: bool,
     /// Whether the head uses the embedding's matrix. Default false.
     pub tied: bool,
     /// Probability of zeroing a value after the embedding, the attention and the feed-forward network, while training.
@@ -143,6 +246,13 @@ pub struct TransformerConfig {
     pub dropout: f64,
     /// Whether queries and keys are RMS-normalised per head (Henry et al. 2020, arXiv 2010.04245). Default false.
     pub qk_norm: bool,
+    /// Over which channels they are, beside `qk_norm`. Default `head`.
+    pub qk_norm_over: QkNormOver,
+    /// What products of queries and keys are multiplied by. Default none: `1 / sqrt(head_width)`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attention_scale: Option<f64>,
+    /// What tokens' vectors are multiplied by on their way to the residual stream (Gemma: `sqrt(width)`). Default 1.
+    pub embedding_scale: f64,
     /// One entry a layer: a query sees this many positions, itself included; 0, or more than there are, means all before it. A
     /// shorter list repeats over the layers: `[512, 512, 512, 0]` is three local ones to one global (Beltagy et al. 2020, arXiv
     /// 2004.05150; Gemma 3, arXiv 2503.19786). Default `[]`: all, everywhere.
@@ -185,9 +295,13 @@ const DEFAULTS: TransformerConfig = TransformerConfig {
     value_head_width: 0,
     ffn_width: 0,
     norm: NormKind::Rms,
+    norm_placement: NormPlacement::Before,
     norm_eps: 1e-5,
     positions: Positions::Rope,
     rope_base: 10_000.0,
+    local_rope_base: None,
+    rope_scaling: None,
+    rope_layers: Vec::new(),
     rope_layout: RopeLayout::Half,
     mlp: Activation::Swiglu,
     experts: 0,
@@ -199,9 +313,13 @@ const DEFAULTS: TransformerConfig = TransformerConfig {
     normalize_experts: true,
     expert_scale: 1.0,
     bias: false,
+    qkv_bias: false,
     tied: false,
     dropout: 0.0,
     qk_norm: false,
+    qk_norm_over: QkNormOver::Head,
+    attention_scale: None,
+    embedding_scale: 1.0,
     sliding_window: Vec::new(),
     attention_softcap: None,
     attention_sinks: false,
@@ -275,7 +393,9 @@ impl TransformerConfig {
     pub fn ffn_width(&self) -> usize {
         match (self.ffn_width, self.mlp) {
             (0, Activation::Gelu | Activation::ReluSquared) => self.width.saturating_mul(4),
-            (0, Activation::Swiglu) => self.width.saturating_mul(8).div_ceil(3).next_multiple_of(32),
+            (0, Activation::Swiglu | Activation::Geglu) => {
+                self.width.saturating_mul(8).div_ceil(3).next_multiple_of(32)
+            }
             (given, _) => given,
         }
     }
@@ -294,6 +414,19 @@ impl TransformerConfig {
     pub fn window(&self, layer: usize) -> Option<usize> {
         let window = self.sliding_window.get(layer % self.sliding_window.len().max(1));
         window.copied().filter(|window| *window > 0)
+    }
+
+    /// How the queries and keys of block `layer` rotate; `None` where they do not.
+    pub fn rotation(&self, layer: usize) -> Option<Rotation> {
+        let rotates = self.rope_layers.get(layer % self.rope_layers.len().max(1)).copied().unwrap_or(true);
+        let local = self.local_rope_base.filter(|_| self.window(layer).is_some());
+        let rotation = if local.is_some() { Rotation::Local } else { Rotation::Global };
+        (self.positions == Positions::Rope && rotates).then_some(rotation)
+    }
+
+    /// What queries are multiplied by beside `1 / sqrt(head_width)`, if anything.
+    pub fn query_scale(&self) -> Option<f64> {
+        self.attention_scale.map(|scale| scale * (self.head_width() as f64).sqrt()).filter(|scale| *scale != 1.0)
     }
 
     /// Whether block `layer` adds value embeddings.

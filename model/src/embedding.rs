@@ -19,6 +19,8 @@ pub struct Embedding {
     /// A vector for each position, `[T, C]`; learned positions only.
     pub positions: Option<Param<Tensor<2>>>,
     #[module(skip)]
+    scale: f64,
+    #[module(skip)]
     dropout: f64,
 }
 
@@ -29,7 +31,7 @@ impl Embedding {
         let tokens = TokenMatrix::init(init);
         let positions = (config.positions == Positions::Learned)
             .then(|| init.normal([config.context_length, config.width], config.init_std));
-        Self { tokens, positions, dropout: config.dropout }
+        Self { tokens, positions, scale: config.embedding_scale, dropout: config.dropout }
     }
 
     /// What an embedding is made of; it keeps nothing.
@@ -55,10 +57,11 @@ impl Embedding {
         self.place(self.tokens.rows(tokens_bt), frame, key)
     }
 
-    /// What becomes of the tokens' vectors `[B, T, C]` on their way to the residual stream: those of positions are added, and
+    /// What becomes of the tokens' vectors `[B, T, C]` on their way to the residual stream: they are scaled, those of positions are added, and
     /// with a `key`, dropout is on.
     pub fn place(&self, x: Tensor<3>, frame: &Frame, key: Option<Key>) -> Tensor<3> {
         let [b, t, _] = x.dims();
+        let x = if self.scale == 1.0 { x } else { x.mul_scalar(self.scale) };
         let x = match (&self.positions, &frame.positions) {
             (None, _) => x,
             (Some(table), None) => x + table.val().narrow(0, frame.start, t).unsqueeze(),

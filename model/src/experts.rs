@@ -26,7 +26,7 @@ pub struct Experts {
     /// What is added to the scores where experts are chosen, `[E]`. Its "gradient" is the load of each expert above the mean,
     /// times [`Experts::LOAD`].
     pub bias: Param<Tensor<1>>,
-    /// As [`Mlp::gate`] of each expert, `[E, C, F]`; SwiGLU only.
+    /// As [`Mlp::gate`] of each expert, `[E, C, F]`; where there is one.
     pub gate: Option<ExpertMatrix>,
     /// As [`Mlp::up`], `[E, C, F]`.
     pub up: ExpertMatrix,
@@ -60,7 +60,7 @@ impl Experts {
         Self {
             router: init.normal([c, experts], std),
             bias: init.constant([experts], 0.0),
-            gate: (config.mlp == Activation::Swiglu).then(|| ExpertMatrix::init([experts, c, f], std, init)),
+            gate: config.mlp.is_gated().then(|| ExpertMatrix::init([experts, c, f], std, init)),
             up: ExpertMatrix::init([experts, c, f], std, init),
             down: ExpertMatrix::init([experts, f, c], config.residual_std(), init),
             shared: (shared > 0).then(|| Mlp::of_width(shared, init)),
@@ -77,7 +77,7 @@ impl Experts {
     /// What a mixture of experts is made of and takes.
     pub fn shape(config: &TransformerConfig, site: &Site) -> LayerShape {
         let (experts, k, c, f) = (config.experts, config.experts_per_token, config.width, config.expert_width());
-        let inner: &[&str] = if config.mlp == Activation::Swiglu { &["gate", "up"] } else { &["up"] };
+        let inner: &[&str] = if config.mlp.is_gated() { &["gate", "up"] } else { &["up"] };
         let own = [ParameterShape::new("router", [c, experts]), ParameterShape::new("bias", [experts])];
         let up = inner.iter().map(|name| ParameterShape::new(name, [experts, c, f]));
         let down = ParameterShape::new("down", [experts, f, c]);
@@ -87,7 +87,7 @@ impl Experts {
         };
         let [stream, scores] = [c, experts].map(|channels| site.positions(channels));
         let [spread, hidden] = [c, f].map(|channels| site.positions(k.saturating_mul(channels)));
-        let activations = (inner.len() as u64 + 1) * hidden;
+        let activations = (inner.len() as u64 + 1 + u64::from(config.mlp == Activation::Geglu)) * hidden;
         let matrices = (inner.len() + 1) as u128 * c as u128 * f as u128;
         let time = site.time as f64;
         LayerShape {
@@ -151,6 +151,7 @@ impl Experts {
         let product = |x: Tensor<2>, weight: &ExpertMatrix| grouped(x, weight.shards[at].val(), starts.clone());
         let up_mf = product(x_mc.clone(), &self.up);
         let hidden_mf = match (&self.gate, self.settings.activation) {
+            (Some(gate), Activation::Geglu) => gelu(product(x_mc, gate)) * up_mf,
             (Some(gate), _) => swiglu(product(x_mc, gate), up_mf),
             (None, Activation::ReluSquared) => relu_squared(up_mf),
             (None, _) => gelu(up_mf),

@@ -2,7 +2,7 @@
 
 use burn::tensor::{Device, Int, Tensor};
 
-use crate::{Positions, TransformerConfig, rope::Rope};
+use crate::{Rotation, TransformerConfig, rope::Rope};
 
 /// Where each position of a batch stands, and which others it may attend to.
 ///
@@ -15,7 +15,10 @@ pub struct Frame {
     pub(crate) positions: Option<Tensor<2, Int>>,
     /// `[B, T]`: for rows of several documents, a number for each.
     pub(crate) documents: Option<Tensor<2, Int>>,
-    pub(crate) rope: Option<Rope>,
+    /// The rotations of blocks that rotate by `rope_base`.
+    rope: Option<Rope>,
+    /// The rotations of blocks that rotate by `local_rope_base`.
+    local_rope: Option<Rope>,
     /// `[B, T]`: the ids, where blocks are to look something up for them.
     pub(crate) tokens: Option<Tensor<2, Int>>,
     /// Weight of the loss that balances experts, for each position.
@@ -35,8 +38,12 @@ impl Frame {
         let end = start.saturating_add(time);
         assert!(end <= *context_length, "{time} tokens from position {start} exceed the context of {context_length}");
         let device = &device.clone().without_autodiff();
-        let rope = (config.positions == Positions::Rope).then(|| Rope::new(config, start, time, device));
-        Self { start, positions: None, documents: None, rope, tokens: None, balance: 0.0 }
+        let rope = |rotation: Rotation| {
+            let wanted = (0..config.layers).any(|layer| config.rotation(layer) == Some(rotation));
+            wanted.then(|| Rope::new(config, rotation, start..end, device))
+        };
+        let [rope, local_rope] = [Rotation::Global, Rotation::Local].map(rope);
+        Self { start, positions: None, documents: None, rope, local_rope, tokens: None, balance: 0.0 }
     }
 
     /// The same frame with the ids `[B, T]` of its positions, as blocks with value embeddings need it.
@@ -50,6 +57,15 @@ impl Frame {
         Self { balance, ..self }
     }
 
+    /// The rotations of such blocks.
+    pub(crate) fn rope(&self, rotation: Rotation) -> &Rope {
+        let rope = match rotation {
+            Rotation::Global => &self.rope,
+            Rotation::Local => &self.local_rope,
+        };
+        rope.as_ref().expect("frame: made for a model whose blocks do not rotate so")
+    }
+
     /// The frame of rows that hold several documents: each attends to itself alone, and its positions begin at 0.
     ///
     /// `self` is the frame of plain rows of the same `T` from position 0. `documents_bt` `[B, T]` has a number for each
@@ -57,6 +73,7 @@ impl Frame {
     pub fn packed(&self, documents_bt: Tensor<2, Int>, positions_bt: Tensor<2, Int>) -> Self {
         Self {
             rope: self.rope.as_ref().map(|rope| rope.at(positions_bt.clone())),
+            local_rope: self.local_rope.as_ref().map(|rope| rope.at(positions_bt.clone())),
             start: 0,
             documents: Some(documents_bt),
             positions: Some(positions_bt),

@@ -28,6 +28,8 @@ pub struct Initializer<'a> {
     config: &'a TransformerConfig,
     seed: u64,
     stream: u64,
+    /// Whether nothing is drawn: weights are to come from elsewhere.
+    blank: bool,
     device: &'a Device,
 }
 
@@ -38,7 +40,7 @@ impl TransformerConfig {
     /// What [`TransformerConfig::validate`] finds.
     pub fn initializer<'a>(&'a self, seed: u64, device: &'a Device) -> Result<Initializer<'a>, ModelError> {
         self.validate()?;
-        Ok(Initializer { config: self, seed, stream: 0, device })
+        Ok(Initializer { config: self, seed, stream: 0, blank: false, device })
     }
 }
 
@@ -46,6 +48,11 @@ impl<'a> Initializer<'a> {
     /// The configuration, which is valid.
     pub fn config(&self) -> &'a TransformerConfig {
         self.config
+    }
+
+    /// The same, which makes zeros: of memory that nobody has written to until a file's weights come.
+    pub(crate) fn blank(self) -> Self {
+        Self { blank: true, ..self }
     }
 
     /// Independent normal values with mean 0.
@@ -75,6 +82,9 @@ impl<'a> Initializer<'a> {
     }
 
     fn draw<const D: usize>(&self, random: &mut ChaCha8Rng, shape: [usize; D], std: f64) -> Param<Tensor<D>> {
+        if self.blank {
+            return self.constant(shape, 0.0);
+        }
         let count = shape.iter().product();
         let values: Vec<f32> = (0..count).map(|_| (random.sample::<f64, _>(StandardNormal) * std) as f32).collect();
         Param::from_tensor(Tensor::from_data(TensorData::new(values, shape), self.device))

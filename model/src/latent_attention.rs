@@ -4,7 +4,7 @@ use burn::{module::Module, tensor::Tensor};
 use hearth_wgsl::{AttentionOptions, attention, attention_weights};
 
 use crate::{
-    Frame, Initializer, KeyValues, Linear, Norm, TransformerConfig,
+    Frame, Initializer, KeyValues, Linear, Norm, Rotation, TransformerConfig,
     shape::{LayerShape, ParameterShape, Site, elements},
 };
 
@@ -137,6 +137,7 @@ impl LatentAttention {
         let of_weights: f64 = projections.iter().map(|(_, from, to)| 2.0 * time * *from as f64 * *to as f64).sum();
         let [stream, heads, latent, query] = [config.width, h * d, widths.latent + widths.rotating, widths.query]
             .map(|channels| site.positions(channels));
+        let key_values = site.positions(h * (widths.still + widths.value));
         let has_scores = site.kernels.has_scores(d);
         let scores = if has_scores { elements([site.rows, h, site.time, site.time]) } else { 0 };
         let kept = if has_scores { scores } else { site.positions(h) };
@@ -146,7 +147,9 @@ impl LatentAttention {
             // Queries, keys and values as they are mixed, what they come to, latent vectors before and after their norms.
             tape: 5 * heads + 2 * latent + 2 * query + kept,
             forward: 4 * heads + (2 * scores).max(heads),
-            backward: stream + (2 * scores).max(4 * heads),
+            // Behind the attention's own, the gradients of what was cut in two, which are queries, keys, and keys with values: of
+            // each both parts among zeros, and their sum.
+            backward: stream + (2 * scores).max(4 * heads) + 3 * (2 * heads + key_values),
             tensors: vec![
                 ("the attention scores [B, H, T, T]", scores),
                 ("the residual stream [B, T, C]", stream.max(heads)),
@@ -199,7 +202,7 @@ impl LatentAttention {
         let k_bt1p = down.narrow(2, latent, rotating).reshape([b, t, 1, rotating]);
         let kv_bthd = self.key_value.forward(latent_btr).reshape([b, t, heads, still + value]);
         let q_bthp = q_bthd.clone().narrow(3, still, rotating);
-        let rope = frame.rope.as_ref().expect("latent attention rotates: validate() has said so");
+        let rope = frame.rope(Rotation::Global);
         let (q_bthp, k_bt1p) = rope.apply(q_bthp, k_bt1p);
         let q_bthd = Tensor::cat(vec![q_bthd.narrow(3, 0, still), q_bthp], 3);
         let k_bthp = k_bt1p.expand([b, t, heads, rotating]);

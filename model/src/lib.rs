@@ -61,7 +61,10 @@ pub use burn;
 
 pub use attention::{Attention, KeyValues};
 pub use block::{Block, TransformerBlock};
-pub use config::{Activation, NormKind, Positions, RopeLayout, RouterScore, TransformerConfig};
+pub use config::{
+    Activation, NormKind, NormPlacement, Positions, QkNormOver, RopeLayout, RopeScaling, Rotation, RouterScore,
+    TransformerConfig,
+};
 pub use count::{Flops, ParameterCount};
 pub use embedding::Embedding;
 pub use error::ModelError;

@@ -40,6 +40,11 @@ impl Linear {
     /// A projection of `inputs` to `outputs` channels with normal weights; a bias, if any, of 0.
     pub fn init(inputs: usize, outputs: usize, std: f64, init: &mut Initializer) -> Self {
         let bias = init.config().bias;
+        Self::with_bias(bias, [inputs, outputs], std, init)
+    }
+
+    /// The same, with a bias or without.
+    pub(crate) fn with_bias(bias: bool, [inputs, outputs]: [usize; 2], std: f64, init: &mut Initializer) -> Self {
         Self {
             weight: init.normal([inputs, outputs], std),
             bias: bias.then(|| init.constant([outputs], 0.0)),

@@ -11,7 +11,7 @@ use crate::{
 /// Two or three projections with an [`Activation`] between them.
 #[derive(Module, Debug)]
 pub struct Mlp {
-    /// The projection whose activation scales that of `up`, `[C, F]`; SwiGLU only.
+    /// The projection whose activation scales that of `up`, `[C, F]`; where there is a gate.
     pub gate: Option<Linear>,
     /// The projection to the inner channels, `[C, F]`.
     pub up: Linear,
@@ -32,7 +32,7 @@ impl Mlp {
         let config = init.config();
         let (c, std) = (config.width, config.init_std);
         Self {
-            gate: (config.mlp == Activation::Swiglu).then(|| Linear::init(c, f, std, init)),
+            gate: config.mlp.is_gated().then(|| Linear::init(c, f, std, init)),
             up: Linear::init(c, f, std, init),
             down: Linear::init(f, c, config.residual_std(), init),
             activation: config.mlp,
@@ -47,10 +47,11 @@ impl Mlp {
     /// The same with `f` channels inside.
     pub(crate) fn shape_of_width(config: &TransformerConfig, f: usize, site: &Site) -> LayerShape {
         let c = config.width;
-        let inner: &[&str] = if config.mlp == Activation::Swiglu { &["gate", "up"] } else { &["up"] };
+        let inner: &[&str] = if config.mlp.is_gated() { &["gate", "up"] } else { &["up"] };
         let up = inner.iter().flat_map(|name| Linear::parameters(name, c, f, config.bias));
         let [stream, hidden] = [c, f].map(|channels| site.positions(channels));
-        let before = inner.len() as u64 * hidden;
+        // A tape has what GELU made of a gate, too.
+        let before = (inner.len() as u64 + u64::from(config.mlp == Activation::Geglu)) * hidden;
         LayerShape {
             parameters: up.chain(Linear::parameters("down", f, c, config.bias)).collect(),
             flops: 2.0 * site.time as f64 * c as f64 * f as f64 * (inner.len() + 1) as f64,
@@ -74,9 +75,9 @@ impl Mlp {
     /// Maps `[B, T, C]` to `[B, T, C]`.
     pub fn forward(&self, x_btc: Tensor<3>) -> Tensor<3> {
         let hidden_btf = match (self.activation, &self.gate) {
-            (Activation::Swiglu, Some(gate)) => {
+            (activation, Some(gate)) => {
                 let [gate, up] = Linear::forward_all([gate, &self.up], x_btc);
-                swiglu(gate, up)
+                if activation == Activation::Geglu { gelu(gate) * up } else { swiglu(gate, up) }
             }
             (Activation::ReluSquared, _) => relu_squared(self.up.forward(x_btc)),
             _ => gelu(self.up.forward(x_btc)),

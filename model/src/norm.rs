@@ -7,7 +7,7 @@ use burn::{
 use hearth_wgsl::{Kernel, NormOptions, norm};
 
 use crate::{
-    Initializer, NormKind, TransformerConfig,
+    Initializer, NormKind, QkNormOver, TransformerConfig,
     shape::{LayerShape, ParameterShape, Site},
 };
 
@@ -39,9 +39,14 @@ impl Norm {
         }
     }
 
-    /// RMS normalisation of a head's channels, for queries and keys: scale 1.
-    pub fn init_head(init: &Initializer) -> Self {
-        Self::init_rms(init.config().head_width(), init)
+    /// RMS normalisation of the channels of queries or keys, of so many heads: scale 1.
+    pub fn init_heads(heads: usize, init: &Initializer) -> Self {
+        let config = init.config();
+        let width = match config.qk_norm_over {
+            QkNormOver::Head => config.head_width(),
+            QkNormOver::Heads => heads * config.head_width(),
+        };
+        Self::init_rms(width, init)
     }
 
     /// RMS normalisation of so many channels: scale 1.
@@ -65,6 +70,12 @@ impl Norm {
     /// Normalises over the last axis; the shape `[.., C]` is kept.
     pub fn forward<const R: usize>(&self, x: Tensor<R>) -> Tensor<R> {
         norm(x, self.gamma.val(), self.beta.as_ref().map(Param::val), self.options())
+    }
+
+    /// Channels that are normalised together.
+    pub(crate) fn width(&self) -> usize {
+        let [width] = self.gamma.dims();
+        width
     }
 
     /// How it normalises.

@@ -5,7 +5,9 @@ use burn::{
     tensor::{Device, Int, Tensor},
 };
 
-use crate::{Block, Embedding, Frame, Head, KeyValues, ModelError, TokenMatrix, TransformerBlock, TransformerConfig};
+use crate::{
+    Block, Embedding, Frame, Head, Initializer, KeyValues, ModelError, TokenMatrix, TransformerBlock, TransformerConfig,
+};
 
 /// A decoder-only transformer of blocks `B`: Hearth's own, or anybody's [`TransformerBlock`].
 ///
@@ -45,13 +47,17 @@ impl TransformerConfig {
     /// # Errors
     /// As [`TransformerConfig::init`].
     pub fn init_of<B: TransformerBlock>(&self, seed: u64, device: &Device) -> Result<Transformer<B>, ModelError> {
-        let mut init = self.initializer(seed, device)?;
-        Ok(Transformer {
-            embedding: Embedding::init(&mut init),
-            blocks: (0..self.layers).map(|layer| B::init(layer, &mut init)).collect(),
-            head: Head::init(&mut init),
+        Ok(self.init_by(&mut self.initializer(seed, device)?))
+    }
+
+    /// As [`TransformerConfig::init`], by an initializer of this configuration.
+    pub(crate) fn init_by<B: TransformerBlock>(&self, init: &mut Initializer) -> Transformer<B> {
+        Transformer {
+            embedding: Embedding::init(init),
+            blocks: (0..self.layers).map(|layer| B::init(layer, init)).collect(),
+            head: Head::init(init),
             config: self.clone(),
-        })
+        }
     }
 }
 
@@ -97,7 +103,7 @@ impl Transformer {
         let mut x_btc = self.embedding.forward(tokens_bt, &frame, None);
         let mut attention = Vec::with_capacity(self.blocks.len());
         for block in &self.blocks {
-            let normed = block.attention_norm.forward(x_btc.clone());
+            let normed = block.read_by_attention(x_btc.clone());
             attention.extend(match (&block.attention, &block.latent_attention) {
                 (_, Some(latent)) => Some(latent.weights(normed, &frame)),
                 (own, None) => own.as_ref().map(|own| own.weights(normed, &frame)),

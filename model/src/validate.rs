@@ -1,6 +1,6 @@
 //! Which configurations a model can have.
 
-use crate::{ModelError, ModelShape, ParameterCount, Positions, Site, TransformerConfig};
+use crate::{ModelError, ModelShape, ParameterCount, Positions, RopeScaling, Site, TransformerConfig};
 
 /// Elements of the largest tensor and blocks of the deepest model: what comes from a file is countable, before anything is
 /// counted.
@@ -74,6 +74,10 @@ impl TransformerConfig {
             let reason = format!("must have one entry a layer, so {} of them, or fewer that repeat", self.layers);
             faults.push(fault("sliding_window", format!("{:?}", self.sliding_window), reason));
         }
+        if self.rope_layers.len() > self.layers {
+            let reason = format!("must have one entry a layer, so {} of them, or fewer that repeat", self.layers);
+            faults.push(fault("rope_layers", format!("{:?}", self.rope_layers), reason));
+        }
         faults
     }
 
@@ -123,6 +127,9 @@ impl TransformerConfig {
             ("expert_scale", self.expert_scale),
             ("logit_softcap", self.logit_softcap.unwrap_or(1.0)),
             ("attention_softcap", self.attention_softcap.unwrap_or(1.0)),
+            ("attention_scale", self.attention_scale.unwrap_or(1.0)),
+            ("embedding_scale", self.embedding_scale),
+            ("local_rope_base", self.local_rope_base.unwrap_or(1.0)),
         ] {
             if !(value.is_finite() && value > 0.0) {
                 faults.push(fault(field, value, "must be positive"));
@@ -131,7 +138,42 @@ impl TransformerConfig {
         if !(0.0..1.0).contains(&self.dropout) {
             faults.push(fault("dropout", self.dropout, "must be at least 0 and under 1"));
         }
+        faults.extend(self.faulty_rotations());
         faults
+    }
+
+    fn faulty_rotations(&self) -> Option<ModelError> {
+        let rotates = self.positions == Positions::Rope;
+        if let Some(base) = self.local_rope_base.filter(|_| !rotates) {
+            return Some(fault("local_rope_base", base, "belongs to positions = \"rope\": leave it out"));
+        }
+        let scaling = self.rope_scaling?;
+        if !rotates {
+            let reason = "belongs to positions = \"rope\": leave it out";
+            return Some(fault("rope_scaling", format!("{scaling:?}"), reason));
+        }
+        let (factors, context, [slow, fast]) = match scaling {
+            RopeScaling::Linear { factor } => (vec![factor], 1, [0.0, 1.0]),
+            RopeScaling::Llama3 {
+                factor,
+                low_frequency_factor: low,
+                high_frequency_factor: high,
+                original_context,
+            } => (vec![factor, low, high], original_context, [low, high]),
+            RopeScaling::Yarn { factor, original_context, beta_fast, beta_slow, attention_factor } => (
+                vec![factor, beta_fast, beta_slow, attention_factor.unwrap_or(1.0)],
+                original_context,
+                [beta_slow, beta_fast],
+            ),
+        };
+        let reason = if factors.iter().any(|it| !(it.is_finite() && *it > 0.0)) || context == 0 {
+            "every number must be positive"
+        } else if slow >= fast {
+            "fast pairs must turn more often than slow ones"
+        } else {
+            return None;
+        };
+        Some(fault("rope_scaling", format!("{scaling:?}"), reason))
     }
 
     /// The largest tensor and the number of parameters must be countable on a machine whose numbers go to `largest`, which is
@@ -174,7 +216,7 @@ mod tests {
     fn each_bad_value_is_named() {
         let good = preset("stories260k").unwrap();
         type Spoil = fn(&mut TransformerConfig);
-        let cases: [(&str, Spoil); 25] = [
+        let cases: [(&str, Spoil); 30] = [
             ("model.query_rank = 4: belongs to latent attention", |c| c.query_rank = 4),
             ("model.rope_head_width = 3", |c| (c.kv_rank, c.rope_head_width, c.kv_heads) = (8, 3, 0)),
             ("model.value_head_width = 99", |c| (c.kv_rank, c.rope_head_width, c.value_head_width) = (8, 2, 99)),
@@ -192,6 +234,22 @@ mod tests {
             ("model.vocab_size = 0", |c| c.vocab_size = 0),
             ("model.head_width = 5", |c| c.head_width = 5),
             ("model.sliding_window = [4, 4, 4, 4, 4, 4]", |c| c.sliding_window = vec![4; 6]),
+            ("model.rope_layers = [true, true, true, true, true, true]", |c| c.rope_layers = vec![true; 6]),
+            ("model.local_rope_base = 0", |c| c.local_rope_base = Some(0.0)),
+            ("model.embedding_scale = 0", |c| c.embedding_scale = 0.0),
+            ("model.rope_scaling = Linear { factor: 0.0 }: every number must be positive", |c| {
+                c.rope_scaling = Some(RopeScaling::Linear { factor: 0.0 })
+            }),
+            ("model.rope_scaling = Llama3", |c| {
+                let (factor, original_context) = (8.0, 64);
+                let scaling = RopeScaling::Llama3 {
+                    factor,
+                    low_frequency_factor: 4.0,
+                    high_frequency_factor: 4.0,
+                    original_context,
+                };
+                c.rope_scaling = Some(scaling)
+            }),
             ("model.value_embeddings = 6", |c| c.value_embeddings = 6),
             ("model.width = 64", |c| (c.value_embeddings, c.vocab_size, c.head_width) = (2, 1 << 30, 1 << 10)),
             ("model.attention_softcap = 0", |c| c.attention_softcap = Some(0.0)),

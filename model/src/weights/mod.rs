@@ -3,7 +3,14 @@
 //! A parameter's name is its path in the module, such as `blocks.0.attention.query.weight`. A matrix over the
 //! vocabulary is whole here, `embedding.tokens`, however many shards the model has it in.
 
+#[cfg(not(target_family = "wasm"))]
+mod fill;
+#[cfg(not(target_family = "wasm"))]
+mod huggingface;
 pub mod llama2c;
+
+#[cfg(not(target_family = "wasm"))]
+pub use huggingface::Published;
 
 use std::{
     fs::{self, File},

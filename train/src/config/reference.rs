@@ -101,10 +101,19 @@ pub(super) fn kinds(schema: &Value) -> String {
         found.push(match (kind, &schema["items"]) {
             ("a list", items) if of_kind(items, "object") => "a list of tables in { }".into(),
             ("a list", items) => format!("a list, each {}", kinds(items)),
+            ("a section", _) => variant(schema).unwrap_or_else(|| kind.into()),
             _ => kind.into(),
         });
     }
     or(&found)
+}
+
+/// A table whose `kind` says which other fields it has.
+fn variant(schema: &Value) -> Option<String> {
+    let fields = schema["properties"].as_object()?;
+    let kind = fields.get("kind")?["const"].as_str()?;
+    let others: Vec<String> = fields.keys().filter(|name| *name != "kind").map(|name| format!(", {name}")).collect();
+    Some(format!("{{ kind = \"{kind}\"{} }}", others.concat()))
 }
 
 /// Whether values of this JSON type are among those that a schema, one of its alternatives, is for.

@@ -93,7 +93,11 @@ fn expert_bytes(config: &TrainConfig, cut: &Cut, at: usize, limits: &[&DeviceLim
 fn rows(model: &TransformerConfig, positions: usize) -> (u64, u64) {
     let of = |channels| bytes([positions, model.experts_per_token, channels]);
     let (spread, hidden) = (of(model.width), of(model.expert_width()));
-    let products = if model.mlp == Activation::Swiglu { 2 } else { 1 };
+    let products = match model.mlp {
+        Activation::Geglu => 3,
+        activation if activation.is_gated() => 2,
+        _ => 1,
+    };
     // The rows and what is inside the networks; then gradients of both, those of rows also with zeros for others' and on their way
     // between devices.
     let inside = (products + 1) * hidden;

@@ -189,13 +189,18 @@ fn other_model(field: &str, before: &str, now: &str) -> String {
 
 /// Whether weights of a model with another value of this field fit the one of `config`.
 fn keeps_weights(field: &str, before: &str, config: &TrainConfig) -> bool {
-    const OF_NO_WEIGHT: [&str; 9] = [
+    const OF_NO_WEIGHT: [&str; 14] = [
         "model.dropout",
         "model.init_std",
         "model.scaled_residual_init",
         "model.vocab_shard_bytes",
         "model.norm_eps",
         "model.rope_base",
+        "model.local_rope_base",
+        "model.rope_scaling",
+        "model.rope_layers",
+        "model.attention_scale",
+        "model.embedding_scale",
         "model.sliding_window",
         "model.logit_softcap",
         "model.attention_softcap",

@@ -34,7 +34,7 @@ impl Walk {
 }
 
 /// What a walk's tables are made of, by field.
-fn tables(config: &TransformerConfig) -> [(&'static str, String); 10] {
+fn tables(config: &TransformerConfig) -> [(&'static str, String); 13] {
     [
         ("vocab_size", config.vocab_size.to_string()),
         ("context_length", config.context_length.to_string()),
@@ -44,6 +44,9 @@ fn tables(config: &TransformerConfig) -> [(&'static str, String); 10] {
         ("rope_head_width", config.rope_head_width.to_string()),
         ("positions", format!("{:?}", config.positions)),
         ("rope_base", config.rope_base.to_string()),
+        ("local_rope_base", format!("{:?}", config.local_rope_base)),
+        ("rope_scaling", format!("{:?}", config.rope_scaling)),
+        ("rope_layers", format!("{:?}", config.rope_layers)),
         ("rope_layout", format!("{:?}", config.rope_layout)),
         ("logit_softcap", format!("{:?}", config.logit_softcap)),
     ]

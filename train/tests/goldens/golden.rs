@@ -147,13 +147,7 @@ impl Golden {
     }
 
     pub fn assert_close(&self, name: &str, found: &TensorData, tolerance: f64) {
-        let expected = &self.tensors[name];
-        assert_eq!(found.shape(), expected.shape(), "{name}");
-        let scale = expected.iter::<f32>().fold(SMALLEST_SCALE, |largest, value| largest.max(f64::from(value.abs())));
-        for (index, (found, expected)) in found.iter::<f32>().zip(expected.iter::<f32>()).enumerate() {
-            let error = f64::from((found - expected).abs()) / scale;
-            assert!(error <= tolerance, "{name}[{index}]: {found} is not {expected}, off by {error:.1e} of {scale:.3}");
-        }
+        assert_close(name, found, &self.tensors[name], tolerance);
     }
 
     fn assert_each_close(&self, name: &str, found: &[f32], absolute: f64, relative: f64) {
@@ -165,6 +159,16 @@ impl Golden {
             let allowed = absolute + relative * expected.abs();
             assert!(error <= allowed, "{name}[{step}]: {found} is not {expected}, off by {error:.1e}");
         }
+    }
+}
+
+/// Within a share of the largest value.
+pub fn assert_close(name: &str, found: &TensorData, expected: &TensorData, tolerance: f64) {
+    assert_eq!(found.shape(), expected.shape(), "{name}");
+    let scale = expected.iter::<f32>().fold(SMALLEST_SCALE, |largest, value| largest.max(f64::from(value.abs())));
+    for (index, (found, expected)) in found.iter::<f32>().zip(expected.iter::<f32>()).enumerate() {
+        let error = f64::from((found - expected).abs()) / scale;
+        assert!(error <= tolerance, "{name}[{index}]: {found} is not {expected}, off by {error:.1e} of {scale:.3}");
     }
 }
 

@@ -13,4 +13,5 @@ mod llama;
 mod muon;
 mod options;
 mod policies;
+mod pretrained;
 mod recipes;

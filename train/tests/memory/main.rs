@@ -8,7 +8,7 @@ use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use burn::{module::Module, tensor::Device};
 use hearth_data::Batch;
-use hearth_model::{CrossEntropy, TransformerConfig, preset};
+use hearth_model::{CrossEntropy, Positions, TransformerConfig, preset};
 use hearth_train::{
     TrainConfig,
     devices::{Adapter, OpenDevice, adapters},
@@ -177,6 +177,13 @@ fn predictions_hold_for_other_layers_and_rules() {
         value_embeddings: 2,
         ..dense.clone()
     };
+    let latent = TransformerConfig {
+        positions: Positions::Rope,
+        kv_rank: 96,
+        query_rank: 128,
+        rope_head_width: 16,
+        ..dense.clone()
+    };
     let adamw = OptimizerConfig::default();
     let muon = OptimizerConfig { rule: RuleKind::Muon, ..adamw.clone() };
     let group = |names: &[&str]| {
@@ -190,6 +197,7 @@ fn predictions_hold_for_other_layers_and_rules() {
         ("muon", &dense, muon.clone()),
         ("frozen", &dense, frozen),
         ("soft-cap, sinks, value embeddings", &pieces, adamw.clone()),
+        ("latent attention", &latent, adamw.clone()),
         ("experts", &experts, adamw),
         ("both", &experts, muon),
     ] {

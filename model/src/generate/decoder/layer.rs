@@ -6,11 +6,13 @@ use hearth_wgsl::decode::{
 };
 
 use super::weights::{LinearWeights, NormWeights, ValueWeights, optional};
-use crate::{Activation, Block, TransformerConfig};
+use crate::{Activation, Block, NormPlacement, Rotation, TransformerConfig, rope::Frequencies};
 
 /// A block's parameters.
 pub struct Layer {
+    placement: NormPlacement,
     attention_norm: NormWeights,
+    attention_post_norm: Option<NormWeights>,
     query: LinearWeights,
     key: LinearWeights,
     value: LinearWeights,
@@ -21,7 +23,10 @@ pub struct Layer {
     value_embedding: Option<ValueWeights>,
     window: Option<usize>,
     softcap: Option<f64>,
+    rotation: Option<Rotation>,
+    query_scale: Option<f64>,
     mlp_norm: NormWeights,
+    mlp_post_norm: Option<NormWeights>,
     gate: Option<LinearWeights>,
     up: LinearWeights,
     down: LinearWeights,
@@ -46,7 +51,7 @@ pub struct Room {
     value_gates: Vec<f32>,
     /// `[H, D]`
     mixed: Vec<f32>,
-    /// `[D]`
+    /// What is normalised together, `[H, D]` at most.
     head: Vec<f32>,
     scores: Vec<f32>,
     /// `[F]`
@@ -63,9 +68,9 @@ pub struct Angles {
 }
 
 impl Angles {
-    /// Those of a position, in f64 as [`Frame`](crate::Frame) makes them.
-    pub fn new(frequencies: &[f64], position: usize, interleaved: bool) -> Self {
-        let of = |f: fn(f64) -> f64| frequencies.iter().map(|by| f(position as f64 * by) as f32).collect();
+    /// Those of a position, as [`Frame`](crate::Frame) makes them.
+    pub fn new(frequencies: &Frequencies, position: usize, interleaved: bool) -> Self {
+        let of = |f: fn(f64) -> f64| frequencies.at(position, f).collect();
         Self { cosines: of(f64::cos), sines: of(f64::sin), interleaved }
     }
 
@@ -87,8 +92,8 @@ impl Room {
             value: keys.clone(),
             vector: keys,
             value_gates: vec![0.0; config.kv_heads()],
-            mixed: queries,
-            head: d,
+            mixed: queries.clone(),
+            head: queries,
             scores: Vec::new(),
             gate: f.clone(),
             up: f,
@@ -101,7 +106,9 @@ impl Layer {
     pub fn new(block: &Block) -> Option<Self> {
         let (attention, mlp) = (block.attention.as_ref()?, block.mlp.as_ref()?);
         Some(Self {
+            placement: block.norm_placement(),
             attention_norm: NormWeights::new(&block.attention_norm)?,
+            attention_post_norm: optional(block.attention_post_norm.as_ref().map(NormWeights::new))?,
             query: LinearWeights::new(&attention.query)?,
             key: LinearWeights::new(&attention.key)?,
             value: LinearWeights::new(&attention.value)?,
@@ -112,7 +119,10 @@ impl Layer {
             value_embedding: optional(attention.value_embedding.as_ref().map(ValueWeights::new))?,
             window: attention.window(),
             softcap: attention.softcap(),
+            rotation: attention.rotation(),
+            query_scale: attention.query_scale(),
             mlp_norm: NormWeights::new(&block.mlp_norm)?,
+            mlp_post_norm: optional(block.mlp_post_norm.as_ref().map(NormWeights::new))?,
             gate: optional(mlp.gate.as_ref().map(LinearWeights::new))?,
             up: LinearWeights::new(&mlp.up)?,
             down: LinearWeights::new(&mlp.down)?,
@@ -121,36 +131,58 @@ impl Layer {
     }
 
     /// Adds to the residual stream `[C]` what the block does at the next position, that of token `id`, which it appends to the
-    /// cache.
+    /// cache. `angles` are those of each [`Rotation`].
     pub fn step(
         &self,
         id: u32,
         stream: &mut [f32],
-        angles: Option<&Angles>,
+        angles: &[Option<Angles>; 2],
         cache: &mut KeyValueCache,
         room: &mut Room,
     ) {
-        self.attention_norm.apply(stream, &mut room.normed);
+        self.read(stream, &self.attention_norm, room);
         self.attend(id, angles, cache, room);
-        add(&room.back, stream);
-        self.mlp_norm.apply(stream, &mut room.normed);
+        self.give(&self.attention_norm, &self.attention_post_norm, room, stream);
+        self.read(stream, &self.mlp_norm, room);
         self.mix_channels(room);
-        add(&room.back, stream);
+        self.give(&self.mlp_norm, &self.mlp_post_norm, room, stream);
     }
 
-    fn attend(&self, id: u32, angles: Option<&Angles>, cache: &mut KeyValueCache, room: &mut Room) {
+    fn read(&self, stream: &[f32], norm: &NormWeights, room: &mut Room) {
+        match self.placement {
+            NormPlacement::After => room.normed.copy_from_slice(stream),
+            NormPlacement::Before | NormPlacement::Both => norm.apply(stream, &mut room.normed),
+        }
+    }
+
+    fn give(&self, norm: &NormWeights, post_norm: &Option<NormWeights>, room: &mut Room, stream: &mut [f32]) {
+        let norm = if self.placement == NormPlacement::After { Some(norm) } else { post_norm.as_ref() };
+        match norm {
+            Some(norm) => {
+                norm.apply(&room.back, &mut room.normed);
+                add(&room.normed, stream);
+            }
+            None => add(&room.back, stream),
+        }
+    }
+
+    fn attend(&self, id: u32, angles: &[Option<Angles>; 2], cache: &mut KeyValueCache, room: &mut Room) {
         let Room { normed, back, query, key, value, vector, value_gates, mixed, head, scores, .. } = room;
         multiply(normed, [self.query.product(query), self.key.product(key), self.value.product(value)]);
+        let angles = self.rotation.and_then(|rotation| angles[rotation as usize].as_ref());
         for (heads, norm) in [(&mut *query, &self.query_norm), (&mut *key, &self.key_norm)] {
             if let Some(norm) = norm {
-                heads.chunks_exact_mut(head.len()).for_each(|normed| {
-                    head.copy_from_slice(normed);
-                    norm.apply(head, normed);
+                heads.chunks_exact_mut(norm.width()).for_each(|normed| {
+                    head[..normed.len()].copy_from_slice(normed);
+                    norm.apply(&head[..normed.len()], normed);
                 });
             }
             if let Some(angles) = angles {
                 angles.turn(heads);
             }
+        }
+        if let Some(scale) = self.query_scale {
+            query.iter_mut().for_each(|it| *it *= scale as f32);
         }
         if let Some(embedding) = &self.value_embedding {
             embedding.add(id, normed, value_gates, vector, value);
@@ -166,7 +198,13 @@ impl Layer {
         match &self.gate {
             Some(gate) => {
                 multiply(normed, [gate.product(gates), self.up.product(up)]);
-                swiglu_in_place(gates, up);
+                match self.activation {
+                    Activation::Geglu => {
+                        gelu_in_place(gates);
+                        up.iter_mut().zip(gates).for_each(|(up, gate)| *up *= *gate);
+                    }
+                    _ => swiglu_in_place(gates, up),
+                }
             }
             None => {
                 multiply(normed, [self.up.product(up)]);

@@ -17,7 +17,7 @@ use self::{
     layer::{Angles, Layer, Room, add},
     weights::{NormWeights, TokenRows},
 };
-use crate::{KeyValues, RopeLayout, Transformer, rope::frequencies};
+use crate::{KeyValues, RopeLayout, Rotation, Transformer, rope::Frequencies};
 
 /// A model on the CPU with the keys and values of one sequence.
 pub struct Decoder<'a> {
@@ -28,8 +28,8 @@ pub struct Decoder<'a> {
     norm: NormWeights,
     output: TokenRows,
     caches: Vec<KeyValueCache>,
-    /// Radians that a pair of channels turns by a position; none without rotary embedding.
-    frequencies: Vec<f64>,
+    /// Of each [`Rotation`] that a block has.
+    frequencies: [Option<Frequencies>; 2],
     /// Positions in the caches.
     length: usize,
     /// The residual stream, `[C]`.
@@ -43,6 +43,10 @@ impl<'a> Decoder<'a> {
     pub fn new(model: &'a Transformer, capacity: usize) -> Option<Self> {
         let config = model.config();
         let positions = model.embedding.positions.as_ref();
+        let frequencies = |rotation: Rotation| {
+            let wanted = (0..config.layers).any(|layer| config.rotation(layer) == Some(rotation));
+            wanted.then(|| Frequencies::new(config, rotation))
+        };
         // Each anew, for zeros that nobody has copied are pages that nobody has touched.
         let cache = |_| KeyValueCache::new(config.kv_heads(), config.head_width(), capacity);
         Some(Self {
@@ -53,7 +57,7 @@ impl<'a> Decoder<'a> {
             norm: NormWeights::new(&model.head.norm)?,
             output: TokenRows::new(model.output())?,
             caches: (0..config.layers).map(cache).collect(),
-            frequencies: frequencies(config),
+            frequencies: [Rotation::Global, Rotation::Local].map(frequencies),
             length: 0,
             stream: vec![0.0; config.width],
             room: Room::new(config),
@@ -89,13 +93,18 @@ impl<'a> Decoder<'a> {
     fn run(&mut self, id: u32, logits: &mut [f32]) {
         let (config, at) = (self.model.config(), self.length);
         self.embedding.copy(id, &mut self.stream);
+        if config.embedding_scale != 1.0 {
+            self.stream.iter_mut().for_each(|it| *it *= config.embedding_scale as f32);
+        }
         if let Some(table) = &self.positions {
             add(&table[at * config.width..], &mut self.stream);
         }
         let interleaved = config.rope_layout == RopeLayout::Interleaved;
-        let angles = (!self.frequencies.is_empty()).then(|| Angles::new(&self.frequencies, at, interleaved));
+        let angles = [0, 1].map(|rotation: usize| {
+            self.frequencies[rotation].as_ref().map(|frequencies| Angles::new(frequencies, at, interleaved))
+        });
         for (layer, cache) in self.layers.iter().zip(&mut self.caches) {
-            layer.step(id, &mut self.stream, angles.as_ref(), cache, &mut self.room);
+            layer.step(id, &mut self.stream, &angles, cache, &mut self.room);
         }
         let normed = &mut self.room.normed;
         self.norm.apply(&self.stream, normed);

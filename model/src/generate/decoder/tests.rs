@@ -3,7 +3,9 @@
 use burn::tensor::{Device, Int, Tensor};
 
 use super::Decoder;
-use crate::{Activation, NormKind, Positions, RopeLayout, Transformer, TransformerConfig};
+use crate::{
+    Activation, NormKind, NormPlacement, Positions, QkNormOver, RopeLayout, RopeScaling, Transformer, TransformerConfig,
+};
 
 const IDS: [u32; 9] = [3, 1, 4, 1, 5, 22, 2, 6, 0];
 
@@ -86,6 +88,27 @@ fn steps_are_those_of_the_model_for_every_option() {
         TransformerConfig { sliding_window: vec![3], ..llama() },
         TransformerConfig { attention_softcap: Some(0.7), sliding_window: vec![0, 4], kv_heads: 2, ..llama() },
         TransformerConfig { logit_softcap: Some(1.5), ..llama() },
+        TransformerConfig {
+            norm_placement: NormPlacement::After,
+            qk_norm: true,
+            qk_norm_over: QkNormOver::Heads,
+            ..llama()
+        },
+        TransformerConfig {
+            norm_placement: NormPlacement::Both,
+            mlp: Activation::Geglu,
+            embedding_scale: 4.0,
+            attention_scale: Some(0.3),
+            local_rope_base: Some(50.0),
+            sliding_window: vec![3, 0],
+            qkv_bias: true,
+            ..llama()
+        },
+        TransformerConfig {
+            rope_layers: vec![true, false],
+            rope_scaling: Some(RopeScaling::Linear { factor: 3.0 }),
+            ..llama()
+        },
         TransformerConfig { attention_sinks: true, sliding_window: vec![3, 0], ..llama() },
         TransformerConfig { value_embeddings: 2, kv_heads: 2, vocab_shard_bytes: 4 * 24 * 6, ..llama() },
         TransformerConfig {

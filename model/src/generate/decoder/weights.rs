@@ -56,6 +56,11 @@ impl NormWeights {
         Some(Self { gamma: HostValues::of(norm.gamma.val())?, beta, options: norm.options() })
     }
 
+    /// Channels that are normalised together.
+    pub fn width(&self) -> usize {
+        self.gamma.len()
+    }
+
     /// Normalises one row.
     pub fn apply(&self, x: &[f32], y: &mut [f32]) {
         norm_row(x, &self.gamma, self.beta.as_deref(), self.options, y);

@@ -1,0 +1,126 @@
+//! The tensors of a folder: one file of safetensors, or several by an index.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    fs::{self, File},
+    path::{Path, PathBuf},
+};
+
+use burn::tensor::{bf16, f16};
+use memmap2::Mmap;
+use safetensors::{Dtype, SafeTensors, tensor::TensorView};
+use serde::Deserialize;
+
+use crate::{ModelError, weights::broken};
+
+/// Files that are mapped into memory, not read.
+pub struct Files {
+    files: Vec<(PathBuf, Mmap)>,
+    /// The file of each tensor.
+    places: HashMap<String, usize>,
+}
+
+#[derive(Deserialize)]
+struct Index {
+    weight_map: BTreeMap<String, String>,
+}
+
+impl Files {
+    /// Those of a folder: `model.safetensors`, or what `model.safetensors.index.json` lists.
+    ///
+    /// # Errors
+    /// A file that is missing or cannot be read, and one that is not safetensors.
+    pub fn open(folder: &Path) -> Result<Self, ModelError> {
+        let (single, index) = (folder.join("model.safetensors"), folder.join("model.safetensors.index.json"));
+        let paths = match (single.is_file(), index.is_file()) {
+            (true, _) => vec![single],
+            (false, true) => listed(folder, &index)?,
+            (false, false) => {
+                let old = folder.join("pytorch_model.bin");
+                let reason = match old.exists() {
+                    true => "has only pytorch_model.bin, which may hold programs: take its safetensors",
+                    false => "has no model.safetensors, and no model.safetensors.index.json",
+                };
+                return Err(broken(folder, reason));
+            }
+        };
+        let mut all = Self { files: Vec::new(), places: HashMap::new() };
+        paths.into_iter().try_for_each(|path| all.add(path))?;
+        Ok(all)
+    }
+
+    fn add(&mut self, path: PathBuf) -> Result<(), ModelError> {
+        let file = File::open(&path).map_err(|cause| ModelError::Io { path: path.clone(), cause })?;
+        // SAFETY: the map is read alone. Whoever cuts the file meanwhile stops the program, as with every mapped file.
+        let map = unsafe { Mmap::map(&file) }.map_err(|cause| ModelError::Io { path: path.clone(), cause })?;
+        let tensors = parsed(&path, &map)?;
+        for name in tensors.names() {
+            if self.places.insert(name.to_string(), self.files.len()).is_some() {
+                return Err(broken(&path, format!("tensor {name} is in another file of the folder, too")));
+            }
+        }
+        self.files.push((path, map));
+        Ok(())
+    }
+
+    /// The names of all tensors.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.places.keys().map(String::as_str)
+    }
+
+    /// Whether there is a tensor of this name.
+    pub fn has(&self, name: &str) -> bool {
+        self.places.contains_key(name)
+    }
+
+    /// Rows of a tensor as f32, which must have this shape: so many from `first` on.
+    ///
+    /// # Errors
+    /// A tensor that is missing, has another shape, or is stored as something else than f32, f16 or bf16.
+    pub fn read(&self, name: &str, shape: &[usize], first: usize, rows: usize) -> Result<Vec<f32>, ModelError> {
+        let Some(place) = self.places.get(name) else {
+            let (path, _) = &self.files[0];
+            return Err(broken(path, format!("tensor {name} is missing, which the architecture of config.json has")));
+        };
+        let (path, map) = &self.files[*place];
+        let file = parsed(path, map)?;
+        let tensor = file.tensor(name).map_err(|error| broken(path, error))?;
+        if tensor.shape() != shape {
+            let reason = format!("tensor {name} is {:?}, and config.json makes it {shape:?}", tensor.shape());
+            return Err(broken(path, reason));
+        }
+        let width: usize = shape[1..].iter().product();
+        floats(&tensor, first * width, rows * width).ok_or_else(|| {
+            broken(path, format!("tensor {name} is stored as {:?}: Hearth reads F32, F16 and BF16", tensor.dtype()))
+        })
+    }
+}
+
+fn listed(folder: &Path, index: &Path) -> Result<Vec<PathBuf>, ModelError> {
+    let text = fs::read_to_string(index).map_err(|cause| ModelError::Io { path: index.into(), cause })?;
+    let Index { weight_map } = serde_json::from_str(&text).map_err(|error| broken(index, error))?;
+    let mut names: Vec<String> = weight_map.into_values().collect();
+    names.sort_unstable();
+    names.dedup();
+    for name in &names {
+        if Path::new(name).components().count() != 1 || name.contains("..") {
+            return Err(broken(index, format!("weight_map names \"{name}\", which is no file of this folder")));
+        }
+    }
+    Ok(names.into_iter().map(|name| folder.join(name)).collect())
+}
+
+fn parsed<'a>(path: &Path, map: &'a Mmap) -> Result<SafeTensors<'a>, ModelError> {
+    SafeTensors::deserialize(map)
+        .map_err(|error| broken(path, format!("{error}: it was cut or is no file of safetensors")))
+}
+
+fn floats(tensor: &TensorView, first: usize, count: usize) -> Option<Vec<f32>> {
+    let bytes = |size: usize| tensor.data()[first * size..(first + count) * size].chunks_exact(size);
+    Some(match tensor.dtype() {
+        Dtype::F32 => bytes(4).map(|it| f32::from_le_bytes([it[0], it[1], it[2], it[3]])).collect(),
+        Dtype::F16 => bytes(2).map(|it| f16::from_le_bytes([it[0], it[1]]).to_f32()).collect(),
+        Dtype::BF16 => bytes(2).map(|it| bf16::from_le_bytes([it[0], it[1]]).to_f32()).collect(),
+        _ => return None,
+    })
+}
