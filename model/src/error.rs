@@ -40,6 +40,10 @@ pub enum ModelError {
         /// Which tensor or header field, and how it differs.
         reason: String,
     },
+    /// A file of GGUF cannot be read or written.
+    #[cfg(not(target_family = "wasm"))]
+    #[error(transparent)]
+    Gguf(#[from] hearth_gguf::GgufError),
     /// Generation was asked for something it cannot do.
     #[error("{0}")]
     Generate(String),

@@ -6,11 +6,15 @@
 #[cfg(not(target_family = "wasm"))]
 mod fill;
 #[cfg(not(target_family = "wasm"))]
+mod gguf;
+#[cfg(not(target_family = "wasm"))]
 mod huggingface;
 pub mod llama2c;
+#[cfg(not(target_family = "wasm"))]
+mod published;
 
 #[cfg(not(target_family = "wasm"))]
-pub use huggingface::Published;
+pub use published::Published;
 
 use std::{
     fs::{self, File},

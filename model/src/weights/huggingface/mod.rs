@@ -13,25 +13,25 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use burn::tensor::Device;
 use serde_json::Value;
 
 use self::{architecture::Architecture, fields::Fields, files::Files, names::Source};
 use super::{
     broken,
-    fill::{Wanted, filled},
+    fill::Wanted,
+    published::{Format, turned},
 };
-use crate::{ModelError, ModelShape, Site, Transformer, TransformerConfig};
+use crate::{ModelError, ModelShape, Site, TransformerConfig};
 
-/// A published model in a folder, whose tensors are read one at a time.
-pub struct Published {
+/// A model in a folder.
+pub struct HuggingFaceModel {
     architecture: Architecture,
     config: TransformerConfig,
     folder: PathBuf,
     files: Files,
 }
 
-impl Published {
+impl HuggingFaceModel {
     /// Opens a folder: its `config.json`, and `model.safetensors` or the files of `model.safetensors.index.json`.
     ///
     /// # Errors
@@ -49,22 +49,13 @@ impl Published {
         let files = Files::open(folder)?;
         Ok(Self { architecture, config, folder: folder.into(), files })
     }
+}
 
-    /// What the model computes.
-    pub fn config(&self) -> &TransformerConfig {
+impl Format for HuggingFaceModel {
+    fn config(&self) -> &TransformerConfig {
         &self.config
     }
 
-    /// The model, with windows and dropout as `config` has them.
-    ///
-    /// # Errors
-    /// A tensor that is missing, has another shape, is stored as what Hearth does not read, or belongs to no parameter.
-    pub fn load(&self, config: &TransformerConfig, device: &Device) -> Result<Transformer, ModelError> {
-        self.check_names()?;
-        filled(config, device, |wanted| self.read(wanted))
-    }
-
-    /// Every tensor must be of a parameter: a model whose file has more computes something else.
     fn check_names(&self) -> Result<(), ModelError> {
         let shape = ModelShape::of(&self.config, &Site::of_sequence(1));
         let mut known = BTreeSet::new();
@@ -84,11 +75,6 @@ impl Published {
             }
             None => Ok(()),
         }
-    }
-
-    fn source(&self, name: &str) -> Result<Source, ModelError> {
-        let found = names::source(self.architecture, name);
-        found.ok_or_else(|| broken(&self.folder, format!("the architecture has no parameter {name}")))
     }
 
     fn read(&self, wanted: Wanted) -> Result<Vec<f32>, ModelError> {
@@ -115,6 +101,13 @@ impl Published {
         }
         Ok(values)
     }
+}
+
+impl HuggingFaceModel {
+    fn source(&self, name: &str) -> Result<Source, ModelError> {
+        let found = names::source(self.architecture, name);
+        found.ok_or_else(|| broken(&self.folder, format!("the architecture has no parameter {name}")))
+    }
 
     /// The shape of the parameter that rows are wanted of.
     fn whole(&self, Wanted { name, shape, .. }: Wanted) -> Vec<usize> {
@@ -136,12 +129,7 @@ impl Published {
 
     /// A matrix `[in, out]` of a tensor `[out, in]`.
     fn turned(&self, name: &str, [inputs, outputs]: [usize; 2]) -> Result<Vec<f32>, ModelError> {
-        let stored = self.files.read(name, &[outputs, inputs], 0, outputs)?;
-        let mut values = vec![0.0; stored.len()];
-        for (to, row) in stored.chunks_exact(inputs).enumerate() {
-            row.iter().enumerate().for_each(|(from, value)| values[from * outputs + to] = *value);
-        }
-        Ok(values)
+        Ok(turned(&self.files.read(name, &[outputs, inputs], 0, outputs)?, inputs))
     }
 
     /// A third of the columns of a tensor `[.., 3 C]`.

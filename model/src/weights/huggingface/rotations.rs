@@ -32,8 +32,8 @@ pub fn read(fields: &Fields, base: f64, config: &mut TransformerConfig) -> Resul
 fn read_scaling(fields: &Fields, config: &TransformerConfig) -> Result<Option<RopeScaling>, ModelError> {
     let (new, old) = (fields.text("rope_type")?, fields.text("type")?);
     let kind = new.or(old).unwrap_or("default");
-    let factor = || Ok(fields.number("factor")?.unwrap_or(1.0));
-    let context = || Ok(fields.count("original_max_position_embeddings")?.unwrap_or(config.context_length));
+    let factor = || fields.number("factor").map(|it| it.unwrap_or(1.0));
+    let context = || fields.count("original_max_position_embeddings").map(|it| it.unwrap_or(config.context_length));
     let scaling = match kind {
         "default" => None,
         "linear" => Some(RopeScaling::Linear { factor: factor()? }),

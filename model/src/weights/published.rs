@@ -1,0 +1,81 @@
+//! Models that others have published, whose parameters are read one at a time.
+
+use std::path::Path;
+
+use burn::tensor::Device;
+
+use super::{
+    broken,
+    fill::{Wanted, filled},
+    gguf::GgufModel,
+    huggingface::HuggingFaceModel,
+};
+use crate::{ModelError, Transformer, TransformerConfig};
+
+/// A form in which models are published.
+pub(super) trait Format: Send + Sync {
+    /// What the model computes.
+    fn config(&self) -> &TransformerConfig;
+
+    /// Requires that every tensor is of a parameter: a model whose file has more computes something else.
+    fn check_names(&self) -> Result<(), ModelError>;
+
+    /// The values of a parameter.
+    fn read(&self, wanted: Wanted) -> Result<Vec<f32>, ModelError>;
+}
+
+/// A model that somebody has published: a folder as Hugging Face's library has them, or a file of GGUF.
+///
+/// ```no_run
+/// use hearth_model::{burn::tensor::Device, weights::Published};
+///
+/// let published = Published::open("SmolLM2-135M".as_ref())?;
+/// // Shorter windows take less memory.
+/// let config = hearth_model::TransformerConfig { context_length: 512, ..published.config().clone() };
+/// let model = published.load(&config, &Device::flex())?;
+/// # Ok::<(), hearth_model::ModelError>(())
+/// ```
+pub struct Published(Box<dyn Format>);
+
+impl Published {
+    /// Opens a folder with `config.json` and safetensors, or a `.gguf` file.
+    ///
+    /// # Errors
+    /// An architecture that Hearth does not know, a field that asks for what it does not compute, and files that cannot be read, by
+    /// file and field.
+    pub fn open(path: &Path) -> Result<Self, ModelError> {
+        if path.is_dir() {
+            return Ok(Self(Box::new(HuggingFaceModel::open(path)?)));
+        }
+        if path.extension().is_some_and(|it| it.eq_ignore_ascii_case("gguf")) {
+            return Ok(Self(Box::new(GgufModel::open(path)?)));
+        }
+        let reason = if path.exists() { "is no folder and no .gguf file" } else { "does not exist" };
+        Err(broken(path, format!("{reason}: name a folder with config.json and model.safetensors, or a file of GGUF")))
+    }
+
+    /// What the model computes.
+    pub fn config(&self) -> &TransformerConfig {
+        self.0.config()
+    }
+
+    /// The model as `config` has it, in which only what needs no weights may differ from [`Published::config`]: a shorter context, a
+    /// dropout.
+    ///
+    /// # Errors
+    /// A tensor that is missing, has another shape, is stored as what Hearth does not read, or belongs to no parameter.
+    pub fn load(&self, config: &TransformerConfig, device: &Device) -> Result<Transformer, ModelError> {
+        self.0.check_names()?;
+        filled(config, device, |wanted| self.0.read(wanted))
+    }
+}
+
+/// A matrix `[in, out]`, row by row, of one `[out, in]`.
+pub(super) fn turned(stored: &[f32], inputs: usize) -> Vec<f32> {
+    let outputs = stored.len() / inputs.max(1);
+    let mut values = vec![0.0; stored.len()];
+    for (to, row) in stored.chunks_exact(inputs).enumerate() {
+        row.iter().enumerate().for_each(|(from, value)| values[from * outputs + to] = *value);
+    }
+    values
+}
