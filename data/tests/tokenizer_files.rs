@@ -213,7 +213,8 @@ fn what_is_no_tokenizer_is_named() {
     for (name, content, what) in [
         ("tokenizer.json", &b"version https://git-lfs.github.com/spec/v1\noid sha256:1\n"[..], "a Git LFS pointer"),
         ("tokenizer.json", b"<!DOCTYPE html>\n<html>", "a web page"),
-        ("model.gguf", b"GGUF\x03\0\0\0\xff", "a GGUF file"),
+        ("model.gguf", b"GGUF\x03\0\0\0\xff", "cut short"),
+        ("renamed", b"GGUF\x03\0\0\0\xff", "a GGUF file"),
         ("model.pt", b"PK\x03\x04\xff", "a zip archive"),
         ("tokenizer_config.json", br#"{"tokenizer_class": "GPT2Tokenizer"}"#, "a tokenizer_config.json"),
         ("config.json", br#"{"architectures": ["GPT2LMHeadModel"]}"#, "a model's config.json"),

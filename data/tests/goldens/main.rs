@@ -3,6 +3,7 @@
 
 mod families;
 mod files;
+mod gguf;
 mod gpt2;
 mod ranks;
 mod spm;

@@ -13,7 +13,10 @@ use burn::tensor::Device;
 use hearth_data::Tokenizer;
 use hearth_model::{Transformer, weights};
 
-use super::foreign::refuse_foreign;
+use super::{
+    foreign::refuse_foreign,
+    published::{self, is_published},
+};
 use crate::{
     TrainConfig, TrainError,
     checkpoint::{self, Folder, Store},
@@ -41,6 +44,8 @@ pub struct TrainedModel {
     pub tokenizer: Tokenizer,
     /// Without autodiff.
     pub model: Transformer,
+    /// The token that every text of a published model begins with, where it has one.
+    pub first: Option<u32>,
     /// Where the weights come from, if not from the end of the run.
     pub note: Option<String>,
 }
@@ -212,11 +217,15 @@ impl RunFolder {
     }
 
     /// The configuration, the tokenizer and the trained model, on `device`; with `optimizer.average` its averages. Of a run that has not come to its end, as while it
-    /// trains or after a kill, those of its newest whole checkpoint; the folder may be a checkpoint's own, too.
+    /// trains or after a kill, those of its newest whole checkpoint; the folder may be a checkpoint's own, too, or a published model:
+    /// a folder as Hugging Face's library has them, or a file of GGUF.
     ///
     /// # Errors
     /// A file that is missing, broken or does not fit the others.
     pub fn load(&self, device: &Device) -> Result<TrainedModel, TrainError> {
+        if is_published(&self.path) {
+            return published::load(&self.path, device);
+        }
         refuse_foreign(&self.path)?;
         if self.path.join(MODEL).exists() {
             return self.load_files(device);
@@ -249,7 +258,7 @@ impl RunFolder {
         {
             model = checkpoint::with_averages(model, &store, &name)?;
         }
-        Ok(TrainedModel { config, tokenizer, model, note: None })
+        Ok(TrainedModel { config, tokenizer, model, first: None, note: None })
     }
 
     /// Where it is as a checkpoint, if it is one.

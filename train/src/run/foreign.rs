@@ -6,6 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use super::published::is_published;
 use crate::TrainError;
 
 /// Checks that `path` may be a run or a checkpoint.
@@ -21,15 +22,14 @@ pub(super) fn refuse_foreign(path: &Path) -> Result<(), TrainError> {
     if !path.exists() {
         return refuse("is not there".into());
     }
+    if is_published(path) {
+        return refuse("is a published model, which `hearth generate` reads and no run goes on from".into());
+    }
     if !path.is_dir() {
         let form = form_of(path).map_or("is no folder".into(), |form| format!("is {form}, which is not read"));
         return refuse(form);
     }
-    let has = |name: &str| path.join(name).exists();
-    match has("config.json") && !has("config.toml") {
-        true => refuse("is a model in Hugging Face's form, which is not read".into()),
-        false => Ok(()),
-    }
+    Ok(())
 }
 
 /// The form of a file of weights, by its first bytes or its name.
@@ -38,7 +38,7 @@ fn form_of(path: &Path) -> Option<&'static str> {
     File::open(path).ok()?.take(8).read_to_end(&mut head).ok()?;
     let extension = PathBuf::from(path.extension().unwrap_or_default().to_ascii_lowercase());
     match (&head[..], extension.to_str()?) {
-        ([b'G', b'G', b'U', b'F', ..], _) => Some("a model in GGUF's form"),
+        ([b'G', b'G', b'U', b'F', ..], _) => Some("a model in GGUF's form without the name of one, .gguf"),
         ([b'P', b'K', 3, 4, ..] | [0x80, 2..=5, ..], _) | (_, "pt" | "pth" | "ckpt") => Some("a pickle of PyTorch's"),
         (_, "safetensors") => Some("a file of weights alone"),
         (_, "bin") => Some("a file of weights in a form of its own, as llama2.c's"),
@@ -61,7 +61,7 @@ mod tests {
             refuse_foreign(&path).unwrap_err().to_string()
         };
         for (name, bytes, form) in [
-            ("model.gguf", &b"GGUF\x03\0\0\0"[..], "GGUF"),
+            ("model.gguf", &b"GGUF"[..], "published"),
             ("model", b"GGUF", "GGUF"),
             ("a.pt", b"", "PyTorch"),
             ("b", b"PK\x03\x04", "PyTorch"),
@@ -76,6 +76,6 @@ mod tests {
         assert!(refuse_foreign(&folder.path().join("nowhere")).unwrap_err().to_string().contains("is not there"));
         refuse_foreign(folder.path()).unwrap();
         said("config.json", b"{}");
-        assert!(refuse_foreign(folder.path()).unwrap_err().to_string().contains("Hugging Face"));
+        assert!(refuse_foreign(folder.path()).unwrap_err().to_string().contains("published"));
     }
 }

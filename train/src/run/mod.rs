@@ -11,6 +11,7 @@ mod home;
 #[cfg(feature = "cli")]
 mod interrupt;
 mod overview;
+mod published;
 mod reserve;
 mod saver;
 mod start;

@@ -6,6 +6,7 @@ mod configuration;
 mod habits;
 mod page;
 mod prepare;
+mod published;
 mod runs;
 mod scale;
 mod starts;

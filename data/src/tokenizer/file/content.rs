@@ -27,7 +27,7 @@ pub(super) enum Content<'a> {
 
 /// What is known and holds no tokenizer: how it begins, what it is, and what to do.
 const BEGINNINGS: [(&[u8], &str, &str); 8] = [
-    (b"GGUF", "a GGUF file of llama.cpp", "give the tokenizer.json of the model that it was made from"),
+    (b"GGUF", "a GGUF file of llama.cpp", "give it a name that ends in .gguf"),
     (b"PK\x03\x04", "a zip archive, or a checkpoint of PyTorch", "give the tokenizer.json of the model"),
     (b"\x80\x04", "a pickle of Python, as nanochat's tokenizer.pkl", PICKLE),
     (b"\x80\x05", "a pickle of Python", PICKLE),

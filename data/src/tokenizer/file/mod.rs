@@ -2,6 +2,8 @@
 
 mod beside;
 mod content;
+#[cfg(not(target_family = "wasm"))]
+mod gguf;
 mod rank_families;
 mod ranks;
 mod sentencepiece;
@@ -43,8 +45,8 @@ impl Tokenizer {
     }
 
     /// The tokenizer in a file, whose content says what it is: a tokenizer that Hearth saved, a Hugging Face
-    /// `tokenizer.json`, a SentencePiece model, a `vocab.json` with `merges.txt` beside it, or tiktoken's ranks (lines of
-    /// `base64 rank`); or in a folder that has one of these.
+    /// `tokenizer.json`, a SentencePiece model, a `vocab.json` with `merges.txt` beside it, tiktoken's ranks (lines of
+    /// `base64 rank`), or a `.gguf` of llama.cpp; or in a folder that has one of these.
     ///
     /// # Errors
     /// When there is no such file, or it is none of these; the error names the file, what is wrong in it or what else it
@@ -52,8 +54,13 @@ impl Tokenizer {
     /// no token with the name given for the end of text.
     pub fn open(path: impl AsRef<Path>, options: &TokenizerOptions) -> Result<Self, DataError> {
         let path = &file_at(path.as_ref())?;
-        let bytes = bytes_of(path)?;
-        let read = content::of(path, &bytes).and_then(|content| tokenizer(path, content, options));
+        let read = match path.extension().is_some_and(|it| it.eq_ignore_ascii_case("gguf")) {
+            true => in_gguf(path),
+            false => {
+                let bytes = bytes_of(path)?;
+                content::of(path, &bytes).and_then(|content| tokenizer(path, content, options))
+            }
+        };
         let tokenizer = read.map_err(|error| match error {
             DataError::Tokenizer(TokenizerError::BrokenTokenizer { reason }) => {
                 TokenizerError::TokenizerFile { path: path.into(), reason }.into()
@@ -65,6 +72,25 @@ impl Tokenizer {
             None => Ok(tokenizer),
         }
     }
+}
+
+/// The tokenizer in a GGUF file, which is not read beyond it.
+#[cfg(not(target_family = "wasm"))]
+fn in_gguf(path: &Path) -> Result<Tokenizer, DataError> {
+    let file = hearth_gguf::Gguf::open(path).map_err(|error| broken(error.fault))?;
+    let (json, end) = gguf::tokenizer_json(&file)?;
+    let tokenizer = JsonTokenizer::from_json(json)?;
+    let tokenizer = match end.filter(|name| tokenizer.id_of(name).is_some()) {
+        Some(name) => tokenizer.with_end_of_text(&name)?,
+        None => tokenizer,
+    };
+    Ok(Tokenizer::Json(tokenizer))
+}
+
+/// In a browser nothing is mapped.
+#[cfg(target_family = "wasm")]
+fn in_gguf(_path: &Path) -> Result<Tokenizer, DataError> {
+    Err(broken("GGUF files are not read in a browser: give the tokenizer.json"))
 }
 
 /// The tokenizer of what a file holds, with the end of text that files beside it name.

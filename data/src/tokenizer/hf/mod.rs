@@ -1,11 +1,11 @@
 //! Tokenizers as Hugging Face's `tokenizer.json` describes them, by the `tokenizers` crate.
 
 mod added;
-mod byte_fallback;
 mod check;
 mod components;
 mod lone;
 mod lower;
+mod missing_bytes;
 mod normalizers;
 mod pipeline;
 mod scores;
@@ -60,7 +60,7 @@ impl JsonTokenizer {
     }
 
     fn of(mut json: Value, stages: Vec<Value>) -> Result<Self, DataError> {
-        let made_up = byte_fallback::complete(&mut json)?;
+        let made_up = missing_bytes::complete(&mut json)?;
         added::keep_ids(&mut json)?;
         let largest = check::largest_id(&json)? - made_up.len();
         // It fails to hash some small vocabularies.
@@ -77,10 +77,10 @@ impl JsonTokenizer {
             vocab_size = vocab_size.max(id as usize + 1);
         }
         let saved = tokenizers::to_json(&tables).map_err(broken)?;
-        let saved = byte_fallback::without(saved, &made_up).map_err(broken)?;
+        let saved = missing_bytes::without(saved, &made_up).map_err(broken)?;
         let saved = scores::as_given(saved, &json).map_err(broken)?;
         let saved = RawValue::from_string(saved).map_err(broken)?.into();
-        let pipeline = Arc::new(Pipeline::of(tables, &json, &stages)?);
+        let pipeline = Arc::new(Pipeline::of(tables, (&json, &stages), vocab_size as u32)?);
         let end_of_text = pipeline.default_end();
         Ok(Self { pipeline, json: saved, stages: stages.into(), vocab_size, end_of_text, named_end: None })
     }

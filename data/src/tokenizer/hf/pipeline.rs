@@ -26,6 +26,8 @@ pub(super) struct Pipeline {
     /// In place of the splitter.
     stages: Option<Stages>,
     lone: Option<LoneCharacters>,
+    /// From here on ids are of bytes that the vocabulary does not have.
+    missing: u32,
     /// Buffers and caches of words; as many as there ever were encoders at once.
     scratches: Mutex<Vec<Scratch>>,
 }
@@ -37,14 +39,19 @@ struct Scratch {
 }
 
 impl Pipeline {
-    /// The pipeline of `tables`, which were made from the canonical `json`; `stages` are pre-tokenizers that it lacks.
+    /// The pipeline of `tables`, which were made from the canonical `json`; `stages` are pre-tokenizers that it lacks. From `missing` on
+    /// ids are of bytes that the vocabulary does not have.
     ///
     /// # Errors
     /// When a pattern cannot be used.
-    pub(super) fn of(tables: PipelineTokenizer, json: &Value, stages: &[Value]) -> Result<Self, DataError> {
+    pub(super) fn of(
+        tables: PipelineTokenizer,
+        (json, stages): (&Value, &[Value]),
+        missing: u32,
+    ) -> Result<Self, DataError> {
         let splitter = Splitter::of(tables.get_pre_tokenizer())?;
         let stages = if stages.is_empty() { None } else { Some(Stages::of(stages)?) };
-        Ok(Self { tables, splitter, stages, lone: LoneCharacters::of(json), scratches: Mutex::default() })
+        Ok(Self { tables, splitter, stages, lone: LoneCharacters::of(json), missing, scratches: Mutex::default() })
     }
 
     pub(super) fn added_id(&self, token: &str) -> Option<u32> {
@@ -88,7 +95,7 @@ impl Pipeline {
         let encoded = self.encode_into(text, specials, place, &mut scratch, &mut ids);
         self.scratches().push(scratch);
         encoded.map_err(unencodable)?;
-        Ok(ids.into_iter().map(u32::from).collect())
+        Ok(ids.into_iter().map(u32::from).filter(|id| *id < self.missing).collect())
     }
 
     fn encode_into(

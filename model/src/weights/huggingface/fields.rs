@@ -8,18 +8,13 @@ use crate::{ModelError, weights::broken};
 
 /// What no model computes by: who made it, which tokens mean what, and what concerns training.
 const OF_NO_NUMBER: &[&str] = &[
-    "_attn_implementation_autoset",
-    "_name_or_path",
-    "_sliding_window_pattern",
     "architectures",
     "attention_dropout",
     "attn_pdrop",
     "auto_map",
-    "bos_token_id",
     "cache_implementation",
     "dtype",
     "embd_pdrop",
-    "eos_token_id",
     "gradient_checkpointing",
     "hidden_dropout",
     "is_llama_config",
@@ -30,7 +25,6 @@ const OF_NO_NUMBER: &[&str] = &[
     "model_max_length",
     "n_ctx",
     "output_router_logits",
-    "pad_token_id",
     "pretraining_tp",
     "resid_pdrop",
     "router_aux_loss_coef",
@@ -145,7 +139,9 @@ impl<'a> Fields<'a> {
             Value::Object(map) => map.is_empty(),
             _ => false,
         };
-        let known = |name: &str| asked.contains(name) || OF_NO_NUMBER.contains(&name);
+        // What begins so is the library's own, and what ends so says what tokens mean.
+        let is_idle = |name: &str| name.starts_with('_') || name.ends_with("_token_id");
+        let known = |name: &str| asked.contains(name) || OF_NO_NUMBER.contains(&name) || is_idle(name);
         match self.map.iter().find(|(name, value)| !known(name) && !says_nothing(value)) {
             Some((name, _)) if name == "quantization_config" => {
                 Err(broken(self.path, "the weights are quantized: take the model as it was before, or a GGUF of it"))

@@ -27,7 +27,7 @@ const BETWEEN: &str = "---------------";
 /// Continue a text with a trained model.
 #[derive(Args)]
 pub struct GenerateCommand {
-    /// The folder that `hearth train` made, or one of its checkpoints.
+    /// The folder that `hearth train` made, one of its checkpoints, or a published model: a folder of Hugging Face's, or a .gguf file.
     run: PathBuf,
     /// What the text continues. Without it, a text begins as documents do: behind the end-of-text token or, where there is
     /// none, at the start of a line.
@@ -106,7 +106,10 @@ impl GenerateCommand {
         let trained = RunFolder::existing(self.run.clone()).load(&device.device)?;
         trained.note.iter().for_each(tell);
         let source = if self.prompt_file.is_some() { "--prompt-file" } else { "--prompt" };
-        let prompt = Prompt::new(&trained.tokenizer, text.as_deref(), self.special, source)?;
+        let mut prompt = Prompt::new(&trained.tokenizer, text.as_deref(), self.special, source)?;
+        if let Some(first) = trained.first.filter(|first| !prompt.ids.starts_with(&[*first])) {
+            prompt.ids.insert(0, first);
+        }
         let mut out = io::stdout().lock();
         let mut total = Total::default();
         for at in 0..self.num {

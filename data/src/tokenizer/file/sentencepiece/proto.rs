@@ -27,6 +27,35 @@ pub(super) struct Piece {
     number_of_kind: Option<i32>,
 }
 
+impl Model {
+    /// The BPE model of these tokens, scores and kinds, by the same numbers, as GGUF files have them.
+    pub(in crate::tokenizer::file) fn of_tokens(
+        tokens: &[String],
+        scores: &[f64],
+        kinds: &[u64],
+        prefix: bool,
+    ) -> Self {
+        let pieces = tokens.iter().zip(kinds).enumerate().map(|(at, (token, kind))| Piece {
+            text: Some(token.clone()),
+            score: Some(scores.get(at).map_or(0.0, |score| *score as f32)),
+            number_of_kind: i32::try_from(*kind).ok(),
+        });
+        Self {
+            pieces: pieces.collect(),
+            trainer: Some(Trainer {
+                model_type: Some(BPE),
+                treat_whitespace_as_suffix: None,
+                byte_fallback: Some(true),
+            }),
+            normalizer: Some(Normalizer {
+                precompiled_charsmap: None,
+                add_dummy_prefix: Some(prefix),
+                remove_extra_whitespaces: Some(false),
+            }),
+        }
+    }
+}
+
 /// What a token is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {

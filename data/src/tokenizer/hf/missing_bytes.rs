@@ -1,14 +1,17 @@
 //! Tokens of bytes that a vocabulary leaves out.
 //!
 //! A BPE with `byte_fallback` spells a character that it does not know by tokens as `<0x09>`. Gemma's has no `<0x09>`, for the
-//! tabulator is a token itself; the `tokenizers` crate wants all 256.
+//! tabulator is a token itself; SmolLM2's byte-level BPE has none for bytes that its corpus did not have. The `tokenizers` crate
+//! wants all 256.
 
 use serde_json::{Map, Value};
 
 use crate::DataError;
+use crate::tokenizer::byte_level::spell;
 use crate::tokenizer::fault::broken;
 
-/// Adds tokens of bytes that no text needs, with ids above all others, and returns their names. A vocabulary without any
+/// Adds tokens of bytes, with ids above all others, and returns their names: of a fallback those that no text needs, of a byte-level
+/// BPE those that are missing, whose ids are left out of what is encoded as Hugging Face leaves them out. A vocabulary without any
 /// token of a byte has no fallback.
 ///
 /// # Errors
@@ -16,7 +19,14 @@ use crate::tokenizer::fault::broken;
 pub(super) fn complete(json: &mut Value) -> Result<Vec<String>, DataError> {
     let model = &json["model"];
     let Some(vocabulary) = model["vocab"].as_object() else { return Ok(Vec::new()) };
-    if model["type"] != "BPE" || model["byte_fallback"] != true {
+    if model["type"] != "BPE" {
+        return Ok(Vec::new());
+    }
+    if is_byte_level(json) {
+        let names = (0..=u8::MAX).map(|byte| spell(&[byte])).filter(|name| !vocabulary.contains_key(name)).collect();
+        return Ok(add(json, names));
+    }
+    if model["byte_fallback"] != true {
         return Ok(Vec::new());
     }
     let missing: Vec<u8> = (0..=u8::MAX).filter(|&byte| !vocabulary.contains_key(&name(byte))).collect();
@@ -28,16 +38,29 @@ pub(super) fn complete(json: &mut Value) -> Result<Vec<String>, DataError> {
         let name = name(byte);
         return Err(broken(format!("it has `byte_fallback`, but no token {name} for characters that have this byte")));
     }
+    let names = missing.into_iter().map(name).collect();
+    Ok(add(json, names))
+}
+
+/// Whether texts are spelled in the alphabet of bytes.
+fn is_byte_level(json: &Value) -> bool {
+    let words = &json["pre_tokenizer"];
+    let several = words["pretokenizers"].as_array().into_iter().flatten();
+    json["model"]["byte_level"] == true || [words].into_iter().chain(several).any(|it| it["type"] == "ByteLevel")
+}
+
+/// Gives tokens of these names ids above all others.
+fn add(json: &mut Value, names: Vec<String>) -> Vec<String> {
+    let in_model = json["model"]["vocab"].as_object().into_iter().flat_map(Map::values);
     let added = json["added_tokens"].as_array().into_iter().flatten().map(|token| &token["id"]);
     // A wild id is refused later, by name.
-    let largest = vocabulary.values().chain(added).filter_map(Value::as_u64).max().unwrap_or(0).min(u32::MAX.into());
-    let names: Vec<String> = missing.into_iter().map(name).collect();
+    let largest = in_model.chain(added).filter_map(Value::as_u64).max().unwrap_or(0).min(u32::MAX.into());
     if let Some(vocabulary) = json["model"]["vocab"].as_object_mut() {
         for (id, name) in (largest + 1..).zip(&names) {
             vocabulary.insert(name.clone(), id.into());
         }
     }
-    Ok(names)
+    names
 }
 
 /// A saved tokenizer without the tokens that were added to it.
