@@ -36,6 +36,8 @@
 //! what reads and writes files is not there. Without its feature `tokenizers` it has bytes and characters alone.
 
 mod batch;
+#[cfg(feature = "tokenizers")]
+pub mod chat;
 #[cfg(any(feature = "tokenizers", not(target_family = "wasm")))]
 mod contained;
 mod encoding;

@@ -28,6 +28,9 @@ pub fn experts_plan(
 ) -> Result<(Choice, Vec<u64>), TrainError> {
     let refuse = |reason: String| TrainError::Config { source_name: "parallel.experts".into(), reason };
     let (experts, devices) = (config.model.experts, limits.len());
+    if experts == 0 {
+        return Err(refuse("the model has no experts to deal out: set model.experts, or leave it out".into()));
+    }
     if experts < devices {
         return Err(refuse(format!(
             "model.experts = {experts} for {devices} devices: name one device for an expert at most"
