@@ -3,7 +3,7 @@
 //!
 //! Of each 32 elements, 0 to 15 are in the lower halves of their bytes and 16 to 31 in the upper ones.
 
-use super::{half_at, nibbles};
+use super::bits::{half_at, nibbles};
 
 /// The values of IQ4 (`kvalues_iq4nl`).
 const IQ4: [i8; 16] = [-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113];

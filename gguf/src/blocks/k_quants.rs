@@ -1,7 +1,7 @@
 //! Blocks of 256 with scales that are quantised themselves: Q2_K to Q6_K (`dequantize_row_q2_K` and its neighbours in
 //! ggml-quants.c).
 
-use super::half_at;
+use super::bits::half_at;
 
 /// Elements of a block.
 const K: usize = 256;

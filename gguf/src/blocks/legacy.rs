@@ -2,7 +2,7 @@
 //!
 //! A block of 4 or 5 bits has elements 0 to 15 in the lower halves of its bytes and 16 to 31 in the upper ones.
 
-use super::{half_at, nibbles};
+use super::bits::{half_at, nibbles};
 
 /// `d: f16, qs: [u4; 32]`; an element is `d * (q - 8)`.
 pub(super) fn q4_0(block: &[u8; 18], out: &mut [f32; 32]) {

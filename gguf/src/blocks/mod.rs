@@ -1,5 +1,6 @@
 //! Elements of tensors, to f32 and from it, a block at a time: one file a family of types.
 
+mod bits;
 mod codebook;
 mod float;
 mod k_quants;
@@ -50,16 +51,6 @@ fn each<const BYTES: usize, const ELEMENTS: usize>(
 ) {
     debug_assert_eq!(bytes.len() / BYTES, out.len() / ELEMENTS);
     bytes.as_chunks().0.iter().zip(out.as_chunks_mut().0).for_each(|(bytes, out)| block(bytes, out));
-}
-
-/// The f16 at a byte of a block, as f32.
-fn half_at(block: &[u8], at: usize) -> f32 {
-    half::f16::from_le_bytes([block[at], block[at + 1]]).to_f32()
-}
-
-/// The lower and the upper four bits of a byte.
-fn nibbles(byte: u8) -> (u8, u8) {
-    (byte & 0x0f, byte >> 4)
 }
 
 #[cfg(test)]

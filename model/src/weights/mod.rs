@@ -6,6 +6,8 @@
 #[cfg(not(target_family = "wasm"))]
 mod fill;
 #[cfg(not(target_family = "wasm"))]
+mod format;
+#[cfg(not(target_family = "wasm"))]
 mod gguf;
 #[cfg(not(target_family = "wasm"))]
 mod huggingface;

@@ -4,25 +4,8 @@ use std::path::Path;
 
 use burn::tensor::Device;
 
-use super::{
-    broken,
-    fill::{Wanted, filled},
-    gguf::GgufModel,
-    huggingface::HuggingFaceModel,
-};
+use super::{broken, fill::filled, format::Format, gguf::GgufModel, huggingface::HuggingFaceModel};
 use crate::{ModelError, Transformer, TransformerConfig};
-
-/// A form in which models are published.
-pub(super) trait Format: Send + Sync {
-    /// What the model computes.
-    fn config(&self) -> &TransformerConfig;
-
-    /// Requires that every tensor is of a parameter: a model whose file has more computes something else.
-    fn check_names(&self) -> Result<(), ModelError>;
-
-    /// The values of a parameter.
-    fn read(&self, wanted: Wanted) -> Result<Vec<f32>, ModelError>;
-}
 
 /// A model that somebody has published: a folder as Hugging Face's library has them, or a file of GGUF.
 ///
@@ -68,14 +51,4 @@ impl Published {
         self.0.check_names()?;
         filled(config, device, |wanted| self.0.read(wanted))
     }
-}
-
-/// A matrix `[in, out]`, row by row, of one `[out, in]`.
-pub(super) fn turned(stored: &[f32], inputs: usize) -> Vec<f32> {
-    let outputs = stored.len() / inputs.max(1);
-    let mut values = vec![0.0; stored.len()];
-    for (to, row) in stored.chunks_exact(inputs).enumerate() {
-        row.iter().enumerate().for_each(|(from, value)| values[from * outputs + to] = *value);
-    }
-    values
 }

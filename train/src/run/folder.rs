@@ -16,6 +16,7 @@ use hearth_model::{Transformer, weights};
 use super::{
     foreign::refuse_foreign,
     published::{self, is_published},
+    trained_model::TrainedModel,
 };
 use crate::{
     TrainConfig, TrainError,
@@ -34,21 +35,6 @@ const KERNELS: &str = "kernels.db";
 const LOCK: &str = ".lock";
 /// Longer than anybody looks at the lock without training.
 const GLANCE: Duration = Duration::from_millis(50);
-
-/// What a run has come to, or to its newest checkpoint.
-#[derive(Clone, Debug)]
-pub struct TrainedModel {
-    /// Its configuration.
-    pub config: TrainConfig,
-    /// What turns its text into tokens and back.
-    pub tokenizer: Tokenizer,
-    /// Without autodiff.
-    pub model: Transformer,
-    /// The token that every text of a published model begins with, where it has one.
-    pub first: Option<u32>,
-    /// Where the weights come from, if not from the end of the run.
-    pub note: Option<String>,
-}
 
 /// The folder of a run.
 #[derive(Clone, Debug)]

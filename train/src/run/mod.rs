@@ -17,6 +17,7 @@ mod saver;
 mod start;
 mod summary;
 mod text_file;
+mod trained_model;
 mod unbegun;
 
 use std::{
@@ -29,13 +30,14 @@ use hearth_model::{ParameterCount, Transformer, TransformerConfig};
 
 pub use data::{DataSize, RunTokens, data_size, tokenizer};
 pub use faults::{InjectedFault, InjectedFaults};
-pub use folder::{RunFolder, TrainedModel};
+pub use folder::RunFolder;
 pub use home::Listener;
 #[cfg(feature = "cli")]
 pub use interrupt::stop_on_ctrl_c;
 pub use overview::{BestLoss, RunOverview, RunStatus, is_run, runs_in, unlike};
 pub use start::Start;
 pub use summary::RunSummary;
+pub use trained_model::TrainedModel;
 
 #[cfg(feature = "cli")]
 use crate::report::Unstarted;

@@ -7,7 +7,7 @@ use hearth_data::Tokenizer;
 use hearth_model::weights::Published;
 use serde_json::Value;
 
-use super::TrainedModel;
+use super::trained_model::TrainedModel;
 use crate::{TrainConfig, TrainError};
 
 /// Whether there is a published model at `path`: a file of GGUF, or a folder as Hugging Face's library has them.

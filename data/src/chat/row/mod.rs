@@ -1,5 +1,6 @@
 //! Rows of data sets: chats, prompts with completions, texts, and preferences.
 
+mod fields;
 mod messages;
 mod parse;
 mod preference;

@@ -3,6 +3,7 @@
 use minijinja::value::Value;
 use serde::Deserialize;
 
+use super::fields::Fields;
 use super::messages::messages;
 use super::preference::preference;
 use super::{Passage, Row, Tools};
@@ -12,9 +13,6 @@ use crate::chat::message::object;
 
 const FORMS: &str =
     "an object with `messages`, `conversations`, `text`, `prompt` and `completion`, or `chosen` and `rejected`";
-
-/// The fields of a row; none of them is null.
-pub(super) struct Fields(Vec<(String, Value)>);
 
 impl Row {
     /// The row in a line of JSON, the `row`th as the caller counts. What its messages pass through to a template keeps its
@@ -59,7 +57,7 @@ fn parsed(
     let read = || {
         let value = value.map_err(|error| Fault::new("row", format!("no JSON ({error})"), FORMS))?;
         let fields = object(&value, "row", FORMS)?;
-        let fields = Fields(fields.into_iter().filter(|(_, value)| !value.is_none()).collect());
+        let fields = Fields::of(fields);
         let tools = fields.tools()?;
         parse(&fields, tools)
     };
@@ -83,10 +81,7 @@ fn any(fields: &Fields, tools: Option<Tools>) -> Result<Row, Fault> {
             Some(text) => Ok(Row::Text(text.to_owned())),
             None => Err(Fault::of(text, "text", "a string")),
         },
-        None => {
-            let names: Vec<&str> = fields.0.iter().map(|(name, _)| name.as_str()).collect();
-            Err(Fault::new("row", format!("an object with {names:?}"), FORMS))
-        }
+        None => Err(Fault::new("row", format!("an object with {:?}", fields.names()), FORMS)),
     }
 }
 
@@ -99,36 +94,5 @@ fn completion(fields: &Fields, tools: Option<Tools>) -> Result<Row, Fault> {
             Err(Fault::new("completion", "a string", "a list of messages, as `prompt` is"))
         }
         _ => Ok(Row::Completion { prompt, completion, tools }),
-    }
-}
-
-impl Fields {
-    pub(super) fn get(&self, name: &str) -> Option<&Value> {
-        self.0.iter().find(|(other, _)| other == name).map(|(_, value)| value)
-    }
-
-    /// A field that is a string or messages.
-    pub(super) fn passage(&self, name: &str) -> Result<Passage, Fault> {
-        const EXPECTED: &str = "a string, or a list of messages";
-        let value = self.get(name).ok_or_else(|| Fault::new(name, "missing", EXPECTED))?;
-        match value.as_str() {
-            Some(text) => Ok(Passage::Text(text.to_owned())),
-            None => messages(value, name).map(Passage::Messages),
-        }
-    }
-
-    /// The tools, which some data sets have as text of JSON.
-    fn tools(&self) -> Result<Option<Tools>, Fault> {
-        const EXPECTED: &str = "a list of JSON, or text of one";
-        let Some(tools) = self.get("tools") else { return Ok(None) };
-        let tools = match tools.as_str() {
-            None => tools.clone(),
-            Some("") => return Ok(None),
-            Some(text) => {
-                serde_json::from_str(text).map_err(|error| Fault::new("tools", error.to_string(), EXPECTED))?
-            }
-        };
-        let items = crate::chat::message::list(&tools, "tools", EXPECTED)?;
-        Ok((!items.is_empty()).then_some(Tools(tools)))
     }
 }

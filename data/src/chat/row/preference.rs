@@ -1,6 +1,6 @@
 //! Preferences: two completions of one prompt.
 
-use super::parse::Fields;
+use super::fields::Fields;
 use super::{Passage, Row, Tools};
 use crate::chat::Message;
 use crate::chat::fault::Fault;

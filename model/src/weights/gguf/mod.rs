@@ -14,7 +14,7 @@ use self::{config::Metadata, names::Source};
 use super::{
     broken,
     fill::Wanted,
-    published::{Format, turned},
+    format::{Format, turned},
 };
 use crate::{ModelError, ModelShape, NormPlacement, Rotation, Site, TransformerConfig, rope::Frequencies};
 

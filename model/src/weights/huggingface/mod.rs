@@ -19,7 +19,7 @@ use self::{architecture::Architecture, fields::Fields, files::Files, names::Sour
 use super::{
     broken,
     fill::Wanted,
-    published::{Format, turned},
+    format::{Format, turned},
 };
 use crate::{ModelError, ModelShape, Site, TransformerConfig};
 
