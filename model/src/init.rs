@@ -51,6 +51,7 @@ impl<'a> Initializer<'a> {
     }
 
     /// The same, which makes zeros: of memory that nobody has written to until a file's weights come.
+    #[cfg(not(target_family = "wasm"))]
     pub(crate) fn blank(self) -> Self {
         Self { blank: true, ..self }
     }

@@ -27,6 +27,7 @@ pub(super) struct Piece {
     number_of_kind: Option<i32>,
 }
 
+#[cfg(not(target_family = "wasm"))]
 impl Model {
     /// The BPE model of these tokens, scores and kinds, by the same numbers, as GGUF files have them.
     pub(in crate::tokenizer::file) fn of_tokens(
