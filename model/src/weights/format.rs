@@ -8,8 +8,9 @@ pub(super) trait Format: Send + Sync {
     /// What the model computes.
     fn config(&self) -> &TransformerConfig;
 
-    /// Requires that every tensor is of a parameter: a model whose file has more computes something else.
-    fn check_names(&self) -> Result<(), ModelError>;
+    /// Requires that every parameter has its tensor, of its shape, before anything of that size is allocated; and that every tensor is
+    /// of a parameter, for a model whose file has more computes something else.
+    fn check(&self) -> Result<(), ModelError>;
 
     /// The values of a parameter.
     fn read(&self, wanted: Wanted) -> Result<Vec<f32>, ModelError>;

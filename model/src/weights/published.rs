@@ -48,7 +48,7 @@ impl Published {
     /// # Errors
     /// A tensor that is missing, has another shape, is stored as what Hearth does not read, or belongs to no parameter.
     pub fn load(&self, config: &TransformerConfig, device: &Device) -> Result<Transformer, ModelError> {
-        self.0.check_names()?;
+        self.0.check()?;
         filled(config, device, |wanted| self.0.read(wanted))
     }
 }

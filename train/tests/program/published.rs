@@ -44,6 +44,8 @@ fn what_is_wrong_with_a_published_model_is_told() {
         ("\"use_cache\"", "\"partial_rotary_factor\": 0.5, \"use_cache\"", "field partial_rotary_factor = 0.5"),
         ("\"silu\"", "\"gelu\"", "field hidden_act = \"gelu\": Hearth computes by \"silu\" alone"),
         ("\"hidden_size\": 32", "\"hidden_size\": 48", "and config.json makes it"),
+        // 128 GB, if it were believed.
+        ("\"vocab_size\": 40", "\"vocab_size\": 1000000000", "and config.json makes it [1000000000, 32]"),
         ("\"num_hidden_layers\": 2", "\"num_hidden_layers\": 3", "is missing, which the architecture"),
         ("\"num_hidden_layers\": 2", "\"num_hidden_layers\": 1", "is of no parameter that config.json tells of"),
         ("{", "[", "config.json"),

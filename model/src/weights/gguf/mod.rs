@@ -71,6 +71,11 @@ impl GgufModel {
 
     /// So many rows of a tensor, from `first` on, which must have this shape.
     fn rows(&self, name: &str, shape: &[usize], first: usize, rows: usize) -> Result<Vec<f32>, ModelError> {
+        self.check_shape(name, shape)?;
+        Ok(self.file.read_f32_rows(name, first..first + rows)?)
+    }
+
+    fn check_shape(&self, name: &str, shape: &[usize]) -> Result<(), ModelError> {
         let Some(tensor) = self.file.tensor(name) else {
             return Err(broken(&self.path, format!("tensor {name} is missing, which the architecture has")));
         };
@@ -78,7 +83,7 @@ impl GgufModel {
             let reason = format!("tensor {name} is {:?}, and the metadata make it {shape:?}", tensor.shape());
             return Err(broken(&self.path, reason));
         }
-        Ok(self.file.read_f32_rows(name, first..first + rows)?)
+        Ok(())
     }
 }
 
@@ -87,16 +92,30 @@ impl Format for GgufModel {
         &self.config
     }
 
-    fn check_names(&self) -> Result<(), ModelError> {
+    fn check(&self) -> Result<(), ModelError> {
         let shape = ModelShape::of(&self.config, &Site::of_sequence(1));
         let mut known = BTreeSet::from(["rope_freqs.weight".to_string()]);
-        for name in shape.parameters().map(|it| it.name) {
-            match self.source(&name)? {
-                Source::Same(name) | Source::Turned(name) | Source::Third(name, _) | Source::OfExperts(name) => {
-                    known.insert(name);
+        for parameter in shape.parameters() {
+            let mut stored = parameter.shape.clone();
+            let name = match self.source(&parameter.name)? {
+                Source::Same(name) => name,
+                Source::Turned(name) => {
+                    stored.reverse();
+                    name
                 }
-                Source::Nowhere => {}
-            }
+                Source::Third(name, _) => {
+                    stored.reverse();
+                    stored[0] *= 3;
+                    name
+                }
+                Source::OfExperts(name) => {
+                    stored = vec![parameter.shape[0], parameter.shape[2], parameter.shape[1]];
+                    name
+                }
+                Source::Nowhere => continue,
+            };
+            self.check_shape(&name, &stored)?;
+            known.insert(name);
         }
         match self.file.tensors().find(|tensor| !known.contains(tensor.name())) {
             Some(tensor) => {

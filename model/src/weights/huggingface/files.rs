@@ -73,11 +73,27 @@ impl Files {
         self.places.contains_key(name)
     }
 
+    /// Requires that there is a tensor of this name and shape.
+    ///
+    /// # Errors
+    /// One that is missing, or has another shape.
+    pub fn check(&self, name: &str, shape: &[usize]) -> Result<(), ModelError> {
+        self.tensor(name, shape).map(drop)
+    }
+
     /// Rows of a tensor as f32, which must have this shape: so many from `first` on.
     ///
     /// # Errors
-    /// A tensor that is missing, has another shape, or is stored as something else than f32, f16 or bf16.
+    /// As [`Files::check`]; a tensor that is stored as something else than f32, f16 or bf16.
     pub fn read(&self, name: &str, shape: &[usize], first: usize, rows: usize) -> Result<Vec<f32>, ModelError> {
+        let (path, tensor) = self.tensor(name, shape)?;
+        let width: usize = shape[1..].iter().product();
+        floats(&tensor, first * width, rows * width).ok_or_else(|| {
+            broken(path, format!("tensor {name} is stored as {:?}: Hearth reads F32, F16 and BF16", tensor.dtype()))
+        })
+    }
+
+    fn tensor(&self, name: &str, shape: &[usize]) -> Result<(&Path, TensorView<'_>), ModelError> {
         let Some(place) = self.places.get(name) else {
             let (path, _) = &self.files[0];
             return Err(broken(path, format!("tensor {name} is missing, which the architecture of config.json has")));
@@ -89,10 +105,7 @@ impl Files {
             let reason = format!("tensor {name} is {:?}, and config.json makes it {shape:?}", tensor.shape());
             return Err(broken(path, reason));
         }
-        let width: usize = shape[1..].iter().product();
-        floats(&tensor, first * width, rows * width).ok_or_else(|| {
-            broken(path, format!("tensor {name} is stored as {:?}: Hearth reads F32, F16 and BF16", tensor.dtype()))
-        })
+        Ok((path, tensor))
     }
 }
 

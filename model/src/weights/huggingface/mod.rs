@@ -56,20 +56,31 @@ impl Format for HuggingFaceModel {
         &self.config
     }
 
-    fn check_names(&self) -> Result<(), ModelError> {
+    fn check(&self) -> Result<(), ModelError> {
         let shape = ModelShape::of(&self.config, &Site::of_sequence(1));
         let mut known = BTreeSet::new();
-        for name in shape.parameters().map(|it| it.name) {
-            match self.source(&name)? {
-                Source::Same(name) | Source::Turned(name) | Source::Third { name, .. } => drop(known.insert(name)),
-                Source::OfExperts(before, after) => {
-                    known.extend((0..self.config.experts).map(|expert| format!("{before}{expert}{after}")));
+        for parameter in shape.parameters() {
+            let mut stored = parameter.shape.clone();
+            let names = match self.source(&parameter.name)? {
+                Source::Same(name) => vec![self.stored(name)],
+                Source::Turned(name) => {
+                    stored.reverse();
+                    vec![name]
                 }
-                Source::Nowhere => {}
-            }
+                Source::Third { name, .. } => {
+                    stored.last_mut().into_iter().for_each(|columns| *columns *= 3);
+                    vec![self.stored(name)]
+                }
+                Source::OfExperts(before, after) => {
+                    stored = vec![parameter.shape[2], parameter.shape[1]];
+                    (0..self.config.experts).map(|expert| format!("{before}{expert}{after}")).collect()
+                }
+                Source::Nowhere => continue,
+            };
+            names.iter().try_for_each(|name| self.files.check(name, &stored))?;
+            known.extend(names);
         }
-        let is_known = |name: &str| known.contains(name) || known.contains(&format!("transformer.{name}"));
-        match self.files.names().find(|name| !is_known(name) && !names::is_idle(name, self.config.tied)) {
+        match self.files.names().find(|name| !known.contains(*name) && !names::is_idle(name, self.config.tied)) {
             Some(name) => {
                 Err(broken(&self.folder, format!("tensor {name} is of no parameter that config.json tells of")))
             }
