@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use crate::DataError;
 use crate::tokenizer::byte_level::spell;
 use crate::tokenizer::fault::broken;
+use crate::tokenizer::hf::check::MAX_VOCABULARY;
 
 /// Adds tokens of bytes, with ids above all others, and returns their names: of a fallback those that no text needs, of a byte-level
 /// BPE those that are missing, whose ids are left out of what is encoded as Hugging Face leaves them out. A vocabulary without any
@@ -19,7 +20,7 @@ use crate::tokenizer::fault::broken;
 pub(super) fn complete(json: &mut Value) -> Result<Vec<String>, DataError> {
     let model = &json["model"];
     let Some(vocabulary) = model["vocab"].as_object() else { return Ok(Vec::new()) };
-    if model["type"] != "BPE" {
+    if model["type"] != "BPE" || vocabulary.is_empty() {
         return Ok(Vec::new());
     }
     if is_byte_level(json) {
@@ -54,7 +55,8 @@ fn add(json: &mut Value, names: Vec<String>) -> Vec<String> {
     let in_model = json["model"]["vocab"].as_object().into_iter().flat_map(Map::values);
     let added = json["added_tokens"].as_array().into_iter().flatten().map(|token| &token["id"]);
     // A wild id is refused later, by name.
-    let largest = in_model.chain(added).filter_map(Value::as_u64).max().unwrap_or(0).min(u32::MAX.into());
+    let largest =
+        in_model.chain(added).filter_map(Value::as_u64).filter(|&id| id < MAX_VOCABULARY as u64).max().unwrap_or(0);
     if let Some(vocabulary) = json["model"]["vocab"].as_object_mut() {
         for (id, name) in (largest + 1..).zip(&names) {
             vocabulary.insert(name.clone(), id.into());
