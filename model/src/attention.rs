@@ -7,7 +7,7 @@ use burn::{
 use hearth_wgsl::{AttentionOptions, attention, attention_weights, attention_with_sinks};
 
 use crate::{
-    Frame, Initializer, Linear, Norm, QkNormOver, Rotation, TransformerConfig, ValueEmbedding,
+    Adapter, Frame, Initializer, Linear, Norm, QkNormOver, Rotation, TransformerConfig, ValueEmbedding,
     shape::{KernelSet, LayerShape, ParameterShape, Site, elements},
 };
 
@@ -88,8 +88,9 @@ impl Attention {
             ("output", h * d, c),
         ];
         let projections = widths.iter().flat_map(|(name, from, to)| {
-            Linear::parameters(name, *from, *to, config.bias || config.qkv_bias && *name != "output")
+            Linear::parameters(name, [*from, *to], config.bias || config.qkv_bias && *name != "output", config)
         });
+        let adapters = Adapter::shape(&widths, config, site);
         let normed = match config.qk_norm_over {
             QkNormOver::Head => [d; 2],
             QkNormOver::Heads => [h * d, config.kv_heads() * d],
@@ -120,10 +121,13 @@ impl Attention {
                 .chain(sinks)
                 .chain(values.within("value_embedding"))
                 .collect(),
-            flops: 2.0 * time * c as f64 * (2 * (h * d + config.kv_heads() * d)) as f64 + products + values.flops,
-            tape: 2 * (q + kv) + if config.qk_norm { q + kv } else { 0 } + kept + values.tape,
-            forward: q + 2 * kv + (2 * scores).max(q + before_gate).max(values.forward),
-            backward: stream + (2 * scores).max(q + 2 * kv + of_heads).max(values.backward),
+            flops: 2.0 * time * c as f64 * (2 * (h * d + config.kv_heads() * d)) as f64
+                + products
+                + values.flops
+                + adapters.flops,
+            tape: 2 * (q + kv) + if config.qk_norm { q + kv } else { 0 } + kept + values.tape + adapters.tape,
+            forward: q + 2 * kv + (2 * scores).max(q + before_gate).max(values.forward).max(adapters.forward),
+            backward: stream + adapters.backward + (2 * scores).max(q + 2 * kv + of_heads).max(values.backward),
             tensors: [
                 values.tensors,
                 vec![
@@ -157,7 +161,18 @@ impl Attention {
             Some(sinks) => attention_with_sinks(q_bthd, k_bskd, v_bskd, sinks.val(), documents, options),
             None => attention(q_bthd, k_bskd, v_bskd, documents, options),
         };
-        self.output.forward(mixed_bthd.reshape([b, t, h * d]))
+        self.output.forward_keyed(mixed_bthd.reshape([b, t, h * d]), frame.adapter_key(2))
+    }
+
+    /// The same attention with adapters, as the initializer's configuration has them.
+    pub(crate) fn adapted(self, init: &mut Initializer) -> Self {
+        Self {
+            query: self.query.adapted("query", init),
+            key: self.key.adapted("key", init),
+            value: self.value.adapted("value", init),
+            output: self.output.adapted("output", init),
+            ..self
+        }
     }
 
     /// What the heads mix positions by: the weight `[B, H, T, T]` of each position (the last axis) for each query.
@@ -173,7 +188,8 @@ impl Attention {
 
     /// Queries, keys and values `[B, T, heads, D]`, normalised and rotated.
     fn projected(&self, x_btc: Tensor<3>, frame: &Frame) -> [Tensor<4>; 3] {
-        let [q, k, v] = Linear::forward_all([&self.query, &self.key, &self.value], x_btc.clone());
+        let [q, k, v] =
+            Linear::forward_all_keyed([&self.query, &self.key, &self.value], x_btc.clone(), frame.adapter_key(0));
         let [q, k, v] = [(q, &self.query_norm), (k, &self.key_norm), (v, &None)].map(|(y, norm)| self.heads(y, norm));
         let q = match self.query_scale {
             Some(scale) => q.mul_scalar(scale),

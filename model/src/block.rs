@@ -29,6 +29,11 @@ pub trait TransformerBlock: Module + ModuleDisplay + 'static {
     /// with autodiff or without, however often it is run.
     fn forward(&self, x_btc: Tensor<3>, frame: &Frame, key: Option<Key>) -> Tensor<3>;
 
+    /// The same block with adapters, as the initializer's configuration has them.
+    fn adapted(self, _init: &mut Initializer) -> Self {
+        self
+    }
+
     /// The same block with its experts, if it has any, dealt out over `devices`: see [`Experts::over`].
     fn with_experts_over(self, _devices: &[Device]) -> Self {
         self
@@ -123,6 +128,16 @@ impl TransformerBlock for Block {
         self.run(x_btc, frame, key, None)
     }
 
+    fn adapted(self, init: &mut Initializer) -> Self {
+        Self {
+            attention: self.attention.map(|it| it.adapted(init)),
+            latent_attention: self.latent_attention.map(|it| it.adapted(init)),
+            mlp: self.mlp.map(|it| it.adapted(init)),
+            experts: self.experts.map(|it| it.adapted(init)),
+            ..self
+        }
+    }
+
     fn with_experts_over(self, devices: &[Device]) -> Self {
         Self { experts: self.experts.map(|experts| experts.over(devices)), ..self }
     }
@@ -143,18 +158,19 @@ impl Block {
             Some(key) => dropout(y, key.fold_in(site), self.dropout),
             None => y,
         };
+        let frame = frame.for_adapters(key);
         let normed = self.read_by_attention(x.clone());
         let attended = match (&self.attention, &self.latent_attention) {
-            (_, Some(latent)) => latent.forward(normed, frame, cache),
-            (Some(attention), None) => attention.forward(normed, frame, cache),
+            (_, Some(latent)) => latent.forward(normed, &frame, cache),
+            (Some(attention), None) => attention.forward(normed, &frame, cache),
             (None, None) => return x,
         };
         let attended = self.given(attended, &self.attention_norm, &self.attention_post_norm);
         let x = x + drop(attended, 0);
         let normed = self.read(x.clone(), &self.mlp_norm);
         let mixed = match (&self.mlp, &self.experts) {
-            (_, Some(experts)) => experts.forward(normed, frame),
-            (Some(mlp), None) => mlp.forward(normed),
+            (_, Some(experts)) => experts.forward(normed, &frame),
+            (Some(mlp), None) => mlp.forward_keyed(normed, frame.adapter_key(1)),
             (None, None) => return x,
         };
         x + drop(self.given(mixed, &self.mlp_norm, &self.mlp_post_norm), 1)

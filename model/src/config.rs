@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::AdapterConfig;
+
 /// Which normalisation stands before attention, feed-forward and head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -278,6 +280,9 @@ pub struct TransformerConfig {
     pub scaled_residual_init: bool,
     /// Largest shard of a matrix over the vocabulary, in bytes of f32. Default 128 MiB, which WebGPU binds everywhere.
     pub vocab_shard_bytes: usize,
+    /// What is learned in the place of the weights, beside them. Default none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub adapter: Option<AdapterConfig>,
 }
 
 /// What a file and a constructor leave out. A constructor sets the sizes.
@@ -328,6 +333,7 @@ const DEFAULTS: TransformerConfig = TransformerConfig {
     init_std: 0.02,
     scaled_residual_init: true,
     vocab_shard_bytes: 128 << 20,
+    adapter: None,
 };
 
 impl Default for TransformerConfig {

@@ -27,7 +27,7 @@ pub struct ParameterCount {
 pub struct Flops {
     /// Forward pass.
     pub forward: f64,
-    /// Forward and backward: three times the forward pass.
+    /// Forward and backward: three times the forward pass, but for gradients of weights beside which adapters are trained.
     pub training: f64,
 }
 
@@ -58,8 +58,19 @@ impl Flops {
     pub fn per_sequence(config: &TransformerConfig, time: usize) -> Self {
         let shape = ModelShape::of(config, &Site::of_sequence(time));
         let forward = shape.blocks().map(|block| block.flops).sum::<f64>() + shape.head.flops;
-        Self { forward, training: 3.0 * forward }
+        Self { forward, training: 3.0 * forward - frozen_gradients(config, &shape, time) }
     }
+}
+
+/// Operations that gradients of weights would take which are frozen beside adapters.
+fn frozen_gradients(config: &TransformerConfig, shape: &ModelShape, time: usize) -> f64 {
+    if config.adapter.is_none() {
+        return 0.0;
+    }
+    let blocks = shape.blocks().flat_map(|block| &block.parameters);
+    let matrices = blocks.filter(|it| it.shape.len() == 2 && !it.name.contains(".adapter."));
+    let head = config.vocab_size as f64 * config.width as f64;
+    2.0 * time as f64 * (matrices.map(|it| it.elements() as f64).sum::<f64>() + head)
 }
 
 #[cfg(test)]

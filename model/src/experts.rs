@@ -106,6 +106,11 @@ impl Experts {
         }
     }
 
+    /// The same with adapters beside the shared experts, as the initializer's configuration has them.
+    pub(crate) fn adapted(self, init: &mut Initializer) -> Self {
+        Self { shared: self.shared.map(|shared| shared.adapted(init)), ..self }
+    }
+
     /// Maps `[B, T, C]` to `[B, T, C]`.
     pub fn forward(&self, x_btc: Tensor<3>, frame: &Frame) -> Tensor<3> {
         let [b, t, c] = x_btc.dims();
@@ -118,7 +123,7 @@ impl Experts {
         let y_nkc = rows(self.networks(x_mc, routing.starts), routing.places);
         let y_btc = (y_nkc * weights_nk.reshape([n, k, 1])).sum_dim(1).reshape([b, t, c]);
         match &self.shared {
-            Some(shared) => y_btc + shared.forward(x_btc),
+            Some(shared) => y_btc + shared.forward_keyed(x_btc, frame.adapter_key(1)),
             None => y_btc,
         }
     }

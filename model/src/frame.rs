@@ -1,6 +1,7 @@
 //! What all blocks of one pass share and no block learns: the positions at hand, their tokens, rotations and documents.
 
 use burn::tensor::{Device, Int, Tensor};
+use hearth_wgsl::Key;
 
 use crate::{Rotation, TransformerConfig, rope::Rope};
 
@@ -23,6 +24,8 @@ pub struct Frame {
     pub(crate) tokens: Option<Tensor<2, Int>>,
     /// Weight of the loss that balances experts, for each position.
     pub(crate) balance: f64,
+    /// Where the masks of adapters' dropout come from, in the block at hand.
+    adapter_key: Option<Key>,
 }
 
 impl Frame {
@@ -43,7 +46,16 @@ impl Frame {
             wanted.then(|| Rope::new(config, rotation, start..end, device))
         };
         let [rope, local_rope] = [Rotation::Global, Rotation::Local].map(rope);
-        Self { start, positions: None, documents: None, rope, local_rope, tokens: None, balance: 0.0 }
+        Self {
+            start,
+            positions: None,
+            documents: None,
+            rope,
+            local_rope,
+            tokens: None,
+            balance: 0.0,
+            adapter_key: None,
+        }
     }
 
     /// The same frame with the ids `[B, T]` of its positions, as blocks with value embeddings need it.
@@ -79,6 +91,18 @@ impl Frame {
             positions: Some(positions_bt),
             tokens: self.tokens.clone(),
             balance: self.balance,
+            adapter_key: None,
         }
+    }
+
+    /// The frame of a block whose dropout has this key.
+    pub(crate) fn for_adapters(&self, key: Option<Key>) -> Self {
+        Self { adapter_key: key, ..self.clone() }
+    }
+
+    /// Where the masks of the adapters of one place in a block come from: queries, keys and values have 0, the feed-forward network 1, what
+    /// attention gives 2. The block itself drops at 0 and 1.
+    pub(crate) fn adapter_key(&self, place: u64) -> Option<Key> {
+        self.adapter_key.map(|key| key.fold_in(2 + place))
     }
 }

@@ -50,6 +50,11 @@ impl<'a> Initializer<'a> {
         self.config
     }
 
+    /// The same for adapters, whose random streams are apart from the model's: a model has the same weights with them and without.
+    pub(crate) fn beside(self) -> Self {
+        Self { stream: self.stream | 1 << 32, ..self }
+    }
+
     /// The same, which makes zeros: of memory that nobody has written to until a file's weights come.
     #[cfg(not(target_family = "wasm"))]
     pub(crate) fn blank(self) -> Self {
@@ -60,6 +65,14 @@ impl<'a> Initializer<'a> {
     pub fn normal<const D: usize>(&mut self, shape: [usize; D], std: f64) -> Param<Tensor<D>> {
         let mut random = self.random();
         self.draw(&mut random, shape, std)
+    }
+
+    /// Independent uniform values from `-limit` to `limit`.
+    pub fn uniform<const D: usize>(&mut self, shape: [usize; D], limit: f64) -> Param<Tensor<D>> {
+        let mut random = self.random();
+        let values = shape.iter().product();
+        let values = (0..values).map(|_| (random.random_range(-limit..=limit)) as f32).collect();
+        self.param(values, shape)
     }
 
     /// As [`Initializer::normal`] for a matrix of `columns`, cut into shards of so many `rows`: the same values however
@@ -87,7 +100,11 @@ impl<'a> Initializer<'a> {
             return self.constant(shape, 0.0);
         }
         let count = shape.iter().product();
-        let values: Vec<f32> = (0..count).map(|_| (random.sample::<f64, _>(StandardNormal) * std) as f32).collect();
+        let values = (0..count).map(|_| (random.sample::<f64, _>(StandardNormal) * std) as f32).collect();
+        self.param(values, shape)
+    }
+
+    fn param<const D: usize>(&self, values: Vec<f32>, shape: [usize; D]) -> Param<Tensor<D>> {
         Param::from_tensor(Tensor::from_data(TensorData::new(values, shape), self.device))
     }
 }

@@ -4,7 +4,7 @@ use burn::{module::Module, tensor::Tensor};
 use hearth_wgsl::{AttentionOptions, attention, attention_weights};
 
 use crate::{
-    Frame, Initializer, KeyValues, Linear, Norm, Rotation, TransformerConfig,
+    Adapter, Frame, Initializer, KeyValues, Linear, Norm, Rotation, TransformerConfig,
     shape::{LayerShape, ParameterShape, Site, elements},
 };
 
@@ -122,7 +122,7 @@ impl LatentAttention {
         let projections = widths.projections(config.width);
         let weights = |name: &str| {
             let (_, from, to) = projections.iter().find(|(it, ..)| *it == name).copied().unwrap_or_default();
-            Linear::parameters(name, from, to, config.bias)
+            Linear::parameters(name, [from, to], config.bias, config)
         };
         let gamma = |name: &str, width: usize| vec![ParameterShape::new(&format!("{name}.gamma"), [width])];
         let mut parameters = weights("query");
@@ -131,6 +131,7 @@ impl LatentAttention {
         }
         parameters.extend([weights("key_value_down"), gamma("key_value_norm", widths.latent)].concat());
         parameters.extend([weights("key_value"), weights("output")].concat());
+        let adapters = Adapter::shape(&projections, config, site);
         let time = site.time as f64;
         let seen = config.window(layer).map_or(time, |window| time.min(window as f64));
         let products = 2.0 * time * seen * (h * (d + widths.value)) as f64;
@@ -143,13 +144,13 @@ impl LatentAttention {
         let kept = if has_scores { scores } else { site.positions(h) };
         LayerShape {
             parameters,
-            flops: of_weights + products,
+            flops: of_weights + products + adapters.flops,
             // Queries, keys and values as they are mixed, what they come to, latent vectors before and after their norms.
-            tape: 5 * heads + 2 * latent + 2 * query + kept,
-            forward: 4 * heads + (2 * scores).max(heads),
+            tape: 5 * heads + 2 * latent + 2 * query + kept + adapters.tape,
+            forward: 4 * heads + (2 * scores).max(heads).max(adapters.forward),
             // Behind the attention's own, the gradients of what was cut in two, which are queries, keys, and keys with values: of
             // each both parts among zeros, and their sum.
-            backward: stream + (2 * scores).max(4 * heads) + 3 * (2 * heads + key_values),
+            backward: stream + adapters.backward + (2 * scores).max(4 * heads) + 3 * (2 * heads + key_values),
             tensors: vec![
                 ("the attention scores [B, H, T, T]", scores),
                 ("the residual stream [B, T, C]", stream.max(heads)),
@@ -176,7 +177,19 @@ impl LatentAttention {
         };
         let mixed_bthd = attention(q_bthd, k_bshd, v_bshd, frame.documents.clone(), self.options(frame));
         let mixed_bte = mixed_bthd.narrow(3, 0, value).reshape([b, t, heads * value]);
-        self.output.forward(mixed_bte)
+        self.output.forward_keyed(mixed_bte, frame.adapter_key(2))
+    }
+
+    /// The same attention with adapters, as the initializer's configuration has them.
+    pub(crate) fn adapted(self, init: &mut Initializer) -> Self {
+        Self {
+            query: self.query.adapted("query", init),
+            query_down: self.query_down.map(|it| it.adapted("query_down", init)),
+            key_value_down: self.key_value_down.adapted("key_value_down", init),
+            key_value: self.key_value.adapted("key_value", init),
+            output: self.output.adapted("output", init),
+            ..self
+        }
     }
 
     /// As [`Attention::weights`](crate::Attention::weights).
@@ -192,15 +205,16 @@ impl LatentAttention {
     /// Queries, keys and values `[B, T, H, D+P]`; the values with zeros behind their own channels.
     fn projected(&self, x_btc: Tensor<3>, frame: &Frame) -> [Tensor<4>; 3] {
         let ([b, t, _], Widths { heads, still, rotating, value, latent, .. }) = (x_btc.dims(), self.widths);
+        let key = |projection: u64| frame.adapter_key(0).map(|key| key.fold_in(projection));
         let queries = match (&self.query_down, &self.query_norm) {
-            (Some(down), Some(norm)) => norm.forward(down.forward(x_btc.clone())),
+            (Some(down), Some(norm)) => norm.forward(down.forward_keyed(x_btc.clone(), key(0))),
             _ => x_btc.clone(),
         };
-        let q_bthd = self.query.forward(queries).reshape([b, t, heads, still + rotating]);
-        let down = self.key_value_down.forward(x_btc);
+        let q_bthd = self.query.forward_keyed(queries, key(1)).reshape([b, t, heads, still + rotating]);
+        let down = self.key_value_down.forward_keyed(x_btc, key(2));
         let latent_btr = self.key_value_norm.forward(down.clone().narrow(2, 0, latent));
         let k_bt1p = down.narrow(2, latent, rotating).reshape([b, t, 1, rotating]);
-        let kv_bthd = self.key_value.forward(latent_btr).reshape([b, t, heads, still + value]);
+        let kv_bthd = self.key_value.forward_keyed(latent_btr, key(3)).reshape([b, t, heads, still + value]);
         let q_bthp = q_bthd.clone().narrow(3, still, rotating);
         let rope = frame.rope(Rotation::Global);
         let (q_bthp, k_bt1p) = rope.apply(q_bthp, k_bt1p);

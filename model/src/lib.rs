@@ -27,6 +27,7 @@
 //! Shapes use one legend: `B` batch, `T` time (positions), `C` channels (model width), `H` heads, `K` key/value heads,
 //! `D` head width, `F` feed-forward width, `V` vocabulary, `L` layers.
 
+mod adapter;
 mod attention;
 mod block;
 mod config;
@@ -59,6 +60,7 @@ pub mod weights;
 /// The version of Burn whose modules and tensors these are.
 pub use burn;
 
+pub use adapter::{Adapter, AdapterConfig, Projection};
 pub use attention::{Attention, KeyValues};
 pub use block::{Block, TransformerBlock};
 pub use config::{
@@ -76,7 +78,7 @@ pub use head::Head;
 pub use hearth_wgsl::Key;
 pub use init::Initializer;
 pub use latent_attention::LatentAttention;
-pub use linear::{Adapter, Linear};
+pub use linear::Linear;
 pub use loss::{CrossEntropy, LossGradients};
 pub use mlp::Mlp;
 pub use model_shape::ModelShape;

@@ -4,10 +4,10 @@ use burn::{
     module::{Module, Param},
     tensor::Tensor,
 };
-use hearth_wgsl::{linear, linears};
+use hearth_wgsl::{Key, linear, linears};
 
 use crate::{
-    Initializer, TransformerConfig,
+    Adapter, Initializer, TransformerConfig,
     shape::{LayerShape, ParameterShape, Site, elements},
 };
 
@@ -22,18 +22,6 @@ pub struct Linear {
     pub bias: Option<Param<Tensor<1>>>,
     /// What is learned beside a weight that is frozen.
     pub adapter: Option<Adapter>,
-}
-
-/// A change of a weight that has a low rank (LoRA, Hu et al. 2021, arXiv 2106.09685).
-#[derive(Module, Debug)]
-pub struct Adapter {
-    /// `[in, rank]`.
-    pub down: Param<Tensor<2>>,
-    /// `[rank, out]`; zeros at first, so that an adapter begins by changing nothing.
-    pub up: Param<Tensor<2>>,
-    /// What the change is multiplied by: alpha over the rank.
-    #[module(skip)]
-    pub scale: f64,
 }
 
 impl Linear {
@@ -70,23 +58,53 @@ impl Linear {
         }
     }
 
-    /// Its parameters, where layers have biases or not.
-    pub(crate) fn parameters(name: &str, inputs: usize, outputs: usize, bias: bool) -> Vec<ParameterShape> {
+    /// The parameters of the projection `name`, with a bias or without.
+    pub(crate) fn parameters(
+        name: &str,
+        [inputs, outputs]: [usize; 2],
+        bias: bool,
+        config: &TransformerConfig,
+    ) -> Vec<ParameterShape> {
         let weight = ParameterShape::new(&format!("{name}.weight"), [inputs, outputs]);
         let bias = bias.then(|| ParameterShape::new(&format!("{name}.bias"), [outputs]));
-        [weight].into_iter().chain(bias).collect()
+        [weight].into_iter().chain(bias).chain(Adapter::parameters(name, [inputs, outputs], config)).collect()
+    }
+
+    /// The same projection with an adapter, where the configuration has one beside those of this name.
+    pub(crate) fn adapted(self, name: &str, init: &mut Initializer) -> Self {
+        match init.config().adapter_of(name) {
+            Some(config) => Self { adapter: Some(Adapter::init(self.weight.dims(), config, init)), ..self },
+            None => self,
+        }
     }
 
     /// Maps `[.., in]` to `[.., out]`.
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
+        self.forward_keyed(x, None)
+    }
+
+    /// As [`Linear::forward`]; with a `key`, an adapter's dropout is on.
+    pub fn forward_keyed<const D: usize>(&self, x: Tensor<D>, key: Option<Key>) -> Tensor<D> {
         let (weight, bias) = self.tensors();
-        self.adapted(linear(x.clone(), weight, bias), x)
+        self.changed(linear(x.clone(), weight, bias), x, key)
     }
 
     /// Maps one `x` `[.., in]` by several projections, whose products are merged where that is faster.
     pub fn forward_all<const D: usize, const N: usize>(projections: [&Self; N], x: Tensor<D>) -> [Tensor<D>; N] {
-        let mut results = linears(x.clone(), projections.map(Self::tensors)).into_iter();
-        projections.map(|it| it.adapted(results.next().expect("a result for each"), x.clone()))
+        Self::forward_all_keyed(projections, x, None)
+    }
+
+    /// As [`Linear::forward_all`]; with a `key`, adapters' dropout is on.
+    pub fn forward_all_keyed<const D: usize, const N: usize>(
+        projections: [&Self; N],
+        x: Tensor<D>,
+        key: Option<Key>,
+    ) -> [Tensor<D>; N] {
+        let mut results = linears(x.clone(), projections.map(Self::tensors)).into_iter().zip(0..);
+        projections.map(|it| {
+            let (y, at) = results.next().expect("a result for each");
+            it.changed(y, x.clone(), key.map(|key| key.fold_in(at)))
+        })
     }
 
     /// The weight and the bias.
@@ -98,29 +116,15 @@ impl Linear {
     pub(crate) fn merged(&self) -> Tensor<2> {
         match &self.adapter {
             None => self.weight.val(),
-            Some(Adapter { down, up, scale }) => self.weight.val() + down.val().matmul(up.val()).mul_scalar(*scale),
+            Some(adapter) => self.weight.val() + adapter.change(),
         }
     }
 
-    fn adapted<const D: usize>(&self, y: Tensor<D>, x: Tensor<D>) -> Tensor<D> {
+    /// What the projection made of `x`, with its adapter's change.
+    fn changed<const D: usize>(&self, y: Tensor<D>, x: Tensor<D>, key: Option<Key>) -> Tensor<D> {
         match &self.adapter {
             None => y,
-            Some(Adapter { down, up, scale }) => {
-                y + linear(linear(x, down.val(), None), up.val(), None).mul_scalar(*scale)
-            }
-        }
-    }
-}
-
-impl Adapter {
-    /// An adapter of this rank for `linear`, whose change is multiplied by `alpha / rank`: `down` has normal weights of deviation
-    /// `1 / sqrt(in)`, `up` zeros.
-    pub fn init(linear: &Linear, rank: usize, alpha: f64, init: &mut Initializer) -> Self {
-        let [inputs, outputs] = linear.weight.dims();
-        Self {
-            down: init.normal([inputs, rank], 1.0 / (inputs as f64).sqrt()),
-            up: init.constant([rank, outputs], 0.0),
-            scale: alpha / rank as f64,
+            Some(adapter) => y + adapter.forward(x, key),
         }
     }
 }

@@ -1,10 +1,10 @@
 //! The feed-forward network of a block.
 
 use burn::{module::Module, tensor::Tensor};
-use hearth_wgsl::{gelu, relu_squared, swiglu};
+use hearth_wgsl::{Key, gelu, relu_squared, swiglu};
 
 use crate::{
-    Activation, Initializer, Linear, TransformerConfig,
+    Activation, Adapter, Initializer, Linear, TransformerConfig,
     shape::{LayerShape, Site, elements},
 };
 
@@ -48,16 +48,22 @@ impl Mlp {
     pub(crate) fn shape_of_width(config: &TransformerConfig, f: usize, site: &Site) -> LayerShape {
         let c = config.width;
         let inner: &[&str] = if config.mlp.is_gated() { &["gate", "up"] } else { &["up"] };
-        let up = inner.iter().flat_map(|name| Linear::parameters(name, c, f, config.bias));
+        let mut projections: Vec<_> = inner.iter().map(|name| (*name, c, f)).collect();
+        projections.push(("down", f, c));
+        let parameters = projections
+            .iter()
+            .flat_map(|(name, from, to)| Linear::parameters(name, [*from, *to], config.bias, config))
+            .collect();
+        let adapters = Adapter::shape(&projections, config, site);
         let [stream, hidden] = [c, f].map(|channels| site.positions(channels));
         // A tape has what GELU made of a gate, too.
         let before = (inner.len() as u64 + u64::from(config.mlp == Activation::Geglu)) * hidden;
         LayerShape {
-            parameters: up.chain(Linear::parameters("down", f, c, config.bias)).collect(),
-            flops: 2.0 * site.time as f64 * c as f64 * f as f64 * (inner.len() + 1) as f64,
-            tape: before + hidden,
-            forward: before + hidden,
-            backward: stream + before,
+            parameters,
+            flops: 2.0 * site.time as f64 * c as f64 * f as f64 * (inner.len() + 1) as f64 + adapters.flops,
+            tape: before + hidden + adapters.tape,
+            forward: before + hidden + adapters.forward,
+            backward: stream + before + adapters.backward,
             tensors: vec![
                 ("the feed-forward activations [B, T, F]", hidden),
                 ("a feed-forward matrix [C, F]", elements([c, f])),
@@ -74,14 +80,30 @@ impl Mlp {
 
     /// Maps `[B, T, C]` to `[B, T, C]`.
     pub fn forward(&self, x_btc: Tensor<3>) -> Tensor<3> {
+        self.forward_keyed(x_btc, None)
+    }
+
+    /// As [`Mlp::forward`]; with a `key`, adapters' dropout is on.
+    pub(crate) fn forward_keyed(&self, x_btc: Tensor<3>, key: Option<Key>) -> Tensor<3> {
+        let [inner, outer] = [0, 1].map(|site| key.map(|key| key.fold_in(site)));
         let hidden_btf = match (self.activation, &self.gate) {
             (activation, Some(gate)) => {
-                let [gate, up] = Linear::forward_all([gate, &self.up], x_btc);
+                let [gate, up] = Linear::forward_all_keyed([gate, &self.up], x_btc, inner);
                 if activation == Activation::Geglu { gelu(gate) * up } else { swiglu(gate, up) }
             }
-            (Activation::ReluSquared, _) => relu_squared(self.up.forward(x_btc)),
-            _ => gelu(self.up.forward(x_btc)),
+            (Activation::ReluSquared, _) => relu_squared(self.up.forward_keyed(x_btc, inner)),
+            _ => gelu(self.up.forward_keyed(x_btc, inner)),
         };
-        self.down.forward(hidden_btf)
+        self.down.forward_keyed(hidden_btf, outer)
+    }
+
+    /// The same network with adapters, as the initializer's configuration has them.
+    pub(crate) fn adapted(self, init: &mut Initializer) -> Self {
+        Self {
+            gate: self.gate.map(|gate| gate.adapted("gate", init)),
+            up: self.up.adapted("up", init),
+            down: self.down.adapted("down", init),
+            ..self
+        }
     }
 }

@@ -72,7 +72,7 @@ mod tests {
     };
 
     use super::*;
-    use crate::{PRESETS, preset};
+    use crate::{AdapterConfig, PRESETS, Projection, preset};
 
     /// What a module has, by its path.
     #[derive(Default)]
@@ -118,6 +118,13 @@ mod tests {
         let tables = TransformerConfig { value_embeddings: 2, layers: 3, kv_heads: 2, ..llama };
         configs.push(TransformerConfig { attention_sinks: true, experts: 4, ..tables.clone() });
         configs.extend([1, 3].map(|every| TransformerConfig { value_embeddings: every, width: 8, ..tables.clone() }));
+        let beside = |config: &TransformerConfig, targets: &[Projection]| TransformerConfig {
+            adapter: Some(AdapterConfig { rank: 3, targets: targets.into(), ..AdapterConfig::default() }),
+            ..config.clone()
+        };
+        let adapted: Vec<_> = configs.iter().map(|config| beside(config, &[])).collect();
+        configs.push(beside(&small(&"gpt2"), &[Projection::Query, Projection::Down]));
+        configs.extend(adapted);
         for config in configs {
             let mut found = Found::default();
             config.init(0, &Device::flex()).unwrap().visit(&mut found);

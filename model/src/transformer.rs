@@ -6,7 +6,8 @@ use burn::{
 };
 
 use crate::{
-    Block, Embedding, Frame, Head, Initializer, KeyValues, ModelError, TokenMatrix, TransformerBlock, TransformerConfig,
+    AdapterConfig, Block, Embedding, Frame, Head, Initializer, KeyValues, ModelError, TokenMatrix, TransformerBlock,
+    TransformerConfig,
 };
 
 /// A decoder-only transformer of blocks `B`: Hearth's own, or anybody's [`TransformerBlock`].
@@ -52,12 +53,13 @@ impl TransformerConfig {
 
     /// As [`TransformerConfig::init`], by an initializer of this configuration.
     pub(crate) fn init_by<B: TransformerBlock>(&self, init: &mut Initializer) -> Transformer<B> {
-        Transformer {
+        let model = Transformer {
             embedding: Embedding::init(init),
             blocks: (0..self.layers).map(|layer| B::init(layer, init)).collect(),
             head: Head::init(init),
             config: self.clone(),
-        }
+        };
+        if self.adapter.is_some() { model.with_adapters(&mut init.clone().beside()) } else { model }
     }
 }
 
@@ -65,6 +67,21 @@ impl<B: TransformerBlock> Transformer<B> {
     /// The shape of this model.
     pub fn config(&self) -> &TransformerConfig {
         &self.config
+    }
+
+    /// The same model with adapters, which change nothing yet. In a run, all else is frozen that no group of the optimizer names.
+    ///
+    /// # Errors
+    /// What [`TransformerConfig::validate`] finds.
+    pub fn adapted(self, adapter: &AdapterConfig, seed: u64) -> Result<Self, ModelError> {
+        let config = TransformerConfig { adapter: Some(adapter.clone()), ..self.config.clone() };
+        let device = self.device();
+        let model = self.with_adapters(&mut config.initializer(seed, &device)?.beside());
+        Ok(Self { config, ..model })
+    }
+
+    fn with_adapters(self, init: &mut Initializer) -> Self {
+        Self { blocks: self.blocks.into_iter().map(|block| block.adapted(init)).collect(), ..self }
     }
 
     /// The device that the model's embedding is on.

@@ -1,6 +1,8 @@
 //! Which configurations a model can have.
 
-use crate::{ModelError, ModelShape, ParameterCount, Positions, RopeScaling, Site, TransformerConfig};
+use crate::{
+    AdapterConfig, ModelError, ModelShape, ParameterCount, Positions, Projection, RopeScaling, Site, TransformerConfig,
+};
 
 /// Elements of the largest tensor and blocks of the deepest model: what comes from a file is countable, before anything is
 /// counted.
@@ -23,8 +25,10 @@ impl TransformerConfig {
         let sizes = self.faulty_sizes();
         // What is wrong with heads or with the whole says nothing where a size is 0.
         let heads = if sizes.is_empty() { self.faulty_heads() } else { Vec::new() };
-        let extent = if sizes.is_empty() && heads.is_empty() { self.faulty_extent(usize::MAX) } else { None };
-        sizes.into_iter().chain(heads).chain(self.faulty_numbers()).chain(extent).collect()
+        let is_countable = sizes.is_empty() && heads.is_empty();
+        let adapter = if is_countable { self.faulty_adapter() } else { None };
+        let extent = if is_countable { self.faulty_extent(usize::MAX) } else { None };
+        sizes.into_iter().chain(heads).chain(self.faulty_numbers()).chain(adapter).chain(extent).collect()
     }
 
     fn faulty_sizes(&self) -> Vec<ModelError> {
@@ -176,6 +180,34 @@ impl TransformerConfig {
         Some(fault("rope_scaling", format!("{scaling:?}"), reason))
     }
 
+    fn faulty_adapter(&self) -> Option<ModelError> {
+        let AdapterConfig { rank, alpha, dropout, targets, .. } = self.adapter.as_ref()?;
+        let widest = self.width.max(self.ffn_width());
+        if !(1..=widest).contains(rank) {
+            let reason = format!("must be from 1 to {widest}, the widest that its projections have");
+            return Some(fault("adapter.rank", rank, reason));
+        }
+        if !(alpha.is_finite() && *alpha > 0.0) {
+            return Some(fault("adapter.alpha", alpha, "must be positive"));
+        }
+        if !(0.0..1.0).contains(dropout) {
+            return Some(fault("adapter.dropout", dropout, "must be at least 0 and under 1"));
+        }
+        let shape = ModelShape::of(self, &Site::of_sequence(1));
+        let has = |name: &str| {
+            let ending = format!("{name}.adapter.down");
+            shape.blocks().any(|block| block.parameters.iter().any(|it| it.name.ends_with(&ending)))
+        };
+        let missing = match targets.is_empty() {
+            true => Projection::ALL.iter().all(|it| !has(it.name())).then(|| "[]".to_owned()),
+            false => {
+                targets.iter().find(|it| !has(&format!(".{}", it.name()))).map(|it| format!("[\"{}\"]", it.name()))
+            }
+        };
+        let reason = "no block has such a projection: its experts take none, and latent attention has others";
+        missing.map(|targets| fault("adapter.targets", targets, reason))
+    }
+
     /// The largest tensor and the number of parameters must be countable on a machine whose numbers go to `largest`, which is
     /// less in a browser.
     fn faulty_extent(&self, largest: usize) -> Option<ModelError> {
@@ -216,8 +248,15 @@ mod tests {
     fn each_bad_value_is_named() {
         let good = preset("stories260k").unwrap();
         type Spoil = fn(&mut TransformerConfig);
-        let cases: [(&str, Spoil); 30] = [
+        let cases: [(&str, Spoil); 35] = [
             ("model.query_rank = 4: belongs to latent attention", |c| c.query_rank = 4),
+            ("model.adapter.rank = 0", |c| c.adapter = Some(AdapterConfig { rank: 0, ..Default::default() })),
+            ("model.adapter.rank = 9999", |c| c.adapter = Some(AdapterConfig { rank: 9999, ..Default::default() })),
+            ("model.adapter.alpha = 0", |c| c.adapter = Some(AdapterConfig { alpha: 0.0, ..Default::default() })),
+            ("model.adapter.dropout = 1", |c| c.adapter = Some(AdapterConfig { dropout: 1.0, ..Default::default() })),
+            ("model.adapter.targets = [\"key_value\"]: no block has such a projection", |c| {
+                c.adapter = Some(AdapterConfig { targets: vec![Projection::KeyValue], ..Default::default() })
+            }),
             ("model.rope_head_width = 3", |c| (c.kv_rank, c.rope_head_width, c.kv_heads) = (8, 3, 0)),
             ("model.value_head_width = 99", |c| (c.kv_rank, c.rope_head_width, c.value_head_width) = (8, 2, 99)),
             ("model.kv_heads = 4", |c| (c.kv_rank, c.rope_head_width) = (8, 2)),

@@ -76,6 +76,8 @@ mod digits;
 mod names;
 
 #[cfg(not(target_family = "wasm"))]
+pub mod base;
+#[cfg(not(target_family = "wasm"))]
 pub mod bench;
 #[cfg(not(target_family = "wasm"))]
 pub mod devices;

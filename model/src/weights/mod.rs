@@ -5,6 +5,7 @@
 
 #[cfg(not(target_family = "wasm"))]
 mod fill;
+mod fits;
 #[cfg(not(target_family = "wasm"))]
 mod format;
 #[cfg(not(target_family = "wasm"))]
@@ -34,11 +35,27 @@ use crate::{Experts, ModelError, TokenMatrix, Transformer};
 /// # Errors
 /// [`ModelError::Weights`] names the file.
 pub fn save(model: &Transformer, path: &Path) -> Result<(), ModelError> {
-    let mut store = SafetensorsStore::from_file(path)
+    write(model, path, new_file(path))
+}
+
+/// As [`save`], of the parameters of these names alone.
+///
+/// # Errors
+/// As [`save`].
+pub fn save_some(model: &Transformer, names: &[String], path: &Path) -> Result<(), ModelError> {
+    let paths = names.iter().map(|name| if is_sharded(name) { format!("{name}.shards.0") } else { name.clone() });
+    write(model, path, new_file(path).with_full_paths(paths))
+}
+
+fn new_file(path: &Path) -> SafetensorsStore {
+    SafetensorsStore::from_file(path)
         .overwrite(true)
         .clear_metadata()
         .metadata("format", "hearth-1")
-        .with_key_remapping(r"\.shards\.0$", "");
+        .with_key_remapping(r"\.shards\.0$", "")
+}
+
+fn write(model: &Transformer, path: &Path, mut store: SafetensorsStore) -> Result<(), ModelError> {
     store.collect_from(&with_whole_matrices(model)).map_err(|error| broken(path, error))?;
     readable(path).map_err(|error| broken(path, error))
 }
@@ -59,6 +76,18 @@ fn readable(path: &Path) -> io::Result<()> {
 /// # Errors
 /// A missing file, a tensor that is missing or has another shape, or one that the model does not have.
 pub fn load(model: &mut Transformer, path: &Path) -> Result<(), ModelError> {
+    load_wanted(model, path, |_| true)
+}
+
+/// As [`load`], of a file that has the parameters of these names alone; the others stay as they are.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_some(model: &mut Transformer, names: &[String], path: &Path) -> Result<(), ModelError> {
+    load_wanted(model, path, |name| names.iter().any(|wanted| wanted == name))
+}
+
+fn load_wanted(model: &mut Transformer, path: &Path, is_wanted: impl Fn(&str) -> bool) -> Result<(), ModelError> {
     match fs::metadata(path) {
         Ok(found) if found.is_file() => {}
         Ok(_) => return Err(broken(path, "is no file: give one of safetensors")),
@@ -72,7 +101,7 @@ pub fn load(model: &mut Transformer, path: &Path) -> Result<(), ModelError> {
         .allow_partial(true)
         .with_from_adapter(FloatCastAdapter::to(DType::F32))
         .with_key_remapping(SHARDED, "$1.shards.0");
-    apply(model, path, |whole| {
+    apply(model, path, is_wanted, |whole| {
         store
             .apply_to(whole)
             .map_err(|error| broken(path, format!("{error}; it was cut or changed: take another checkpoint")))
@@ -91,7 +120,7 @@ pub fn assign(
     let tensors = tensors
         .into_iter()
         .map(|(name, data)| bridge::from_data(data, if is_sharded(&name) { name + ".shards.0" } else { name }, None));
-    apply(model, source, |whole| Ok(whole.apply(tensors.collect(), None, None, false)))
+    apply(model, source, |_| true, |whole| Ok(whole.apply(tensors.collect(), None, None, false)))
 }
 
 /// The matrices that a model may have in shards, over the vocabulary and of experts, by name.
@@ -121,14 +150,15 @@ fn with_whole_matrices(model: &Transformer) -> Transformer {
     whole
 }
 
-/// Sets the parameters of `model` by `set`, which sees its matrices whole.
+/// Sets the parameters of `model` by `set`, which sees its matrices whole; those that are wanted must be there.
 fn apply(
     model: &mut Transformer,
     path: &Path,
+    is_wanted: impl Fn(&str) -> bool,
     set: impl FnOnce(&mut Transformer) -> Result<ApplyResult, ModelError>,
 ) -> Result<(), ModelError> {
     let mut whole = with_whole_matrices(model);
-    check(set(&mut whole)?, path)?;
+    check(set(&mut whole)?, path, is_wanted)?;
     matrices(model).zip(matrices(&mut whole)).for_each(|(cut, whole)| *whole = cut.cut(whole));
     for (block, before) in whole.blocks.iter_mut().zip(&model.blocks) {
         let devices = before.experts.as_ref().map(Experts::devices).filter(|devices| devices.len() > 1);
@@ -138,10 +168,11 @@ fn apply(
     Ok(())
 }
 
-fn check(result: ApplyResult, path: &Path) -> Result<(), ModelError> {
+fn check(result: ApplyResult, path: &Path, is_wanted: impl Fn(&str) -> bool) -> Result<(), ModelError> {
+    let mut missing = result.missing.iter().filter(|(name, _)| is_wanted(name.trim_end_matches(".shards.0")));
     let reason = if let Some(error) = result.errors.first() {
         error.to_string()
-    } else if let Some((name, _)) = result.missing.first() {
+    } else if let Some((name, _)) = missing.next() {
         format!("the model's tensor {name} is missing")
     } else if let Some(name) = result.unused.first() {
         format!("tensor {name} is not part of the model")

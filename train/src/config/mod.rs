@@ -1,6 +1,7 @@
 //! What a run is: one TOML file, every field with its unit and its default.
 
 mod data;
+mod from;
 mod kernels;
 mod memory;
 mod mistakes;
@@ -13,8 +14,11 @@ mod schema;
 mod sources;
 mod suggest;
 mod syntax;
+mod trained;
 mod validate;
 mod written;
+
+use std::path::PathBuf;
 
 pub use data::{DataConfig, MixturePart, PackingKind, TokenizerChoice};
 use hearth_data::BatchSizes;
@@ -56,6 +60,10 @@ use crate::{
 pub struct TrainConfig {
     /// Decides initial weights, the order of the data and dropout. Default 0.
     pub seed: u64,
+    /// The model whose weights the run begins with; a file gives it as `model.from`, which takes the model's shape from there, too.
+    /// Default none: weights are drawn from the seed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from: Option<PathBuf>,
     /// The tokens and how they are cut: one of `text`, `tokens` and `mixture`. In a library, none where the run is given its text
     /// or tokens.
     pub data: DataConfig,
@@ -225,6 +233,7 @@ impl Default for TrainConfig {
     fn default() -> Self {
         Self {
             seed: 0,
+            from: None,
             data: DataConfig::default(),
             model: TransformerConfig::default(),
             batch: BatchConfig::default(),

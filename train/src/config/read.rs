@@ -7,7 +7,7 @@ use hearth_model::{PRESETS, preset};
 use toml::{Table, Value};
 
 use super::{
-    TrainConfig,
+    TrainConfig, from,
     mistakes::{self, told},
     suggest, syntax,
 };
@@ -26,7 +26,7 @@ impl TrainConfig {
         let folder = path.parent().unwrap_or(Path::new(""));
         in_utf8(folder)?;
         let mut config = Self::build(&text, &path.display().to_string(), Some(folder), settings)?;
-        for path in config.data.paths_mut() {
+        for path in config.data.paths_mut().chain(&mut config.from) {
             *path = std::path::absolute(&*path).unwrap_or_else(|_| path.clone());
             in_utf8(path)?;
         }
@@ -46,15 +46,15 @@ impl TrainConfig {
         // As editors on Windows put before it.
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let mut table = syntax::parse(text).map_err(fail)?;
-        if let (Some(folder), Some(Value::Table(data))) = (folder, table.get_mut("data")) {
-            resolve(data, folder);
+        if let Some(folder) = folder {
+            resolve(&mut table, folder);
         }
         expand_memory(&mut table);
-        let of_preset = |setting: &&String| field_of(setting) == "model.preset";
+        let of_preset = |setting: &&String| ["model.preset", "model.from"].contains(&field_of(setting));
         if settings.iter().any(|it| of_preset(&it)) {
             forget_model(&mut table);
         }
-        // What is set beside a preset wins, in whichever order they are given.
+        // What is set beside a preset or a model wins, in whichever order they are given.
         let (presets, others): (Vec<&String>, Vec<&String>) = settings.iter().partition(of_preset);
         for setting in presets.into_iter().chain(others) {
             set(&mut table, setting)?;
@@ -63,6 +63,7 @@ impl TrainConfig {
         }
         let mut mistakes = Vec::new();
         mistakes.extend(expand_preset(&mut table).err());
+        mistakes.extend(from::expand(&mut table).err());
         mistakes.extend(mistakes::take(&mut table));
         let limited = table.get("limits").and_then(Value::as_table).is_some_and(|it| it.contains_key("tokens"));
         if let (true, Some(Value::Table(limits))) = (limited, table.get_mut("limits")) {
@@ -129,9 +130,17 @@ fn in_utf8(path: &Path) -> Result<(), TrainError> {
     }
 }
 
-/// Makes the paths in `[data]` relative to the folder of the file.
-fn resolve(data: &mut Table, folder: &Path) {
+/// Makes the paths of a file relative to its folder.
+fn resolve(table: &mut Table, folder: &Path) {
     let join = |path: &mut String| *path = folder.join(path.as_str()).display().to_string();
+    let of_model = table.get_mut("model").and_then(|model| model.get_mut("from"));
+    if let Some(Value::String(path)) = of_model {
+        join(path);
+    }
+    if let Some(Value::String(path)) = table.get_mut("from") {
+        join(path);
+    }
+    let Some(Value::Table(data)) = table.get_mut("data") else { return };
     for field in ["text", "tokens", "tokenizer"] {
         match data.get_mut(field) {
             Some(Value::String(kind)) if field == "tokenizer" && ["char", "byte"].contains(&kind.as_str()) => {}
@@ -147,7 +156,7 @@ fn resolve(data: &mut Table, folder: &Path) {
 }
 
 /// Fields that hold a text, whatever it looks like.
-const TEXTS: [&str; 5] = ["data.text", "data.tokens", "data.tokenizer", "model.preset", "sample.prompt"];
+const TEXTS: [&str; 6] = ["data.text", "data.tokens", "data.tokenizer", "model.preset", "model.from", "sample.prompt"];
 
 /// Puts the value of `section.field=value` into the table.
 fn set(table: &mut Table, setting: &str) -> Result<(), TrainError> {

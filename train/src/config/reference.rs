@@ -49,7 +49,7 @@ pub fn sections() -> Vec<Section> {
         let properties = &section.expect("a section has fields")["properties"];
         let own: Vec<&'static str> = match name {
             // A file's alone.
-            "model" => ["preset"].iter().chain(order[name]).copied().collect(),
+            "model" => ["preset", "from"].iter().chain(order[name]).copied().collect(),
             _ => order[name].to_vec(),
         };
         sections.push(Section { name, description: text(&root[name]), fields: fields(properties, &own) });

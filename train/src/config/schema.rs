@@ -28,6 +28,12 @@ fn make() -> Value {
         "description": "A published shape by its name, which says every field of the model but `vocab_size`; fields beside it \
                         win. Default: none.",
     });
+    schema["properties"]["model"]["properties"]["from"] = json!({
+        "type": "string",
+        "description": "A model whose weights the run begins with: a folder of Hugging Face's, a .gguf file, or the folder of a run. It \
+                        says every field of the model; beside it stand only fields that ask for no weights, as context_length, dropout \
+                        and adapter. A text is then tokenized as it does, unless data.tokenizer says otherwise. Default: none.",
+    });
     let memory = schema["properties"]["memory"].take();
     let short = json!({ "type": "string", "enum": choices(&memory["properties"]["policy"]) });
     schema["properties"]["memory"] =

@@ -147,7 +147,7 @@ impl TrainConfig {
         }
         let mut is_trained = false;
         for it in ModelShape::of(model, &Site::of_sequence(1)).parameters() {
-            is_trained |= !self.optimizer.is_frozen(&it.name);
+            is_trained |= !self.optimizer.is_frozen(&it.name, &self.model);
             absent.retain(|(_, pattern)| !WildMatch::new(pattern).matches(&it.name));
         }
         let told = |(at, pattern): (usize, &String)| {

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use burn::{module::Module, tensor::Device};
 
+use super::first_model::first_model;
 use crate::{
     TrainConfig, TrainError, checkpoint,
     plan::{Choice, Cut, Plan, mib},
@@ -64,6 +65,8 @@ pub(crate) fn trainer_with_experts_on(
     };
     let model = match origin {
         Origin::Model(model) => model.as_ref().clone().to_device(&home).train(),
+        // What is frozen beside adapters is in no checkpoint.
+        _ if matches!(origin, Origin::Seed) || config.model.adapter.is_some() => first_model(config, &home)?.train(),
         _ => config.model.init(config.seed, &home.autodiff())?,
     };
     let mut trainer = Trainer::new(model, walk, options);

@@ -3,6 +3,7 @@
 mod alone;
 pub(crate) mod build;
 mod data;
+mod first_model;
 
 #[cfg(not(target_family = "wasm"))]
 mod blame;
@@ -32,6 +33,8 @@ mod workers;
 pub use alone::Alone;
 pub use data::{Data, Streams};
 
+#[cfg(not(target_family = "wasm"))]
+pub(crate) use first_model::first_model;
 #[cfg(not(target_family = "wasm"))]
 pub(crate) use follow::follow;
 #[cfg(not(target_family = "wasm"))]

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use hearth_model::TransformerConfig;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use wildmatch::WildMatch;
@@ -123,9 +124,12 @@ impl ParameterGroup {
 }
 
 impl OptimizerConfig {
-    /// Whether the parameter of this name stays as it is.
-    pub fn is_frozen(&self, name: &str) -> bool {
-        self.groups.iter().find(|group| group.has(name)).is_some_and(|group| group.frozen)
+    /// Whether the parameter of this name of `model` stays as it is: a group says so, or none names it and it is beside adapters.
+    pub fn is_frozen(&self, name: &str, model: &TransformerConfig) -> bool {
+        match self.groups.iter().find(|group| group.has(name)) {
+            Some(group) => group.frozen,
+            None => model.adapter.is_some() && !name.contains(".adapter."),
+        }
     }
 
     /// What the parameter of this name and shape has, of a model that is `width` channels wide.

@@ -4,15 +4,17 @@ use burn::{
     module::{Module, ModuleMapper, Param},
     tensor::Tensor,
 };
+use hearth_model::{Transformer, TransformerBlock, TransformerConfig};
 
 use super::OptimizerConfig;
 use crate::names::ModulePath;
 
 impl OptimizerConfig {
-    /// The same model, whose parameters that a group freezes get no gradient.
-    pub fn freeze<M: Module>(&self, model: M) -> M {
-        match self.groups.iter().any(|group| group.frozen) {
-            true => model.map(&mut Freeze { config: self, path: ModulePath::default() }),
+    /// The same model, whose parameters that are frozen ([`OptimizerConfig::is_frozen`]) get no gradient.
+    pub fn freeze<B: TransformerBlock>(&self, model: Transformer<B>) -> Transformer<B> {
+        let of = model.config().clone();
+        match of.adapter.is_some() || self.groups.iter().any(|group| group.frozen) {
+            true => model.map(&mut Freeze { config: self, model: &of, path: ModulePath::default() }),
             false => model,
         }
     }
@@ -20,6 +22,7 @@ impl OptimizerConfig {
 
 struct Freeze<'a> {
     config: &'a OptimizerConfig,
+    model: &'a TransformerConfig,
     path: ModulePath,
 }
 
@@ -33,6 +36,6 @@ impl ModuleMapper for Freeze<'_> {
     }
 
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        if self.config.is_frozen(&self.path.name()) { param.set_require_grad(false) } else { param }
+        if self.config.is_frozen(&self.path.name(), self.model) { param.set_require_grad(false) } else { param }
     }
 }

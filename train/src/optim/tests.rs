@@ -316,5 +316,8 @@ fn an_average_is_a_tensor_more_of_every_rule() {
         assert!(more > less, "{kind:?}: {more}, {less}");
     }
     let frozen = ParameterGroup { parameters: vec!["*".into()], frozen: true, ..Default::default() };
-    assert!(OptimizerConfig { average: 0.9, groups: vec![frozen], ..Default::default() }.is_frozen("head.output"));
+    assert!(
+        OptimizerConfig { average: 0.9, groups: vec![frozen], ..Default::default() }
+            .is_frozen("head.output", &Default::default())
+    );
 }

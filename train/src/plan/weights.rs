@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use hearth_model::{KernelSet, ParameterShape, Site};
+use hearth_model::{KernelSet, ParameterShape, Site, TransformerConfig};
 
 use super::{Extent, Subject, size::F32};
 use crate::optim::{OptimizerConfig, Setting};
@@ -61,7 +61,7 @@ impl Weights {
                 false => it.clone(),
             };
             let parameters = parameters.iter().map(own);
-            let all = parameters.map(|it| Part::of((optimizer, model.width), &name(&it), &it, &shard(&it), kernels));
+            let all = parameters.map(|it| Part::of((optimizer, model), &name(&it), &it, &shard(&it), kernels));
             all.fold(Part::default(), Part::with)
         };
         let segment = |has: bool, name: &str, parameters: &[ParameterShape]| {
@@ -89,9 +89,9 @@ impl Weights {
 }
 
 impl Part {
-    /// Those of a parameter of a model that is `width` channels wide, the largest `shard` of which is updated at once.
+    /// Those of a parameter of `model`, the largest `shard` of which is updated at once.
     fn of(
-        (optimizer, width): (&OptimizerConfig, usize),
+        (optimizer, model): (&OptimizerConfig, &TransformerConfig),
         name: &str,
         parameter: &ParameterShape,
         shard: &[usize],
@@ -99,10 +99,10 @@ impl Part {
     ) -> Self {
         let bytes = |elements: u128| u64::try_from(elements).unwrap_or(u64::MAX / 8).saturating_mul(F32);
         let parameters = bytes(parameter.elements());
-        if optimizer.is_frozen(name) {
+        if optimizer.is_frozen(name, model) {
             return Self { parameters, ..Self::default() };
         }
-        let Setting { rule, .. } = optimizer.setting(name, &parameter.shape, width);
+        let Setting { rule, .. } = optimizer.setting(name, &parameter.shape, model.width);
         let state = rule.state(&parameter.shape).iter().map(|it| bytes(it.elements() as u128)).sum();
         let (update, flops) = (rule.scratch(shard, kernels) * F32, rule.flops(&parameter.shape));
         Self { parameters, trained: parameters, state, update, flops }

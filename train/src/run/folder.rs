@@ -21,7 +21,7 @@ use super::{
 use crate::{
     TrainConfig, TrainError,
     checkpoint::{self, Folder, Store},
-    files, report,
+    engine, files, report,
 };
 
 const CONFIG: &str = "config.toml";
@@ -192,13 +192,16 @@ impl RunFolder {
         serde_json::to_vec(tokenizer).expect("a tokenizer is plain values")
     }
 
-    /// Writes the weights as safetensors. The model must be without autodiff.
+    /// Writes the weights as safetensors: those that were trained, where the others are a base's. The model must be without autodiff.
     ///
     /// # Errors
     /// The file cannot be written.
-    pub fn write_model(&self, model: &Transformer) -> Result<(), TrainError> {
+    pub fn write_model(&self, config: &TrainConfig, model: &Transformer) -> Result<(), TrainError> {
         let path = self.path.join(MODEL);
-        weights::save(model, &path)?;
+        match model.config().adapter {
+            Some(_) => weights::save_some(model, &trained(config), &path)?,
+            None => weights::save(model, &path)?,
+        }
         files::sync_folder_of(&path).map_err(|cause| io("writing", &path, cause))
     }
 
@@ -236,8 +239,11 @@ impl RunFolder {
             source_name: path.display().to_string(),
             reason: error.to_string(),
         })?;
-        let mut model = config.model.init(0, device)?;
-        weights::load(&mut model, &self.path.join(MODEL))?;
+        let mut model = engine::first_model(&config, device)?;
+        match config.model.adapter {
+            Some(_) => weights::load_some(&mut model, &trained(&config), &self.path.join(MODEL))?,
+            None => weights::load(&mut model, &self.path.join(MODEL))?,
+        }
         // A run's own weights are its averages; a checkpoint's are those that it goes on with.
         if config.optimizer.average > 0.0
             && let Some((store, name)) = self.as_checkpoint()
@@ -277,6 +283,11 @@ fn last_run(runs: &Path, name: &OsStr) -> Option<u64> {
         [1, end.unwrap_or(1)].into_iter().find(|number| numbered(name, *number) == found)
     };
     entries.filter_map(number).max()
+}
+
+/// The names of the parameters that are trained.
+fn trained(config: &TrainConfig) -> Vec<String> {
+    config.trained().map(|it| it.name).collect()
 }
 
 fn io(action: &'static str, path: &Path, cause: std::io::Error) -> TrainError {

@@ -217,7 +217,7 @@ impl Run {
         drop(reserve);
         let devices = session.engine.devices();
         session.engine.end()?;
-        folder.write_model(&outcome.model)?;
+        folder.write_model(session.config(), &outcome.model)?;
         let picture = home.finish(outcome.end.into(), None);
         Ok(summary(folder, &session, outcome, devices, picture))
     }
@@ -258,7 +258,12 @@ fn prepare_folder(
 
 /// Takes room on the disk for the trained model; where there is none, that is told.
 fn reserve(folder: &RunFolder, home: &NativeHome, session: &Session) -> Result<Option<Reserve>, TrainError> {
-    let bytes = (ParameterCount::of(&session.config().model).total * size_of::<f32>()) as u64;
+    let config = session.config();
+    let written = match config.model.adapter {
+        Some(_) => config.trained().map(|it| it.elements() as usize).sum(),
+        None => ParameterCount::of(&config.model).total,
+    };
+    let bytes = (written * size_of::<f32>()) as u64;
     // A header, of which each tensor takes about 100 bytes.
     let reserve = Reserve::take(folder.path(), bytes + (1 << 16));
     if let Err(error) = &reserve {

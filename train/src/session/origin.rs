@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use hearth_model::{Positions, Transformer};
+use hearth_model::Transformer;
 
 use super::{Identity, RunState, SavedAssignment, differences};
 use crate::{
@@ -176,7 +176,7 @@ pub fn fitting_model(
 ) -> Result<Vec<String>, TrainError> {
     let differences = same_tokens(checkpoint, config, identity)?;
     let of_model = differences.iter().filter(|(field, _)| field.starts_with("model."));
-    let sentence = |(field, [before, now]): (&String, &[String; 2])| match keeps_weights(field, before, config) {
+    let sentence = |(field, [before, now]): (&String, &[String; 2])| match config.model.keeps_weights(field, before) {
         true => Ok(format!("{field} = {now}, and the checkpoint's model had {before}: its weights fit")),
         false => Err(refuse(checkpoint, other_model(field, before, now))),
     };
@@ -185,35 +185,6 @@ pub fn fitting_model(
 
 fn other_model(field: &str, before: &str, now: &str) -> String {
     format!("{field} = {now}, but the checkpoint's model has {before}")
-}
-
-/// Whether weights of a model with another value of this field fit the one of `config`.
-fn keeps_weights(field: &str, before: &str, config: &TrainConfig) -> bool {
-    const OF_NO_WEIGHT: [&str; 14] = [
-        "model.dropout",
-        "model.init_std",
-        "model.scaled_residual_init",
-        "model.vocab_shard_bytes",
-        "model.norm_eps",
-        "model.rope_base",
-        "model.local_rope_base",
-        "model.rope_scaling",
-        "model.rope_layers",
-        "model.attention_scale",
-        "model.embedding_scale",
-        "model.sliding_window",
-        "model.logit_softcap",
-        "model.attention_softcap",
-    ];
-    let model = &config.model;
-    match field {
-        // Rotation needs no weights; of learned positions the first are taken.
-        "model.context_length" => {
-            model.positions == Positions::Rope
-                || before.parse().is_ok_and(|before: usize| model.context_length <= before)
-        }
-        field => OF_NO_WEIGHT.contains(&field),
-    }
 }
 
 /// Checks that the tokens mean the same. Returns what else differs.

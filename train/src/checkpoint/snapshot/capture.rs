@@ -52,6 +52,7 @@ impl Captured {
 pub(super) fn capture<B: TransformerBlock>(trainer: &Trainer<B>, elsewhere: Elsewhere) -> Captured {
     let mut capture = Capture {
         optimizer: trainer.optimizer(),
+        has_adapters: trainer.model().config().adapter.is_some(),
         elsewhere,
         passed: Passed::default(),
         path: ModulePath::default(),
@@ -63,6 +64,8 @@ pub(super) fn capture<B: TransformerBlock>(trainer: &Trainer<B>, elsewhere: Else
 
 struct Capture<'a> {
     optimizer: &'a Optimizer,
+    /// What is frozen beside adapters is where it came from.
+    has_adapters: bool,
     elsewhere: Elsewhere,
     passed: Passed,
     path: ModulePath,
@@ -136,6 +139,9 @@ impl ModuleVisitor for Capture<'_> {
         let shapes = self.optimizer.state_shapes(param.id, &param.dims());
         self.state(param.id, &shapes);
         self.outer_state(&param.dims(), &shapes);
+        if self.has_adapters && !param.val().is_require_grad() {
+            return;
+        }
         let value = param.val().without_autodiff();
         push(&mut self.captured.parameters, self.path.name(), &value.dims(), PendingPart::of(value));
     }

@@ -99,7 +99,8 @@ fn set<B: TransformerBlock>(
     let mut error = None;
     trainer.replace(|model, optimizer| {
         let (offsets, path) = (HashMap::new(), ModulePath::default());
-        model.map(&mut Restore { parameters, state, optimizer, shapes, offsets, path, error: &mut error })
+        let has_adapters = model.config().adapter.is_some();
+        model.map(&mut Restore { parameters, state, optimizer, has_adapters, shapes, offsets, path, error: &mut error })
     });
     error.map_or(Ok(()), |error| Err(error.into()))
 }
@@ -111,6 +112,8 @@ struct Restore<'a> {
     parameters: &'a Tensors,
     state: Option<&'a Tensors>,
     optimizer: &'a mut Optimizer,
+    /// What is frozen beside adapters is in no checkpoint.
+    has_adapters: bool,
     /// Shapes in the files, by name.
     shapes: HashMap<String, Vec<usize>>,
     /// Bytes of a tensor that the first shards of a matrix have taken.
@@ -166,6 +169,9 @@ impl Restore<'_> {
     fn set<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Result<Param<Tensor<D>>, CheckpointError> {
         let (dims, device) = (param.dims(), param.device().without_autodiff());
         self.set_state(&param, &device)?;
+        if self.has_adapters && !param.val().is_require_grad() && !self.parameters.contains(&self.path.name()) {
+            return Ok(param);
+        }
         let values = self.values(dims.iter().product())?;
         let (id, old, mapper) = param.consume();
         let value = Tensor::from_inner(Tensor::<1>::from_data(values, &device).reshape(dims));

@@ -1,0 +1,103 @@
+//! The model whose weights a run begins with: one that somebody has published, or a run's own.
+
+use std::{collections::BTreeMap, path::Path};
+
+use burn::tensor::Device;
+use hearth_model::{
+    Transformer, TransformerConfig,
+    weights::{self, Published},
+};
+use toml::{Table, Value};
+
+use crate::TrainError;
+
+/// A model that is on the disk.
+pub enum Base {
+    /// A folder of Hugging Face's or a file of GGUF.
+    Published(Box<Published>),
+    /// The folder of a run that came to its end, or a checkpoint's.
+    Run {
+        /// The folder.
+        path: std::path::PathBuf,
+        /// The model.
+        model: Box<TransformerConfig>,
+    },
+}
+
+impl Base {
+    /// Opens the model at `path`, of which nothing but its configuration is read.
+    ///
+    /// # Errors
+    /// Nothing is there that Hearth reads.
+    pub fn open(path: &Path) -> Result<Self, TrainError> {
+        let config = path.join("config.toml");
+        if !config.exists() {
+            return Ok(Self::Published(Box::new(Published::open(path)?)));
+        }
+        let wrong = |reason: String| TrainError::Config { source_name: config.display().to_string(), reason };
+        let text = std::fs::read_to_string(&config).map_err(|error| wrong(error.to_string()))?;
+        let mut table: Table = text.parse().map_err(|error: toml::de::Error| wrong(error.message().into()))?;
+        let model = table.remove("model").ok_or_else(|| wrong("has no [model]".into()))?;
+        let model: TransformerConfig =
+            model.try_into().map_err(|error: toml::de::Error| wrong(format!("[model]: {}", error.message())))?;
+        if model.adapter.is_some() {
+            return Err(wrong(
+                "is a run that trained adapters: write their sum with its base by `hearth export`, and name that"
+                    .into(),
+            ));
+        }
+        Ok(Self::Run { path: path.into(), model: Box::new(model) })
+    }
+
+    /// What the model computes.
+    pub fn config(&self) -> &TransformerConfig {
+        match self {
+            Self::Published(published) => published.config(),
+            Self::Run { model, .. } => model,
+        }
+    }
+
+    /// The model on `device`, as `config` has it: what needs no weights may differ, and it may have adapters, drawn from `seed`.
+    ///
+    /// # Errors
+    /// A field that asks for other weights; weights that are missing, or broken.
+    pub fn load(&self, config: &TransformerConfig, seed: u64, device: &Device) -> Result<Transformer, TrainError> {
+        if let Some(reason) = self.unfit(config).into_iter().next() {
+            return Err(TrainError::Config { source_name: "configuration".into(), reason });
+        }
+        let plain = TransformerConfig { adapter: None, ..config.clone() };
+        let model = match self {
+            Self::Published(published) => published.load(&plain, device)?,
+            Self::Run { path, .. } => {
+                let mut model = plain.init(0, device)?;
+                weights::load(&mut model, &path.join("model.safetensors"))?;
+                model
+            }
+        };
+        Ok(match &config.adapter {
+            Some(adapter) => model.adapted(adapter, seed)?,
+            None => model,
+        })
+    }
+
+    /// A sentence for each field of `config` that asks for other weights than these.
+    pub fn unfit(&self, config: &TransformerConfig) -> Vec<String> {
+        let [before, now] = [self.config(), config].map(fields);
+        let unlike = now.into_iter().filter(|(field, value)| before.get(field) != Some(value));
+        let unlike = unlike.filter(|(field, _)| !field.starts_with("adapter"));
+        let told = unlike.map(|(field, value)| {
+            let own = before.get(&field).map_or("none".to_owned(), Value::to_string);
+            (format!("model.{field}"), value.to_string(), own)
+        });
+        let unfit = told.filter(|(field, _, own)| !config.keeps_weights(field, own));
+        unfit
+            .map(|(field, value, own)| {
+                format!("{field} = {value}: the weights that it begins with have {own}; leave it out")
+            })
+            .collect()
+    }
+}
+
+fn fields(config: &TransformerConfig) -> BTreeMap<String, Value> {
+    Table::try_from(config).expect("a model is a table of plain values").into_iter().collect()
+}
