@@ -33,6 +33,7 @@ mod write;
 
 pub use error::{GgufError, GgufFault};
 pub use file::Gguf;
+pub use part_file::PartFile;
 pub use tensor_info::TensorInfo;
 pub use tensor_type::TensorType;
 pub use value::{MetadataArray, MetadataValue};

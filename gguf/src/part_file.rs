@@ -11,7 +11,7 @@ use std::{
 /// disk. One that is dropped before leaves nothing behind; a process that is killed leaves the `.part`, which the next attempt
 /// overwrites.
 #[derive(Debug)]
-pub(crate) struct PartFile {
+pub struct PartFile {
     path: PathBuf,
     part: PathBuf,
     file: BufWriter<File>,
@@ -20,7 +20,10 @@ pub(crate) struct PartFile {
 
 impl PartFile {
     /// Begins the file that will stand at `path`.
-    pub(crate) fn create(path: &Path) -> io::Result<Self> {
+    ///
+    /// # Errors
+    /// What the system said.
+    pub fn create(path: &Path) -> io::Result<Self> {
         let mut part = OsString::from(path);
         part.push(".part");
         let part = PathBuf::from(part);
@@ -29,16 +32,23 @@ impl PartFile {
     }
 
     /// The name it will have.
-    pub(crate) fn path(&self) -> &Path {
+    pub fn path(&self) -> &Path {
         &self.path
     }
 
-    pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+    /// Writes what comes next.
+    ///
+    /// # Errors
+    /// What the system said: so for the others.
+    pub fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.file.write_all(bytes)
     }
 
     /// Waits until the content is on the disk, then gives the file its name, over an older one of that name.
-    pub(crate) fn finish(mut self) -> io::Result<()> {
+    ///
+    /// # Errors
+    /// What the system said.
+    pub fn finish(mut self) -> io::Result<()> {
         self.file.flush()?;
         self.file.get_ref().sync_all()?;
         fs::rename(&self.part, &self.path)?;

@@ -40,6 +40,14 @@ pub enum ModelError {
         /// Which tensor or header field, and how it differs.
         reason: String,
     },
+    /// A model that another program's form has no place for.
+    #[error("{what}: {reason}")]
+    Unexportable {
+        /// The field with its value, or the tensor.
+        what: String,
+        /// Why it cannot be, and what would do.
+        reason: String,
+    },
     /// A file of GGUF cannot be read or written.
     #[cfg(not(target_family = "wasm"))]
     #[error(transparent)]

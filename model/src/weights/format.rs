@@ -15,13 +15,3 @@ pub(super) trait Format: Send + Sync {
     /// The values of a parameter.
     fn read(&self, wanted: Wanted) -> Result<Vec<f32>, ModelError>;
 }
-
-/// A matrix `[in, out]`, row by row, of one `[out, in]`.
-pub(super) fn turned(stored: &[f32], inputs: usize) -> Vec<f32> {
-    let outputs = stored.len() / inputs.max(1);
-    let mut values = vec![0.0; stored.len()];
-    for (to, row) in stored.chunks_exact(inputs).enumerate() {
-        row.iter().enumerate().for_each(|(from, value)| values[from * outputs + to] = *value);
-    }
-    values
-}

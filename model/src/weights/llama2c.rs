@@ -2,14 +2,42 @@
 //!
 //! Source: `export.py` (`legacy_export`) and `run.c` of <https://github.com/karpathy/llama2.c>.
 
-use std::{io::Read, path::Path};
+use std::{
+    fs::File,
+    path::{Path, PathBuf},
+};
 
-use burn::tensor::{Device, TensorData};
+use burn::tensor::Device;
+use hearth_gguf::PartFile;
+use memmap2::Mmap;
 
-use super::{assign, broken};
-use crate::{ModelError, ParameterCount, Transformer, TransformerConfig, preset};
+use super::{
+    broken,
+    choice::{Candidate, choose},
+    export::Exported,
+    fill::{Wanted, filled},
+    format::Format,
+    parameters::Parameters,
+    place::{self, Place, Stored, layout},
+};
+use crate::{
+    ModelError, ModelShape, ParameterCount, Rotation, Site, Transformer, TransformerConfig, preset, rope::Frequencies,
+};
 
 const HEADER_BYTES: u64 = 28;
+
+/// The parameters of all layers, each of every layer before the next: vectors, and matrices.
+const OF_LAYERS: [&str; 9] = [
+    "attention_norm.gamma",
+    "attention.query.weight",
+    "attention.key.weight",
+    "attention.value.weight",
+    "attention.output.weight",
+    "mlp_norm.gamma",
+    "mlp.gate.weight",
+    "mlp.down.weight",
+    "mlp.up.weight",
+];
 
 /// Loads a model.
 ///
@@ -17,26 +45,105 @@ const HEADER_BYTES: u64 = 28;
 /// A file that cannot be read, a header that describes no model, or a length that does not fit the header: checked
 /// before anything of that size is allocated.
 pub fn load(path: &Path, device: &Device) -> Result<Transformer, ModelError> {
-    let io = |cause| ModelError::Io { path: path.into(), cause };
-    let mut file = std::fs::File::open(path).map_err(io)?;
-    let length = file.metadata().map_err(io)?.len();
-    let mut header = [0; HEADER_BYTES as usize];
-    file.read_exact(&mut header).map_err(|_| broken(path, "shorter than the header of 28 bytes"))?;
-    let config = config(&header, path)?;
+    let model = Llama2cModel::open(path)?;
+    filled(&model.config, device, |wanted| model.read(wanted))
+}
 
-    let tables = 2 * (config.context_length as u64 * config.head_width() as u64 / 2);
-    let expected = (ParameterCount::of(&config).total as u64 + tables) * 4 + HEADER_BYTES;
-    if length != expected {
-        return Err(broken(path, format!("{length} bytes long, but its header calls for {expected}")));
+/// A model in a file.
+pub(super) struct Llama2cModel {
+    config: TransformerConfig,
+    path: PathBuf,
+    map: Mmap,
+}
+
+impl Llama2cModel {
+    /// Opens a file.
+    ///
+    /// # Errors
+    /// As [`load`].
+    pub(super) fn open(path: &Path) -> Result<Self, ModelError> {
+        let io = |cause| ModelError::Io { path: path.into(), cause };
+        let file = File::open(path).map_err(io)?;
+        let length = file.metadata().map_err(io)?.len();
+        if length < HEADER_BYTES {
+            return Err(broken(path, "shorter than the header of 28 bytes"));
+        }
+        // SAFETY: the map is read alone. Whoever cuts the file meanwhile stops the program, as with every mapped file.
+        let map = unsafe { Mmap::map(&file) }.map_err(io)?;
+        let config = config(&map, path)?;
+        let tables = 2 * (config.context_length as u64 * (config.head_width() as u64 / 2));
+        let expected = (ParameterCount::of(&config).total as u64 + tables) * 4 + HEADER_BYTES;
+        if length != expected {
+            return Err(broken(path, format!("{length} bytes long, but its header calls for {expected}")));
+        }
+        Ok(Self { config, path: path.into(), map })
     }
-    let too_long = |_| broken(path, "longer than this machine can address");
-    let tables = usize::try_from(tables).map_err(too_long)?;
-    let mut body = Vec::new();
-    file.read_to_end(&mut body).map_err(io)?;
-    let mut values = body.chunks_exact(4).map(|word| f32::from_le_bytes([word[0], word[1], word[2], word[3]]));
-    let mut model = config.init(0, device)?;
-    assign(&mut model, tensors(&config, tables, &mut values), path)?;
-    Ok(model)
+}
+
+impl Format for Llama2cModel {
+    fn config(&self) -> &TransformerConfig {
+        &self.config
+    }
+
+    fn check(&self) -> Result<(), ModelError> {
+        // The file's length was checked when it was opened, and it has no names.
+        Ok(())
+    }
+
+    fn read(&self, wanted: Wanted) -> Result<Vec<f32>, ModelError> {
+        let Some(begin) = offset(&self.config, wanted.name) else {
+            return Err(broken(&self.path, format!("llama2.c's models have no parameter {}", wanted.name)));
+        };
+        let rows = |_: &str, shape: &[usize], first: usize, rows: usize| {
+            let width: usize = shape[1..].iter().product();
+            let begin = HEADER_BYTES as usize + 4 * (begin + first * width);
+            let word = |it: &[u8]| f32::from_le_bytes([it[0], it[1], it[2], it[3]]);
+            Ok(self.map[begin..begin + 4 * rows * width].chunks_exact(4).map(word).collect())
+        };
+        place(wanted.name).read(wanted, &place::whole(wanted, &self.config), &rows)
+    }
+}
+
+/// Writes `model`, whose values `parameters` has, and tells `progress` how many of them were written.
+///
+/// # Errors
+/// A configuration that llama2.c does not compute, and a file that cannot be written.
+pub(super) fn write(
+    model: &Transformer,
+    parameters: &Parameters,
+    path: &Path,
+    progress: &dyn Fn(u64, u64),
+) -> Result<Exported, ModelError> {
+    let header = header(model.config());
+    let told = config(&header, path).ok().map(|told| Candidate { name: "llama2.c".into(), told, of: () });
+    let Candidate { name, told, .. } = choose(model.config(), "llama2.c", told)?;
+    let (tensors, _) = layout(&told, |name| Ok(place(name)))?;
+    let mut order: Vec<(usize, &Stored)> =
+        tensors.iter().filter_map(|it| Some((offset(&told, &it.name)?, it))).collect();
+    order.sort_by_key(|(offset, _)| *offset);
+    let io = |cause| ModelError::Io { path: path.into(), cause };
+    let mut file = PartFile::create(path).map_err(io)?;
+    file.write(&header).map_err(io)?;
+    let all: usize = tensors.iter().map(Stored::elements).sum();
+    let mut put = |values: &[f32]| {
+        let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        file.write(&bytes).map_err(io)
+    };
+    let (mut done, mut tables) = (0, Some(tables(&told)));
+    for (offset, tensor) in order {
+        if offset > done
+            && let Some(tables) = tables.take()
+        {
+            put(&tables)?;
+        }
+        let values = tensor.values(|name| parameters.values(name, told.rope_layout, tensor.elements()))?;
+        put(&values)?;
+        done += values.len();
+        progress(done as u64, all as u64);
+    }
+    tables.map_or(Ok(()), |tables| put(&tables))?;
+    file.finish().map_err(io)?;
+    Ok(Exported { architecture: name, tensors: tensors.len(), bytes: 4 * all as u64, notes: Vec::new() })
 }
 
 fn config(header: &[u8], path: &Path) -> Result<TransformerConfig, ModelError> {
@@ -70,49 +177,49 @@ fn config(header: &[u8], path: &Path) -> Result<TransformerConfig, ModelError> {
     Ok(config)
 }
 
-/// The tensors in the file's order, under Hearth's names and layouts.
-fn tensors(
-    config: &TransformerConfig,
-    tables: usize,
-    values: &mut impl Iterator<Item = f32>,
-) -> Vec<(String, TensorData)> {
-    let (c, d, f, v) = (config.width, config.head_width(), config.ffn_width(), config.vocab_size);
-    let (queries, key_values) = (config.heads * d, config.kv_heads() * d);
-    let mut tensors = Vec::new();
-    let mut take = |count: usize| values.by_ref().take(count).collect::<Vec<f32>>();
-
-    tensors.push(("embedding.tokens".to_string(), TensorData::new(take(v * c), [v, c])));
-    let vectors = |take: &mut dyn FnMut(usize) -> Vec<f32>, tensors: &mut Vec<_>, name: &str| {
-        for layer in 0..config.layers {
-            tensors.push((format!("blocks.{layer}.{name}.gamma"), TensorData::new(take(c), [c])));
-        }
-    };
-    // The file has [out, in]; Burn's linear layers have [in, out].
-    let matrices =
-        |take: &mut dyn FnMut(usize) -> Vec<f32>, tensors: &mut Vec<_>, name: &str, outputs: usize, inputs: usize| {
-            for layer in 0..config.layers {
-                let weight = transpose(&take(outputs * inputs), outputs, inputs);
-                tensors.push((format!("blocks.{layer}.{name}.weight"), TensorData::new(weight, [inputs, outputs])));
-            }
-        };
-    vectors(&mut take, &mut tensors, "attention_norm");
-    matrices(&mut take, &mut tensors, "attention.query", queries, c);
-    matrices(&mut take, &mut tensors, "attention.key", key_values, c);
-    matrices(&mut take, &mut tensors, "attention.value", key_values, c);
-    matrices(&mut take, &mut tensors, "attention.output", c, queries);
-    vectors(&mut take, &mut tensors, "mlp_norm");
-    matrices(&mut take, &mut tensors, "mlp.gate", f, c);
-    matrices(&mut take, &mut tensors, "mlp.down", c, f);
-    matrices(&mut take, &mut tensors, "mlp.up", f, c);
-    tensors.push(("head.norm.gamma".to_string(), TensorData::new(take(c), [c])));
-    // Tables of rotation angles, which Hearth computes.
-    take(tables);
-    if !config.tied {
-        tensors.push(("head.output".to_string(), TensorData::new(take(v * c), [v, c])));
-    }
-    tensors
+/// What a header can tell of a configuration.
+fn header(config: &TransformerConfig) -> Vec<u8> {
+    let word = |size: usize| i32::try_from(size).unwrap_or(0);
+    let vocabulary = if config.tied { word(config.vocab_size) } else { -word(config.vocab_size) };
+    let [width, hidden] = [config.width, config.ffn_width()].map(word);
+    let [layers, heads, kv_heads] = [config.layers, config.heads, config.kv_heads()].map(word);
+    let all = [width, hidden, layers, heads, kv_heads, vocabulary, word(config.context_length)];
+    all.into_iter().flat_map(i32::to_le_bytes).collect()
 }
 
-fn transpose(matrix: &[f32], rows: usize, columns: usize) -> Vec<f32> {
-    (0..columns).flat_map(|column| (0..rows).map(move |row| matrix[row * columns + column])).collect()
+/// The file has `[out, in]`; Hearth's projections have `[in, out]`.
+fn place(name: &str) -> Place {
+    if name.ends_with(".weight") { Place::Turned(name.into()) } else { Place::Same(name.into()) }
+}
+
+/// How many values stand before a parameter.
+fn offset(config: &TransformerConfig, name: &str) -> Option<usize> {
+    let shape = ModelShape::of(config, &Site::of_sequence(1));
+    let sizes: Vec<(String, usize)> =
+        shape.block(0).parameters.iter().map(|it| (it.name.clone(), it.shape.iter().product())).collect();
+    let size = |wanted: &str| sizes.iter().find(|(name, _)| name == wanted).map_or(0, |(_, size)| *size);
+    let matrix = config.vocab_size * config.width;
+    let of_layers: usize = OF_LAYERS.iter().map(|name| config.layers * size(name)).sum();
+    // Behind the last norm stand tables of rotation angles, which Hearth computes.
+    let tables = 2 * (config.context_length * (config.head_width() / 2));
+    match name {
+        "embedding.tokens" => return Some(0),
+        "head.norm.gamma" => return Some(matrix + of_layers),
+        "head.output" => return Some(matrix + of_layers + config.width + tables),
+        _ => {}
+    }
+    let (layer, rest) = name.strip_prefix("blocks.")?.split_once('.')?;
+    let at = OF_LAYERS.iter().position(|it| *it == rest)?;
+    let before: usize = OF_LAYERS[..at].iter().map(|name| config.layers * size(name)).sum();
+    Some(matrix + before + layer.parse::<usize>().ok()? * size(rest))
+}
+
+/// The tables of rotation angles: cosines of every position, then sines.
+fn tables(config: &TransformerConfig) -> Vec<f32> {
+    let frequencies = Frequencies::new(config, Rotation::Global);
+    let table = |of: fn(f64) -> f64| {
+        let frequencies = &frequencies;
+        (0..config.context_length).flat_map(move |at| frequencies.at(at, of).collect::<Vec<_>>())
+    };
+    table(f64::cos).chain(table(f64::sin)).collect()
 }

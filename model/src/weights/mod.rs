@@ -4,6 +4,10 @@
 //! vocabulary is whole here, `embedding.tokens`, however many shards the model has it in.
 
 #[cfg(not(target_family = "wasm"))]
+mod choice;
+#[cfg(not(target_family = "wasm"))]
+mod export;
+#[cfg(not(target_family = "wasm"))]
 mod fill;
 mod fits;
 #[cfg(not(target_family = "wasm"))]
@@ -12,10 +16,21 @@ mod format;
 mod gguf;
 #[cfg(not(target_family = "wasm"))]
 mod huggingface;
+#[cfg(not(target_family = "wasm"))]
 pub mod llama2c;
+#[cfg(not(target_family = "wasm"))]
+mod parameters;
+#[cfg(not(target_family = "wasm"))]
+mod place;
+#[cfg(not(target_family = "wasm"))]
+mod precision;
 #[cfg(not(target_family = "wasm"))]
 mod published;
 
+#[cfg(not(target_family = "wasm"))]
+pub use export::{Export, Exported, SpecialIds};
+#[cfg(not(target_family = "wasm"))]
+pub use precision::Precision;
 #[cfg(not(target_family = "wasm"))]
 pub use published::Published;
 

@@ -4,10 +4,12 @@ use std::path::Path;
 
 use burn::tensor::Device;
 
-use super::{broken, fill::filled, format::Format, gguf::GgufModel, huggingface::HuggingFaceModel};
+use super::{
+    broken, fill::filled, format::Format, gguf::GgufModel, huggingface::HuggingFaceModel, llama2c::Llama2cModel,
+};
 use crate::{ModelError, Transformer, TransformerConfig};
 
-/// A model that somebody has published: a folder as Hugging Face's library has them, or a file of GGUF.
+/// A model that somebody has published: a folder as Hugging Face's library has them, a file of GGUF, or one of llama2.c.
 ///
 /// ```no_run
 /// use hearth_model::{burn::tensor::Device, weights::Published};
@@ -21,7 +23,7 @@ use crate::{ModelError, Transformer, TransformerConfig};
 pub struct Published(Box<dyn Format>);
 
 impl Published {
-    /// Opens a folder with `config.json` and safetensors, or a `.gguf` file.
+    /// Opens a folder with `config.json` and safetensors, a `.gguf` file, or a `.bin` of llama2.c.
     ///
     /// # Errors
     /// An architecture that Hearth does not know, a field that asks for what it does not compute, and files that cannot be read, by
@@ -33,7 +35,10 @@ impl Published {
         if path.extension().is_some_and(|it| it.eq_ignore_ascii_case("gguf")) {
             return Ok(Self(Box::new(GgufModel::open(path)?)));
         }
-        let reason = if path.exists() { "is no folder and no .gguf file" } else { "does not exist" };
+        if path.extension().is_some_and(|it| it.eq_ignore_ascii_case("bin")) {
+            return Ok(Self(Box::new(Llama2cModel::open(path)?)));
+        }
+        let reason = if path.exists() { "is no folder, no .gguf and no .bin file" } else { "does not exist" };
         Err(broken(path, format!("{reason}: name a folder with config.json and model.safetensors, or a file of GGUF")))
     }
 

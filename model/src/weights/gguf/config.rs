@@ -2,8 +2,9 @@
 
 use std::f64::consts::TAU;
 
-use hearth_gguf::Gguf;
+use hearth_gguf::MetadataValue;
 
+use super::described::Described;
 use crate::{
     Activation, ModelError, NormPlacement, QkNormOver, RopeLayout, RopeScaling, Rotation, TransformerConfig,
     rope::Frequencies,
@@ -13,28 +14,41 @@ use crate::{
 const LLAMA3_CONTEXT: usize = 8192;
 
 /// The architectures, as `general.architecture` has them.
-const ARCHITECTURES: [&str; 9] =
+pub const ARCHITECTURES: [&str; 9] =
     ["gpt2", "llama", "qwen2", "qwen3", "qwen3moe", "smollm3", "olmo2", "gemma2", "gemma3"];
 
-/// A file's metadata, by names within its architecture.
+/// What a file tells of a model, by names within its architecture.
 pub struct Metadata<'a> {
-    pub file: &'a Gguf,
-    pub architecture: &'a str,
+    pub file: &'a Described,
     /// Makes an error about the file.
     pub refuse: &'a dyn Fn(String) -> ModelError,
 }
 
 impl Metadata<'_> {
     fn has(&self, name: &str) -> bool {
-        self.file.metadata(&self.key(name)).is_some()
+        self.file.values.contains_key(&self.key(name))
     }
 
     fn key(&self, name: &str) -> String {
-        format!("{}.{name}", self.architecture)
+        format!("{}.{name}", self.file.architecture)
+    }
+
+    /// A value that must be there, as `of` reads it.
+    fn must<'v, T>(
+        &'v self,
+        name: &str,
+        kind: &str,
+        of: impl Fn(&'v MetadataValue) -> Option<T>,
+    ) -> Result<T, ModelError> {
+        let key = self.key(name);
+        let Some(value) = self.file.values.get(&key) else {
+            return Err((self.refuse)(format!("metadata {key} is missing, which the architecture has")));
+        };
+        of(value).ok_or_else(|| (self.refuse)(format!("metadata {key} = {value:?} is not {kind}")))
     }
 
     fn count(&self, name: &str) -> Result<usize, ModelError> {
-        let value = self.file.get_u64(&self.key(name))?;
+        let value = self.must(name, "a whole number", MetadataValue::as_u64)?;
         usize::try_from(value).map_err(|_| (self.refuse)(format!("{} = {value} is too large", self.key(name))))
     }
 
@@ -44,7 +58,7 @@ impl Metadata<'_> {
 
     fn number(&self, name: &str) -> Result<f64, ModelError> {
         // Stored in f32: the number that was meant is the shortest that reads so.
-        let value = self.file.get_f64(&self.key(name))? as f32;
+        let value = self.must(name, "a number", MetadataValue::as_f64)? as f32;
         Ok(value.to_string().parse().unwrap_or(f64::from(value)))
     }
 
@@ -57,22 +71,20 @@ impl Metadata<'_> {
     /// # Errors
     /// An architecture that Hearth does not know, metadata that are missing or of another kind.
     pub fn config(&self) -> Result<TransformerConfig, ModelError> {
-        if !ARCHITECTURES.contains(&self.architecture) {
+        let architecture = self.file.architecture.as_str();
+        if !ARCHITECTURES.contains(&architecture) {
             let known = ARCHITECTURES.join(", ");
-            return Err((self.refuse)(format!(
-                "general.architecture = \"{}\": Hearth reads {known}",
-                self.architecture
-            )));
+            return Err((self.refuse)(format!("general.architecture = \"{architecture}\": Hearth reads {known}")));
         }
         let [layers, width] = [self.count("block_count")?, self.count("embedding_length")?];
         let [heads, context] = [self.count("attention.head_count")?, self.count("context_length")?];
-        let vocabulary = self.file.tensor("token_embd.weight").and_then(|it| it.shape().first().copied());
+        let vocabulary = self.file.shapes.get("token_embd.weight").and_then(|shape| shape.first().copied());
         let Some(vocab_size) = vocabulary else {
             return Err((self.refuse)("tensor token_embd.weight is missing".into()));
         };
-        let is_tied = self.file.tensor("output.weight").is_none();
+        let is_tied = !self.has_tensor("output.weight");
         let ffn_width = self.count_or("feed_forward_length", 0)?;
-        if self.architecture == "gpt2" {
+        if architecture == "gpt2" {
             return Ok(TransformerConfig {
                 ffn_width,
                 tied: is_tied,
@@ -87,8 +99,9 @@ impl Metadata<'_> {
             head_width: self.count_or("attention.key_length", 0)?,
             norm_eps: self.number("attention.layer_norm_rms_epsilon")?,
             rope_base: self.number_or("rope.freq_base", 10_000.0)?,
-            qk_norm: self.file.tensor("blk.0.attn_q_norm.weight").is_some(),
-            qkv_bias: self.file.tensor("blk.0.attn_q.bias").is_some(),
+            qk_norm: self.has_tensor("blk.0.attn_q_norm.weight"),
+            bias: self.has_tensor("blk.0.attn_output.bias"),
+            qkv_bias: self.has_tensor("blk.0.attn_q.bias") && !self.has_tensor("blk.0.attn_output.bias"),
             ..TransformerConfig::llama(vocab_size, context, layers, width, heads)
         };
         config.rope_scaling = self.scaling(&config)?;
@@ -111,7 +124,7 @@ impl Metadata<'_> {
     /// What only some architectures have.
     fn family(&self, config: &mut TransformerConfig) -> Result<(), ModelError> {
         let window = self.count_or("attention.sliding_window", 0)?;
-        match self.architecture {
+        match self.file.architecture.as_str() {
             // Its converter orders the rows of queries and keys for pairs of neighbours.
             "llama" => {
                 config.rope_layout = RopeLayout::Interleaved;
@@ -126,7 +139,7 @@ impl Metadata<'_> {
             }
             "gemma2" => self.gemma(window, 2, 46, config)?,
             "gemma3" => {
-                self.gemma(window, 6, 62, config)?;
+                self.gemma(window, self.count_or("attention.sliding_window_pattern", 6)?.max(1), 62, config)?;
                 config.local_rope_base = Some(self.number_or("rope.freq_base_swa", 10_000.0)?);
             }
             _ => {}
@@ -156,13 +169,13 @@ impl Metadata<'_> {
     }
 
     fn scaling(&self, config: &TransformerConfig) -> Result<Option<RopeScaling>, ModelError> {
-        if self.file.tensor("rope_freqs.weight").is_some() {
-            return self.llama3(config).map(Some);
+        if let Some(divisors) = &self.file.divisors {
+            return Ok(Some(self.llama3(divisors, config)));
         }
         if !self.has("rope.scaling.type") {
             return Ok(None);
         }
-        let kind = self.file.get_str(&self.key("rope.scaling.type"))?;
+        let kind = self.must("rope.scaling.type", "a text", MetadataValue::as_str)?;
         let factor = || self.number_or("rope.scaling.factor", 1.0);
         match kind {
             "none" => Ok(None),
@@ -182,8 +195,8 @@ impl Metadata<'_> {
     }
 
     /// Llama 3's, of which the file has what each pair is divided by: from a pair that is blended follows the context.
-    fn llama3(&self, config: &TransformerConfig) -> Result<RopeScaling, ModelError> {
-        let divisors: Vec<f64> = self.file.read_f32("rope_freqs.weight")?.into_iter().map(f64::from).collect();
+    fn llama3(&self, divisors: &[f32], config: &TransformerConfig) -> RopeScaling {
+        let divisors: Vec<f64> = divisors.iter().copied().map(f64::from).collect();
         let factor = divisors.iter().copied().fold(1.0, f64::max);
         let [low, high] = [1.0, 4.0];
         let context = |(divisor, radians): (&f64, &f64)| {
@@ -192,11 +205,15 @@ impl Metadata<'_> {
             (0.001..0.999).contains(&fast).then(|| (turns * TAU / radians).round() as usize)
         };
         let plain = Frequencies::new(config, Rotation::Global).radians;
-        Ok(RopeScaling::Llama3 {
+        RopeScaling::Llama3 {
             factor,
             low_frequency_factor: low,
             high_frequency_factor: high,
             original_context: divisors.iter().zip(&plain).find_map(context).unwrap_or(LLAMA3_CONTEXT),
-        })
+        }
+    }
+
+    fn has_tensor(&self, name: &str) -> bool {
+        self.file.shapes.contains_key(name)
     }
 }

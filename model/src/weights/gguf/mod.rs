@@ -1,22 +1,27 @@
 //! Models as llama.cpp has them: a file of GGUF, of whatever precision.
 
 mod config;
+mod describe;
+mod described;
+mod export;
 mod names;
 
-use std::{
-    collections::BTreeSet,
-    path::{Path, PathBuf},
+use std::path::{Path, PathBuf};
+
+use hearth_gguf::{Gguf, TensorInfo};
+
+pub use self::export::File;
+use self::{
+    config::Metadata,
+    described::{Described, ROPE_FREQS},
 };
-
-use hearth_gguf::Gguf;
-
-use self::{config::Metadata, names::Source};
 use super::{
     broken,
     fill::Wanted,
-    format::{Format, turned},
+    format::Format,
+    place::{self, Place},
 };
-use crate::{ModelError, ModelShape, NormPlacement, Rotation, Site, TransformerConfig, rope::Frequencies};
+use crate::{ModelError, NormPlacement, Rotation, TransformerConfig, rope::Frequencies};
 
 /// A model in a file.
 pub struct GgufModel {
@@ -34,9 +39,8 @@ impl GgufModel {
     /// What is wrong with the file, or with what its metadata tell.
     pub fn open(path: &Path) -> Result<Self, ModelError> {
         let file = Gguf::open(path)?;
-        let refuse = |reason: String| broken(path, reason);
-        let architecture = file.get_str("general.architecture")?;
-        let config = Metadata { file: &file, architecture, refuse: &refuse }.config()?;
+        let described = Described::of(&file)?;
+        let config = Metadata { file: &described, refuse: &|reason: String| broken(path, reason) }.config()?;
         config.validate()?;
         let merged = file.tensor("blk.0.attn_qkv.weight").is_some();
         let model = Self { path: path.into(), config, merged, file };
@@ -46,10 +50,10 @@ impl GgufModel {
 
     /// Rotations are told by what pairs are divided by, which must be what Hearth makes of its own numbers.
     fn check_rotations(&self) -> Result<(), ModelError> {
-        if self.file.tensor("rope_freqs.weight").is_none() {
+        if self.file.tensor(ROPE_FREQS).is_none() {
             return Ok(());
         }
-        let divisors = self.file.read_f32("rope_freqs.weight")?;
+        let divisors = self.file.read_f32(ROPE_FREQS)?;
         let plain = TransformerConfig { rope_scaling: None, ..self.config.clone() };
         let [scaled, plain] = [&self.config, &plain].map(|it| Frequencies::new(it, Rotation::Global).radians);
         let own = plain.iter().zip(&scaled).map(|(plain, scaled)| plain / scaled);
@@ -64,8 +68,8 @@ impl GgufModel {
         }
     }
 
-    fn source(&self, name: &str) -> Result<Source, ModelError> {
-        let found = names::source(name, self.merged, self.config.norm_placement == NormPlacement::After);
+    fn place(&self, name: &str) -> Result<Place, ModelError> {
+        let found = names::place(name, self.merged, self.config.norm_placement == NormPlacement::After);
         found.ok_or_else(|| broken(&self.path, format!("the architecture has no parameter {name}")))
     }
 
@@ -93,76 +97,18 @@ impl Format for GgufModel {
     }
 
     fn check(&self) -> Result<(), ModelError> {
-        let shape = ModelShape::of(&self.config, &Site::of_sequence(1));
-        let mut known = BTreeSet::from(["rope_freqs.weight".to_string()]);
-        for parameter in shape.parameters() {
-            let mut stored = parameter.shape.clone();
-            let name = match self.source(&parameter.name)? {
-                Source::Same(name) => name,
-                Source::Turned(name) => {
-                    stored.reverse();
-                    name
-                }
-                Source::Third(name, _) => {
-                    stored.reverse();
-                    stored[0] *= 3;
-                    name
-                }
-                Source::OfExperts(name) => {
-                    stored = vec![parameter.shape[0], parameter.shape[2], parameter.shape[1]];
-                    name
-                }
-                Source::Nowhere => continue,
-            };
-            self.check_shape(&name, &stored)?;
-            known.insert(name);
-        }
-        match self.file.tensors().find(|tensor| !known.contains(tensor.name())) {
-            Some(tensor) => {
-                let reason = format!("tensor {} is of no parameter that the metadata tell of", tensor.name());
-                Err(broken(&self.path, reason))
+        let names = self.file.tensors().map(TensorInfo::name).filter(|name| *name != ROPE_FREQS);
+        let check = |name: &str, shape: &[usize]| self.check_shape(name, shape);
+        match place::stranger(&self.config, |name| self.place(name), check, names)? {
+            Some(name) => {
+                Err(broken(&self.path, format!("tensor {name} is of no parameter that the metadata tell of")))
             }
             None => Ok(()),
         }
     }
 
-    fn read(&self, Wanted { name, shape, first }: Wanted) -> Result<Vec<f32>, ModelError> {
-        match self.source(name)? {
-            Source::Same(stored) => {
-                let whole = match name {
-                    "embedding.tokens" | "head.output" => [self.config.vocab_size, self.config.width].to_vec(),
-                    "embedding.positions" => [self.config.context_length, self.config.width].to_vec(),
-                    _ => shape.to_vec(),
-                };
-                self.rows(&stored, &whole, first, shape[0])
-            }
-            Source::Turned(stored) => {
-                let [inputs, outputs] = [shape[0], shape[1]];
-                Ok(turned(&self.rows(&stored, &[outputs, inputs], 0, outputs)?, inputs))
-            }
-            Source::Third(stored, part) => {
-                let channels = shape[shape.len() - 1];
-                match *shape {
-                    [inputs, _] => {
-                        let rows = self.rows(&stored, &[3 * channels, inputs], part * channels, channels)?;
-                        Ok(turned(&rows, inputs))
-                    }
-                    _ => {
-                        Ok(self.rows(&stored, &[3 * channels], 0, 3 * channels)?[part * channels..][..channels]
-                            .to_vec())
-                    }
-                }
-            }
-            Source::OfExperts(stored) => {
-                let [experts, inputs, outputs] = [shape[0], shape[1], shape[2]];
-                let mut all = Vec::with_capacity(experts * inputs * outputs);
-                for expert in first..first + experts {
-                    let rows = self.rows(&stored, &[self.config.experts, outputs, inputs], expert, 1)?;
-                    all.extend(turned(&rows, inputs));
-                }
-                Ok(all)
-            }
-            Source::Nowhere => Ok(vec![0.0; shape.iter().product()]),
-        }
+    fn read(&self, wanted: Wanted) -> Result<Vec<f32>, ModelError> {
+        let rows = |name: &str, shape: &[usize], first, rows| self.rows(name, shape, first, rows);
+        self.place(wanted.name)?.read(wanted, &place::whole(wanted, &self.config), &rows)
     }
 }

@@ -1,19 +1,6 @@
 //! Which tensor of a GGUF file a parameter is, by llama.cpp's names.
 
-/// Where the values of a parameter are.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Source {
-    /// A tensor of the same shape.
-    Same(String),
-    /// A tensor `[out, in]` of a weight `[in, out]`.
-    Turned(String),
-    /// The `part`-th third of a tensor's rows, turned where it is a matrix.
-    Third(String, usize),
-    /// A tensor `[E, out, in]` of all experts.
-    OfExperts(String),
-    /// None: it begins with zeros.
-    Nowhere,
-}
+use crate::weights::place::Place;
 
 const WHOLE: [(&str, &str); 5] = [
     ("embedding.tokens", "token_embd.weight"),
@@ -41,36 +28,40 @@ const LAYERS: [(&str, &str); 13] = [
 
 /// Where a parameter of Hearth's, by name, is. `merged` says that queries, keys and values are one tensor, `after` that blocks normalise
 /// what attention and feed-forward network give.
-pub fn source(name: &str, merged: bool, after: bool) -> Option<Source> {
+pub fn place(name: &str, merged: bool, after: bool) -> Option<Place> {
     if let Some((_, whole)) = WHOLE.iter().find(|(own, _)| *own == name) {
-        return Some(Source::Same((*whole).into()));
+        return Some(Place::Same((*whole).into()));
     }
     let (layer, rest) = name.strip_prefix("blocks.")?.split_once('.')?;
     let of_layer = |name: &str| format!("blk.{layer}.{name}");
     match rest {
-        "attention_norm.gamma" if after => return Some(Source::Same(of_layer("post_attention_norm.weight"))),
-        "mlp_norm.gamma" if after => return Some(Source::Same(of_layer("post_ffw_norm.weight"))),
-        "attention_norm.gamma" => return Some(Source::Same(of_layer("attn_norm.weight"))),
-        "attention_norm.beta" => return Some(Source::Same(of_layer("attn_norm.bias"))),
-        "experts.router" => return Some(Source::Turned(of_layer("ffn_gate_inp.weight"))),
-        "experts.bias" => return Some(Source::Nowhere),
+        "attention_norm.gamma" if after => return Some(Place::Same(of_layer("post_attention_norm.weight"))),
+        "mlp_norm.gamma" if after => return Some(Place::Same(of_layer("post_ffw_norm.weight"))),
+        "attention_norm.gamma" => return Some(Place::Same(of_layer("attn_norm.weight"))),
+        "attention_norm.beta" => return Some(Place::Same(of_layer("attn_norm.bias"))),
+        "experts.router" => return Some(Place::Turned(of_layer("ffn_gate_inp.weight"))),
+        "experts.bias" => return Some(Place::Nowhere),
         "experts.gate" | "experts.up" | "experts.down" => {
-            return Some(Source::OfExperts(of_layer(&format!("ffn_{}_exps.weight", &rest["experts.".len()..]))));
+            return Some(Place::AllExperts(of_layer(&format!("ffn_{}_exps.weight", &rest["experts.".len()..]))));
         }
         _ => {}
     }
     if merged {
         for (part, projection) in ["attention.query.", "attention.key.", "attention.value."].into_iter().enumerate() {
             if let Some(kind) = rest.strip_prefix(projection) {
-                return Some(Source::Third(of_layer(&format!("attn_qkv.{kind}")), part));
+                let name = of_layer(&format!("attn_qkv.{kind}"));
+                return Some(match kind {
+                    "weight" => Place::ThirdOfRows(name, part),
+                    _ => Place::ThirdOfColumns(name, part),
+                });
             }
         }
     }
     LAYERS.iter().find_map(|(own, other)| {
         let kind = rest.strip_prefix(own)?;
         match kind {
-            "" | ".bias" => Some(Source::Same(of_layer(&format!("{other}{kind}")))),
-            ".weight" => Some(Source::Turned(of_layer(&format!("{other}{kind}")))),
+            "" | ".bias" => Some(Place::Same(of_layer(&format!("{other}{kind}")))),
+            ".weight" => Some(Place::Turned(of_layer(&format!("{other}{kind}")))),
             _ => None,
         }
     })

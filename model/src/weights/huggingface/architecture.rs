@@ -47,6 +47,33 @@ impl Architecture {
         })
     }
 
+    /// All of them: the first one that computes what a model does is the most widely known.
+    pub fn all() -> impl Iterator<Item = Self> {
+        NAMES.iter().map(|(_, architecture)| *architecture)
+    }
+
+    /// Its `model_type`.
+    pub fn name(self) -> &'static str {
+        NAMES.iter().find(|(_, it)| *it == self).map_or("", |(name, _)| name)
+    }
+
+    /// The library's class for it.
+    pub fn class(self) -> &'static str {
+        match self {
+            Self::Gpt2 => "GPT2LMHeadModel",
+            Self::Llama => "LlamaForCausalLM",
+            Self::Mistral => "MistralForCausalLM",
+            Self::Mixtral => "MixtralForCausalLM",
+            Self::Qwen2 => "Qwen2ForCausalLM",
+            Self::Qwen3 => "Qwen3ForCausalLM",
+            Self::Qwen3Moe => "Qwen3MoeForCausalLM",
+            Self::SmolLm3 => "SmolLM3ForCausalLM",
+            Self::Olmo2 => "Olmo2ForCausalLM",
+            Self::Gemma2 => "Gemma2ForCausalLM",
+            Self::Gemma3 => "Gemma3ForCausalLM",
+        }
+    }
+
     /// Whether normalisation multiplies by one more than the stored scale.
     pub fn adds_one_to_scales(self) -> bool {
         matches!(self, Self::Gemma2 | Self::Gemma3)

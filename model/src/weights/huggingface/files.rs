@@ -3,12 +3,13 @@
 use std::{
     collections::{BTreeMap, HashMap},
     fs::{self, File},
+    ops::Range,
     path::{Path, PathBuf},
 };
 
 use burn::tensor::{bf16, f16};
 use memmap2::Mmap;
-use safetensors::{Dtype, SafeTensors, tensor::TensorView};
+use safetensors::{Dtype, SafeTensors};
 use serde::Deserialize;
 
 use crate::{ModelError, weights::broken};
@@ -16,8 +17,17 @@ use crate::{ModelError, weights::broken};
 /// Files that are mapped into memory, not read.
 pub struct Files {
     files: Vec<(PathBuf, Mmap)>,
-    /// The file of each tensor.
-    places: HashMap<String, usize>,
+    tensors: HashMap<String, Entry>,
+}
+
+/// A tensor, as the header of its file has it.
+struct Entry {
+    /// Which of the files it is in.
+    file: usize,
+    dtype: Dtype,
+    shape: Vec<usize>,
+    /// Where its values are in that file.
+    data: Range<usize>,
 }
 
 #[derive(Deserialize)]
@@ -44,7 +54,7 @@ impl Files {
                 return Err(broken(folder, reason));
             }
         };
-        let mut all = Self { files: Vec::new(), places: HashMap::new() };
+        let mut all = Self { files: Vec::new(), tensors: HashMap::new() };
         paths.into_iter().try_for_each(|path| all.add(path))?;
         Ok(all)
     }
@@ -53,9 +63,15 @@ impl Files {
         let file = File::open(&path).map_err(|cause| ModelError::Io { path: path.clone(), cause })?;
         // SAFETY: the map is read alone. Whoever cuts the file meanwhile stops the program, as with every mapped file.
         let map = unsafe { Mmap::map(&file) }.map_err(|cause| ModelError::Io { path: path.clone(), cause })?;
-        let tensors = parsed(&path, &map)?;
-        for name in tensors.names() {
-            if self.places.insert(name.to_string(), self.files.len()).is_some() {
+        let (header, metadata) = SafeTensors::read_metadata(&map)
+            .map_err(|error| broken(&path, format!("{error}: it was cut or is no file of safetensors")))?;
+        // The header's own length comes first, in eight bytes.
+        let data = 8 + header;
+        for (name, info) in metadata.tensors() {
+            let (begin, end) = info.data_offsets;
+            let (shape, data) = (info.shape.clone(), data + begin..data + end);
+            let entry = Entry { file: self.files.len(), dtype: info.dtype, shape, data };
+            if self.tensors.insert(name.clone(), entry).is_some() {
                 return Err(broken(&path, format!("tensor {name} is in another file of the folder, too")));
             }
         }
@@ -65,12 +81,12 @@ impl Files {
 
     /// The names of all tensors.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.places.keys().map(String::as_str)
+        self.tensors.keys().map(String::as_str)
     }
 
     /// Whether there is a tensor of this name.
     pub fn has(&self, name: &str) -> bool {
-        self.places.contains_key(name)
+        self.tensors.contains_key(name)
     }
 
     /// Requires that there is a tensor of this name and shape.
@@ -78,7 +94,7 @@ impl Files {
     /// # Errors
     /// One that is missing, or has another shape.
     pub fn check(&self, name: &str, shape: &[usize]) -> Result<(), ModelError> {
-        self.tensor(name, shape).map(drop)
+        self.entry(name, shape).map(drop)
     }
 
     /// Rows of a tensor as f32, which must have this shape: so many from `first` on.
@@ -86,26 +102,24 @@ impl Files {
     /// # Errors
     /// As [`Files::check`]; a tensor that is stored as something else than f32, f16 or bf16.
     pub fn read(&self, name: &str, shape: &[usize], first: usize, rows: usize) -> Result<Vec<f32>, ModelError> {
-        let (path, tensor) = self.tensor(name, shape)?;
+        let (entry, (path, map)) = self.entry(name, shape)?;
         let width: usize = shape[1..].iter().product();
-        floats(&tensor, first * width, rows * width).ok_or_else(|| {
-            broken(path, format!("tensor {name} is stored as {:?}: Hearth reads F32, F16 and BF16", tensor.dtype()))
+        floats(entry.dtype, &map[entry.data.clone()], first * width, rows * width).ok_or_else(|| {
+            broken(path, format!("tensor {name} is stored as {:?}: Hearth reads F32, F16 and BF16", entry.dtype))
         })
     }
 
-    fn tensor(&self, name: &str, shape: &[usize]) -> Result<(&Path, TensorView<'_>), ModelError> {
-        let Some(place) = self.places.get(name) else {
+    fn entry(&self, name: &str, shape: &[usize]) -> Result<(&Entry, &(PathBuf, Mmap)), ModelError> {
+        let Some(entry) = self.tensors.get(name) else {
             let (path, _) = &self.files[0];
             return Err(broken(path, format!("tensor {name} is missing, which the architecture of config.json has")));
         };
-        let (path, map) = &self.files[*place];
-        let file = parsed(path, map)?;
-        let tensor = file.tensor(name).map_err(|error| broken(path, error))?;
-        if tensor.shape() != shape {
-            let reason = format!("tensor {name} is {:?}, and config.json makes it {shape:?}", tensor.shape());
-            return Err(broken(path, reason));
+        let file = &self.files[entry.file];
+        if entry.shape != shape {
+            let reason = format!("tensor {name} is {:?}, and config.json makes it {shape:?}", entry.shape);
+            return Err(broken(&file.0, reason));
         }
-        Ok((path, tensor))
+        Ok((entry, file))
     }
 }
 
@@ -123,14 +137,10 @@ fn listed(folder: &Path, index: &Path) -> Result<Vec<PathBuf>, ModelError> {
     Ok(names.into_iter().map(|name| folder.join(name)).collect())
 }
 
-fn parsed<'a>(path: &Path, map: &'a Mmap) -> Result<SafeTensors<'a>, ModelError> {
-    SafeTensors::deserialize(map)
-        .map_err(|error| broken(path, format!("{error}: it was cut or is no file of safetensors")))
-}
-
-fn floats(tensor: &TensorView, first: usize, count: usize) -> Option<Vec<f32>> {
-    let bytes = |size: usize| tensor.data()[first * size..(first + count) * size].chunks_exact(size);
-    Some(match tensor.dtype() {
+/// So many values from `first` on, of a tensor whose bytes these are; none of a type that is not read.
+fn floats(dtype: Dtype, data: &[u8], first: usize, count: usize) -> Option<Vec<f32>> {
+    let bytes = |size: usize| data[first * size..(first + count) * size].chunks_exact(size);
+    Some(match dtype {
         Dtype::F32 => bytes(4).map(|it| f32::from_le_bytes([it[0], it[1], it[2], it[3]])).collect(),
         Dtype::F16 => bytes(2).map(|it| f16::from_le_bytes([it[0], it[1]]).to_f32()).collect(),
         Dtype::BF16 => bytes(2).map(|it| bf16::from_le_bytes([it[0], it[1]]).to_f32()).collect(),

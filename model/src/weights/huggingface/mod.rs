@@ -2,26 +2,30 @@
 
 mod architecture;
 mod config;
+mod describe;
+mod export;
 mod fields;
 mod files;
 mod names;
 mod rotations;
+mod shards;
 
 use std::{
-    collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
 };
 
 use serde_json::Value;
 
-use self::{architecture::Architecture, fields::Fields, files::Files, names::Source};
+pub use self::export::Folder;
+use self::{architecture::Architecture, fields::Fields, files::Files};
 use super::{
     broken,
     fill::Wanted,
-    format::{Format, turned},
+    format::Format,
+    place::{self, Place},
 };
-use crate::{ModelError, ModelShape, Site, TransformerConfig};
+use crate::{ModelError, TransformerConfig};
 
 /// A model in a folder.
 pub struct HuggingFaceModel {
@@ -57,30 +61,9 @@ impl Format for HuggingFaceModel {
     }
 
     fn check(&self) -> Result<(), ModelError> {
-        let shape = ModelShape::of(&self.config, &Site::of_sequence(1));
-        let mut known = BTreeSet::new();
-        for parameter in shape.parameters() {
-            let mut stored = parameter.shape.clone();
-            let names = match self.source(&parameter.name)? {
-                Source::Same(name) => vec![self.stored(name)],
-                Source::Turned(name) => {
-                    stored.reverse();
-                    vec![name]
-                }
-                Source::Third { name, .. } => {
-                    stored.last_mut().into_iter().for_each(|columns| *columns *= 3);
-                    vec![self.stored(name)]
-                }
-                Source::OfExperts(before, after) => {
-                    stored = vec![parameter.shape[2], parameter.shape[1]];
-                    (0..self.config.experts).map(|expert| format!("{before}{expert}{after}")).collect()
-                }
-                Source::Nowhere => continue,
-            };
-            names.iter().try_for_each(|name| self.files.check(name, &stored))?;
-            known.extend(names);
-        }
-        match self.files.names().find(|name| !known.contains(*name) && !names::is_idle(name, self.config.tied)) {
+        let names = self.files.names().filter(|name| !names::is_idle(name, self.config.tied));
+        let check = |name: &str, shape: &[usize]| self.files.check(name, shape);
+        match place::stranger(&self.config, |name| self.place(name), check, names)? {
             Some(name) => {
                 Err(broken(&self.folder, format!("tensor {name} is of no parameter that config.json tells of")))
             }
@@ -89,25 +72,9 @@ impl Format for HuggingFaceModel {
     }
 
     fn read(&self, wanted: Wanted) -> Result<Vec<f32>, ModelError> {
-        let Wanted { name, shape, first } = wanted;
-        let mut values = match self.source(name)? {
-            Source::Same(name) => {
-                // Of a matrix over the vocabulary only some rows may be wanted; the rest of the shape is what the file must have.
-                let whole = self.whole(wanted);
-                self.files.read(&self.stored(name), &whole, first, shape[0])?
-            }
-            Source::Turned(name) => self.turned(&name, [shape[0], shape[1]])?,
-            Source::Third { name, part } => self.third(&self.stored(name), shape, part)?,
-            Source::OfExperts(before, after) => {
-                let mut all = Vec::with_capacity(shape.iter().product());
-                for expert in first..first + shape[0] {
-                    all.extend(self.turned(&format!("{before}{expert}{after}"), [shape[1], shape[2]])?);
-                }
-                all
-            }
-            Source::Nowhere => vec![0.0; shape.iter().product()],
-        };
-        if self.architecture.adds_one_to_scales() && name.ends_with("norm.gamma") {
+        let rows = |name: &str, shape: &[usize], first, rows| self.files.read(name, shape, first, rows);
+        let mut values = self.place(wanted.name)?.read(wanted, &place::whole(wanted, &self.config), &rows)?;
+        if self.architecture.adds_one_to_scales() && wanted.name.ends_with("norm.gamma") {
             values.iter_mut().for_each(|value| *value += 1.0);
         }
         Ok(values)
@@ -115,19 +82,14 @@ impl Format for HuggingFaceModel {
 }
 
 impl HuggingFaceModel {
-    fn source(&self, name: &str) -> Result<Source, ModelError> {
-        let found = names::source(self.architecture, name);
-        found.ok_or_else(|| broken(&self.folder, format!("the architecture has no parameter {name}")))
-    }
-
-    /// The shape of the parameter that rows are wanted of.
-    fn whole(&self, Wanted { name, shape, .. }: Wanted) -> Vec<usize> {
-        match name {
-            "embedding.tokens" | "head.output" => vec![self.config.vocab_size, self.config.width],
-            // Of learned positions the first ones may do.
-            "embedding.positions" => vec![self.config.context_length, self.config.width],
-            _ => shape.to_vec(),
-        }
+    fn place(&self, name: &str) -> Result<Place, ModelError> {
+        let found = names::place(self.architecture, name);
+        let place = found.ok_or_else(|| broken(&self.folder, format!("the architecture has no parameter {name}")))?;
+        Ok(match place {
+            Place::Same(name) => Place::Same(self.stored(name)),
+            Place::ThirdOfColumns(name, part) => Place::ThirdOfColumns(self.stored(name), part),
+            place => place,
+        })
     }
 
     /// GPT-2's own files leave out what its names begin with.
@@ -136,20 +98,5 @@ impl HuggingFaceModel {
             Some(short) if !self.files.has(&name) => short.into(),
             _ => name,
         }
-    }
-
-    /// A matrix `[in, out]` of a tensor `[out, in]`.
-    fn turned(&self, name: &str, [inputs, outputs]: [usize; 2]) -> Result<Vec<f32>, ModelError> {
-        Ok(turned(&self.files.read(name, &[outputs, inputs], 0, outputs)?, inputs))
-    }
-
-    /// A third of the columns of a tensor `[.., 3 C]`.
-    fn third(&self, name: &str, shape: &[usize], part: usize) -> Result<Vec<f32>, ModelError> {
-        let columns = shape[shape.len() - 1];
-        let mut whole = shape.to_vec();
-        whole[shape.len() - 1] = 3 * columns;
-        let stored = self.files.read(name, &whole, 0, whole[0])?;
-        let of_row = |row: &[f32]| row[part * columns..(part + 1) * columns].to_vec();
-        Ok(stored.chunks_exact(3 * columns).flat_map(of_row).collect())
     }
 }

@@ -1,26 +1,7 @@
 //! Which tensor of a file a parameter is.
 
 use super::architecture::Architecture;
-
-/// Where the values of a parameter are.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Source {
-    /// A tensor of the same shape.
-    Same(String),
-    /// A tensor `[out, in]` of a weight `[in, out]`.
-    Turned(String),
-    /// The `part`-th third of a tensor's columns.
-    Third {
-        /// The tensor's name.
-        name: String,
-        /// 0 for queries, 1 for keys, 2 for values.
-        part: usize,
-    },
-    /// A tensor `[out, in]` of each expert, whose name is this before and after the expert's number.
-    OfExperts(String, &'static str),
-    /// None: it begins with zeros.
-    Nowhere,
-}
+use crate::weights::place::Place;
 
 /// Layers by name: ours and theirs.
 type Names = &'static [(&'static str, &'static str)];
@@ -69,42 +50,42 @@ pub fn is_idle(name: &str, tied: bool) -> bool {
 }
 
 /// Where a parameter of Hearth's, by name, is in a model of this architecture.
-pub fn source(architecture: Architecture, name: &str) -> Option<Source> {
+pub fn place(architecture: Architecture, name: &str) -> Option<Place> {
     match architecture {
         Architecture::Gpt2 => of_gpt2(name),
         _ => of_llama(architecture, name),
     }
 }
 
-fn of_gpt2(name: &str) -> Option<Source> {
+fn of_gpt2(name: &str) -> Option<Place> {
     let whole = match name {
         "embedding.tokens" => "wte.weight",
         "embedding.positions" => "wpe.weight",
         "head.norm.gamma" => "ln_f.weight",
         "head.norm.beta" => "ln_f.bias",
-        "head.output" => return Some(Source::Same("lm_head.weight".into())),
+        "head.output" => return Some(Place::Same("lm_head.weight".into())),
         _ => "",
     };
     if !whole.is_empty() {
-        return Some(Source::Same(format!("transformer.{whole}")));
+        return Some(Place::Same(format!("transformer.{whole}")));
     }
     let (layer, rest) = name.strip_prefix("blocks.")?.split_once('.')?;
     for (part, projection) in ["query", "key", "value"].into_iter().enumerate() {
         if let Some(kind) =
             rest.strip_prefix("attention.").and_then(|it| it.strip_prefix(projection)).filter(|it| it.starts_with('.'))
         {
-            return Some(Source::Third { name: format!("transformer.h.{layer}.attn.c_attn{kind}"), part });
+            return Some(Place::ThirdOfColumns(format!("transformer.h.{layer}.attn.c_attn{kind}"), part));
         }
     }
     // Weights are [in, out] there, too.
-    find(&[GPT2], rest).map(|name| Source::Same(format!("transformer.h.{layer}.{name}")))
+    find(&[GPT2], rest).map(|name| Place::Same(format!("transformer.h.{layer}.{name}")))
 }
 
-fn of_llama(architecture: Architecture, name: &str) -> Option<Source> {
+fn of_llama(architecture: Architecture, name: &str) -> Option<Place> {
     match name {
-        "embedding.tokens" => return Some(Source::Same("model.embed_tokens.weight".into())),
-        "head.output" => return Some(Source::Same("lm_head.weight".into())),
-        "head.norm.gamma" => return Some(Source::Same("model.norm.weight".into())),
+        "embedding.tokens" => return Some(Place::Same("model.embed_tokens.weight".into())),
+        "head.output" => return Some(Place::Same("lm_head.weight".into())),
+        "head.norm.gamma" => return Some(Place::Same("model.norm.weight".into())),
         _ => {}
     }
     let (layer, rest) = name.strip_prefix("blocks.")?.split_once('.')?;
@@ -119,23 +100,23 @@ fn of_llama(architecture: Architecture, name: &str) -> Option<Source> {
     };
     let name = format!("{prefix}.{}", find(tables, rest)?);
     let is_matrix = rest.ends_with(".weight");
-    Some(if is_matrix { Source::Turned(name) } else { Source::Same(name) })
+    Some(if is_matrix { Place::Turned(name) } else { Place::Same(name) })
 }
 
-fn experts(architecture: Architecture, prefix: &str, name: &str) -> Option<Source> {
+fn experts(architecture: Architecture, prefix: &str, name: &str) -> Option<Place> {
     let (layer, [gate, up, down]) = match architecture {
         Architecture::Mixtral => ("block_sparse_moe", [".w1.weight", ".w3.weight", ".w2.weight"]),
         _ => ("mlp", [".gate_proj.weight", ".up_proj.weight", ".down_proj.weight"]),
     };
     let end = match name {
-        "router" => return Some(Source::Turned(format!("{prefix}.{layer}.gate.weight"))),
-        "bias" => return Some(Source::Nowhere),
+        "router" => return Some(Place::Turned(format!("{prefix}.{layer}.gate.weight"))),
+        "bias" => return Some(Place::Nowhere),
         "gate" => gate,
         "up" => up,
         "down" => down,
         _ => return None,
     };
-    Some(Source::OfExperts(format!("{prefix}.{layer}.experts."), end))
+    Some(Place::EachExpert(format!("{prefix}.{layer}.experts."), end))
 }
 
 /// The name of a layer's parameter, by the first table that has it.
