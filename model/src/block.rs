@@ -7,7 +7,8 @@ use burn::{
 use hearth_wgsl::{Key, dropout};
 
 use crate::{
-    Attention, Experts, Frame, Initializer, KeyValues, LatentAttention, Mlp, Norm, NormPlacement, TransformerConfig,
+    Attention, Experts, Frame, Initializer, KeyValues, LatentAttention, Linear, Mlp, Norm, NormPlacement, Projection,
+    TransformerConfig,
     shape::{LayerShape, Site},
 };
 
@@ -151,6 +152,68 @@ impl Block {
     /// As [`Block::forward`] without dropout, continuing the positions in `cache`.
     pub fn forward_cached(&self, x_btc: Tensor<3>, frame: &Frame, cache: &mut Option<KeyValues>) -> Tensor<3> {
         self.run(x_btc, frame, None, Some(cache))
+    }
+
+    /// Its projections, but for those of experts: each with what it makes.
+    pub fn projections(&self) -> Vec<(Projection, &Linear)> {
+        let of = |projection| self.projection(projection).map(|linear| (projection, linear));
+        Projection::ALL.into_iter().filter_map(of).collect()
+    }
+
+    /// The name of the layer that a projection is in.
+    pub(crate) fn layer_of(&self, projection: Projection) -> &'static str {
+        match projection {
+            Projection::Gate | Projection::Up | Projection::Down => {
+                if self.experts.is_some() {
+                    "experts.shared"
+                } else {
+                    "mlp"
+                }
+            }
+            _ => {
+                if self.latent_attention.is_some() {
+                    "latent_attention"
+                } else {
+                    "attention"
+                }
+            }
+        }
+    }
+
+    fn projection(&self, projection: Projection) -> Option<&Linear> {
+        let mlp = self.mlp.as_ref().or_else(|| self.experts.as_ref()?.shared.as_ref());
+        let latent = self.latent_attention.as_ref();
+        match (&self.attention, projection) {
+            (_, Projection::Gate) => mlp?.gate.as_ref(),
+            (_, Projection::Up) => Some(&mlp?.up),
+            (_, Projection::Down) => Some(&mlp?.down),
+            (Some(attention), Projection::Query) => Some(&attention.query),
+            (Some(attention), Projection::Key) => Some(&attention.key),
+            (Some(attention), Projection::Value) => Some(&attention.value),
+            (Some(attention), Projection::Output) => Some(&attention.output),
+            (None, Projection::Query) => Some(&latent?.query),
+            (None, Projection::Output) => Some(&latent?.output),
+            (None, Projection::QueryDown) => latent?.query_down.as_ref(),
+            (None, Projection::KeyValueDown) => Some(&latent?.key_value_down),
+            (None, Projection::KeyValue) => Some(&latent?.key_value),
+            _ => None,
+        }
+    }
+
+    /// A projection that published models have, to be changed.
+    #[cfg(not(target_family = "wasm"))]
+    pub(crate) fn projection_mut(&mut self, projection: Projection) -> Option<&mut Linear> {
+        let (attention, mlp) = (self.attention.as_mut(), self.mlp.as_mut());
+        match projection {
+            Projection::Query => Some(&mut attention?.query),
+            Projection::Key => Some(&mut attention?.key),
+            Projection::Value => Some(&mut attention?.value),
+            Projection::Output => Some(&mut attention?.output),
+            Projection::Gate => mlp?.gate.as_mut(),
+            Projection::Up => Some(&mut mlp?.up),
+            Projection::Down => Some(&mut mlp?.down),
+            _ => None,
+        }
     }
 
     fn run(&self, x: Tensor<3>, frame: &Frame, key: Option<Key>, cache: Option<&mut Option<KeyValues>>) -> Tensor<3> {

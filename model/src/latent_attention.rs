@@ -161,12 +161,6 @@ impl LatentAttention {
         }
     }
 
-    /// Its projections.
-    pub fn projections(&self) -> impl Iterator<Item = &Linear> {
-        let own = [&self.query, &self.key_value_down, &self.key_value, &self.output];
-        own.into_iter().chain(&self.query_down)
-    }
-
     /// As [`Attention::forward`](crate::Attention::forward).
     pub fn forward(&self, x_btc: Tensor<3>, frame: &Frame, cache: Option<&mut Option<KeyValues>>) -> Tensor<3> {
         let ([b, t, _], Widths { heads, value, .. }) = (x_btc.dims(), self.widths);

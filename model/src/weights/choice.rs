@@ -55,6 +55,8 @@ fn essence(config: &TransformerConfig) -> Map<String, Value> {
         head_width: config.head_width(),
         ffn_width: config.ffn_width(),
         expert_width: config.expert_width(),
+        // Merged, or written alone.
+        adapter: None,
         dropout: plain.dropout,
         init_std: plain.init_std,
         scaled_residual_init: plain.scaled_residual_init,

@@ -30,6 +30,8 @@ mod published;
 #[cfg(not(target_family = "wasm"))]
 pub use export::{Export, Exported, SpecialIds};
 #[cfg(not(target_family = "wasm"))]
+pub use huggingface::{PeftAdapter, save_peft};
+#[cfg(not(target_family = "wasm"))]
 pub use precision::Precision;
 #[cfg(not(target_family = "wasm"))]
 pub use published::Published;

@@ -7,7 +7,7 @@ use burn::{
     tensor::{Tensor, TensorData},
 };
 
-use crate::{Linear, ModelError, Positions, RopeLayout, Transformer};
+use crate::{ModelError, Positions, RopeLayout, Transformer};
 
 /// Fetches a tensor from its device.
 type Fetch = Box<dyn Fn() -> TensorData>;
@@ -28,9 +28,13 @@ impl<'a> Parameters<'a> {
         model.visit(&mut collect);
         let mut found = collect.found;
         found.retain(|name, _| !name.contains(".adapter."));
-        for (name, linear) in adapted(model) {
-            let linear = linear.clone();
-            found.insert(format!("{name}.weight"), vec![Box::new(move || linear.merged().into_data())]);
+        for (at, block) in model.blocks.iter().enumerate() {
+            let adapted = block.projections().into_iter().filter(|(_, linear)| linear.adapter.is_some());
+            for (projection, linear) in adapted {
+                let linear = linear.clone();
+                let name = format!("blocks.{at}.{}.{}.weight", block.layer_of(projection), projection.name());
+                found.insert(name, vec![Box::new(move || linear.merged().into_data())]);
+            }
         }
         Self { model, found, last: RefCell::default() }
     }
@@ -80,24 +84,6 @@ impl<'a> Parameters<'a> {
     }
 }
 
-/// The projections with adapters.
-fn adapted(model: &Transformer) -> Vec<(String, &Linear)> {
-    let mut all = Vec::new();
-    for (at, block) in model.blocks.iter().enumerate() {
-        let attention = block.attention.iter().flat_map(|it| {
-            [("query", &it.query), ("key", &it.key), ("value", &it.value), ("output", &it.output)]
-                .map(|(name, linear)| (format!("blocks.{at}.attention.{name}"), linear))
-        });
-        let mlp = block.mlp.iter().flat_map(|it| {
-            let both = [("up", &it.up), ("down", &it.down)].into_iter();
-            both.chain(it.gate.as_ref().map(|gate| ("gate", gate)))
-                .map(|(name, linear)| (format!("blocks.{at}.mlp.{name}"), linear))
-        });
-        all.extend(attention.chain(mlp).filter(|(_, linear)| linear.adapter.is_some()));
-    }
-    all
-}
-
 /// Whether the channels of a parameter are those that rotate.
 fn turns(name: &str) -> bool {
     let Some((_, rest)) = name.split_once(".attention.") else { return false };
@@ -105,7 +91,7 @@ fn turns(name: &str) -> bool {
 }
 
 /// Values of heads of so many channels, the last axis of a parameter, whose pairs are as `layout` has them and were as the other one.
-fn paired(values: &[f32], width: usize, layout: RopeLayout) -> Vec<f32> {
+pub(super) fn paired(values: &[f32], width: usize, layout: RopeLayout) -> Vec<f32> {
     let half = width / 2;
     let mut out = vec![0.0; values.len()];
     for (from, to) in values.chunks_exact(width).zip(out.chunks_exact_mut(width)) {
@@ -147,7 +133,7 @@ mod tests {
     use burn::tensor::Device;
 
     use super::*;
-    use crate::{Adapter, TransformerConfig};
+    use crate::{Adapter, AdapterConfig, TransformerConfig};
 
     #[test]
     fn pairs_are_moved_there_and_back() {
@@ -165,7 +151,8 @@ mod tests {
         let mut init = config.initializer(1, &device).unwrap();
         let up = &mut model.blocks[0].mlp.as_mut().unwrap().up;
         let [inputs, outputs] = up.weight.dims();
-        let mut adapter = Adapter::init(up, 1, 2.0, &mut init);
+        let one = AdapterConfig { rank: 1, alpha: 2.0, ..AdapterConfig::default() };
+        let mut adapter = Adapter::init([inputs, outputs], &one, &mut init);
         adapter.down = Param::from_tensor(Tensor::ones([inputs, 1], &device));
         adapter.up = Param::from_tensor(Tensor::ones([1, outputs], &device));
         let plain: Vec<f32> = up.weight.val().into_data().iter::<f32>().collect();

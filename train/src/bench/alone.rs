@@ -4,7 +4,7 @@ use burn::{
     module::Module,
     tensor::{Device, Distribution, Tensor},
 };
-use hearth_model::{Activation, Block, LatentAttention, Linear, Positions, RopeLayout, Transformer, TransformerConfig};
+use hearth_model::{Activation, Block, Linear, Positions, RopeLayout, Transformer, TransformerConfig};
 use hearth_wgsl::{AttentionOptions, attention, attention_with_sinks, gelu, relu_squared, rotate, swiglu, vjp};
 
 use super::{stages::Clock, subject::Subject};
@@ -56,7 +56,7 @@ impl Alone {
         let on_host = cut.policy.segments.iter().any(|segment| segment.parameters == Placement::Host);
         Self {
             inputs: Inputs {
-                of_linears: linears(&model.blocks[0]).into_iter().map(input).collect(),
+                of_linears: model.blocks[0].projections().into_iter().map(|(_, linear)| input(linear)).collect(),
                 stream_btc: random([b, t, config.width]),
                 inner_btf: std::array::from_fn(|_| random([b, t, config.ffn_width()])),
                 queries_bthd: of_heads(config.heads),
@@ -82,7 +82,7 @@ impl Alone {
 
     /// Every linear layer: its product, and those of the gradients of its input and weights.
     fn products(&self, pass: Pass, block: &Block) {
-        for (linear, x) in linears(block).into_iter().zip(&self.inputs.of_linears) {
+        for ((_, linear), x) in block.projections().into_iter().zip(&self.inputs.of_linears) {
             pass.run([x.clone()], |[x]| {
                 hearth_wgsl::linear(x, linear.weight.val(), linear.bias.as_ref().map(|bias| bias.val()))
             });
@@ -173,12 +173,4 @@ impl Pass {
             }
         }
     }
-}
-
-/// The linear layers of a block.
-fn linears(block: &Block) -> Vec<&Linear> {
-    let attention = block.attention.iter().flat_map(|it| [&it.query, &it.key, &it.value, &it.output]);
-    let latent = block.latent_attention.iter().flat_map(LatentAttention::projections);
-    let of_mlp = block.mlp.iter().flat_map(|mlp| mlp.gate.iter().chain([&mlp.up, &mlp.down]));
-    attention.chain(latent).chain(of_mlp).collect()
 }

@@ -10,6 +10,7 @@ mod golden;
 mod gpt2;
 mod latent;
 mod llama;
+mod lora;
 mod muon;
 mod options;
 mod policies;

@@ -123,7 +123,7 @@ fn load(name: &str, device: &Device) -> (Published, Transformer) {
 }
 
 /// The values of a model's parameters by name.
-fn parameters(model: &Transformer) -> HashMap<String, TensorData> {
+pub fn parameters(model: &Transformer) -> HashMap<String, TensorData> {
     #[derive(Default)]
     struct Collect {
         path: Vec<String>,

@@ -8,7 +8,7 @@ use super::{architecture::Architecture, config, describe::describe, fields::Fiel
 use crate::{
     ModelError, TransformerConfig,
     weights::{
-        choice::{Candidate, choose},
+        choice::{self, Candidate},
         export::{Exported, SpecialIds},
         parameters::Parameters,
         place::{Place, Stored, layout},
@@ -27,7 +27,7 @@ pub struct Folder<'a> {
 }
 
 /// What is written: the architecture and its `config.json`.
-type Form = (Architecture, Map<String, Value>);
+pub type Form = (Architecture, Map<String, Value>);
 
 impl Folder<'_> {
     /// Writes `config.json` and the weights.
@@ -40,7 +40,7 @@ impl Folder<'_> {
             let reason = "Hugging Face's folders have f32, f16 and bf16: q8_0 is of GGUF".into();
             return Err(ModelError::Unexportable { what, reason });
         };
-        let Candidate { told, of: (architecture, mut map), .. } = self.choose()?;
+        let Candidate { told, of: (architecture, mut map), .. } = choose(self.config, self.special)?;
         let place = |name: &str| place(architecture, name);
         let (tensors, nowhere) = layout(&told, place)?;
         parameters.must_be_zero(&nowhere, "Hugging Face's architecture")?;
@@ -68,16 +68,19 @@ impl Folder<'_> {
         shards::write_json(&folder.join("config.json"), &map.into())?;
         Ok(Exported { architecture: architecture.name().into(), tensors: tensors.len(), bytes, notes: Vec::new() })
     }
+}
 
-    /// The architecture that computes what the configuration says.
-    fn choose(&self) -> Result<Candidate<Form>, ModelError> {
-        let candidates = Architecture::all().filter_map(|architecture| {
-            let map = describe(architecture, self.config, self.special);
-            let told = config::read(architecture, &Fields::new("config.json".as_ref(), &map)).ok()?;
-            Some(Candidate { name: architecture.name().into(), told, of: (architecture, map) })
-        });
-        choose(self.config, "Hugging Face's library", candidates)
-    }
+/// The architecture that computes what a configuration says, whatever adapters it has.
+///
+/// # Errors
+/// None does.
+pub fn choose(config: &TransformerConfig, special: SpecialIds) -> Result<Candidate<Form>, ModelError> {
+    let candidates = Architecture::all().filter_map(|architecture| {
+        let map = describe(architecture, config, special);
+        let told = config::read(architecture, &Fields::new("config.json".as_ref(), &map)).ok()?;
+        Some(Candidate { name: architecture.name().into(), told, of: (architecture, map) })
+    });
+    choice::choose(config, "Hugging Face's library", candidates)
 }
 
 fn place(architecture: Architecture, name: &str) -> Result<Place, ModelError> {

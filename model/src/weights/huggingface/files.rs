@@ -59,6 +59,16 @@ impl Files {
         Ok(all)
     }
 
+    /// The tensors of one file.
+    ///
+    /// # Errors
+    /// As [`Files::open`].
+    pub fn of(path: PathBuf) -> Result<Self, ModelError> {
+        let mut all = Self { files: Vec::new(), tensors: HashMap::new() };
+        all.add(path)?;
+        Ok(all)
+    }
+
     fn add(&mut self, path: PathBuf) -> Result<(), ModelError> {
         let file = File::open(&path).map_err(|cause| ModelError::Io { path: path.clone(), cause })?;
         // SAFETY: the map is read alone. Whoever cuts the file meanwhile stops the program, as with every mapped file.

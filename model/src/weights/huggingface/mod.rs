@@ -7,6 +7,7 @@ mod export;
 mod fields;
 mod files;
 mod names;
+mod peft;
 mod rotations;
 mod shards;
 
@@ -18,6 +19,7 @@ use std::{
 use serde_json::Value;
 
 pub use self::export::Folder;
+pub use self::peft::{PeftAdapter, save_peft};
 use self::{architecture::Architecture, fields::Fields, files::Files};
 use super::{
     broken,

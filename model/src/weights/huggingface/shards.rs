@@ -46,7 +46,8 @@ pub fn write(
         let path = folder.join(&name);
         let io = |cause| ModelError::Io { path: path.clone(), cause };
         let mut file = PartFile::create(&path).map_err(io)?;
-        let (header, bytes) = header(tensors, precision, size);
+        let shapes = tensors.iter().map(|tensor| (tensor.name.as_str(), &tensor.shape[..]));
+        let (header, bytes) = header(shapes, precision, size);
         file.write(&header).map_err(io)?;
         for tensor in *tensors {
             let encoded = precision.encode(&values(tensor)?).map_err(|value| ModelError::Unexportable {
@@ -66,6 +67,23 @@ pub fn write(
     Ok(total)
 }
 
+/// Writes tensors of f32, each with its name and shape, into one file.
+///
+/// # Errors
+/// A file that cannot be written.
+pub fn write_plain(path: &Path, tensors: &[(String, [usize; 2], Vec<f32>)]) -> Result<(), ModelError> {
+    let io = |cause| ModelError::Io { path: path.into(), cause };
+    let mut file = PartFile::create(path).map_err(io)?;
+    let precision = Precision::F32;
+    let shapes = tensors.iter().map(|(name, shape, _)| (name.as_str(), &shape[..]));
+    file.write(&header(shapes, precision, size_of::<f32>()).0).map_err(io)?;
+    for (.., values) in tensors {
+        let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        file.write(&bytes).map_err(io)?;
+    }
+    file.finish().map_err(io)
+}
+
 /// Writes a small file of JSON.
 ///
 /// # Errors
@@ -78,14 +96,18 @@ pub fn write_json(path: &Path, value: &Value) -> Result<(), ModelError> {
 }
 
 /// What stands before the values, and how many bytes these have.
-fn header(tensors: &[Stored], precision: Precision, size: usize) -> (Vec<u8>, u64) {
+fn header<'a>(
+    tensors: impl Iterator<Item = (&'a str, &'a [usize])>,
+    precision: Precision,
+    size: usize,
+) -> (Vec<u8>, u64) {
     let mut map = Map::from_iter([("__metadata__".to_string(), json!({ "format": "pt" }))]);
     let mut begin = 0;
-    for tensor in tensors {
-        let end = begin + tensor.elements() * size;
+    for (name, shape) in tensors {
+        let end = begin + shape.iter().product::<usize>() * size;
         let dtype = precision.name().to_ascii_uppercase();
-        let entry = json!({ "dtype": dtype, "shape": tensor.shape, "data_offsets": [begin, end] });
-        map.insert(tensor.name.clone(), entry);
+        let entry = json!({ "dtype": dtype, "shape": shape, "data_offsets": [begin, end] });
+        map.insert(name.into(), entry);
         begin = end;
     }
     let mut text = Value::from(map).to_string().into_bytes();
