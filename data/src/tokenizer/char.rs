@@ -41,6 +41,12 @@ impl CharTokenizer {
         self.characters.len()
     }
 
+    /// The characters in the order of their ids.
+    #[cfg(all(feature = "tokenizers", not(target_family = "wasm")))]
+    pub(super) fn characters(&self) -> &[char] {
+        &self.characters
+    }
+
     pub(crate) fn encode(&self, text: &str) -> Result<Vec<u32>, DataError> {
         let id_of = |(char_position, (byte_position, character)): (usize, (usize, char))| {
             self.characters

@@ -6,6 +6,8 @@ mod char;
 mod encode;
 #[cfg(feature = "tokenizers")]
 mod end_of_text;
+#[cfg(all(feature = "tokenizers", not(target_family = "wasm")))]
+mod export;
 #[cfg(feature = "tokenizers")]
 mod fault;
 #[cfg(feature = "tokenizers")]
@@ -22,6 +24,8 @@ mod saved;
 mod text_stream;
 #[cfg(feature = "tokenizers")]
 mod train;
+#[cfg(all(feature = "tokenizers", not(target_family = "wasm")))]
+mod words;
 
 use serde::{Deserialize, Serialize};
 

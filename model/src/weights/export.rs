@@ -4,7 +4,12 @@ use std::path::Path;
 
 use hearth_gguf::MetadataValue;
 
-use super::{gguf, huggingface, llama2c, parameters::Parameters, precision::Precision};
+use super::{
+    exported::{Exported, SpecialIds},
+    gguf, huggingface, llama2c,
+    parameters::Parameters,
+    precision::Precision,
+};
 use crate::{ModelError, Transformer};
 
 /// A model on its way to another program. Its adapters are merged into the weights that they change; tensors are written one at a
@@ -26,29 +31,6 @@ pub struct Export<'a> {
     special: SpecialIds,
     shard_bytes: u64,
     progress: Box<dyn Fn(u64, u64) + 'a>,
-}
-
-/// The ids that a text begins with and ends at.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct SpecialIds {
-    /// What every text begins with.
-    pub begin: Option<u32>,
-    /// What ends a text.
-    pub end: Option<u32>,
-}
-
-/// What was written.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Exported {
-    /// The architecture, as the other program names it.
-    pub architecture: String,
-    /// Number of tensors.
-    pub tensors: usize,
-    /// Size of their values in bytes.
-    pub bytes: u64,
-    /// What a user should know, a sentence each.
-    pub notes: Vec<String>,
 }
 
 /// A file of weights is cut where it would be longer: 5 GB, as Hugging Face's library does it.

@@ -14,7 +14,7 @@ use memmap2::Mmap;
 use super::{
     broken,
     choice::{Candidate, choose},
-    export::Exported,
+    exported::Exported,
     fill::{Wanted, filled},
     format::Format,
     parameters::Parameters,

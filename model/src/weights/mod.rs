@@ -8,6 +8,8 @@ mod choice;
 #[cfg(not(target_family = "wasm"))]
 mod export;
 #[cfg(not(target_family = "wasm"))]
+mod exported;
+#[cfg(not(target_family = "wasm"))]
 mod fill;
 mod fits;
 #[cfg(not(target_family = "wasm"))]
@@ -28,7 +30,9 @@ mod precision;
 mod published;
 
 #[cfg(not(target_family = "wasm"))]
-pub use export::{Export, Exported, SpecialIds};
+pub use export::Export;
+#[cfg(not(target_family = "wasm"))]
+pub use exported::{Exported, SpecialIds};
 #[cfg(not(target_family = "wasm"))]
 pub use huggingface::{PeftAdapter, save_peft};
 #[cfg(not(target_family = "wasm"))]

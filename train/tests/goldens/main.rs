@@ -5,6 +5,7 @@
 mod average;
 mod by_element;
 mod experts;
+mod exported;
 #[macro_use]
 mod golden;
 mod gpt2;

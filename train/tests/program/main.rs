@@ -3,6 +3,7 @@
 mod book;
 mod commands;
 mod configuration;
+mod export;
 mod habits;
 mod page;
 mod prepare;

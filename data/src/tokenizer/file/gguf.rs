@@ -7,33 +7,12 @@ use super::sentencepiece;
 use crate::DataError;
 use crate::tokenizer::byte_level::{ByteLevelBpe, added_token};
 use crate::tokenizer::fault::broken;
-use crate::tokenizer::patterns::{GPT2, LLAMA3, QWEN2};
+use crate::tokenizer::words::WORDS;
 
 /// `tokenizer.ggml.token_type`.
 const NORMAL: u64 = 1;
 const CONTROL: u64 = 3;
 const USER_DEFINED: u64 = 4;
-
-/// How texts are cut into words, by `tokenizer.ggml.pre`.
-struct Words {
-    names: &'static [&'static str],
-    /// One after the other.
-    patterns: &'static [&'static str],
-    is_normalized: bool,
-    /// A word that is a token is that token, whichever merges lead to it.
-    whole_words: bool,
-}
-
-const DIGIT: &str = r"\p{N}";
-
-/// As `llm_load_vocab` and `llama-vocab.cpp` of llama.cpp have them.
-const WORDS: [Words; 5] = [
-    Words { names: &["gpt-2", "olmo", "jais"], patterns: &[GPT2], is_normalized: false, whole_words: false },
-    Words { names: &["smollm", "starcoder"], patterns: &[DIGIT, GPT2], is_normalized: false, whole_words: false },
-    Words { names: &["llama-bpe", "llama3", "llama-v3"], patterns: &[LLAMA3], is_normalized: false, whole_words: true },
-    Words { names: &["dbrx", "smaug-bpe"], patterns: &[LLAMA3], is_normalized: false, whole_words: false },
-    Words { names: &["qwen2"], patterns: &[QWEN2], is_normalized: true, whole_words: false },
-];
 
 /// Its `tokenizer.json`, and the name of the token that ends a text.
 ///

@@ -93,6 +93,12 @@ impl JsonTokenizer {
         Ok(self)
     }
 
+    /// The `tokenizer.json` in canonical form, and the pre-tokenizers that this cannot have.
+    #[cfg(not(target_family = "wasm"))]
+    pub(super) fn canonical(&self) -> (&str, &[Value]) {
+        (self.json.get(), &self.stages)
+    }
+
     pub(super) fn vocab_size(&self) -> usize {
         self.vocab_size
     }

@@ -13,7 +13,7 @@ use crate::{
     ModelError, TransformerConfig,
     weights::{
         choice::{Candidate, choose},
-        export::Exported,
+        exported::Exported,
         parameters::Parameters,
         place::Stored,
         precision::Precision,

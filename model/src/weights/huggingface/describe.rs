@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::architecture::Architecture;
-use crate::{Activation, RopeScaling, TransformerConfig, weights::export::SpecialIds};
+use crate::{Activation, RopeScaling, TransformerConfig, weights::exported::SpecialIds};
 
 /// What a `config.json` of this architecture can tell of `config`. Whether that is all of it, reading it again tells.
 pub fn describe(architecture: Architecture, config: &TransformerConfig, special: SpecialIds) -> Map<String, Value> {

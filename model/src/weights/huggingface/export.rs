@@ -9,7 +9,7 @@ use crate::{
     ModelError, TransformerConfig,
     weights::{
         choice::{self, Candidate},
-        export::{Exported, SpecialIds},
+        exported::{Exported, SpecialIds},
         parameters::Parameters,
         place::{Place, Stored, layout},
         precision::Precision,

@@ -17,7 +17,7 @@ use crate::{
     AdapterConfig, Linear, ModelError, Positions, Projection, RopeLayout, Transformer, TransformerConfig,
     weights::{
         broken,
-        export::SpecialIds,
+        exported::SpecialIds,
         parameters::paired,
         place::{Place, turned},
     },

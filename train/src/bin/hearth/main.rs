@@ -4,6 +4,7 @@ mod bench;
 mod certify;
 mod check;
 mod devices;
+mod export;
 mod generate;
 mod init;
 mod output;
@@ -58,6 +59,7 @@ enum Command {
     Train(train::TrainCommand),
     Scale(scale::ScaleCommand),
     Generate(generate::GenerateCommand),
+    Export(export::ExportCommand),
     Runs(runs::RunsCommand),
     Plot(plot::PlotCommand),
     Certify(certify::CertifyCommand),
@@ -99,6 +101,7 @@ fn main() -> ExitCode {
         Command::Train(command) => command.run(),
         Command::Scale(command) => command.run(),
         Command::Generate(command) => command.run(),
+        Command::Export(command) => command.run(),
         Command::Runs(command) => command.run(),
         Command::Plot(command) => command.run(),
         Command::Certify(command) => command.run(),
