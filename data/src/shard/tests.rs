@@ -17,7 +17,7 @@ const HASH: [u8; 32] = [7; 32];
 fn write_shard(path: &Path, vocab_size: u64, documents: &[&[u32]], open_end: bool) {
     let mut shard = ShardWriter::create(path, ShardOrigin { tokenizer_hash: HASH, vocab_size }).unwrap();
     for (index, document) in documents.iter().enumerate() {
-        shard.append(document).unwrap();
+        shard.append(document, None).unwrap();
         if !open_end || index + 1 < documents.len() {
             shard.end_document();
         }
@@ -123,7 +123,9 @@ fn each_header_field_has_its_own_error() {
         open(&path).unwrap_err()
     };
     assert!(matches!(error_at(0, b'h'), DataError::NotTokens { .. }));
-    assert!(matches!(error_at(8, 2), DataError::ShardVersion { version: 2, known: 1, .. }));
+    assert!(matches!(error_at(8, 3), DataError::ShardVersion { version: 3, known: "versions 1 and 2", .. }));
+    // Of version 2 a mask would follow.
+    assert!(matches!(error_at(8, 2), DataError::FileLength { expected: 149, bytes: 148, .. }));
     assert!(matches!(error_at(12, 3), DataError::TokenWidth { width: 3, .. }));
     assert!(matches!(error_at(12, 4), DataError::FileLength { expected: 160, bytes: 148, .. }));
     assert!(matches!(error_at(16, 7), DataError::FileLength { tokens: 7, expected: 150, .. }));
@@ -145,7 +147,8 @@ fn a_vocabulary_of_nothing_and_a_shard_of_nothing_are_refused() {
     let path = folder.path().join("a.shard");
     let header = |tokens: u64, vocab_size: u64| {
         let (tokenizer_hash, content_hash) = (HASH, *blake3::hash(&[]).as_bytes());
-        ShardHeader { width: 2, tokens, documents: 0, vocab_size, tokenizer_hash, content_hash }.to_bytes()
+        ShardHeader { width: 2, tokens, documents: 0, vocab_size, masked: false, tokenizer_hash, content_hash }
+            .to_bytes()
     };
     fs::write(&path, header(0, 5)).unwrap();
     assert!(matches!(open(&path), Err(DataError::NoTokens { .. })));
@@ -189,7 +192,7 @@ fn a_shard_of_another_tokenizer_is_refused() {
 
     let other = folder.path().join("other.shard");
     let mut shard = ShardWriter::create(&other, ShardOrigin { tokenizer_hash: [9; 32], vocab_size: 300 }).unwrap();
-    shard.append(&[1]).unwrap();
+    shard.append(&[1], None).unwrap();
     shard.finish().unwrap();
     let error = TokenFiles::open(&[path, other.clone()], None).unwrap_err();
     assert!(matches!(error, DataError::OtherTokenizer { path, .. } if path == other));
@@ -218,8 +221,8 @@ fn ids_outside_the_vocabulary_never_leave_the_file() {
     assert!(matches!(files.verify(), Err(DataError::ContentChanged { .. })));
 
     let mut shard = ShardWriter::create(&path, ShardOrigin { tokenizer_hash: HASH, vocab_size: 300 }).unwrap();
-    shard.append(&[0, 1]).unwrap();
-    assert!(matches!(shard.append(&[2, 300]), Err(DataError::IdOutsideVocabulary { position: 3, id: 300, .. })));
+    shard.append(&[0, 1], None).unwrap();
+    assert!(matches!(shard.append(&[2, 300], None), Err(DataError::IdOutsideVocabulary { position: 3, id: 300, .. })));
     drop(shard);
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "a part was left behind");
 }
@@ -274,7 +277,7 @@ fn reads_the_files_of_nanogpt_and_llm_c() {
     assert_ne!(hash(&[1, 0, 2, 0]), hash(&[1, 0, 2, 0, 0, 0]));
     assert!(matches!(open_bytes(&[1, 0, 2]), Err(DataError::HalfToken { bytes: 3, .. })));
     let version = open_bytes(&llm_c([20_240_520, 2, 0], &[]));
-    assert!(matches!(version, Err(DataError::ShardVersion { version: 2, known: 1, .. })));
+    assert!(matches!(version, Err(DataError::ShardVersion { version: 2, known: "version 1", .. })));
     let length = open_bytes(&llm_c([20_240_520, 1, u32::MAX], &[1, 0]));
     assert!(matches!(length, Err(DataError::FileLength { bytes: 1026, tokens: 0xffff_ffff, .. })));
     let cut = open_bytes(&llm_c([20_240_801, 7, 2], &[])[..1000]);
