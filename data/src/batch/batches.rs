@@ -48,6 +48,12 @@ impl Batches {
         self.parts[0].rows_per_sample()
     }
 
+    /// Whether rows are windows of a stream that says which tokens are trained: they begin and end anywhere in a document, as in
+    /// the middle of a chat.
+    pub fn are_windows_of_masked(&self) -> bool {
+        self.parts.iter().any(Rows::are_windows_of_masked)
+    }
+
     /// How many pieces of documents, or pairs, are in no row, for none of their targets is trained.
     pub fn untrained(&self) -> u64 {
         self.parts.iter().map(Rows::untrained).sum()

@@ -112,6 +112,10 @@ impl Rows {
         }
     }
 
+    pub(crate) fn are_windows_of_masked(&self) -> bool {
+        !self.are_packed() && self.stream.is_masked()
+    }
+
     pub(crate) fn token_count(&self) -> u64 {
         self.stream.token_count()
     }
