@@ -19,8 +19,6 @@ mod run;
 mod split;
 mod texts;
 
-#[cfg(all(test, feature = "tokenizers"))]
-mod row_tests;
 #[cfg(test)]
 mod tests;
 

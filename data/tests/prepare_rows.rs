@@ -6,10 +6,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use super::*;
-use crate::chat::ChatTemplate;
-use crate::{
-    DataError, FaultKind, FaultPlace, FileFaults, OnFault, Piece, PieceOrigin, TokenFiles, TokenStream, Tokenizer,
+use hearth_data::chat::ChatTemplate;
+use hearth_data::{
+    Counts, DataError, FaultKind, FaultPlace, FileFaults, OnFault, Outcome, Piece, PieceOrigin, Preparation,
+    PrepareSettings, PrepareSummary, ReadOptions, RowSettings, Rows, Split, TokenFiles, TokenStream, Tokenizer,
 };
 
 const TEMPLATE: &str =
@@ -45,7 +45,7 @@ fn run(
     row_settings: &RowSettings,
     (settings, on_fault, stop): (PrepareSettings, OnFault, Option<usize>),
 ) -> Result<Prepared, DataError> {
-    let reading = &crate::ReadOptions { faults: on_fault, ..crate::ReadOptions::default() };
+    let reading = &ReadOptions { faults: on_fault, ..ReadOptions::default() };
     let tokenizer = &Tokenizer::byte();
     let preparation = Preparation { tokenizer, vocab_size: None, files: &[], reading, folder, settings };
     let (stopped, mut faults) = (AtomicBool::new(false), FileFaults::default());
@@ -130,7 +130,7 @@ fn rows_are_cut_left_out_and_counted_by_reason() {
         told[1].starts_with("a.jsonl, line 4: none of the 1 messages to be trained is the assistant's"),
         "{told:?}"
     );
-    assert_eq!(told[2], "a.jsonl, line 5: `messages[0].role` is missing, not a string");
+    assert_eq!(told[2], "a.jsonl, line 5: `messages[0].role` is missing, not a string, as \"user\" or \"assistant\"");
     assert!(
         told[3].starts_with("a.jsonl, line 6: `row` is an object with [\"other\"], not an object with"),
         "{told:?}"
@@ -189,7 +189,7 @@ fn pairs_are_two_documents_each_and_stay_together() {
         }
         let files = TokenFiles::open_prepared(folder.path(), split, None).unwrap();
         assert!(files.holds_pairs());
-        let rows = crate::Rows::pairs(Arc::new(files), 16, 1).unwrap();
+        let rows = Rows::pairs(Arc::new(files), 16, 1).unwrap();
         assert_eq!(rows.per_epoch(), documents.len() as u64 / 2);
     }
     seen.sort_unstable();
