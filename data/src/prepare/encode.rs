@@ -5,7 +5,8 @@ use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
-use super::part::{Batch, Part, PartEncoder, PartTokens};
+use super::part::{Batch, Part, PartEncoder};
+use super::part_tokens::PartTokens;
 use crate::{DataError, Tokenizer};
 
 /// What preparing needs of a tokenizer.

@@ -83,6 +83,11 @@ impl PreparedManifest {
         NewFile::write_whole(&path, &json)
     }
 
+    /// Takes note of what is finished, and of whether the documents are pairs, as far as that is known.
+    pub(super) fn note(&mut self, [train, validation]: [Done; 2], pairs: Option<bool>) {
+        (self.train, self.validation, self.pairs) = (train, validation, pairs == Some(true));
+    }
+
     /// Whether anything was finished.
     pub(super) fn has_shards(&self) -> bool {
         SPLITS.iter().any(|&split| self.done(split).counts.shards > 0)

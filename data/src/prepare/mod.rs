@@ -11,6 +11,7 @@ mod batches;
 mod encode;
 mod manifest;
 mod part;
+mod part_tokens;
 mod prepared;
 mod row_account;
 #[cfg(feature = "tokenizers")]

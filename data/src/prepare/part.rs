@@ -1,6 +1,7 @@
-//! A piece on its way to a shard: as text, then as tokens.
+//! A piece on its way to a shard.
 
-use crate::{DataError, FileFault, PieceOrigin, Split};
+use super::part_tokens::PartTokens;
+use crate::{DataError, PieceOrigin, Split};
 
 /// A piece, with what is known of it.
 pub(super) struct Part<Content> {
@@ -18,27 +19,6 @@ pub(super) struct Batch<Content> {
     pub parts: Vec<Part<Content>>,
     /// Bytes of the corpus' files that have been read up to here.
     pub bytes_read: u64,
-}
-
-/// The tokens of a piece.
-#[derive(Debug, Default)]
-pub(super) struct PartTokens {
-    pub ids: Vec<u32>,
-    /// Which of them are trained; none where all are.
-    pub trained: Option<Vec<bool>>,
-    /// How many of them stand before the end of each document that ends in the piece, rising.
-    pub ends: Vec<usize>,
-    /// What came of the piece, where it is a row.
-    pub row: Option<PartRow>,
-}
-
-/// What came of a row.
-#[derive(Debug)]
-pub(super) enum PartRow {
-    /// It is one document, or two of a pair.
-    Kept { is_pair: bool, is_cut: bool },
-    /// It has no tokens.
-    LeftOut(FileFault),
 }
 
 /// What makes tokens of pieces, on many threads.

@@ -1,6 +1,7 @@
 //! What becomes of the rows of a corpus, in their order.
 
-use super::part::{Part, PartRow, PartTokens};
+use super::part::Part;
+use super::part_tokens::{PartRow, PartTokens};
 use crate::{DataError, FileFaults};
 
 /// What is known of the rows until here.

@@ -2,7 +2,8 @@
 
 use std::sync::atomic::AtomicBool;
 
-use super::part::{Part, PartEncoder, PartRow, PartTokens};
+use super::part::{Part, PartEncoder};
+use super::part_tokens::{PartRow, PartTokens};
 use super::{Preparation, PrepareProgress, PrepareSummary};
 use crate::chat::{ChatError, ChatTemplate, Encoded, EncodedRow, Passage, Row};
 use crate::{DataError, FaultKind, FileFault, FileFaults, OnFault, Piece, Tokenizer};

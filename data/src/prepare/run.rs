@@ -84,8 +84,7 @@ impl<T: Encode + Serialize> Preparation<'_, T> {
                 writer.append(part.number, &part.content)?;
             }
             if (train.done(), validation.done()) != (manifest.train, manifest.validation) {
-                (manifest.train, manifest.validation) = (train.done(), validation.done());
-                manifest.pairs = rows.pairs == Some(true);
+                manifest.note([train.done(), validation.done()], rows.pairs);
                 manifest.save(self.folder)?;
             }
             let documents = train.documents() + validation.documents();
@@ -102,8 +101,8 @@ impl<T: Encode + Serialize> Preparation<'_, T> {
         }
         train.finish(batches.drawn)?;
         validation.finish(batches.drawn)?;
-        manifest.pairs = rows.pairs == Some(true);
-        (manifest.train, manifest.validation, manifest.finished) = (train.done(), validation.done(), true);
+        manifest.note([train.done(), validation.done()], rows.pairs);
+        manifest.finished = true;
         manifest.save(self.folder)?;
         Ok(summary(Outcome::Finished, &manifest))
     }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::part::{PartRow, PartTokens};
+use super::part_tokens::{PartRow, PartTokens};
 use crate::DataError;
 use crate::order::splitmix::mix;
 use crate::shard::{ShardOrigin, ShardWriter};

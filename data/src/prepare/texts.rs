@@ -1,7 +1,8 @@
 //! Pieces of texts to tokens.
 
 use super::Encode;
-use super::part::{Part, PartEncoder, PartTokens};
+use super::part::{Part, PartEncoder};
+use super::part_tokens::PartTokens;
 use crate::DataError;
 
 /// All tokens of texts, and the one between documents.

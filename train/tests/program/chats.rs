@@ -116,11 +116,11 @@ fn a_preview_shows_what_is_trained_and_writes_nothing() {
     let folder = folder.path();
     let shown = done(folder, &with(&["--preview", "2"]));
     let expected =
-        "chats.jsonl, line 2\n<user>What is 2?\n<assistant>[[2 is a number.\n]]\n(43 tokens, 16 of them trained)\n";
+        "chats.jsonl, line 2\n<user>What is 2?\n<assistant>[[2 is a number.\n]]\n(43 tokens, 15 of them trained)\n";
     assert_eq!(shown, expected);
     assert!(done(folder, &with(&["--preview", "7"])).contains("left out, nothing to train: none of the 1 messages"));
     let cut = done(folder, &with(&["--preview", "2", "--context", "30"]));
-    assert!(cut.ends_with("[[2 is]]\n(31 tokens, 4 of them trained, cut to --context)\n"), "{cut}");
+    assert!(cut.ends_with("[[2 i]]\n(31 tokens, 3 of them trained, cut to --context)\n"), "{cut}");
     assert_eq!(refused(folder, &with(&["--preview", "61"])), "--preview 61: the files have 60 rows");
     assert_eq!(fs::read_dir(folder).unwrap().count(), 3, "something was written");
 }
