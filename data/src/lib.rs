@@ -67,8 +67,12 @@ pub use order::{BatchSizes, Share, rows_by_speed};
 pub use prepare::{
     Counts, Encode, Outcome, Preparation, PrepareProgress, PrepareSettings, PrepareSummary, Split, tokenizer_of_shards,
 };
+#[cfg(all(feature = "tokenizers", not(target_family = "wasm")))]
+pub use prepare::{PreparedRow, RowOutcome, RowSettings};
 #[cfg(not(target_family = "wasm"))]
-pub use reader::{Corpus, Documents, FaultKind, FaultPlace, FileFault, FileFaults, OnFault, Piece, ReadOptions};
+pub use reader::{
+    Corpus, Documents, FaultKind, FaultPlace, FileFault, FileFaults, OnFault, Piece, PieceOrigin, ReadOptions,
+};
 #[cfg(not(target_family = "wasm"))]
 pub use shard::{EndedFiles, TokenFiles};
 pub use stream::TokenStream;

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use crate::stream::PAIRS;
 use crate::{DataError, TokenStream};
 
 /// A stream of token ids in memory. Every id fits an `i32`, the integer that devices take.
@@ -10,6 +11,9 @@ pub struct Tokens {
     ids: Vec<u32>,
     /// Where each document ends, counted in tokens. Never falls; the last is the stream's length.
     document_ends: Vec<u64>,
+    /// Whether each token is trained; none where all are.
+    trained: Option<Vec<bool>>,
+    holds_pairs: bool,
 }
 
 impl Tokens {
@@ -34,7 +38,29 @@ impl Tokens {
         if document_ends.last() != Some(&tokens) || !document_ends.is_sorted() {
             return Err(DataError::DocumentEnds { tokens });
         }
-        Ok(Self { ids, document_ends })
+        Ok(Self { ids, document_ends, trained: None, holds_pairs: false })
+    }
+
+    /// The same stream, of which a model is trained to say the tokens that are `true` here, and no others.
+    ///
+    /// # Errors
+    /// When there are not as many as tokens.
+    pub fn with_trained(self, trained: Vec<bool>) -> Result<Self, DataError> {
+        match trained.len() == self.ids.len() {
+            true => Ok(Self { trained: Some(trained).filter(|trained| trained.contains(&false)), ..self }),
+            false => Err(DataError::MaskLength { tokens: self.ids.len(), mask: trained.len() }),
+        }
+    }
+
+    /// The same stream as one of preferences: documents `2k` and `2k + 1` are the chosen and the rejected one.
+    ///
+    /// # Errors
+    /// When the number of documents is odd.
+    pub fn as_pairs(self) -> Result<Self, DataError> {
+        match self.document_ends.len().is_multiple_of(2) {
+            true => Ok(Self { holds_pairs: true, ..self }),
+            false => Err(DataError::OddPairs { documents: self.document_ends.len() as u64 }),
+        }
     }
 
     /// The same stream for a model whose embedding has `vocab_size` rows, as `TokenFiles::for_vocabulary`. Looks at every id
@@ -51,7 +77,7 @@ impl Tokens {
 
     /// Cuts the stream once: `(training, validation)`, where validation is the last `validation_fraction`
     /// (from 0, none, up to but not including 1). Training takes `floor(len * (1 - validation_fraction))`
-    /// tokens, as in nanoGPT's data preparation. A document across the cut becomes two.
+    /// tokens, as in nanoGPT's data preparation. A document across the cut becomes two, and pairs are plain documents.
     ///
     /// # Errors
     /// When `validation_fraction` is out of range or not a number.
@@ -59,14 +85,16 @@ impl Tokens {
         if !(0.0..1.0).contains(&validation_fraction) {
             return Err(DataError::ValidationFraction { fraction: validation_fraction });
         }
-        let Self { mut ids, document_ends: mut ends } = self;
+        let Self { mut ids, document_ends: mut ends, mut trained, .. } = self;
         let boundary = (ids.len() as f64 * (1.0 - validation_fraction)) as usize;
         let validation = ids.split_off(boundary);
+        let validation_trained = trained.as_mut().map(|trained| trained.split_off(boundary));
         let boundary = boundary as u64;
         let later = ends.split_off(ends.partition_point(|&end| end < boundary));
         ends.push(boundary);
         let later = later.into_iter().map(|end| end - boundary).collect();
-        Ok((Self { ids, document_ends: ends }, Self { ids: validation, document_ends: later }))
+        let part = |ids, document_ends, trained| Self { ids, document_ends, trained, holds_pairs: false };
+        Ok((part(ids, ends, trained), part(validation, later, validation_trained)))
     }
 
     /// Number of tokens.
@@ -97,6 +125,23 @@ impl TokenStream for Tokens {
         Ok(())
     }
 
+    fn trained(&self, start: u64, out: &mut [bool]) -> Result<(), DataError> {
+        let start = start as usize; // an index into memory
+        match &self.trained {
+            Some(trained) => out.copy_from_slice(&trained[start..start + out.len()]),
+            None => out.fill(true),
+        }
+        Ok(())
+    }
+
+    fn is_masked(&self) -> bool {
+        self.trained.is_some()
+    }
+
+    fn holds_pairs(&self) -> bool {
+        self.holds_pairs
+    }
+
     fn document_count(&self) -> u64 {
         self.document_ends.len() as u64
     }
@@ -115,6 +160,12 @@ impl TokenStream for Tokens {
         }
         for end in &self.document_ends {
             content.update(&end.to_le_bytes());
+        }
+        for &trained in self.trained.iter().flatten() {
+            content.update(&[u8::from(trained)]);
+        }
+        if self.holds_pairs {
+            content.update(PAIRS);
         }
         content.finalize().into()
     }

@@ -25,6 +25,7 @@ pub fn read_documents(path: PathBuf, separator: Option<&str>) {
         for piece in documents.by_ref().map_while(Result::ok) {
             assert!(!piece.text.is_empty());
         }
+        assert!(corpus.rows().map_while(Result::ok).all(|row| !row.text.is_empty() && row.origin.is_some()));
         let _ = documents.faults().first().iter().map(ToString::to_string).collect::<Vec<_>>();
     }
 }
@@ -47,6 +48,7 @@ pub fn read_tokens(path: PathBuf) {
         let _ = files.copy(place.start, &mut [0]);
     }
     assert!(!verified || expected == files.len());
+    assert!(files.trained(0, &mut vec![false; ids.len()]).is_ok() && files.trained(files.len(), &mut [false]).is_err());
     let _ = files.document_end(files.len() / 2);
     let _ = files.for_vocabulary(7).verify();
 }

@@ -5,7 +5,7 @@ use burn_dataset::{Dataset, DatasetError};
 use crate::{Batch, Rows};
 
 /// The rows that cover a stream once, in the stream's order, for Burn's own data loaders, which shuffle them. An item is
-/// a batch of one row.
+/// a batch of one sample: one row, or of pairs two.
 #[derive(Debug, Clone)]
 pub struct TokenDataset(Rows);
 
@@ -20,8 +20,11 @@ impl Dataset<Batch> for TokenDataset {
     fn get(&self, index: usize) -> Result<Batch, DatasetError> {
         assert!(index < self.len(), "row {index} of {}", self.len());
         let mut item = Batch::default();
-        item.reshape(1, self.0.context_length(), self.0.are_packed());
-        self.0.in_order(index as u64, item.row(0)).map_err(DatasetError::new)?;
+        let rows = self.0.rows_per_sample();
+        item.reshape(rows, self.0.context_length(), self.0.are_packed());
+        for half in 0..rows {
+            self.0.in_order(index as u64, half, item.row(half)).map_err(DatasetError::new)?;
+        }
         Ok(item)
     }
 

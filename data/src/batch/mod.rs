@@ -5,6 +5,7 @@ mod batches;
 mod dataset;
 mod loader;
 mod packing;
+mod pairs;
 mod rows;
 
 pub use self::batches::Batches;
@@ -13,7 +14,7 @@ pub use self::dataset::TokenDataset;
 pub use self::loader::Loader;
 pub use self::rows::Rows;
 
-/// A target that is not counted in the loss. None arise from a plain stream of text.
+/// A target that is not counted in the loss, as one that is not trained. None arise from a plain stream of text.
 pub const IGNORED: i32 = -1;
 
 /// Inputs and targets of one forward pass, both `[B, T]` in row-major order.

@@ -29,30 +29,41 @@ pub(crate) struct Packing {
     row_ends: Vec<u32>,
     /// `T`.
     context_length: usize,
+    /// Pieces that are in no row, for none of their targets is trained.
+    untrained: u64,
 }
 
 impl Packing {
     /// Packs the documents of `stream` into rows of `context_length` inputs.
     ///
     /// # Errors
-    /// When `context_length` is 0, no document has two tokens, or the stream cannot be read.
+    /// When `context_length` is 0, no document has two tokens, or none a target that is trained, or the stream cannot be read.
     pub(crate) fn new(stream: &dyn TokenStream, context_length: usize) -> Result<Self, DataError> {
         if context_length == 0 {
             return Err(DataError::ZeroContext);
         }
-        let mut packing = Self { pieces: Vec::new(), row_ends: Vec::new(), context_length };
+        let mut packing = Self { pieces: Vec::new(), row_ends: Vec::new(), context_length, untrained: 0 };
+        let mut mask = Vec::new();
         let documents = stream.document_count();
         for first in (0..documents).step_by(GROUP as usize) {
             let group = first..documents.min(first + GROUP);
             let mut pieces: Vec<Piece> = Vec::new();
             for document in group {
-                pieces.extend(cut(stream.document(document)?, context_length));
+                for piece in cut(stream.document(document)?, context_length) {
+                    match is_trained(stream, piece, &mut mask)? {
+                        true => pieces.push(piece),
+                        false => packing.untrained += 1,
+                    }
+                }
             }
             pieces.sort_by_key(|piece| std::cmp::Reverse(piece.length));
             packing.extend(best_fit(&pieces, context_length));
         }
         if packing.pieces.is_empty() {
-            return Err(DataError::NothingToPack { documents });
+            return Err(match packing.untrained {
+                0 => DataError::NothingToPack { documents },
+                _ => DataError::NothingTrained { documents },
+            });
         }
         Ok(packing)
     }
@@ -75,6 +86,11 @@ impl Packing {
         &self.pieces[start as usize..self.row_ends[row] as usize]
     }
 
+    /// Pieces that were left out, for none of their targets is trained.
+    pub(crate) fn untrained(&self) -> u64 {
+        self.untrained
+    }
+
     /// The share of all positions that no piece fills.
     pub(crate) fn padding(&self) -> f64 {
         let filled: u64 = self.pieces.iter().map(|piece| piece.length as u64).sum();
@@ -90,6 +106,16 @@ fn cut(document: Range<u64>, context_length: usize) -> impl Iterator<Item = Piec
         let length = (last - start).min(context_length as u64) as usize;
         Piece { start, length }
     })
+}
+
+/// Whether a target of the piece is trained. `mask` is for its memory.
+pub(super) fn is_trained(stream: &dyn TokenStream, piece: Piece, mask: &mut Vec<bool>) -> Result<bool, DataError> {
+    if !stream.is_masked() {
+        return Ok(true);
+    }
+    mask.resize(piece.length, false);
+    stream.trained(piece.start + 1, mask)?;
+    Ok(mask.contains(&true))
 }
 
 /// Puts each piece, in the order given, into the open row that it fills best, or a new one.

@@ -24,6 +24,14 @@ pub enum ChatError {
         /// What the operating system said.
         cause: std::io::Error,
     },
+    /// A GGUF file cannot be read.
+    #[error("{}: {reason}", path.display())]
+    Gguf {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// `tokenizer_config.json` is not what it should be.
     #[error("`{field}` of tokenizer_config.json is {found}, not {expected}: restore the file as it was published")]
     Config {

@@ -54,6 +54,8 @@ mod environment;
 mod error;
 mod fault;
 mod generation;
+#[cfg(not(target_family = "wasm"))]
+mod gguf;
 mod json;
 mod message;
 mod row;

@@ -1,4 +1,4 @@
-//! Where a chat template is found: in `tokenizer_config.json`, or beside it.
+//! Where a chat template is found: in `tokenizer_config.json` or beside it, in a GGUF file, or in a file of its own.
 
 use std::fs;
 use std::io;
@@ -45,13 +45,40 @@ impl ChatTemplate {
             Some(jinja) => Self::new(jinja)?,
             None => Self::new(chat_template(&config)?)?,
         };
-        SPECIAL_TOKENS.into_iter().try_fold(template, |template, name| {
-            Ok(match token(name, config.get(name).unwrap_or(&Value::Null))? {
-                Some(token) => template.with_value(name, token.into()),
-                None => template,
-            })
-        })
+        with_tokens(template, &config)
     }
+
+    /// The template that goes with the tokenizer at `path`, a file, a folder or a `.gguf`: the Jinja source `jinja`, where it is
+    /// given, with the special tokens that the tokenizer's files name, else the template among them; none where there is none.
+    ///
+    /// # Errors
+    /// When a file cannot be read, is not as transformers or llama.cpp writes it, or the template cannot be compiled.
+    pub fn of_tokenizer(path: impl AsRef<Path>, jinja: Option<&str>) -> Result<Option<Self>, ChatError> {
+        let path = path.as_ref();
+        #[cfg(not(target_family = "wasm"))]
+        if path.extension().is_some_and(|it| it.eq_ignore_ascii_case("gguf")) {
+            return super::gguf::template(path, jinja);
+        }
+        let folder = if path.is_dir() { path } else { path.parent().unwrap_or(Path::new("")) };
+        match (jinja, read(&folder.join("tokenizer_config.json"))?) {
+            (Some(jinja), Some(config)) => Self::from_config(&config, Some(jinja)).map(Some),
+            (Some(jinja), None) => Self::new(jinja).map(Some),
+            (None, _) => match Self::from_folder(folder) {
+                Err(ChatError::NoTemplateIn { .. }) => Ok(None),
+                template => template.map(Some),
+            },
+        }
+    }
+}
+
+/// The template with the special tokens that `config` names.
+fn with_tokens(template: ChatTemplate, config: &Map<String, Value>) -> Result<ChatTemplate, ChatError> {
+    SPECIAL_TOKENS.into_iter().try_fold(template, |template, name| {
+        Ok(match token(name, config.get(name).unwrap_or(&Value::Null))? {
+            Some(token) => template.with_value(name, token.into()),
+            None => template,
+        })
+    })
 }
 
 /// The text of a file; none where there is no such file.

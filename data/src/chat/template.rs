@@ -32,6 +32,7 @@ pub struct ChatTemplate {
     now: Option<DateTime>,
     has_generation_blocks: bool,
     takes_parts: OnceLock<bool>,
+    source_hash: [u8; 32],
 }
 
 /// A rendered chat and the spans of its generation blocks, in bytes.
@@ -53,6 +54,7 @@ impl ChatTemplate {
             now: None,
             has_generation_blocks,
             takes_parts: OnceLock::new(),
+            source_hash: blake3::hash(source.as_bytes()).into(),
         })
     }
 
@@ -84,6 +86,18 @@ impl ChatTemplate {
     /// Whether the template marks what the assistant says.
     pub fn has_generation_blocks(&self) -> bool {
         self.has_generation_blocks
+    }
+
+    /// Equal for templates of the same source with the same variables and date.
+    pub fn hash(&self) -> [u8; 32] {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(&self.source_hash);
+        for (name, value) in &self.variables {
+            let value = serde_json::to_string(value).unwrap_or_default();
+            hasher.update(format!("{} {name} {} {value}", name.len(), value.len()).as_bytes());
+        }
+        hasher.update(format!("{:?}", self.now).as_bytes());
+        hasher.finalize().into()
     }
 
     pub(super) fn eos_token(&self) -> Option<&str> {

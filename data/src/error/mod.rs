@@ -143,6 +143,44 @@ pub enum DataError {
         /// Tokens in the stream.
         tokens: u64,
     },
+    /// A mask does not have an entry for each token.
+    #[error("the mask of what is trained has {mask} entries for {tokens} tokens: give one for each")]
+    MaskLength {
+        /// Tokens in the stream.
+        tokens: usize,
+        /// Entries in the mask.
+        mask: usize,
+    },
+    /// Pairs of an odd number of documents.
+    #[error("{documents} documents are no pairs: give a chosen and a rejected one of each")]
+    OddPairs {
+        /// Documents in the stream.
+        documents: u64,
+    },
+    /// A stream that does not hold pairs was to give some.
+    #[error(
+        "the tokens are no pairs of preferences: prepare rows with `chosen` and `rejected` by `hearth prepare --chat`"
+    )]
+    NoPairs,
+    /// Pairs of preferences were to be learned as text.
+    #[error(
+        "the tokens are pairs of preferences, of which one is rejected: prepare other rows, or train on them as pairs"
+    )]
+    PairsAsText,
+    /// Streams of pairs and others in one mixture.
+    #[error(
+        "one stream of the mixture holds pairs of preferences, another does not: train on them one after the other"
+    )]
+    MixedPairs,
+    /// No document has a target that is trained.
+    #[error(
+        "none of the {documents} documents has a token that is trained within a row: give a larger `context_length`, or \
+         prepare them again from rows that have some"
+    )]
+    NothingTrained {
+        /// Documents in the stream.
+        documents: u64,
+    },
     /// No document has a target.
     #[error("none of the {documents} documents has two tokens: give longer documents, or check how they are separated")]
     NothingToPack {
@@ -228,7 +266,7 @@ pub enum DataError {
     },
     /// The format's version is another than the one known.
     #[error(
-        "{} is of format version {version} but only version {known} can be read: prepare it again with this version",
+        "{} is of format version {version} but only {known} can be read: prepare it again with this version",
         path.display()
     )]
     ShardVersion {
@@ -236,8 +274,8 @@ pub enum DataError {
         path: PathBuf,
         /// The version in its header.
         version: u32,
-        /// The version that can be read.
-        known: u32,
+        /// The versions that can be read.
+        known: &'static str,
     },
     /// A token takes neither 2 nor 4 bytes.
     #[error("the header of {} gives tokens a width of {width} bytes, not 2 or 4: prepare it again", path.display())]
@@ -315,7 +353,7 @@ pub enum DataError {
         expected: String,
     },
     /// The content is not as it was written.
-    #[error("the tokens or document ends of {} do not have the hash in its header: prepare it again", path.display())]
+    #[error("the tokens, document ends or mask of {} do not have the hash in its header: prepare it again", path.display())]
     ContentChanged {
         /// The file.
         path: PathBuf,
@@ -374,6 +412,36 @@ pub enum DataError {
         /// How many files there are.
         files: usize,
     },
+    /// Every row was left out.
+    #[cfg(not(target_family = "wasm"))]
+    #[error(
+        "no row is left, {left_out} are left out, the first of them {first}: correct the rows, or what they are read with"
+    )]
+    NoRows {
+        /// How many there were.
+        left_out: u64,
+        /// What is wrong with the first.
+        first: String,
+    },
+    /// Preferences among other rows.
+    #[cfg(not(target_family = "wasm"))]
+    #[error(
+        "{}, {place}: this row is {}, unlike those before it: prepare preferences and other rows into folders of their own",
+        path.display(),
+        if *is_pair { "a preference" } else { "no preference" }
+    )]
+    MixedRows {
+        /// The file.
+        path: PathBuf,
+        /// The row's place in it.
+        place: crate::FaultPlace,
+        /// Whether the row is a preference.
+        is_pair: bool,
+    },
+    /// A chat template that cannot be used, or is missing.
+    #[cfg(feature = "tokenizers")]
+    #[error(transparent)]
+    Chat(#[from] crate::chat::ChatError),
     /// A folder was begun with other settings or another corpus.
     #[error(
         "{} was begun with `{field}` = {was}, now it is {now}: use the settings and files that it was begun with, or \

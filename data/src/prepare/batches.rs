@@ -1,6 +1,6 @@
 //! Pieces in batches that are worth a thread's while.
 
-use super::encode::{Batch, TextPart};
+use super::part::{Batch, Part};
 use crate::{DataError, Piece, Split};
 
 /// Text in a batch: enough that handing it over costs nothing beside encoding it, and little beside the memory there is.
@@ -23,8 +23,8 @@ pub(super) struct PieceBatches<'a, Pieces> {
 impl<Pieces> PieceBatches<'_, Pieces> {
     /// The parts of a piece that are wanted. Pieces of one document may have keys of their own and so be in both splits: the last
     /// one then ends it in the other split too, as a part without text.
-    fn parts_of(&mut self, piece: Piece) -> impl Iterator<Item = TextPart<String>> + use<Pieces> {
-        let Piece { text, ends_document, key, .. } = piece;
+    fn parts_of(&mut self, piece: Piece) -> impl Iterator<Item = Part<String>> + use<Pieces> {
+        let Piece { text, ends_document, key, origin, .. } = piece;
         let number = self.drawn;
         self.drawn += 1;
         let split = Split::of(key, self.validation_fraction);
@@ -36,8 +36,9 @@ impl<Pieces> PieceBatches<'_, Pieces> {
         if ends_document {
             self.begun = [false; 2];
         }
-        let own = TextPart { number, split, begins_document, ends_document, content: text };
-        let end = TextPart { number, split: other, begins_document: false, ends_document, content: String::new() };
+        let own = Part { number, split, begins_document, ends_document, origin, content: text };
+        let end =
+            Part { number, split: other, begins_document: false, ends_document, origin: None, content: String::new() };
         let first_wanted = self.first_wanted;
         let parts = [Some(own), ends_in_other.then_some(end)].into_iter().flatten();
         parts.filter(move |part| number >= first_wanted[part.split as usize])

@@ -5,7 +5,9 @@ use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
-use crate::{DataError, Split, Tokenizer};
+use super::part::{Batch, Part, PartEncoder};
+use super::part_tokens::PartTokens;
+use crate::{DataError, Tokenizer};
 
 /// What preparing needs of a tokenizer.
 pub trait Encode: Sync {
@@ -51,40 +53,23 @@ impl Encode for Tokenizer {
     }
 }
 
-/// A piece on its way: as text, then as ids.
-pub(super) struct TextPart<Content> {
-    /// Number of its piece in the corpus.
-    pub number: u64,
-    pub split: Split,
-    pub begins_document: bool,
-    pub ends_document: bool,
-    pub content: Content,
-}
-
-/// Pieces that are handed to a thread in one go.
-pub(super) struct Batch<Content> {
-    pub parts: Vec<TextPart<Content>>,
-    /// Bytes of the corpus' files that have been read up to here.
-    pub bytes_read: u64,
-}
-
 /// Text that is held at most, in batches that are being encoded: its ids may take four times as much. A larger batch
 /// is held alone.
 const MOST_HELD_BYTES: usize = 1 << 25;
 
 struct EncodeJob {
     batch: Batch<String>,
-    reply: SyncSender<Result<Batch<Vec<u32>>, DataError>>,
+    reply: SyncSender<Result<Batch<PartTokens>, DataError>>,
 }
 
 /// Encodes `batches` on `threads` threads and hands them to `write` in their order, on the calling thread, which also
 /// draws them. At most `2 * threads` are held at a time, and fewer where they are large, however slow one is: each has a
 /// channel of its own for its reply, and the oldest is waited for.
 pub(super) fn encode_in_order(
-    tokenizer: &impl Encode,
+    encoder: &impl PartEncoder,
     threads: usize,
     batches: impl Iterator<Item = Result<Batch<String>, DataError>>,
-    mut write: impl FnMut(Batch<Vec<u32>>) -> Result<(), DataError>,
+    mut write: impl FnMut(Batch<PartTokens>) -> Result<(), DataError>,
 ) -> Result<(), DataError> {
     let most_held = 2 * threads;
     let (jobs, queue) = sync_channel::<EncodeJob>(most_held);
@@ -92,7 +77,7 @@ pub(super) fn encode_in_order(
     // `jobs` is moved in and dropped on every way out, which ends the threads.
     thread::scope(move |scope| {
         for _ in 0..threads {
-            scope.spawn(move || encode_jobs(tokenizer, queue));
+            scope.spawn(move || encode_jobs(encoder, queue));
         }
         let mut held = VecDeque::with_capacity(most_held);
         let mut held_bytes = 0;
@@ -115,23 +100,21 @@ pub(super) fn encode_in_order(
     })
 }
 
-fn encode_jobs(tokenizer: &impl Encode, queue: &Mutex<Receiver<EncodeJob>>) {
+fn encode_jobs(encoder: &impl PartEncoder, queue: &Mutex<Receiver<EncodeJob>>) {
     loop {
         // The lock is held while waiting: the others would wait for the same.
         let job = queue.lock().expect("nothing panics while it waits").recv();
         let Ok(EncodeJob { batch, reply }) = job else { return };
         // Nobody waits any more where something else has failed.
-        let _ = reply.send(encode_batch(tokenizer, batch));
+        let _ = reply.send(encode_batch(encoder, batch));
     }
 }
 
-fn encode_batch(tokenizer: &impl Encode, batch: Batch<String>) -> Result<Batch<Vec<u32>>, DataError> {
-    let encode = |part: TextPart<String>| {
-        let TextPart { number, split, begins_document, ends_document, content } = part;
-        let ids = if begins_document { tokenizer.encode(&content) } else { tokenizer.encode_rest(&content) };
-        let mut content = ids?;
-        content.extend(tokenizer.end_of_text().filter(|_| ends_document));
-        Ok(TextPart { number, split, begins_document, ends_document, content })
+fn encode_batch(encoder: &impl PartEncoder, batch: Batch<String>) -> Result<Batch<PartTokens>, DataError> {
+    let encode = |part: Part<String>| {
+        let content = encoder.encode(&part)?;
+        let Part { number, split, begins_document, ends_document, origin, .. } = part;
+        Ok(Part { number, split, begins_document, ends_document, origin, content })
     };
     let parts = batch.parts.into_iter().map(encode).collect::<Result<_, DataError>>()?;
     Ok(Batch { parts, bytes_read: batch.bytes_read })
@@ -142,7 +125,9 @@ mod tests {
     use std::sync::atomic::{AtomicU64, Ordering};
     use std::time::Duration;
 
+    use super::super::texts::Texts;
     use super::*;
+    use crate::Split;
 
     /// Encodes its first piece late, and then says how many had been drawn by then.
     struct SlowFirst<'a> {
@@ -177,22 +162,23 @@ mod tests {
             drawn.fetch_add(1, Ordering::SeqCst);
             let content = format!("{number}{}", " ".repeat(bytes));
             Ok(Batch {
-                parts: vec![TextPart {
+                parts: vec![Part {
                     number,
                     split: Split::Train,
                     begins_document: true,
                     ends_document: false,
+                    origin: None,
                     content,
                 }],
                 bytes_read: 0,
             })
         });
         let mut written = Vec::new();
-        let write = |batch: Batch<Vec<u32>>| {
-            written.extend(batch.parts.into_iter().map(|part| (part.number, part.content[0])));
+        let write = |batch: Batch<PartTokens>| {
+            written.extend(batch.parts.into_iter().map(|part| (part.number, part.content.ids[0])));
             Ok(())
         };
-        encode_in_order(&SlowFirst { drawn: &drawn }, 3, batches, write).unwrap();
+        encode_in_order(&Texts(&SlowFirst { drawn: &drawn }), 3, batches, write).unwrap();
         assert!(written.iter().map(|(number, _)| *number).eq(0..count));
         written[0].1
     }

@@ -24,6 +24,13 @@ pub(super) struct PreparedManifest {
     pub finished: bool,
     pub train: Done,
     pub validation: Done,
+    /// Whether documents `2k` and `2k + 1` are the chosen and the rejected one of a preference.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub pairs: bool,
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 impl PreparedManifest {
@@ -53,7 +60,7 @@ impl PreparedManifest {
     }
 
     fn new(settings: Settings) -> Self {
-        Self { settings, finished: false, train: Done::default(), validation: Done::default() }
+        Self { settings, finished: false, train: Done::default(), validation: Done::default(), pairs: false }
     }
 
     /// # Errors
@@ -74,6 +81,11 @@ impl PreparedManifest {
             .map_err(|cause| DataError::Unwritable { path: path.clone(), cause })?;
         json.push(b'\n');
         NewFile::write_whole(&path, &json)
+    }
+
+    /// Takes note of what is finished, and of whether the documents are pairs, as far as that is known.
+    pub(super) fn note(&mut self, [train, validation]: [Done; 2], pairs: Option<bool>) {
+        (self.train, self.validation, self.pairs) = (train, validation, pairs == Some(true));
     }
 
     /// Whether anything was finished.
@@ -98,7 +110,7 @@ impl PreparedManifest {
         split: Split,
         tokenizer_hash: Option<[u8; 32]>,
     ) -> Result<Option<TokenFiles>, DataError> {
-        let Counts { shards, tokens, documents } = self.done(split).counts;
+        let Counts { shards, tokens, documents, .. } = self.done(split).counts;
         // Asks for each in turn: a damaged count ends at the first that is missing.
         let existing = |number| {
             let path = split.shard_path(folder, number);
@@ -113,7 +125,7 @@ impl PreparedManifest {
             let (path, split, found) = (folder.join(MANIFEST), split.name(), files.len());
             return Err(DataError::CountedOtherwise { path, split, documents, tokens, found });
         }
-        Ok(Some(files))
+        Ok(Some(if self.pairs { files.as_pairs() } else { files }))
     }
 
     fn check_settings(&self, folder: &Path, now: &Settings) -> Result<(), DataError> {

@@ -1,4 +1,4 @@
-//! A corpus into token shards, on all cores and without holding it. Native only.
+//! A corpus of texts or of rows of chats into token shards, on all cores and without holding it. Native only.
 //!
 //! ```text
 //! pieces -> batches -> [ encoders, a thread a core ] -> in order again -> train-00000.shard, validation-00000.shard, ...
@@ -10,9 +10,15 @@
 mod batches;
 mod encode;
 mod manifest;
+mod part;
+mod part_tokens;
 mod prepared;
+mod row_account;
+#[cfg(feature = "tokenizers")]
+mod rows;
 mod run;
 mod split;
+mod texts;
 
 #[cfg(test)]
 mod tests;
@@ -21,6 +27,8 @@ use std::path::{Path, PathBuf};
 
 pub use self::encode::Encode;
 pub use self::prepared::tokenizer_of_shards;
+#[cfg(feature = "tokenizers")]
+pub use self::rows::{PreparedRow, RowOutcome, RowSettings};
 pub use self::split::{Counts, Split};
 use crate::ReadOptions;
 
@@ -90,4 +98,6 @@ pub struct PrepareSummary {
     pub train: Counts,
     /// The finished validation shards.
     pub validation: Counts,
+    /// Whether each two documents are a preference, the chosen one and the rejected.
+    pub pairs: bool,
 }

@@ -12,13 +12,16 @@ use serde::Serialize;
 use super::batches::PieceBatches;
 use super::encode::encode_in_order;
 use super::manifest::{PreparedManifest, Settings};
+use super::part::PartEncoder;
+use super::row_account::RowAccount;
 use super::split::{SPLITS, SplitWriter};
+use super::texts::Texts;
 use super::{Encode, Outcome, Preparation, PrepareProgress, PrepareSettings, PrepareSummary, Split};
 use crate::new_file::NewFile;
 use crate::prepared_folder::{self, TOKENIZER};
 use crate::reader::is_standard_input;
 use crate::shard::ShardOrigin;
-use crate::{DataError, OnFault, Piece, ReadOptions};
+use crate::{DataError, FileFaults, OnFault, Piece, ReadOptions};
 
 /// Raised when the same files and settings come to other pieces: shards of both must not be mixed.
 const PIECES_VERSION: u32 = 2;
@@ -35,9 +38,22 @@ impl<T: Encode + Serialize> Preparation<'_, T> {
         &self,
         pieces: &mut impl Iterator<Item = Result<Piece, DataError>>,
         stop: &AtomicBool,
+        on_progress: impl FnMut(PrepareProgress),
+    ) -> Result<PrepareSummary, DataError> {
+        let settings = self.record(&[])?;
+        self.write(&Texts(self.tokenizer), (settings, &mut FileFaults::default()), pieces, stop, on_progress)
+    }
+
+    /// As [`Preparation::run`] with what makes tokens of the pieces, the record of all settings, and what rows are left out.
+    pub(super) fn write(
+        &self,
+        encoder: &impl PartEncoder,
+        (settings, faults): (Settings, &mut FileFaults),
+        pieces: &mut impl Iterator<Item = Result<Piece, DataError>>,
+        stop: &AtomicBool,
         mut on_progress: impl FnMut(PrepareProgress),
     ) -> Result<PrepareSummary, DataError> {
-        let (settings, repeatable) = (self.record()?, !self.files.iter().any(|file| is_standard_input(file)));
+        let repeatable = !self.files.iter().any(|file| is_standard_input(file));
         let _lock = prepared_folder::lock(self.folder)?;
         let mut manifest = PreparedManifest::begin(self.folder, settings, repeatable)?;
         for split in SPLITS {
@@ -56,17 +72,19 @@ impl<T: Encode + Serialize> Preparation<'_, T> {
             begun: [false; 2],
             drawn: 0,
         };
+        let mut rows = RowAccount { pairs: manifest.has_shards().then_some(manifest.pairs), faults };
         let until_stopped = batches.by_ref().take_while(|_| !stop.load(Ordering::Relaxed));
-        encode_in_order(self.tokenizer, self.threads(), until_stopped, |batch| {
+        encode_in_order(encoder, self.threads(), until_stopped, |batch| {
             for part in batch.parts {
+                rows.note(&part)?;
                 let writer = match part.split {
                     Split::Train => &mut train,
                     Split::Validation => &mut validation,
                 };
-                writer.append(part.number, &part.content, part.ends_document)?;
+                writer.append(part.number, &part.content)?;
             }
             if (train.done(), validation.done()) != (manifest.train, manifest.validation) {
-                (manifest.train, manifest.validation) = (train.done(), validation.done());
+                manifest.note([train.done(), validation.done()], rows.pairs);
                 manifest.save(self.folder)?;
             }
             let documents = train.documents() + validation.documents();
@@ -79,17 +97,18 @@ impl<T: Encode + Serialize> Preparation<'_, T> {
             return Ok(summary(Outcome::Stopped, &manifest));
         }
         if train.tokens() + validation.tokens() == 0 {
-            return Err(DataError::NoDocuments { files: self.files.len() });
+            return Err(rows.nothing(self.files.len()));
         }
-        train.finish_shard(batches.drawn, 0)?;
-        validation.finish_shard(batches.drawn, 0)?;
-        (manifest.train, manifest.validation, manifest.finished) = (train.done(), validation.done(), true);
+        train.finish(batches.drawn)?;
+        validation.finish(batches.drawn)?;
+        manifest.note([train.done(), validation.done()], rows.pairs);
+        manifest.finished = true;
         manifest.save(self.folder)?;
         Ok(summary(Outcome::Finished, &manifest))
     }
 
-    /// Everything that decides which tokens come out.
-    fn record(&self) -> Result<Settings, DataError> {
+    /// Everything that decides which tokens come out, `more` settings among it.
+    pub(super) fn record(&self, more: &[(&str, String)]) -> Result<Settings, DataError> {
         let PrepareSettings { validation_fraction, shard_tokens, .. } = self.settings;
         if !(0.0..1.0).contains(&validation_fraction) {
             return Err(DataError::ValidationFraction { fraction: validation_fraction });
@@ -113,7 +132,7 @@ impl<T: Encode + Serialize> Preparation<'_, T> {
             ("validation_fraction", validation_fraction.to_string()),
             ("vocab_size", self.vocab_size.map_or("not given".to_owned(), |size| size.to_string())),
         ];
-        Ok(fields.map(|(field, value)| (field.to_owned(), value)).into())
+        Ok(fields.iter().chain(more).map(|(field, value)| ((*field).to_owned(), value.clone())).collect())
     }
 
     fn writer(&self, split: Split, manifest: &PreparedManifest) -> SplitWriter<'_> {
@@ -136,7 +155,12 @@ impl<T: Encode + Serialize> Preparation<'_, T> {
 }
 
 fn summary(outcome: Outcome, manifest: &PreparedManifest) -> PrepareSummary {
-    PrepareSummary { outcome, train: manifest.train.counts, validation: manifest.validation.counts }
+    PrepareSummary {
+        outcome,
+        train: manifest.train.counts,
+        validation: manifest.validation.counts,
+        pairs: manifest.pairs,
+    }
 }
 
 /// Names, sizes and order of the files; their folder may move.

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::part_tokens::{PartRow, PartTokens};
 use crate::DataError;
 use crate::order::splitmix::mix;
 use crate::shard::{ShardOrigin, ShardWriter};
@@ -62,6 +63,19 @@ pub struct Counts {
     pub tokens: u64,
     /// Documents that end in them.
     pub documents: u64,
+    /// Tokens that are not trained.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub untrained: u64,
+    /// Rows that were cut to the length that was asked for.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub cut: u64,
+    /// Rows that were left out.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub left_out: u64,
+}
+
+fn is_none(count: &u64) -> bool {
+    *count == 0
 }
 
 /// The finished shards of a part, and where the next begins.
@@ -83,12 +97,15 @@ pub(super) struct SplitWriter<'a> {
     shard_tokens: u64,
     done: Done,
     open: Option<ShardWriter>,
+    /// Rows until here that were cut, and that were left out.
+    rows: [u64; 2],
 }
 
 impl<'a> SplitWriter<'a> {
     /// Goes on after the shards that are done.
     pub(super) fn new(split: Split, folder: &'a Path, origin: ShardOrigin, shard_tokens: u64, done: Done) -> Self {
-        Self { split, folder, origin, shard_tokens, done, open: None }
+        let rows = [done.counts.cut, done.counts.left_out];
+        Self { split, folder, origin, shard_tokens, done, open: None, rows }
     }
 
     pub(super) fn done(&self) -> Done {
@@ -105,11 +122,35 @@ impl<'a> SplitWriter<'a> {
         self.done.counts.documents + self.open.as_ref().map_or(0, ShardWriter::documents)
     }
 
-    /// Appends the ids of piece number `piece`, without those that are in finished shards. A full shard is finished
+    /// Appends the tokens of piece number `piece`, without those that are in finished shards. A full shard is finished
     /// only when more tokens come, so that a document's end is in the shard of its last token.
-    pub(super) fn append(&mut self, piece: u64, ids: &[u32], ends_document: bool) -> Result<(), DataError> {
+    pub(super) fn append(&mut self, piece: u64, tokens: &PartTokens) -> Result<(), DataError> {
         let mut at = if piece == self.done.next_piece { self.done.next_token as usize } else { 0 };
-        while at < ids.len() {
+        for &end in &tokens.ends {
+            at = self.append_until(end, at, piece, tokens)?;
+            if let Some(shard) = &mut self.open {
+                shard.end_document();
+            }
+        }
+        self.append_until(tokens.ids.len(), at, piece, tokens)?;
+        // Behind its tokens: what is begun again is counted again.
+        match tokens.row {
+            Some(PartRow::Kept { is_cut, .. }) => self.rows[0] += u64::from(is_cut),
+            Some(PartRow::LeftOut(_)) => self.rows[1] += 1,
+            None => {}
+        }
+        Ok(())
+    }
+
+    /// Appends the piece's tokens `at..until`; the place behind them.
+    fn append_until(
+        &mut self,
+        until: usize,
+        mut at: usize,
+        piece: u64,
+        tokens: &PartTokens,
+    ) -> Result<usize, DataError> {
+        while at < until {
             if self.open.as_ref().is_some_and(|shard| self.is_full(shard)) {
                 self.finish_shard(piece, at as u64)?;
             }
@@ -119,23 +160,30 @@ impl<'a> SplitWriter<'a> {
                 none => none.insert(ShardWriter::create(&path, self.origin)?),
             };
             let room = usize::try_from(self.shard_tokens - shard.tokens()).unwrap_or(usize::MAX);
-            let end = at + room.min(ids.len() - at);
-            shard.append(&ids[at..end])?;
+            let end = at + room.min(until - at);
+            let trained = tokens.trained.as_ref().map(|trained| &trained[at..end]);
+            shard.append(&tokens.ids[at..end], trained)?;
             at = end;
         }
-        if let Some(shard) = self.open.as_mut().filter(|_| ends_document) {
-            shard.end_document();
-        }
-        Ok(())
+        Ok(at)
     }
 
     /// Finishes the open shard, if there is one; the next begins at token `next_token` of piece `next_piece`.
     pub(super) fn finish_shard(&mut self, next_piece: u64, next_token: u64) -> Result<(), DataError> {
         let Some(shard) = self.open.take() else { return Ok(()) };
         let (tokens, documents) = (self.tokens() + shard.tokens(), self.documents() + shard.documents());
+        let (shards, untrained) = (self.done.counts.shards + 1, self.done.counts.untrained + shard.untrained());
         shard.finish()?;
-        let counts = Counts { shards: self.done.counts.shards + 1, tokens, documents };
+        let [cut, left_out] = self.rows;
+        let counts = Counts { shards, tokens, documents, untrained, cut, left_out };
         self.done = Done { counts, next_piece, next_token };
+        Ok(())
+    }
+
+    /// Finishes the open shard, behind the last piece, of which there are `pieces`.
+    pub(super) fn finish(&mut self, pieces: u64) -> Result<(), DataError> {
+        self.finish_shard(pieces, 0)?;
+        [self.done.counts.cut, self.done.counts.left_out] = self.rows;
         Ok(())
     }
 

@@ -63,7 +63,7 @@ fn corpus() -> Vec<Piece> {
             let bytes_read = pieces.len() as u64;
             let ends_document = part == key % 3;
             let key = if document % 4 == 0 { splitmix64(key, part) } else { key };
-            pieces.push(Piece { text, ends_document, key, bytes_read });
+            pieces.push(Piece { text, ends_document, key, bytes_read, origin: None });
         }
     }
     pieces
@@ -148,7 +148,8 @@ fn shards_hold_the_corpus_whatever_the_number_of_threads() {
 
         let shards = tokens.len().div_ceil(50);
         assert!(shards > 4, "{shards} shards are no test of shards");
-        let expected = Counts { shards: shards as u64, tokens: tokens.len() as u64, documents: documents.len() as u64 };
+        let (tokens, documents) = (tokens.len() as u64, documents.len() as u64);
+        let expected = Counts { shards: shards as u64, tokens, documents, ..Counts::default() };
         assert_eq!(counts, expected);
         let full = TokenFiles::open(&[split.shard_path(one.path(), shards as u64 - 2)], None).unwrap();
         assert_eq!(full.len(), 50);
@@ -334,7 +335,8 @@ fn a_tokenizer_is_kept_when_shards_depend_on_it() {
 #[test]
 fn faults_are_errors_and_a_corpus_of_nothing_too() {
     let folder = folder();
-    let piece = |text: &str| Some(Ok(Piece { text: text.into(), ends_document: true, key: 0, bytes_read: 0 }));
+    let piece =
+        |text: &str| Some(Ok(Piece { text: text.into(), ends_document: true, key: 0, bytes_read: 0, origin: None }));
     let run = |settings, pieces: Vec<_>| run(folder.path(), settings, &numbers(), pieces);
 
     assert!(matches!(run(SETTINGS, vec![]), Err(DataError::NoDocuments { files: 0 })));
@@ -353,7 +355,10 @@ fn faults_are_errors_and_a_corpus_of_nothing_too() {
     let uncounted = Split::Validation.shard_path(folder.path(), 0);
     fs::write(&uncounted, "uncounted").unwrap();
     let no_validation = PrepareSettings { validation_fraction: 0.0, ..SETTINGS };
-    assert_eq!(run(no_validation, vec![piece("1 2")]).unwrap().train, Counts { shards: 1, tokens: 3, documents: 1 });
+    assert_eq!(
+        run(no_validation, vec![piece("1 2")]).unwrap().train,
+        Counts { shards: 1, tokens: 3, documents: 1, ..Counts::default() }
+    );
     assert!(!uncounted.exists());
     let error = TokenFiles::open_prepared(folder.path(), Split::Validation, None).unwrap_err().to_string();
     assert!(error.contains("no validation shards"), "{error}");
@@ -401,7 +406,7 @@ fn a_full_disk_is_an_error_and_leaves_only_whole_shards() {
     let settings = PrepareSettings { shard_tokens: 30_000, ..SETTINGS };
     let text = "7 ".repeat(10_000);
     let pieces = || {
-        let piece = |key| Piece { text: text.clone(), ends_document: true, key, bytes_read: key };
+        let piece = |key| Piece { text: text.clone(), ends_document: true, key, bytes_read: key, origin: None };
         (0..30).map(piece).map(Ok).map(Some)
     };
     run(reference.path(), settings, &numbers(), pieces()).unwrap();

@@ -91,7 +91,7 @@ impl Iterator for CsvColumn {
             match self.read_value() {
                 Ok(None) => self.done = true,
                 Ok(Some(text)) if text.is_empty() => {}
-                Ok(Some(text)) => return Some(Ok(FilePart { text, ends_document: true })),
+                Ok(Some(text)) => return Some(Ok(FilePart { text, ends_document: true, place: None })),
                 Err((kind, reason)) => {
                     let line = self.row.position().map_or(1, |position| position.line());
                     let (path, place) = (self.path.clone(), Some(FaultPlace::Line(line)));

@@ -1,7 +1,7 @@
 //! The documents of all files, one file after the other.
 
 use std::iter;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -11,8 +11,9 @@ use super::form::{Content, Form};
 use super::lines::Lines;
 use super::options::{OnFault, ReadOptions};
 use super::parquet::Column;
-use super::part::{FilePart, Parts, Piece};
+use super::part::{FilePart, Parts, Piece, PieceOrigin};
 use super::plain::{PieceSize, Plain};
+use super::rows::rows;
 use super::standard_input::is_standard_input;
 use super::text_file::TextFile;
 use super::{foreign, json};
@@ -24,7 +25,7 @@ pub struct Documents<'a> {
     /// Size of each file on disk, in bytes.
     sizes: &'a [u64],
     options: &'a ReadOptions,
-    tokenizer: Option<&'a Tokenizer>,
+    reads: Reads<'a>,
     next_file: usize,
     file: Option<OpenFile>,
     /// Sizes of the files before the open one.
@@ -32,7 +33,17 @@ pub struct Documents<'a> {
     faults: FileFaults,
 }
 
+/// What is read of a file.
+#[derive(Clone, Copy)]
+pub(super) enum Reads<'a> {
+    /// Texts; where there is a tokenizer, long ones are cut where its ids stay what they are.
+    Texts(Option<&'a Tokenizer>),
+    /// Rows of chats.
+    Rows,
+}
+
 struct OpenFile {
+    path: Arc<Path>,
     parts: Parts,
     read: Arc<AtomicU64>,
     key_of_each_piece: bool,
@@ -41,14 +52,9 @@ struct OpenFile {
 }
 
 impl<'a> Documents<'a> {
-    pub(super) fn of(
-        files: &'a [PathBuf],
-        sizes: &'a [u64],
-        options: &'a ReadOptions,
-        tokenizer: Option<&'a Tokenizer>,
-    ) -> Self {
+    pub(super) fn of(files: &'a [PathBuf], sizes: &'a [u64], options: &'a ReadOptions, reads: Reads<'a>) -> Self {
         let (next_file, file, bytes_before, faults) = (0, None, 0, FileFaults::default());
-        Self { files, sizes, options, tokenizer, next_file, file, bytes_before, faults }
+        Self { files, sizes, options, reads, next_file, file, bytes_before, faults }
     }
 
     /// The faults that were left out so far, where faults are skipped.
@@ -71,7 +77,7 @@ impl Iterator for Documents<'_> {
             let Some(file) = &mut self.file else {
                 let path = self.files.get(self.next_file)?;
                 let piece_size = if self.files.len() == 1 { PieceSize::Growing } else { PieceSize::Even };
-                let reading = Reading { options: self.options, piece_size, tokenizer: self.tokenizer };
+                let reading = Reading { options: self.options, piece_size, reads: self.reads };
                 self.file = Some(OpenFile::of(path.clone(), &reading));
                 continue;
             };
@@ -95,29 +101,32 @@ impl Iterator for Documents<'_> {
 struct Reading<'a> {
     options: &'a ReadOptions,
     piece_size: PieceSize,
-    tokenizer: Option<&'a Tokenizer>,
+    reads: Reads<'a>,
 }
 
 impl OpenFile {
     fn of(path: PathBuf, reading: &Reading) -> Self {
         let read = Arc::new(AtomicU64::new(0));
+        let shared: Arc<Path> = path.as_path().into();
         let (parts, key_of_each_piece) = match parts(path, reading, read.clone()) {
             Ok((parts, content)) => (parts, content == Content::Plain && reading.options.separator.is_none()),
             Err(fault) => (Box::new(iter::once(Err(fault))) as Parts, false),
         };
-        Self { parts, read, key_of_each_piece, key: None }
+        Self { path: shared, parts, read, key_of_each_piece, key: None }
     }
 
     fn piece(&mut self, part: FilePart, bytes_before: u64) -> Piece {
-        let FilePart { text, ends_document } = part;
+        let FilePart { text, ends_document, place } = part;
         let key = self.key.unwrap_or_else(|| key_of(&text));
         self.key = (!ends_document && !self.key_of_each_piece).then_some(key);
-        Piece { text, ends_document, key, bytes_read: bytes_before + self.read.load(Ordering::Relaxed) }
+        let origin = place.map(|place| PieceOrigin { path: self.path.clone(), place });
+        Piece { text, ends_document, key, bytes_read: bytes_before + self.read.load(Ordering::Relaxed), origin }
     }
 }
 
 fn parts(path: PathBuf, reading: &Reading, read: Arc<AtomicU64>) -> Result<(Parts, Content), FileFault> {
-    let Reading { options, piece_size, tokenizer } = *reading;
+    let Reading { options, piece_size, reads } = *reading;
+    let Reads::Texts(tokenizer) = reads else { return Ok((rows(path, read)?, Content::Json)) };
     let Form { content, compression } = Form::of(&path);
     let field = options.field.as_str();
     if content == Content::Parquet {

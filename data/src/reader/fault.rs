@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use super::standard_input::is_standard_input;
 
-/// Faults kept whole; of the others only the count.
+/// Faults kept whole, beside the first of each kind; of the others only the count.
 const KEPT: usize = 8;
 /// Names that a list of them shows at most.
 const LISTED: usize = 20;
@@ -75,6 +75,14 @@ pub enum FaultKind {
     LineTooLong,
     /// A file in a form that is not read as text.
     NotText,
+    /// What is no row of chats.
+    NotARow,
+    /// A row that the chat template refuses, or whose text has no tokens.
+    Refused,
+    /// A row of which nothing can be trained.
+    Untrained,
+    /// A row that has no token that is trained within the length that rows are cut to.
+    TooLong,
     /// A file that cannot be read on: damaged, cut short, or refused by the operating system.
     Unreadable,
 }
@@ -89,6 +97,10 @@ impl fmt::Display for FaultKind {
             Self::NotAString => "not a string",
             Self::LineTooLong => "line too long",
             Self::NotText => "not text",
+            Self::NotARow => "no row of chats",
+            Self::Refused => "refused by the template or the tokenizer",
+            Self::Untrained => "nothing to train",
+            Self::TooLong => "nothing to train within --context",
             Self::Unreadable => "unreadable",
         })
     }
@@ -103,7 +115,7 @@ pub(super) fn listed<Name: fmt::Debug>(names: &[Name]) -> String {
     list.join(", ")
 }
 
-/// What was left out: counts by kind, and the first few faults.
+/// What was left out: counts by kind, the first few faults, and the first of each kind.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct FileFaults {
     counts: BTreeMap<FaultKind, u64>,
@@ -111,9 +123,10 @@ pub struct FileFaults {
 }
 
 impl FileFaults {
-    pub(super) fn add(&mut self, fault: FileFault) {
-        *self.counts.entry(fault.kind).or_default() += 1;
-        if self.first.len() < KEPT {
+    pub(crate) fn add(&mut self, fault: FileFault) {
+        let count = self.counts.entry(fault.kind).or_default();
+        *count += 1;
+        if *count == 1 || self.first.len() < KEPT {
             self.first.push(fault);
         }
     }
@@ -128,7 +141,7 @@ impl FileFaults {
         self.counts.values().sum()
     }
 
-    /// The first few, in the order of the files.
+    /// The first few, and the first of each kind, in the order of the files.
     pub fn first(&self) -> &[FileFault] {
         &self.first
     }

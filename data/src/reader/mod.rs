@@ -14,6 +14,7 @@ mod options;
 mod parquet;
 mod part;
 mod plain;
+mod rows;
 mod standard_input;
 mod text_file;
 mod walk;
@@ -21,10 +22,11 @@ mod walk;
 use std::path::PathBuf;
 
 pub use self::documents::Documents;
+use self::documents::Reads;
 pub use self::fault::{FaultKind, FaultPlace, FileFault, FileFaults};
 use self::form::Form;
 pub use self::options::{OnFault, ReadOptions};
-pub use self::part::Piece;
+pub use self::part::{Piece, PieceOrigin};
 pub(crate) use self::standard_input::is_standard_input;
 use self::walk::Found;
 use crate::{DataError, Tokenizer};
@@ -100,12 +102,18 @@ impl Corpus {
 
     /// The documents of all files, from the first.
     pub fn documents(&self) -> Documents<'_> {
-        Documents::of(&self.files, &self.sizes, &self.options, None)
+        Documents::of(&self.files, &self.sizes, &self.options, Reads::Texts(None))
     }
 
     /// As [`Corpus::documents`]; a long plain text is cut where the ids that `tokenizer` gives of its pieces are those of the
     /// whole.
     pub fn documents_for<'a>(&'a self, tokenizer: &'a Tokenizer) -> Documents<'a> {
-        Documents::of(&self.files, &self.sizes, &self.options, Some(tokenizer))
+        Documents::of(&self.files, &self.sizes, &self.options, Reads::Texts(Some(tokenizer)))
+    }
+
+    /// The rows of all files, from the first, each as an object of JSON: those of JSON files whole, of Parquet files the columns
+    /// that rows of chats have. Other files are faults.
+    pub fn rows(&self) -> Documents<'_> {
+        Documents::of(&self.files, &self.sizes, &self.options, Reads::Rows)
     }
 }

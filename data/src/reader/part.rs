@@ -1,11 +1,14 @@
 //! What a file gives, and what a corpus does.
 
-use super::fault::FileFault;
+use std::path::Path;
+use std::sync::Arc;
 
-/// A document, or a part of a long one.
+use super::fault::{FaultPlace, FileFault};
+
+/// A document, a part of a long one, or a row of chats.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Piece {
-    /// The text, never empty.
+    /// The text, or a row's object of JSON; never empty.
     pub text: String,
     /// Whether the document is complete with this piece.
     pub ends_document: bool,
@@ -14,12 +17,25 @@ pub struct Piece {
     pub key: u64,
     /// Bytes read of the files on disk so far, for a progress bar.
     pub bytes_read: u64,
+    /// Where a row stands; none of a text.
+    pub origin: Option<PieceOrigin>,
+}
+
+/// Where a row stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PieceOrigin {
+    /// The file.
+    pub path: Arc<Path>,
+    /// The place in it.
+    pub place: FaultPlace,
 }
 
 /// A document of a file, or a part of one.
 pub(super) struct FilePart {
     pub(super) text: String,
     pub(super) ends_document: bool,
+    /// Where a row stands; none of a text.
+    pub(super) place: Option<FaultPlace>,
 }
 
 /// The documents of a file.

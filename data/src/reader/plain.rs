@@ -105,7 +105,7 @@ impl Plain {
         let cut = self.cut_before(text);
         let part = cut.map(|at| {
             let rest = self.piece.split_off(at);
-            FilePart { text: std::mem::replace(&mut self.piece, rest), ends_document: false }
+            FilePart { text: std::mem::replace(&mut self.piece, rest), ends_document: false, place: None }
         });
         self.given += part.as_ref().map_or(0, |part| part.text.len() as u64);
         self.piece.push_str(text);
@@ -151,7 +151,7 @@ impl Iterator for Plain {
 /// The last part of a document, unless it is empty.
 fn end_of(piece: &mut String) -> Option<FilePart> {
     let text = std::mem::take(piece);
-    (!text.is_empty()).then_some(FilePart { text, ends_document: true })
+    (!text.is_empty()).then_some(FilePart { text, ends_document: true, place: None })
 }
 
 /// Whether the tokens of `before` and of `after` are those of both together: between them stands one newline, which

@@ -8,13 +8,15 @@ use crate::DataError;
 /// llm.c's `dev/data/data_common.py`: 256 32-bit integers, of which the first three are magic, version and the number
 /// of tokens. The magic goes with the width of a token.
 const HEADER_BYTES: usize = 256 * 4;
-const GPT2: LlmC = LlmC { magic: 20_240_520, version: 1, width: 2 };
-const LLAMA3: LlmC = LlmC { magic: 20_240_801, version: 7, width: 4 };
+const GPT2: LlmC = LlmC { magic: 20_240_520, version: 1, known: "version 1", width: 2 };
+const LLAMA3: LlmC = LlmC { magic: 20_240_801, version: 7, known: "version 7", width: 4 };
 
 #[derive(Clone, Copy)]
 struct LlmC {
     magic: u32,
     version: u32,
+    /// The version in words.
+    known: &'static str,
     width: u32,
 }
 
@@ -28,7 +30,7 @@ pub(super) fn layout_of(file: &[u8], path: &Path) -> Result<Layout, DataError> {
                 return Err(DataError::HeaderCut { path: path.into(), bytes: file.len(), needed: HEADER_BYTES });
             };
             if version != format.version {
-                return Err(DataError::ShardVersion { path: path.into(), version, known: format.version });
+                return Err(DataError::ShardVersion { path: path.into(), version, known: format.known });
             }
             layout(HEADER_BYTES, format.width, tokens.into(), file, path)
         }
@@ -38,7 +40,8 @@ pub(super) fn layout_of(file: &[u8], path: &Path) -> Result<Layout, DataError> {
 }
 
 fn layout(header_bytes: usize, width: u32, tokens: u64, file: &[u8], path: &Path) -> Result<Layout, DataError> {
-    let layout = Layout { header_bytes, width, tokens, documents: 0, vocab_size: highest_vocab_size(width) };
+    let layout =
+        Layout { header_bytes, width, tokens, documents: 0, vocab_size: highest_vocab_size(width), masked: false };
     layout.check(file.len(), path)?;
     Ok(layout)
 }

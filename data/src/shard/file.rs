@@ -9,6 +9,7 @@ use memmap2::Mmap;
 use super::bin;
 use super::header::{MAGIC, ShardHeader};
 use super::layout::Layout;
+use super::mask;
 use crate::DataError;
 
 /// Tokens that are looked at in one go when all of a file are.
@@ -107,6 +108,19 @@ impl TokenFile {
         Err(DataError::IdOutsideVocabulary { path: self.path.clone(), position, id, vocab_size: limit })
     }
 
+    /// Whether some tokens may not be trained.
+    pub(super) fn is_masked(&self) -> bool {
+        self.layout.masked
+    }
+
+    /// Which tokens are trained from `start` on, all of which must be inside the file.
+    pub(super) fn trained(&self, start: usize, out: &mut [bool]) {
+        match self.layout.masked {
+            true => mask::read(&self.map[self.ends_at() + self.documents() * size_of::<u64>()..], start, out),
+            false => out.fill(true),
+        }
+    }
+
     /// End of the document that contains the token at `position`, if it is in this file.
     pub(super) fn document_end(&self, position: usize) -> Result<Option<usize>, DataError> {
         let (mut low, mut high) = (0, self.documents());
@@ -143,9 +157,13 @@ impl TokenFile {
     }
 
     fn raw_end(&self, index: usize) -> u64 {
-        let ends_at = self.layout.header_bytes + self.len() * self.layout.width as usize;
-        let ends = self.map[ends_at..].as_chunks().0;
+        let ends = self.map[self.ends_at()..].as_chunks().0;
         u64::from_le_bytes(ends[index])
+    }
+
+    /// Where the document ends begin.
+    fn ends_at(&self) -> usize {
+        self.layout.header_bytes + self.len() * self.layout.width as usize
     }
 }
 

@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::path::PathBuf;
 
 use super::file::TokenFile;
+use crate::stream::PAIRS;
 use crate::{DataError, TokenStream};
 
 /// The tokens of several files, one after another, as a single stream with a single numbering of its documents. The
@@ -22,6 +23,7 @@ pub struct TokenFiles {
     documents: u64,
     vocab_size: u64,
     tokenizer_hash: Option<[u8; 32]>,
+    holds_pairs: bool,
 }
 
 impl TokenFiles {
@@ -43,6 +45,7 @@ impl TokenFiles {
             documents: 0,
             vocab_size: 0,
             tokenizer_hash,
+            holds_pairs: false,
         };
         let mut last_end = 0;
         for path in paths {
@@ -79,6 +82,11 @@ impl TokenFiles {
         self
     }
 
+    /// The same documents, of which each two are a pair of preferences: the chosen one, then the rejected.
+    pub(crate) fn as_pairs(self) -> Self {
+        Self { holds_pairs: true, ..self }
+    }
+
     /// Number of tokens, at least 1.
     #[expect(clippy::len_without_is_empty, reason = "there is no empty one")]
     pub fn len(&self) -> u64 {
@@ -100,6 +108,27 @@ impl TokenFiles {
     /// # Errors
     /// When the stream ends before, or an id is outside of the vocabulary; `out` is then of no use.
     pub fn copy(&self, start: u64, out: &mut [i32]) -> Result<(), DataError> {
+        self.each_file(start, out, |file, offset, part| file.copy(offset, part, self.limit_of(file)))
+    }
+
+    /// Fills `out` with which tokens are trained from `start` on: all of those of `.bin` files, and of shards what they say.
+    ///
+    /// # Errors
+    /// When the stream ends before.
+    pub fn trained(&self, start: u64, out: &mut [bool]) -> Result<(), DataError> {
+        self.each_file(start, out, |file, offset, part| {
+            file.trained(offset, part);
+            Ok(())
+        })
+    }
+
+    /// Fills the part of `out` that each file has of the tokens from `start` on, by its offset in the file.
+    fn each_file<Value>(
+        &self,
+        start: u64,
+        out: &mut [Value],
+        fill: impl Fn(&TokenFile, usize, &mut [Value]) -> Result<(), DataError>,
+    ) -> Result<(), DataError> {
         if start.checked_add(out.len() as u64).is_none_or(|end| end > self.tokens) {
             return Err(DataError::PastTheEnd { start, wanted: out.len(), tokens: self.tokens });
         }
@@ -110,7 +139,7 @@ impl TokenFiles {
         let mut rest = out;
         for file in &self.files[first..] {
             let (now, later) = rest.split_at_mut(rest.len().min(file.len() - offset));
-            file.copy(offset, now, self.limit_of(file))?;
+            fill(file, offset, now)?;
             (rest, offset) = (later, 0);
             if rest.is_empty() {
                 break;
@@ -195,6 +224,18 @@ impl TokenStream for TokenFiles {
         self.copy(start, out)
     }
 
+    fn trained(&self, start: u64, out: &mut [bool]) -> Result<(), DataError> {
+        self.trained(start, out)
+    }
+
+    fn is_masked(&self) -> bool {
+        self.files.iter().any(TokenFile::is_masked)
+    }
+
+    fn holds_pairs(&self) -> bool {
+        self.holds_pairs
+    }
+
     fn document_count(&self) -> u64 {
         self.documents()
     }
@@ -207,6 +248,9 @@ impl TokenStream for TokenFiles {
         let mut content = blake3::Hasher::new();
         for file in &self.files {
             content.update(&file.content_hash());
+        }
+        if self.holds_pairs {
+            content.update(PAIRS);
         }
         content.finalize().into()
     }

@@ -7,7 +7,10 @@ use crate::DataError;
 
 /// What a shard begins with.
 pub(super) const MAGIC: [u8; 8] = *b"HEARTHTK";
-const VERSION: u32 = 1;
+/// Every token is trained.
+const PLAIN: u32 = 1;
+/// A mask says which tokens are trained.
+const MASKED: u32 = 2;
 /// Bytes before the first token.
 pub(super) const HEADER_BYTES: usize = 112;
 /// Bytes of the header that its checksum covers.
@@ -22,6 +25,8 @@ pub(super) struct ShardHeader {
     pub documents: u64,
     /// Ids run from 0 to one below this.
     pub vocab_size: u64,
+    /// Whether a bit for each token says if it is trained.
+    pub masked: bool,
     pub tokenizer_hash: [u8; 32],
     /// BLAKE3 of everything after the header.
     pub content_hash: [u8; 32],
@@ -31,7 +36,8 @@ impl ShardHeader {
     pub(super) fn to_bytes(self) -> [u8; HEADER_BYTES] {
         let mut bytes = [0; HEADER_BYTES];
         bytes[..8].copy_from_slice(&MAGIC);
-        bytes[8..12].copy_from_slice(&VERSION.to_le_bytes());
+        let version = if self.masked { MASKED } else { PLAIN };
+        bytes[8..12].copy_from_slice(&version.to_le_bytes());
         bytes[12..16].copy_from_slice(&self.width.to_le_bytes());
         bytes[16..24].copy_from_slice(&self.tokens.to_le_bytes());
         bytes[24..32].copy_from_slice(&self.documents.to_le_bytes());
@@ -53,14 +59,15 @@ impl ShardHeader {
             return Err(DataError::NotTokens { path: path.into() });
         }
         let version = u32::from_le_bytes(field(bytes, 8));
-        if version != VERSION {
-            return Err(DataError::ShardVersion { path: path.into(), version, known: VERSION });
+        if ![PLAIN, MASKED].contains(&version) {
+            return Err(DataError::ShardVersion { path: path.into(), version, known: "versions 1 and 2" });
         }
         let header = Self {
             width: u32::from_le_bytes(field(bytes, 12)),
             tokens: u64::from_le_bytes(field(bytes, 16)),
             documents: u64::from_le_bytes(field(bytes, 24)),
             vocab_size: u64::from_le_bytes(field(bytes, 32)),
+            masked: version == MASKED,
             tokenizer_hash: field(bytes, 40),
             content_hash: field(bytes, 72),
         };
@@ -79,6 +86,7 @@ impl ShardHeader {
             tokens: self.tokens,
             documents: self.documents,
             vocab_size: self.vocab_size,
+            masked: self.masked,
         }
     }
 }

@@ -15,6 +15,8 @@ pub(super) struct Layout {
     pub documents: u64,
     /// Ids run from 0 to one below this.
     pub vocab_size: u64,
+    /// Whether a mask of a bit for each token stands behind the document ends.
+    pub masked: bool,
 }
 
 impl Layout {
@@ -24,10 +26,11 @@ impl Layout {
         if !matches!(self.width, 2 | 4) {
             return Err(DataError::TokenWidth { path: path.into(), width: self.width });
         }
-        // Three products of at most 64 + 3 bits.
+        // Products of at most 64 + 3 bits.
         let expected = self.header_bytes as u128
             + u128::from(self.tokens) * u128::from(self.width)
-            + u128::from(self.documents) * u128::from(u64::BITS / 8);
+            + u128::from(self.documents) * u128::from(u64::BITS / 8)
+            + u128::from(if self.masked { self.tokens.div_ceil(8) } else { 0 });
         if expected != bytes as u128 {
             let (tokens, documents) = (self.tokens, self.documents);
             return Err(DataError::FileLength { path: path.into(), bytes, expected, tokens, documents });

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use super::header::{HEADER_BYTES, ShardHeader};
 use super::{ShardOrigin, ShardWriter, TokenFiles};
-use crate::DataError;
+use crate::{DataError, TokenStream};
 
 const HASH: [u8; 32] = [7; 32];
 
@@ -17,7 +17,7 @@ const HASH: [u8; 32] = [7; 32];
 fn write_shard(path: &Path, vocab_size: u64, documents: &[&[u32]], open_end: bool) {
     let mut shard = ShardWriter::create(path, ShardOrigin { tokenizer_hash: HASH, vocab_size }).unwrap();
     for (index, document) in documents.iter().enumerate() {
-        shard.append(document).unwrap();
+        shard.append(document, None).unwrap();
         if !open_end || index + 1 < documents.len() {
             shard.end_document();
         }
@@ -30,6 +30,37 @@ fn good_shard() -> (TempDir, PathBuf) {
     let path = folder.path().join("good.shard");
     write_shard(&path, 300, &[&[1, 299, 3], &[4], &[5, 6]], false);
     (folder, path)
+}
+
+/// As [`good_shard`], with every other token trained.
+fn masked_shard() -> (TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("masked.shard");
+    let mut shard = ShardWriter::create(&path, ShardOrigin { tokenizer_hash: HASH, vocab_size: 300 }).unwrap();
+    for (ids, trained) in [
+        (&[1u32, 299, 3][..], None),
+        (&[4], Some(&[false][..])),
+        (&[5, 6, 7, 8, 9, 10, 11], Some(&[true, false, true, true, false, false, true])),
+    ] {
+        shard.append(ids, trained).unwrap();
+        shard.end_document();
+    }
+    assert_eq!(shard.untrained(), 4);
+    shard.finish().unwrap();
+    (folder, path)
+}
+
+const MASK: [bool; 11] = [true, true, true, false, true, false, true, true, false, false, true];
+
+static MASKED: LazyLock<Vec<u8>> = LazyLock::new(|| {
+    let (_folder, path) = masked_shard();
+    fs::read(path).unwrap()
+});
+
+fn mask_of(files: &TokenFiles) -> Vec<bool> {
+    let mut mask = vec![false; files.len() as usize];
+    files.trained(0, &mut mask).unwrap();
+    mask
 }
 
 static GOOD: LazyLock<Vec<u8>> = LazyLock::new(|| {
@@ -51,6 +82,8 @@ fn tokens_of(files: &TokenFiles) -> Vec<i32> {
 fn use_everything(files: &TokenFiles) -> Result<(), DataError> {
     let mut tokens = vec![0; files.len() as usize];
     let copied = files.copy(0, &mut tokens);
+    assert!(files.trained(0, &mut vec![false; tokens.len()]).is_ok());
+    assert!(files.trained(1, &mut vec![false; tokens.len()]).is_err());
     for position in 0..=files.len() {
         let _ = files.document_end(position);
     }
@@ -75,6 +108,89 @@ fn comes_back_as_it_was_written_in_both_widths() {
         assert_eq!((files.documents(), files.document(0).unwrap(), files.document(1).unwrap()), (2, 0..3, 3..5));
         files.verify().unwrap();
     }
+}
+
+#[test]
+fn a_mask_comes_back_to_the_bit_and_is_there_only_where_it_says_something() {
+    let (folder, path) = masked_shard();
+    let bytes = fs::read(&path).unwrap();
+    assert_eq!(bytes.len(), 112 + 11 * 2 + 3 * 8 + 2);
+    assert_eq!((bytes[8], &bytes[bytes.len() - 2..]), (2, &[0b1101_0111, 0b100][..]));
+    let files = open(&path).unwrap();
+    files.verify().unwrap();
+    assert_eq!((mask_of(&files), TokenStream::is_masked(&files)), (MASK.to_vec(), true));
+    assert_eq!(files.document(2).unwrap(), 4..11);
+
+    // All are trained: version 1, as it was before there were masks.
+    let plain = folder.path().join("plain.shard");
+    let mut shard = ShardWriter::create(&plain, ShardOrigin { tokenizer_hash: HASH, vocab_size: 300 }).unwrap();
+    for document in [&[1u32, 299, 3][..], &[4], &[5, 6]] {
+        shard.append(document, Some(&vec![true; document.len()])).unwrap();
+        shard.end_document();
+    }
+    shard.finish().unwrap();
+    assert!(fs::read(&plain).unwrap() == *GOOD);
+    assert!(!TokenStream::is_masked(&open(&plain).unwrap()));
+
+    // One stream of both, and of what says nothing of it.
+    let bin = folder.path().join("a.bin");
+    fs::write(&bin, [9, 0]).unwrap();
+    let files = TokenFiles::open(&[plain, path.clone(), bin, path], None).unwrap();
+    let expected = [&[true; 6][..], &MASK, &[true], &MASK].concat();
+    for start in 0..expected.len() {
+        for end in start..=expected.len() {
+            let mut mask = vec![false; end - start];
+            files.trained(start as u64, &mut mask).unwrap();
+            assert_eq!(mask, expected[start..end], "{start}..{end}");
+        }
+    }
+    assert!(matches!(
+        files.trained(28, &mut [true; 2]),
+        Err(DataError::PastTheEnd { start: 28, wanted: 2, tokens: 29 })
+    ));
+}
+
+#[test]
+fn another_mask_or_pairs_are_another_content() {
+    let folder = tempfile::tempdir().unwrap();
+    let stream = |trained: &[bool]| {
+        let path = folder.path().join("a.shard");
+        let mut shard = ShardWriter::create(&path, ShardOrigin { tokenizer_hash: HASH, vocab_size: 9 }).unwrap();
+        shard.append(&[1, 2, 3], Some(trained)).unwrap();
+        shard.finish().unwrap();
+        open(&path).unwrap()
+    };
+    let hash = |trained: &[bool]| stream(trained).content_hash();
+    assert_eq!(hash(&[true, false, true]), hash(&[true, false, true]));
+    assert_ne!(hash(&[true, false, true]), hash(&[true, true, false]));
+    assert_ne!(hash(&[true, false, true]), hash(&[true, true, true]));
+    assert_ne!(hash(&[true; 3]), stream(&[true; 3]).as_pairs().content_hash());
+}
+
+#[test]
+fn a_masked_shard_that_is_cut_lengthened_or_called_plain_is_refused() {
+    let (_folder, path) = masked_shard();
+    for length in 1..MASKED.len() {
+        fs::write(&path, &MASKED[..length]).unwrap();
+        let error = open(&path).unwrap_err();
+        assert!(matches!(error, DataError::HeaderCut { .. } | DataError::FileLength { .. }), "{length}: {error}");
+    }
+    fs::write(&path, [&MASKED[..], &[0]].concat()).unwrap();
+    assert!(matches!(open(&path), Err(DataError::FileLength { bytes: 161, expected: 160, .. })));
+    let mut plain = MASKED.clone();
+    plain[8] = 1;
+    fs::write(&path, plain).unwrap();
+    assert!(matches!(open(&path), Err(DataError::FileLength { bytes: 160, expected: 158, .. })));
+    // So many tokens that their mask alone would be of any size.
+    let mut many = MASKED.clone();
+    many[16..24].fill(0xff);
+    fs::write(&path, many).unwrap();
+    assert!(matches!(open(&path), Err(DataError::FileLength { tokens: u64::MAX, .. })));
+    let mut bits = MASKED.clone();
+    bits[158] ^= 1;
+    fs::write(&path, bits).unwrap();
+    let error = open(&path).unwrap().verify().unwrap_err();
+    assert!(error.to_string().contains("mask"), "{error}");
 }
 
 #[test]
@@ -123,7 +239,9 @@ fn each_header_field_has_its_own_error() {
         open(&path).unwrap_err()
     };
     assert!(matches!(error_at(0, b'h'), DataError::NotTokens { .. }));
-    assert!(matches!(error_at(8, 2), DataError::ShardVersion { version: 2, known: 1, .. }));
+    assert!(matches!(error_at(8, 3), DataError::ShardVersion { version: 3, known: "versions 1 and 2", .. }));
+    // Of version 2 a mask would follow.
+    assert!(matches!(error_at(8, 2), DataError::FileLength { expected: 149, bytes: 148, .. }));
     assert!(matches!(error_at(12, 3), DataError::TokenWidth { width: 3, .. }));
     assert!(matches!(error_at(12, 4), DataError::FileLength { expected: 160, bytes: 148, .. }));
     assert!(matches!(error_at(16, 7), DataError::FileLength { tokens: 7, expected: 150, .. }));
@@ -145,7 +263,8 @@ fn a_vocabulary_of_nothing_and_a_shard_of_nothing_are_refused() {
     let path = folder.path().join("a.shard");
     let header = |tokens: u64, vocab_size: u64| {
         let (tokenizer_hash, content_hash) = (HASH, *blake3::hash(&[]).as_bytes());
-        ShardHeader { width: 2, tokens, documents: 0, vocab_size, tokenizer_hash, content_hash }.to_bytes()
+        ShardHeader { width: 2, tokens, documents: 0, vocab_size, masked: false, tokenizer_hash, content_hash }
+            .to_bytes()
     };
     fs::write(&path, header(0, 5)).unwrap();
     assert!(matches!(open(&path), Err(DataError::NoTokens { .. })));
@@ -189,7 +308,7 @@ fn a_shard_of_another_tokenizer_is_refused() {
 
     let other = folder.path().join("other.shard");
     let mut shard = ShardWriter::create(&other, ShardOrigin { tokenizer_hash: [9; 32], vocab_size: 300 }).unwrap();
-    shard.append(&[1]).unwrap();
+    shard.append(&[1], None).unwrap();
     shard.finish().unwrap();
     let error = TokenFiles::open(&[path, other.clone()], None).unwrap_err();
     assert!(matches!(error, DataError::OtherTokenizer { path, .. } if path == other));
@@ -218,8 +337,8 @@ fn ids_outside_the_vocabulary_never_leave_the_file() {
     assert!(matches!(files.verify(), Err(DataError::ContentChanged { .. })));
 
     let mut shard = ShardWriter::create(&path, ShardOrigin { tokenizer_hash: HASH, vocab_size: 300 }).unwrap();
-    shard.append(&[0, 1]).unwrap();
-    assert!(matches!(shard.append(&[2, 300]), Err(DataError::IdOutsideVocabulary { position: 3, id: 300, .. })));
+    shard.append(&[0, 1], None).unwrap();
+    assert!(matches!(shard.append(&[2, 300], None), Err(DataError::IdOutsideVocabulary { position: 3, id: 300, .. })));
     drop(shard);
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "a part was left behind");
 }
@@ -274,7 +393,7 @@ fn reads_the_files_of_nanogpt_and_llm_c() {
     assert_ne!(hash(&[1, 0, 2, 0]), hash(&[1, 0, 2, 0, 0, 0]));
     assert!(matches!(open_bytes(&[1, 0, 2]), Err(DataError::HalfToken { bytes: 3, .. })));
     let version = open_bytes(&llm_c([20_240_520, 2, 0], &[]));
-    assert!(matches!(version, Err(DataError::ShardVersion { version: 2, known: 1, .. })));
+    assert!(matches!(version, Err(DataError::ShardVersion { version: 2, known: "version 1", .. })));
     let length = open_bytes(&llm_c([20_240_520, 1, u32::MAX], &[1, 0]));
     assert!(matches!(length, Err(DataError::FileLength { bytes: 1026, tokens: 0xffff_ffff, .. })));
     let cut = open_bytes(&llm_c([20_240_801, 7, 2], &[])[..1000]);
@@ -287,9 +406,10 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
     #[test]
-    fn arbitrary_bytes_do_no_harm(bytes in prop::collection::vec(any::<u8>(), 0..300), start in 0..4usize) {
+    fn arbitrary_bytes_do_no_harm(bytes in prop::collection::vec(any::<u8>(), 0..300), start in 0..5usize) {
         let folder = tempfile::tempdir().unwrap();
-        let starts: [&[u8]; 4] = [b"", b"HEARTHTK\x01\0\0\0\x02\0\0\0", &20_240_520u32.to_le_bytes(), b"HEARTHTK"];
+        let starts: [&[u8]; 5] =
+            [b"", b"HEARTHTK\x01\0\0\0\x02\0\0\0", b"HEARTHTK\x02\0\0\0\x02\0\0\0", &20_240_520u32.to_le_bytes(), b"HEARTHTK"];
         for name in ["a.bin", "a.shard"] {
             let path = folder.path().join(name);
             fs::write(&path, [starts[start], &bytes].concat()).unwrap();
@@ -305,6 +425,18 @@ proptest! {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.shard");
         let mut bytes = GOOD.clone();
+        bytes[offset] ^= change;
+        fs::write(&path, &bytes).unwrap();
+        prop_assert!(open(&path).and_then(|files| use_everything(&files)).is_err());
+        fs::write(&path, &bytes[..cut]).unwrap();
+        prop_assert!(open(&path).is_err());
+    }
+
+    #[test]
+    fn any_change_of_a_masked_shard_is_found(offset in 0..160usize, change in 1..=255u8, cut in 0..160usize) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.shard");
+        let mut bytes = MASKED.clone();
         bytes[offset] ^= change;
         fs::write(&path, &bytes).unwrap();
         prop_assert!(open(&path).and_then(|files| use_everything(&files)).is_err());

@@ -7,6 +7,7 @@ mod files;
 mod gguf;
 mod gpt2;
 mod ranks;
+mod rows;
 mod spm;
 mod text;
 mod tokenizer;

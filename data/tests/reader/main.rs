@@ -6,3 +6,4 @@ mod folders;
 mod foreign;
 mod forms;
 mod plain;
+mod rows;

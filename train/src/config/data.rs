@@ -31,7 +31,7 @@ pub struct DataConfig {
     /// token once. 1 takes windows at every offset, which gives a small text more varied batches.
     pub stride: usize,
     /// `windows` (default) cuts the stream without regard to documents; `documents` packs whole documents side by side,
-    /// each of which attends to itself alone.
+    /// each of which attends to itself alone: give it for chats.
     pub packing: PackingKind,
 }
 

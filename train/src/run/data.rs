@@ -71,6 +71,29 @@ impl RunData {
     }
 }
 
+/// What a run's user should know of its data before it begins.
+pub(super) fn notes(data: &Data) -> Vec<String> {
+    let mut notes = Vec::new();
+    if data.train.are_windows_of_masked() {
+        notes.push(
+            "data.packing = \"windows\" cuts chats anywhere and has several in a row that see one another: \"documents\" keeps each \
+             apart"
+                .to_owned(),
+        );
+    }
+    let untrained = data.train.untrained();
+    if untrained > 0 {
+        notes.push(format!(
+            "{untrained} pieces of documents are left out, for none of their tokens is trained: what is longer than \
+             model.context_length is cut"
+        ));
+    }
+    if data.validation.is_empty() {
+        notes.push("no validation part: the run is not evaluated".to_owned());
+    }
+    notes
+}
+
 /// The tokenizer that a run would use.
 ///
 /// # Errors
@@ -128,6 +151,12 @@ fn no_documents(folder: &Path) -> TrainError {
     TrainError::Config { source_name: folder.display().to_string(), reason: reason.into() }
 }
 
+fn pairs_as_text(folder: &Path) -> TrainError {
+    let reason =
+        "its documents are pairs of preferences, of which one is rejected: prepare other rows to learn to say them";
+    TrainError::Config { source_name: folder.display().to_string(), reason: reason.into() }
+}
+
 /// One part of every folder that is named, with what the tokenizer cannot have made refused. A folder may have no validation
 /// part.
 fn streams(config: &DataConfig, split: Split, tokenizer: &Tokenizer) -> Result<Streams, TrainError> {
@@ -141,6 +170,9 @@ fn streams(config: &DataConfig, split: Split, tokenizer: &Tokenizer) -> Result<S
             Err(DataError::NoShards { .. } | DataError::NoTokenFiles) if split == Split::Validation => Ok(None),
             files => {
                 let files = files?.for_vocabulary(tokenizer.vocab_size());
+                if files.holds_pairs() {
+                    return Err(pairs_as_text(folder));
+                }
                 let stream: Arc<dyn TokenStream> = match config.packing {
                     PackingKind::Documents if !folder.join(PREPARED).exists() => {
                         let end = tokenizer.end_of_text().ok_or_else(|| no_documents(folder))?;

@@ -188,7 +188,7 @@ impl Run {
             Some(model) => with_model(model, &config, &origin)?,
         };
         notes.extend(config.parallel.idle_on_one().filter(|_| others.is_empty() && line.is_none()));
-        notes.extend(data.validation.is_empty().then(|| "no validation part: the run is not evaluated".to_string()));
+        notes.extend(data::notes(&data));
         prepare_folder(&folder, &config, &tokenizer, &mut notes)?;
         let config = Arc::new(config);
         let common = Common {

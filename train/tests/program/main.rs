@@ -1,6 +1,7 @@
 //! The program `hearth` as a user meets it.
 
 mod book;
+mod chats;
 mod commands;
 mod configuration;
 mod export;

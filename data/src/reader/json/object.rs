@@ -24,6 +24,20 @@ pub(super) fn document(bytes: &[u8], field: &str) -> Result<String, (FaultKind, 
     }
 }
 
+/// The JSON object in `bytes` itself; empty where they are blank. In place of NaN and infinities it has 0.
+pub(super) fn row(bytes: &[u8]) -> Result<String, (FaultKind, String)> {
+    let object = std::str::from_utf8(bytes).map_err(|error| (FaultKind::NotUtf8, error.to_string()))?.trim();
+    if object.is_empty() {
+        return Ok(String::new());
+    }
+    let Err(error) = fields_of::<Lossy>(object) else { return Ok(object.to_owned()) };
+    let with_numbers = with_numbers(object);
+    match fields_of::<Lossy>(&with_numbers) {
+        Ok(_) => Ok(with_numbers),
+        Err(_) => Err((FaultKind::BrokenJson, in_words(object, &error))),
+    }
+}
+
 fn text_in(object: &str, field: &str) -> Result<String, (FaultKind, String)> {
     let broken = |error: serde_json::Error| (FaultKind::BrokenJson, in_words(object, &error));
     match find(object, field).map_err(broken)? {

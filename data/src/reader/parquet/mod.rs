@@ -1,6 +1,8 @@
-//! A string column of a Parquet file.
+//! A string column of a Parquet file, or its rows.
 
+mod json;
 mod pages;
+mod rows;
 mod shapes;
 mod thrift;
 
@@ -23,7 +25,8 @@ use super::fault::{FaultKind, FaultPlace, FileFault, listed};
 use super::foreign;
 use super::part::FilePart;
 use crate::contained::contained;
-use pages::SoundPages;
+use pages::{Levels, SoundPages};
+pub(super) use rows::Rows;
 use shapes::FOOTER;
 use thrift::Structure;
 
@@ -92,7 +95,7 @@ impl Column {
                 .map(|it| (it.column_descr_ptr(), it.byte_range()))
                 .ok_or_else(|| ParquetError::General("a group of rows lacks the column".to_owned()))?;
             let pages = group.get_column_page_reader(self.index)?;
-            let pages = SoundPages::new(pages, File::open(&self.path)?, range, self.present > 0);
+            let pages = SoundPages::new(pages, File::open(&self.path)?, range, Levels::of(&column));
             self.group = Some(ColumnReaderImpl::new(column, Box::new(pages)));
             self.next_group += 1;
         }
@@ -203,7 +206,7 @@ impl Iterator for Column {
             };
             match bytes.as_utf8() {
                 Ok("") => {}
-                Ok(text) => return Some(Ok(FilePart { text: text.to_owned(), ends_document: true })),
+                Ok(text) => return Some(Ok(FilePart { text: text.to_owned(), ends_document: true, place: None })),
                 Err(error) => return Some(Err(self.fault(FaultKind::NotUtf8, error.to_string()))),
             }
         }

@@ -7,6 +7,7 @@ use std::io::{Read, Seek, SeekFrom};
 use parquet::basic::Encoding;
 use parquet::column::page::{Page, PageMetadata, PageReader};
 use parquet::errors::{ParquetError, Result};
+use parquet::schema::types::ColumnDescriptor;
 
 use super::shapes::PAGE_HEADER;
 use super::thrift::{Structure, Unsound, varint};
@@ -15,6 +16,8 @@ use super::thrift::{Structure, Unsound, varint};
 const MAX_PAGE_BYTES: i64 = 256 << 20;
 /// Values of a delta encoding for each byte of their page: of blocks of 2048 in 8 parts, all alike, nine bytes hold one.
 const MAX_VALUES_PER_BYTE: u64 = 256;
+/// Values of lists in a column of a group of rows, at most: a few bytes can state billions of empty ones.
+const MAX_LISTED: u64 = 1 << 24;
 /// Fields of a page's header.
 const KIND: i64 = 1;
 const DECOMPRESSED: i64 = 2;
@@ -30,15 +33,31 @@ pub(super) struct SoundPages {
     next: u64,
     /// Where the last page ends.
     end: u64,
-    /// Whether levels stand before the values, which say what rows have none.
-    has_levels: bool,
+    levels: Levels,
+    /// Values of lists that the pages until here state.
+    listed: u64,
+}
+
+/// The highest levels of a column, which stand before the values of its pages where they are not 0.
+#[derive(Clone, Copy)]
+pub(super) struct Levels {
+    /// They say where lists go on.
+    repetition: i16,
+    /// They say what has no value.
+    definition: i16,
+}
+
+impl Levels {
+    pub(super) fn of(column: &ColumnDescriptor) -> Self {
+        Self { repetition: column.max_rep_level(), definition: column.max_def_level() }
+    }
 }
 
 impl SoundPages {
     /// `pages`, which take `(start, length)` of `file`.
-    pub(super) fn new(pages: Box<dyn PageReader>, file: File, range: (u64, u64), has_levels: bool) -> Self {
+    pub(super) fn new(pages: Box<dyn PageReader>, file: File, range: (u64, u64), levels: Levels) -> Self {
         let (start, length) = range;
-        Self { pages, file, next: start, end: start.saturating_add(length), has_levels }
+        Self { pages, file, next: start, end: start.saturating_add(length), levels, listed: 0 }
     }
 
     /// Goes over the headers of the next page that is read.
@@ -78,7 +97,13 @@ impl PageReader for SoundPages {
         self.check_header()?;
         let page = self.pages.get_next_page()?;
         if let Some(page) = &page {
-            check_values(page, self.has_levels)?;
+            check_values(page, self.levels)?;
+            if self.levels.repetition > 0 && page.is_data_page() {
+                self.listed += u64::from(page.num_values());
+            }
+            if self.listed > MAX_LISTED {
+                return Err(damaged("a group of rows has more than 2^24 values in lists: write smaller groups"));
+            }
         }
         Ok(page)
     }
@@ -101,19 +126,19 @@ impl Iterator for SoundPages {
     }
 }
 
-fn check_values(page: &Page, has_levels: bool) -> Result<()> {
+fn check_values(page: &Page, column: Levels) -> Result<()> {
     let (buffer, values, encoding, levels) = match page {
         // Each value has its length before it, in four bytes.
         Page::DictionaryPage { buf, num_values, .. } if *num_values as usize > buf.len() / 4 => {
             return Err(damaged("a dictionary states more values than it has room for"));
         }
         Page::DictionaryPage { .. } => return Ok(()),
-        Page::DataPage { buf, num_values, encoding, def_level_encoding, .. } => (
-            buf,
-            *num_values,
-            *encoding,
-            if has_levels { levels_length(buf, *num_values, *def_level_encoding) } else { 0 },
-        ),
+        Page::DataPage { buf, num_values, encoding, def_level_encoding, rep_level_encoding, .. } => {
+            let repetition = levels_length(buf, *num_values, *rep_level_encoding, column.repetition);
+            let rest = usize::try_from(repetition).ok().and_then(|at| buf.get(at..)).unwrap_or_default();
+            let definition = levels_length(rest, *num_values, *def_level_encoding, column.definition);
+            (buf, *num_values, *encoding, repetition.saturating_add(definition))
+        }
         Page::DataPageV2 { buf, num_values, encoding, def_levels_byte_len, rep_levels_byte_len, .. } => {
             (buf, *num_values, *encoding, u64::from(*def_levels_byte_len) + u64::from(*rep_levels_byte_len))
         }
@@ -121,7 +146,7 @@ fn check_values(page: &Page, has_levels: bool) -> Result<()> {
     let encoded = usize::try_from(levels).ok().and_then(|at| buffer.get(at..)).unwrap_or_default();
     let most = u64::from(values).min(encoded.len() as u64 * MAX_VALUES_PER_BYTE);
     match encoding {
-        Encoding::DELTA_LENGTH_BYTE_ARRAY => length_of_deltas(encoded, most).map(drop),
+        Encoding::DELTA_LENGTH_BYTE_ARRAY | Encoding::DELTA_BINARY_PACKED => length_of_deltas(encoded, most).map(drop),
         // How much of each value the one before has, and then the lengths of what is left.
         Encoding::DELTA_BYTE_ARRAY => {
             length_of_deltas(encoded, most).and_then(|at| length_of_deltas(&encoded[at..], most)).map(drop)
@@ -131,11 +156,12 @@ fn check_values(page: &Page, has_levels: bool) -> Result<()> {
     .map_err(|_| damaged("a page's lengths are not those of its values"))
 }
 
-/// Bytes of the levels, a bit for each of `values`, before the values of a page of the first version.
-fn levels_length(buffer: &[u8], values: u32, encoding: Encoding) -> u64 {
+/// Bytes of the levels of `values`, up to `highest`, at the start of what a page of the first version has.
+fn levels_length(buffer: &[u8], values: u32, encoding: Encoding, highest: i16) -> u64 {
     match (encoding, buffer.first_chunk()) {
+        _ if highest <= 0 => 0,
         (Encoding::RLE, Some(length)) => 4 + u64::from(u32::from_le_bytes(*length)),
-        _ => u64::from(values.div_ceil(8)),
+        _ => (u64::from(values) * u64::from(highest.ilog2() + 1)).div_ceil(8),
     }
 }
 

@@ -1,6 +1,8 @@
 //! `hearth prepare`.
 
+mod chat;
 mod display;
+mod preview;
 
 use std::{
     io::{self, Write},
@@ -11,15 +13,19 @@ use std::{
 use anyhow::bail;
 use clap::{ArgGroup, Args, ValueEnum};
 use hearth_data::{
-    Corpus, OnFault, Outcome, Preparation, PrepareSettings, PrepareSummary, ReadOptions, Tokenizer, TokenizerOptions,
-    tokenizer_of_shards,
+    Corpus, FileFaults, OnFault, Outcome, Preparation, PrepareSettings, PrepareSummary, ReadOptions, Tokenizer,
+    TokenizerOptions, tokenizer_of_shards,
 };
 use hearth_train::run::stop_on_ctrl_c;
 
-use self::display::{ProgressDisplay, counts, show_faults, show_left_out};
+use self::{
+    chat::{ChatArguments, with_advice},
+    display::{ProgressDisplay, counts, row_counts, show_faults, show_left_out, show_rows_left_out},
+    preview::preview,
+};
 use crate::output::tell;
 
-/// Turn files of text into token shards that `hearth train` reads (data.tokens). Stopped, it goes on where it was.
+/// Turn files of text, or of chats, into token shards that `hearth train` reads (data.tokens). Stopped, it goes on where it was.
 ///
 /// Plain text, .json, .jsonl, .csv, .tsv and .parquet files, and folders of them; all but Parquet may be compressed (.gz,
 /// .zst, .xz, .bz2). `-` is standard input: plain text or JSON.
@@ -30,8 +36,8 @@ pub struct PrepareCommand {
     #[arg(required = true)]
     inputs: Vec<PathBuf>,
     /// The folder that the shards go to.
-    #[arg(long)]
-    out: PathBuf,
+    #[arg(long, required_unless_present = "preview")]
+    out: Option<PathBuf>,
     /// `byte`, or a file or folder: a tokenizer of Hugging Face, SentencePiece, tiktoken or Hearth (docs/tokenizers.md).
     #[arg(long)]
     tokenizer: Option<PathBuf>,
@@ -63,6 +69,8 @@ pub struct PrepareCommand {
     /// Threads that encode; 0 for all cores.
     #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u16).range(..=1024))]
     threads: u16,
+    #[command(flatten)]
+    chat: ChatArguments,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -92,26 +100,51 @@ impl PrepareCommand {
         let corpus = Corpus::open(&self.inputs, options)?;
         show_left_out(corpus.left_out());
         let tokenizer = self.tokenizer(&corpus)?;
-        warn_of_no_end(&tokenizer);
+        if let Some(number) = self.chat.preview {
+            preview(&corpus, &tokenizer, &self.chat.settings(self.tokenizer.as_deref())?, number)?;
+            return Ok(ExitCode::SUCCESS);
+        }
         let preparation = Preparation {
             tokenizer: &tokenizer,
             vocab_size: self.vocab_size,
             files: corpus.files(),
             reading: corpus.options(),
-            folder: &self.out,
+            folder: self.folder(),
             settings: PrepareSettings {
                 validation_fraction: self.validation_fraction,
                 shard_tokens: self.shard_tokens,
                 threads: self.threads.into(),
             },
         };
-        let mut documents = corpus.documents_for(&tokenizer);
+        let summary = self.prepare(&preparation, &corpus, &tokenizer)?;
+        self.show_summary(&summary, &corpus, tokenizer.vocab_size())
+    }
+
+    fn prepare(
+        &self,
+        preparation: &Preparation<Tokenizer>,
+        corpus: &Corpus,
+        tokenizer: &Tokenizer,
+    ) -> anyhow::Result<PrepareSummary> {
+        let rows = match self.chat.chat {
+            true => Some(self.chat.settings(self.tokenizer.as_deref())?),
+            false => None,
+        };
         let mut display = ProgressDisplay::new(corpus.bytes());
-        let stop = stop_on_ctrl_c();
-        let summary = preparation.run(&mut documents, &stop, |progress| display.show(&progress));
+        let mut documents = if rows.is_some() { corpus.rows() } else { corpus.documents_for(tokenizer) };
+        let (stop, mut left_out) = (stop_on_ctrl_c(), FileFaults::default());
+        let show = |progress| display.show(&progress);
+        let summary = match &rows {
+            Some(rows) => preparation.run_rows(rows, &mut documents, &mut left_out, &stop, show),
+            None => {
+                warn_of_no_end(tokenizer);
+                preparation.run(&mut documents, &stop, show)
+            }
+        };
         display.bar.finish_and_clear();
         show_faults(documents.faults());
-        self.show_summary(&summary?, &corpus, tokenizer.vocab_size())
+        show_rows_left_out(&left_out);
+        summary.map_err(with_advice)
     }
 
     fn show_summary(&self, summary: &PrepareSummary, corpus: &Corpus, ids: usize) -> anyhow::Result<ExitCode> {
@@ -121,18 +154,28 @@ impl PrepareCommand {
             Outcome::Stopped if corpus.reads_standard_input() => "stopped; standard input cannot be gone on with",
             Outcome::Stopped => "stopped; the same command goes on from here",
         };
-        let folder = self.out.display();
+        let folder = self.folder().display();
         let mut out = io::stdout().lock();
         writeln!(out, "{folder}: {done}")?;
-        writeln!(out, "train       {}", counts(&summary.train))?;
-        writeln!(out, "validation  {}", counts(&summary.validation))?;
+        let counted = |part| if self.chat.chat { row_counts(part, summary.pairs) } else { counts(part) };
+        writeln!(out, "train       {}", counted(&summary.train))?;
+        writeln!(out, "validation  {}", counted(&summary.validation))?;
         if summary.outcome == Outcome::Stopped {
             writeln!(out, "vocabulary  {ids} ids")?;
             return Ok(ExitCode::FAILURE);
         }
-        writeln!(out, "vocabulary  {ids} ids; train with data.tokens = \"{folder}\"")?;
+        let packing = if self.chat.chat { " and data.packing = \"documents\"" } else { "" };
+        match summary.pairs {
+            true => writeln!(out, "vocabulary  {ids} ids; pairs of preferences")?,
+            false => writeln!(out, "vocabulary  {ids} ids; train with data.tokens = \"{folder}\"{packing}")?,
+        }
         self.warn_of_an_empty_part(summary);
         Ok(ExitCode::SUCCESS)
+    }
+
+    /// The folder that is written; of a preview none.
+    fn folder(&self) -> &Path {
+        self.out.as_deref().unwrap_or(Path::new(""))
     }
 
     /// A hash decides where each document goes, so that of few documents none may go to one of the parts.
@@ -154,7 +197,7 @@ impl PrepareCommand {
 
     /// Shards among the files that are read would be read the next time.
     fn refuse_output_as_input(&self) -> anyhow::Result<()> {
-        let is_output = |input: &&PathBuf| match (input.canonicalize(), self.out.canonicalize()) {
+        let is_output = |input: &&PathBuf| match (input.canonicalize(), self.folder().canonicalize()) {
             (Ok(input), Ok(out)) => input == out,
             _ => false,
         };
@@ -184,7 +227,7 @@ impl PrepareCommand {
             (Some(file), _) => {
                 Tokenizer::open(file, &TokenizerOptions { pattern: self.pattern.clone(), end_of_text: None })?
             }
-            (None, vocab_size) => match tokenizer_of_shards(&self.out)? {
+            (None, vocab_size) => match tokenizer_of_shards(self.folder())? {
                 // Of an earlier run that was stopped.
                 Some(learned) => learned,
                 None => learn(corpus, vocab_size.unwrap_or_default())?,

@@ -56,6 +56,26 @@ pub fn counts(counts: &Counts) -> String {
     format!("{} tokens, {} documents, {} shards", counts.tokens, counts.documents, counts.shards)
 }
 
+/// As [`counts`], of rows of chats.
+pub fn row_counts(counts: &Counts, pairs: bool) -> String {
+    let Counts { shards, tokens, documents, untrained, cut, left_out, .. } = *counts;
+    let rows = if pairs { format!("{} pairs", documents / 2) } else { format!("{documents} rows") };
+    let trained = tokens.saturating_sub(untrained);
+    format!("{tokens} tokens, {trained} of them trained, {rows}, {shards} shards; {cut} rows cut, {left_out} left out")
+}
+
+/// Rows that were left out, by reason.
+pub fn show_rows_left_out(faults: &FileFaults) {
+    if faults.total() == 0 {
+        return;
+    }
+    let kinds: Vec<String> = faults.counts().iter().map(|(kind, count)| format!("{count} {kind}")).collect();
+    tell(format_args!("left out: {} rows ({}), the first of them:", faults.total(), kinds.join(", ")));
+    for fault in faults.first() {
+        tell(format_args!("  {fault}"));
+    }
+}
+
 pub fn show_faults(faults: &FileFaults) {
     if faults.total() == 0 {
         return;
