@@ -1,8 +1,10 @@
 //! The program `hearth` as a user meets it.
 
 mod book;
+mod chat;
 mod commands;
 mod configuration;
+mod evaluation;
 mod habits;
 mod page;
 mod prepare;

@@ -2,8 +2,10 @@
 
 mod bench;
 mod certify;
+mod chat;
 mod check;
 mod devices;
+mod eval;
 mod generate;
 mod init;
 mod output;
@@ -58,6 +60,8 @@ enum Command {
     Train(train::TrainCommand),
     Scale(scale::ScaleCommand),
     Generate(generate::GenerateCommand),
+    Chat(chat::ChatCommand),
+    Eval(eval::EvalCommand),
     Runs(runs::RunsCommand),
     Plot(plot::PlotCommand),
     Certify(certify::CertifyCommand),
@@ -99,6 +103,8 @@ fn main() -> ExitCode {
         Command::Train(command) => command.run(),
         Command::Scale(command) => command.run(),
         Command::Generate(command) => command.run(),
+        Command::Chat(command) => command.run(),
+        Command::Eval(command) => command.run(),
         Command::Runs(command) => command.run(),
         Command::Plot(command) => command.run(),
         Command::Certify(command) => command.run(),
