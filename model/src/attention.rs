@@ -246,6 +246,17 @@ impl Attention {
 }
 
 impl KeyValues {
+    /// Keys and values `[B, S, K, D]` of positions that were seen.
+    pub(crate) fn new(key_bskd: Tensor<4>, value_bskd: Tensor<4>) -> Self {
+        let [_, length, ..] = key_bskd.dims();
+        Self { key_bskd, value_bskd, length }
+    }
+
+    /// Forgets the positions behind the first `positions`.
+    pub(crate) fn keep(&mut self, positions: usize) {
+        self.length = self.length.min(positions);
+    }
+
     /// The keys and the values, `[B, S, K, D]`.
     pub(crate) fn tensors(&self) -> (Tensor<4>, Tensor<4>) {
         let seen = |x: &Tensor<4>| x.clone().narrow(1, 0, self.length);

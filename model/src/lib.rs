@@ -73,7 +73,7 @@ pub use error::ModelError;
 pub use expert_matrix::{ExpertMatrix, dealt};
 pub use experts::Experts;
 pub use frame::Frame;
-pub use generate::{Sampling, generate};
+pub use generate::{Generator, Sampling, generate};
 pub use head::Head;
 pub use hearth_wgsl::Key;
 pub use init::Initializer;

@@ -67,6 +67,39 @@ impl CrossEntropy {
         loss
     }
 
+    /// As [`CrossEntropy::loss`], of so many consecutive positions each by itself: `[runs]`.
+    ///
+    /// # Panics
+    /// As [`CrossEntropy::loss`], and if the runs are not all positions together.
+    pub fn losses(
+        &self,
+        hidden_nc: Tensor<2>,
+        output: &[Tensor<2>],
+        targets_n: Tensor<1, Int>,
+        runs: &[usize],
+    ) -> Tensor<1> {
+        check(&hidden_nc, output, &targets_n);
+        let (n, device) = (hidden_nc.dims()[0], hidden_nc.device());
+        assert!(runs.iter().sum::<usize>() == n, "losses: runs {runs:?} of {n} positions: must be all of them");
+        let mut losses = vec![Tensor::zeros([1], &device); runs.len()];
+        for (start, length) in self.chunks(n) {
+            let logits = logits(&hidden_nc.clone().narrow(0, start, length), output);
+            let mut begin = 0;
+            for (run, loss) in runs.iter().zip(&mut losses) {
+                let (first, end) = (begin.max(start), (begin + run).min(start + length));
+                begin += run;
+                if first < end {
+                    let of_run = |x: &Tensor<2>| x.clone().narrow(0, first - start, end - first);
+                    let options = CrossEntropyOptions { z_loss: 0.0, ..self.options() };
+                    let targets = targets_n.clone().narrow(0, first, end - first);
+                    let found = cross_entropy(logits.iter().map(of_run).collect(), targets, options).loss;
+                    *loss = loss.clone() + found;
+                }
+            }
+        }
+        if losses.is_empty() { Tensor::zeros([0], &device) } else { Tensor::cat(losses, 0) }
+    }
+
     /// The summed loss that training makes small, which is that of [`CrossEntropy::loss`] and the z-term, and the gradients of
     /// `scale` times it.
     ///

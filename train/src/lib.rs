@@ -53,7 +53,7 @@
 //!   numbers.
 //! - [`session`]: the loop over steps, with what is due between them, as events; it needs no file, thread, clock or
 //!   terminal. [`engine`]: what takes its steps, one device or many.
-//! - [`parallel`], [`devices`], [`report`], [`run`], [`bench`](mod@bench), [`scale`]: the native edge, where threads, files,
+//! - [`parallel`], [`devices`], [`report`], [`run`], [`bench`](mod@bench), [`scale`], [`eval`](mod@eval), [`chat`]: the native edge, where threads, files,
 //!   clocks and a terminal are.
 //!
 //! All but the native edge compiles for the web. Without the feature `cli` this is a library: it prints nothing, and
@@ -80,7 +80,11 @@ pub mod base;
 #[cfg(not(target_family = "wasm"))]
 pub mod bench;
 #[cfg(not(target_family = "wasm"))]
+pub mod chat;
+#[cfg(not(target_family = "wasm"))]
 pub mod devices;
+#[cfg(not(target_family = "wasm"))]
+pub mod eval;
 #[cfg(not(target_family = "wasm"))]
 pub mod files;
 #[cfg(not(target_family = "wasm"))]

@@ -5,7 +5,10 @@ use burn::tensor::{Int, Tensor, TensorData};
 use super::decoder::Decoder;
 use crate::{KeyValues, ModelError, Transformer};
 
-/// Reads a text piece by piece: the first by tensors, and on the CPU each further token by slices.
+/// Pieces that go on from what was read, and are shorter than this, are read token by token.
+const SHORT: usize = 6;
+
+/// Reads a text piece by piece: long ones by tensors, and on the CPU each further token by slices.
 pub struct Reader<'a> {
     model: &'a Transformer,
     cache: Vec<Option<KeyValues>>,
@@ -28,22 +31,31 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Forgets all that was read.
-    pub fn forget(&mut self) {
-        self.cache.fill(None);
-        self.read = 0;
+    /// Forgets what was read behind the first `positions`.
+    pub fn keep(&mut self, positions: usize) {
+        if positions == 0 {
+            self.cache.fill(None);
+        }
+        self.cache.iter_mut().flatten().for_each(|cache| cache.keep(positions));
+        if let Some(decoder) = &mut self.decoder {
+            decoder.keep(positions);
+        }
+        self.read = self.read.min(positions);
     }
 
-    /// Reads more tokens, of which only the first piece may have several; the logits `[V]` after the last of them.
+    /// Reads more tokens, at least one; the logits `[V]` after the last of them.
     ///
     /// # Errors
     /// A failed read from the device.
     pub async fn read(&mut self, ids: &[u32]) -> Result<&[f32], ModelError> {
         let start = self.read;
         self.read += ids.len();
-        if let (Some(decoder), [id], 1..) = (&mut self.decoder, ids, start) {
-            decoder.step(*id, &mut self.logits);
+        if let (Some(decoder), 1.., 1..SHORT) = (&mut self.decoder, start, ids.len()) {
+            ids.iter().for_each(|id| decoder.step(*id, &mut self.logits));
             return Ok(&self.logits);
+        }
+        if let (Some(decoder), 1..) = (&self.decoder, start) {
+            self.cache = decoder.key_values();
         }
         let tokens = TensorData::new(ids.iter().map(|id| *id as i32).collect(), [1, ids.len()]);
         let tokens = Tensor::<2, Int>::from_data(tokens, &self.model.device());

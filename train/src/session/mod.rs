@@ -36,7 +36,7 @@ pub use origin::{Origin, fitting_model, same_run};
 pub use record::{EndReason, LogEntry, Record};
 pub use saver::{Common, DirectSaver, Saver, Unwritten, Written};
 pub use state::{Best, RunState};
-pub use text::{Drawn, Prompt, TextEnd, draw};
+pub use text::{DrawOptions, Drawn, Prompt, TextEnd, draw, draw_on};
 
 use crate::{TrainConfig, TrainError};
 use throughput::Throughput;

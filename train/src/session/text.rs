@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use hearth_data::{DataError, TextStream, Tokenizer, TokenizerError};
-use hearth_model::{ModelError, Sampling, Transformer, generate};
+use hearth_model::{Generator, ModelError, Sampling, Transformer};
 
 use crate::TrainError;
 
@@ -90,9 +90,22 @@ impl TextEnd {
     }
 }
 
+/// How text is drawn.
+#[derive(Clone, Debug)]
+pub struct DrawOptions<'a> {
+    /// Tokens, at most.
+    pub tokens: usize,
+    /// How each is drawn.
+    pub sampling: Sampling,
+    /// Tokens that end the text and are not shown.
+    pub ends: &'a [u32],
+    /// Texts that end it, and are not shown; none is empty.
+    pub stops: &'a [String],
+}
+
 /// Draws up to `tokens` tokens behind `prompt` and gives their text to `show`, in pieces, as it becomes certain; `show` ends it by
-/// breaking. Returns how many there were, and why it ended. It ends before the first of `stops`, which are not empty, and with the document: at the end-of-text token, which
-/// is not shown. No id is drawn that the tokenizer does not have.
+/// breaking. Returns how many there were, and why it ended. It ends before the first of `stops`, which are not empty, and with the
+/// document: at the end-of-text token, which is not shown. No id is drawn that the tokenizer does not have.
 ///
 /// # Errors
 /// A prompt or settings that the model cannot take; a device that fails.
@@ -102,16 +115,33 @@ pub async fn draw(
     prompt: &Prompt,
     (tokens, sampling): (usize, Sampling),
     stops: &[String],
+    show: impl AsyncFnMut(&str) -> ControlFlow<()>,
+) -> Result<Drawn, TrainError> {
+    let ends: Vec<u32> = tokenizer.end_of_text().into_iter().collect();
+    let mut generator = Generator::new(model, prompt.ids.len().saturating_add(tokens));
+    draw_on(&mut generator, tokenizer, &prompt.ids, DrawOptions { tokens, sampling, ends: &ends, stops }, show).await
+}
+
+/// As [`draw`], by a generator that may have read the beginning of `prompt` before.
+///
+/// # Errors
+/// As [`draw`].
+pub async fn draw_on(
+    generator: &mut Generator<'_>,
+    tokenizer: &Tokenizer,
+    prompt: &[u32],
+    options: DrawOptions<'_>,
     mut show: impl AsyncFnMut(&str) -> ControlFlow<()>,
 ) -> Result<Drawn, TrainError> {
-    let never = (0..model.config().vocab_size as u32).filter(|id| !tokenizer.is_known(*id)).collect();
+    let DrawOptions { tokens, sampling, ends, stops } = options;
+    let never = (0..generator.model().config().vocab_size as u32).filter(|id| !tokenizer.is_known(*id)).collect();
     let sampling = Sampling { never, ..sampling };
-    let mut stream = TextStream::after(tokenizer, &prompt.ids)?;
+    let mut stream = TextStream::after(tokenizer, prompt)?;
     let mut held = Held { text: String::new(), stops, is_stopped: false };
     let mut fault = None;
     let mut end = TextEnd::Tokens;
     let on_token = async |id| {
-        if tokenizer.end_of_text() == Some(id) {
+        if ends.contains(&id) {
             end = TextEnd::EndOfText;
             return ControlFlow::Break(());
         }
@@ -127,7 +157,8 @@ pub async fn draw(
         }
         flow
     };
-    let ids = generate(model, &prompt.ids, tokens, &sampling, on_token).await.map_err(|error| match error {
+    let drawn = generator.continue_text(prompt, tokens, &sampling, on_token).await;
+    let ids = drawn.map_err(|error| match error {
         ModelError::Generate(reason) => TrainError::Config { source_name: "the text".into(), reason },
         other => other.into(),
     })?;

@@ -1,5 +1,7 @@
 //! The last segment, forward and back.
 
+use std::ops::Range;
+
 use burn::{
     module::{Module, ParamId},
     tensor::{Int, Tensor},
@@ -71,5 +73,29 @@ impl Walk {
         let hidden_nc = model.head.norm.clone().to_device(&self.device).forward(x_btc).reshape([b * t, c]);
         let output = model.output().clone().to_device(&self.device).values();
         self.loss.loss(hidden_nc, &output, targets)
+    }
+
+    /// As [`Walk::head_loss`], of positions `spans` of each row by itself, `[B]`. The head runs over no other position.
+    pub(crate) fn head_losses<B: TransformerBlock>(
+        &self,
+        model: &Transformer<B>,
+        x_btc: Tensor<3>,
+        targets: Tensor<1, Int>,
+        spans: &[Range<usize>],
+    ) -> Tensor<1> {
+        let [_, t, c] = x_btc.dims();
+        let runs: Vec<usize> = spans.iter().map(Range::len).collect();
+        let counted: usize = runs.iter().sum();
+        if counted == 0 {
+            return Tensor::zeros([runs.len()], &x_btc.device());
+        }
+        let of_rows = || spans.iter().enumerate().filter(|(_, span)| !span.is_empty());
+        let rows = of_rows().map(|(row, span)| x_btc.clone().narrow(0, row, 1).narrow(1, span.start, span.len()));
+        let stream = Tensor::cat(rows.collect(), 1);
+        let targets = of_rows().map(|(row, span)| targets.clone().narrow(0, row * t + span.start, span.len()));
+        let targets = Tensor::cat(targets.collect(), 0);
+        let hidden_nc = model.head.norm.clone().to_device(&self.device).forward(stream).reshape([counted, c]);
+        let output = model.output().clone().to_device(&self.device).values();
+        self.loss.losses(hidden_nc, &output, targets, &runs)
     }
 }

@@ -31,6 +31,7 @@ use burn::{
     module::Module,
     tensor::{Device, Tensor},
 };
+use hearth_data::Batch;
 use hearth_model::{CrossEntropy, Frame, Key, Transformer, TransformerBlock, TransformerConfig};
 
 #[cfg(not(target_family = "wasm"))]
@@ -193,4 +194,27 @@ impl Walk {
         let x_btc = self.blocks(model, x_btc, state.frame());
         self.head_loss(model, x_btc, targets)
     }
+
+    /// As [`Walk::evaluate`], of each row by itself, `[B]`. The head runs from the first to the last target of a row that
+    /// counts, and over no other position.
+    ///
+    /// # Panics
+    /// As [`Walk::train`], and as [`MicroBatch::new`].
+    pub fn evaluate_rows<B: TransformerBlock>(&self, model: &Transformer<B>, batch: &Batch) -> Tensor<1> {
+        self.check_model("Walk::evaluate_rows", model);
+        let model = &model.valid();
+        let micro_batch = MicroBatch::new(batch, &self.device);
+        let (state, targets) = self.begin::<B>(micro_batch, None, 0.0);
+        let x_btc = model.embedding.clone().to_device(&self.device).forward(state.inputs.clone(), &state.frame, None);
+        let x_btc = self.blocks(model, x_btc, state.frame());
+        let spans: Vec<Range<usize>> = batch.targets.chunks(self.time).map(counted).collect();
+        self.head_losses(model, x_btc, targets, &spans)
+    }
+}
+
+/// From the first target that counts to the last.
+fn counted(targets: &[i32]) -> Range<usize> {
+    let counts = |target: &i32| *target >= 0;
+    let first = targets.iter().position(counts).unwrap_or(0);
+    first..targets.iter().rposition(counts).map_or(first, |last| last + 1)
 }

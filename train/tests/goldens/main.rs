@@ -4,6 +4,7 @@
 
 mod average;
 mod by_element;
+mod evaluation;
 mod experts;
 mod exported;
 #[macro_use]

@@ -1,9 +1,11 @@
 //! The program `hearth` as a user meets it.
 
 mod book;
+mod chat;
 mod chats;
 mod commands;
 mod configuration;
+mod evaluation;
 mod export;
 mod habits;
 mod page;

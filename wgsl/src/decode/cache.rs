@@ -1,6 +1,6 @@
 //! Keys and values of the positions seen, and attention of one more to them.
 
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor, TensorData};
 
 use super::{HostValues, SHARED, rows::add_weighted_rows, softcap_in_place};
 use crate::cpu::{Vector, each, exp, fold, update, vectorized};
@@ -41,6 +41,31 @@ impl KeyValueCache {
     /// Forgets all positions.
     pub fn clear(&mut self) {
         self.length = 0;
+    }
+
+    /// Forgets the positions behind the first `length`.
+    pub fn truncate(&mut self, length: usize) {
+        self.length = self.length.min(length);
+    }
+
+    /// The positions as tensors `[1, S, K, D]`, keys and values: what [`KeyValueCache::extend`] takes.
+    pub fn tensors(&self, device: &Device) -> (Tensor<4>, Tensor<4>) {
+        let Self { head_width: d, capacity, length, .. } = *self;
+        let kv_heads = if capacity == 0 { 0 } else { self.keys.len() / (d * capacity) };
+        let of_position = kv_heads * d;
+        let (mut keys, mut values) = (vec![0.0; length * of_position], vec![0.0; length * of_position]);
+        for (channel, of_channel) in self.keys.chunks_exact(capacity.max(1)).enumerate() {
+            for (at, number) in of_channel[..length].iter().enumerate() {
+                keys[at * of_position + channel] = *number;
+            }
+        }
+        for (head, of_head) in self.values.chunks_exact((capacity * d).max(1)).enumerate() {
+            for (at, value) in of_head[..length * d].chunks_exact(d).enumerate() {
+                values[at * of_position + head * d..][..d].copy_from_slice(value);
+            }
+        }
+        let tensor = |numbers| Tensor::from_data(TensorData::new(numbers, [1, length, kv_heads, d]), device);
+        (tensor(keys), tensor(values))
     }
 
     /// Appends a position, whose key and value are `[K, D]`.

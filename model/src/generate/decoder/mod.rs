@@ -77,6 +77,22 @@ impl<'a> Decoder<'a> {
         })
     }
 
+    /// What was read, as tensors: what [`Decoder::begin`] takes.
+    pub fn key_values(&self) -> Vec<Option<KeyValues>> {
+        let device = self.model.device();
+        let of_layer = |cache: &KeyValueCache| {
+            let (keys, values) = cache.tensors(&device);
+            Some(KeyValues::new(keys, values))
+        };
+        self.caches.iter().map(of_layer).collect()
+    }
+
+    /// Forgets what was read behind the first `positions`.
+    pub fn keep(&mut self, positions: usize) {
+        self.length = self.length.min(positions);
+        self.caches.iter_mut().for_each(|cache| cache.truncate(positions));
+    }
+
     /// Reads one more token and writes the logits after it, `[V]`.
     ///
     /// # Panics

@@ -2,8 +2,10 @@
 
 mod bench;
 mod certify;
+mod chat;
 mod check;
 mod devices;
+mod eval;
 mod export;
 mod generate;
 mod init;
@@ -60,6 +62,8 @@ enum Command {
     Scale(scale::ScaleCommand),
     Generate(generate::GenerateCommand),
     Export(export::ExportCommand),
+    Chat(chat::ChatCommand),
+    Eval(eval::EvalCommand),
     Runs(runs::RunsCommand),
     Plot(plot::PlotCommand),
     Certify(certify::CertifyCommand),
@@ -102,6 +106,8 @@ fn main() -> ExitCode {
         Command::Scale(command) => command.run(),
         Command::Generate(command) => command.run(),
         Command::Export(command) => command.run(),
+        Command::Chat(command) => command.run(),
+        Command::Eval(command) => command.run(),
         Command::Runs(command) => command.run(),
         Command::Plot(command) => command.run(),
         Command::Certify(command) => command.run(),
