@@ -56,7 +56,7 @@ impl Tokens {
     ///
     /// # Errors
     /// When the number of documents is odd.
-    pub fn as_pairs(self) -> Result<Self, DataError> {
+    pub fn into_pairs(self) -> Result<Self, DataError> {
         match self.document_ends.len().is_multiple_of(2) {
             true => Ok(Self { holds_pairs: true, ..self }),
             false => Err(DataError::OddPairs { documents: self.document_ends.len() as u64 }),

@@ -87,7 +87,7 @@ fn another_mask_is_another_content() {
         assert!(!hashes[..index].contains(hash), "{index}");
     }
     let documents = stream(&[2, 4], &[1, 3]);
-    assert_ne!(documents.content_hash(), documents.clone().as_pairs().unwrap().content_hash());
+    assert_ne!(documents.content_hash(), documents.clone().into_pairs().unwrap().content_hash());
 }
 
 #[test]
@@ -105,7 +105,7 @@ fn a_split_cuts_the_mask_too() {
 #[test]
 fn a_pair_is_two_rows_one_after_the_other() {
     // Pairs: (0..3, 3..9), (9..10, 10..12) of which one has no target, (12..15, 15..17).
-    let tokens = stream(&[3, 9, 10, 12, 15, 17], &[2, 5, 8, 11, 13, 14, 16]).as_pairs().unwrap();
+    let tokens = stream(&[3, 9, 10, 12, 15, 17], &[2, 5, 8, 11, 13, 14, 16]).into_pairs().unwrap();
     let rows = Rows::pairs(Arc::new(tokens), 4, 3).unwrap();
     assert_eq!((rows.per_epoch(), rows.rows_per_sample(), rows.untrained()), (2, 2, 1));
     let batches = Batches::new(rows.clone());
@@ -141,7 +141,7 @@ fn a_pair_is_two_rows_one_after_the_other() {
 #[test]
 fn each_mistake_has_its_sentence() {
     let documents = || stream(&[3, 6], &[2, 5]);
-    let pairs = || Arc::new(documents().as_pairs().unwrap());
+    let pairs = || Arc::new(documents().into_pairs().unwrap());
     let error = |result: Result<Rows, DataError>| result.unwrap_err().to_string();
     assert!(error(Rows::windows(pairs(), 2, 0, 0)).contains("the tokens are pairs of preferences"));
     assert!(error(Rows::packed(pairs(), 2, 0)).contains("the tokens are pairs of preferences"));
@@ -149,9 +149,9 @@ fn each_mistake_has_its_sentence() {
     assert!(matches!(Rows::pairs(pairs(), 0, 0), Err(DataError::ZeroContext)));
     let nothing = Arc::new(stream(&[3, 6], &[0, 3]));
     assert!(error(Rows::packed(nothing, 2, 0)).contains("none of the 2 documents has a token that is trained"));
-    let nothing = Arc::new(stream(&[3, 6], &[0, 5]).as_pairs().unwrap());
+    let nothing = Arc::new(stream(&[3, 6], &[0, 5]).into_pairs().unwrap());
     assert!(matches!(Rows::pairs(nothing, 2, 0), Err(DataError::NothingTrained { documents: 2 })));
-    assert!(matches!(stream(&[3], &[]).as_pairs(), Err(DataError::OddPairs { documents: 1 })));
+    assert!(matches!(stream(&[3], &[]).into_pairs(), Err(DataError::OddPairs { documents: 1 })));
     let short = Tokens::new(vec![1, 2]).unwrap().with_trained(vec![true]);
     assert!(matches!(short, Err(DataError::MaskLength { tokens: 2, mask: 1 })));
     let rows = Rows::windows(Arc::new(documents()), 2, 0, 0).unwrap();

@@ -125,7 +125,7 @@ impl PreparedManifest {
             let (path, split, found) = (folder.join(MANIFEST), split.name(), files.len());
             return Err(DataError::CountedOtherwise { path, split, documents, tokens, found });
         }
-        Ok(Some(if self.pairs { files.as_pairs() } else { files }))
+        Ok(Some(if self.pairs { files.into_pairs() } else { files }))
     }
 
     fn check_settings(&self, folder: &Path, now: &Settings) -> Result<(), DataError> {

@@ -77,10 +77,7 @@ impl<T: Encode + Serialize> Preparation<'_, T> {
         encode_in_order(encoder, self.threads(), until_stopped, |batch| {
             for part in batch.parts {
                 rows.note(&part)?;
-                let writer = match part.split {
-                    Split::Train => &mut train,
-                    Split::Validation => &mut validation,
-                };
+                let writer = if part.split == Split::Train { &mut train } else { &mut validation };
                 writer.append(part.number, &part.content)?;
             }
             if (train.done(), validation.done()) != (manifest.train, manifest.validation) {

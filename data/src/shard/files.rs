@@ -83,7 +83,7 @@ impl TokenFiles {
     }
 
     /// The same documents, of which each two are a pair of preferences: the chosen one, then the rejected.
-    pub(crate) fn as_pairs(self) -> Self {
+    pub(crate) fn into_pairs(self) -> Self {
         Self { holds_pairs: true, ..self }
     }
 

@@ -164,7 +164,7 @@ fn another_mask_or_pairs_are_another_content() {
     assert_eq!(hash(&[true, false, true]), hash(&[true, false, true]));
     assert_ne!(hash(&[true, false, true]), hash(&[true, true, false]));
     assert_ne!(hash(&[true, false, true]), hash(&[true, true, true]));
-    assert_ne!(hash(&[true; 3]), stream(&[true; 3]).as_pairs().content_hash());
+    assert_ne!(hash(&[true; 3]), stream(&[true; 3]).into_pairs().content_hash());
 }
 
 #[test]

@@ -73,13 +73,16 @@ const SCHEMA: &str = "message rows {
     optional binary source (UTF8);
 }";
 
+/// Values, and their definition and repetition levels.
+type Column = (&'static [&'static str], &'static [i16], Option<&'static [i16]>);
+
 /// Rows of two messages, of none, of null and of one without content, as often as asked for.
 fn write_chats(folder: &Folder, name: &str, times: usize) -> PathBuf {
     let path = folder.path().join(name);
     let schema = Arc::new(parse_message_type(SCHEMA).unwrap());
     let properties = Arc::new(WriterProperties::builder().set_data_page_row_count_limit(3).build());
     let mut file = SerializedFileWriter::new(File::create(&path).unwrap(), schema, properties).unwrap();
-    let columns: [(&[&str], &[i16], Option<&[i16]>); 3] = [
+    let columns: [Column; 3] = [
         (&["H\"i", "Yo"], &[4, 4, 1, 0, 3], Some(&[0, 1, 0, 0, 0])),
         (&["user", "assistant", "assistant"], &[4, 4, 1, 0, 4], Some(&[0, 1, 0, 0, 0])),
         (&["a", "b"], &[1, 0, 0, 1], None),
