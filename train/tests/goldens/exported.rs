@@ -66,6 +66,11 @@ fn folders_are_read_as_they_were() {
         assert!(path.join("model.safetensors.index.json").exists(), "{name}");
         let again = check(name, &path);
         let both = [source.config(), again.config()].map(|it| hearth_model::TransformerConfig {
+            kv_heads: it.kv_heads(),
+            head_width: it.head_width(),
+            ffn_width: it.ffn_width(),
+            expert_width: it.expert_width(),
+            rope_layers: (0..it.layers).map(|layer| it.rotation(layer).is_some()).collect(),
             sliding_window: (0..it.layers).map(|layer| it.window(layer).unwrap_or(0)).collect(),
             attention_scale: it.attention_scale.map(|scale| scale as f32 as f64),
             ..it.clone()

@@ -63,7 +63,7 @@ impl File<'_> {
         let elements: u64 = tensors.iter().map(|tensor| tensor.elements() as u64).sum();
         let mut done = 0;
         for tensor in &tensors {
-            let values = tensor.values(|name| parameters.values(name, told.rope_layout, tensor.elements()))?;
+            let values = tensor.values(|name, size| parameters.values(name, told.rope_layout, size))?;
             file.write(&tensor.name, &values)?;
             done += values.len() as u64;
             (self.progress)(done, elements);
