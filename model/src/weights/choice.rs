@@ -35,7 +35,10 @@ pub(super) fn choose<T>(
             nearest = Some((unlike, other, candidate.name));
         }
     }
-    let (unlike, other, name) = nearest.unwrap_or_default();
+    let Some((unlike, other, name)) = nearest else {
+        let reason = format!("no architecture of {form} that Hearth knows has a place for what it has");
+        return Err(ModelError::Unexportable { what: "the model".into(), reason });
+    };
     let field = unlike.first().cloned().unwrap_or_default();
     let shown = |of: &Map<String, Value>| of.get(&field).map_or("none".into(), Value::to_string);
     Err(ModelError::Unexportable {

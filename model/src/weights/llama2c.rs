@@ -136,7 +136,7 @@ pub(super) fn write(
         {
             put(&tables)?;
         }
-        let values = tensor.values(|name| parameters.values(name, told.rope_layout, tensor.elements()))?;
+        let values = tensor.values(|name, size| parameters.values(name, told.rope_layout, size))?;
         put(&values)?;
         done += values.len();
         progress(done as u64, all as u64);

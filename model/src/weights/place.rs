@@ -101,15 +101,15 @@ impl Place {
 }
 
 impl Stored {
-    /// The values of the tensor, row by row, from those of parameters by name.
+    /// The values of the tensor, row by row, from those of parameters by name, and by how many there are where a model lacks one.
     pub(super) fn values<V: AsRef<[f32]>>(
         &self,
-        mut parameter: impl FnMut(&str) -> Result<V, ModelError>,
+        mut parameter: impl FnMut(&str, usize) -> Result<V, ModelError>,
     ) -> Result<Vec<f32>, ModelError> {
         let mut columns = Vec::new();
         let mut all = Vec::new();
         for (name, place, expert) in &self.pieces {
-            let values = parameter(name)?;
+            let values = parameter(name, self.elements() / self.pieces.len())?;
             let values = values.as_ref();
             match place {
                 Place::Same(_) if self.pieces.len() == 1 => return Ok(values.to_vec()),
@@ -267,7 +267,9 @@ mod tests {
             let (stored, _) = layout(&config, of(kind)).unwrap();
             let file: BTreeMap<&str, (&[usize], Vec<f32>)> = stored
                 .iter()
-                .map(|it| (it.name.as_str(), (&it.shape[..], it.values(|name| Ok(&parameters[name].1[..])).unwrap())))
+                .map(|it| {
+                    (it.name.as_str(), (&it.shape[..], it.values(|name, _| Ok(&parameters[name].1[..])).unwrap()))
+                })
                 .collect();
             let rows = |name: &str, shape: &[usize], first: usize, rows: usize| {
                 let (stored, values) = &file[name];

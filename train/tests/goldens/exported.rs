@@ -66,6 +66,11 @@ fn folders_are_read_as_they_were() {
         assert!(path.join("model.safetensors.index.json").exists(), "{name}");
         let again = check(name, &path);
         let both = [source.config(), again.config()].map(|it| hearth_model::TransformerConfig {
+            kv_heads: it.kv_heads(),
+            head_width: it.head_width(),
+            ffn_width: it.ffn_width(),
+            expert_width: it.expert_width(),
+            rope_layers: (0..it.layers).map(|layer| it.rotation(layer).is_some()).collect(),
             sliding_window: (0..it.layers).map(|layer| it.window(layer).unwrap_or(0)).collect(),
             attention_scale: it.attention_scale.map(|scale| scale as f32 as f64),
             ..it.clone()
@@ -92,7 +97,13 @@ fn files_of_gguf_are_read_as_they_were() {
                 assert!(!path.exists());
             }
             _ => {
-                let notes = made.unwrap_or_else(|error| panic!("{name}: {error}")).notes;
+                let Exported { architecture, notes, .. } = made.unwrap_or_else(|error| panic!("{name}: {error}"));
+                let expected = match name {
+                    "qwen3_moe" => "qwen3moe",
+                    "mistral" | "mixtral" | "llama3" | "llama_linear" | "llama_yarn" => "llama",
+                    name => name,
+                };
+                assert_eq!(architecture, expected, "{name}");
                 assert_eq!(notes.len(), usize::from(name == "mistral"), "{notes:?}");
                 check(name, &path);
             }

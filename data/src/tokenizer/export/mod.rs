@@ -41,7 +41,7 @@ impl Tokenizer {
                 let bytes = (0..=u8::MAX).map(|byte| (spell(&[byte]), byte.into()));
                 let words =
                     json!({ "type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": false });
-                Ok(of_letters(bytes.collect(), words, json!({ "type": "ByteLevel" })))
+                Ok(of_letters(bytes.collect(), words.clone(), words))
             }
             Self::Char(tokenizer) => {
                 let letters = tokenizer.characters().iter().zip(0u32..).map(|(it, id)| (it.to_string(), id.into()));

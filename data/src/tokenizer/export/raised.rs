@@ -6,6 +6,19 @@ use crate::DataError;
 use crate::tokenizer::fault::broken;
 use crate::tokenizer::patterns::GPT2;
 
+/// What version 1.0 has, which refuses anything else.
+const ROOT: [&str; 9] = [
+    "version",
+    "truncation",
+    "padding",
+    "added_tokens",
+    "normalizer",
+    "pre_tokenizer",
+    "post_processor",
+    "decoder",
+    "model",
+];
+
 /// `canonical` as version 1.0 has it; `stages` are pre-tokenizers that stand in the place of its own.
 ///
 /// # Errors
@@ -15,6 +28,7 @@ pub(super) fn raised(canonical: &str, stages: &[Value]) -> Result<Value, DataErr
     let processor = json["post_processor"].take();
     let processor = post_processor(processor, &json)?;
     let Some(root) = json.as_object_mut() else { return Err(broken("it is no JSON object")) };
+    root.retain(|name, _| ROOT.contains(&name.as_str()));
     root.insert("version".into(), "1.0".into());
     root.insert("post_processor".into(), processor);
     for name in ["truncation", "padding", "normalizer", "decoder"] {
@@ -39,6 +53,10 @@ pub(super) fn raised(canonical: &str, stages: &[Value]) -> Result<Value, DataErr
         (Some(space), false) => words = metaspace(&space, &words)?,
         (Some(_), true) => return Err(broken("its space before a text has no place in version 1.0 of tokenizer.json")),
     }
+    words.iter_mut().for_each(fill);
+    if let Some(decoder) = root.get_mut("decoder") {
+        fill(decoder);
+    }
     root.insert("normalizer".into(), sequence(normalizers, "normalizers"));
     root.insert("pre_tokenizer".into(), sequence(words, "pretokenizers"));
     Ok(json)
@@ -54,6 +72,19 @@ pub(super) fn beginning(id: u32, json: &Value) -> Result<Value, DataError> {
         "type": "TemplateProcessing", "single": [own, text("A")], "pair": [own, text("A"), own, text("B")],
     });
     post_processor(template, json)
+}
+
+/// Fields that version 1.0 must have, where they say what is usual.
+fn fill(component: &mut Value) {
+    let usual = match component["type"].as_str() {
+        Some("ByteLevel") => json!({ "add_prefix_space": false, "trim_offsets": true, "use_regex": true }),
+        Some("Split") => json!({ "behavior": "Isolated", "invert": false }),
+        _ => Value::Null,
+    };
+    let (Some(component), Value::Object(usual)) = (component.as_object_mut(), usual) else { return };
+    for (name, value) in usual {
+        component.entry(name).or_insert(value);
+    }
 }
 
 fn byte_level(prefix: bool, cuts: bool) -> Value {

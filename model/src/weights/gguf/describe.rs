@@ -19,7 +19,9 @@ pub fn describe(
 ) -> Result<(Described, Vec<Stored>, Vec<String>), ModelError> {
     let is_gpt2 = architecture == "gpt2";
     let full = TransformerConfig { bias: config.bias || is_gpt2, ..config.clone() };
-    let place = |name: &str| place(architecture, config, name);
+    let is_after = config.norm_placement == NormPlacement::After;
+    // A parameter that has no place is told by the field that it comes of, which is not read again.
+    let place = |name: &str| Ok(names::place(name, is_gpt2, is_after).unwrap_or(Place::Nowhere));
     let (tensors, nowhere) = layout(&full, place)?;
     let shapes = tensors.iter().map(|it| (it.name.clone(), it.shape.clone())).collect();
     let values = values(architecture, config).into_iter().map(|(key, it)| (format!("{architecture}.{key}"), it));
@@ -30,15 +32,6 @@ pub fn describe(
         divisors: (!is_gpt2).then(|| divisors(config)).flatten(),
     };
     Ok((described, tensors, nowhere))
-}
-
-/// Where a parameter is in a file of this architecture.
-pub fn place(architecture: &str, config: &TransformerConfig, name: &str) -> Result<Place, ModelError> {
-    let is_after = config.norm_placement == NormPlacement::After;
-    names::place(name, architecture == "gpt2", is_after).ok_or_else(|| ModelError::Unexportable {
-        what: name.into(),
-        reason: format!("llama.cpp's {architecture} has no such parameter"),
-    })
 }
 
 fn values(architecture: &str, config: &TransformerConfig) -> BTreeMap<&'static str, MetadataValue> {

@@ -63,7 +63,7 @@ impl File<'_> {
         let elements: u64 = tensors.iter().map(|tensor| tensor.elements() as u64).sum();
         let mut done = 0;
         for tensor in &tensors {
-            let values = tensor.values(|name| parameters.values(name, told.rope_layout, tensor.elements()))?;
+            let values = tensor.values(|name, size| parameters.values(name, told.rope_layout, size))?;
             file.write(&tensor.name, &values)?;
             done += values.len() as u64;
             (self.progress)(done, elements);
@@ -80,8 +80,9 @@ impl File<'_> {
         let candidates = ARCHITECTURES.into_iter().filter_map(|architecture| {
             let form = describe(architecture, self.config).ok()?;
             let refuse = |reason: String| ModelError::Unexportable { what: architecture.into(), reason };
-            let told = Metadata { file: &form.0, refuse: &refuse }.config().ok()?;
+            let mut told = Metadata { file: &form.0, refuse: &refuse }.config().ok()?;
             told.validate().ok()?;
+            as_llama_cpp(architecture, &mut told);
             Some(Candidate { name: architecture.into(), told, of: form })
         });
         choose(self.config, "llama.cpp", candidates)
@@ -125,6 +126,18 @@ impl File<'_> {
             notes.push(format!("{odd} matrices have rows of no multiple of 32 values, and are stored as f16"));
         }
         notes
+    }
+}
+
+/// Hearth reads norms, biases and experts wherever a file has their tensors; llama.cpp where the architecture has them.
+fn as_llama_cpp(architecture: &str, told: &mut TransformerConfig) {
+    told.qk_norm = matches!(architecture, "qwen3" | "qwen3moe" | "olmo2" | "gemma3");
+    told.qkv_bias = architecture == "qwen2";
+    told.bias &= matches!(architecture, "gpt2" | "llama");
+    match architecture {
+        "qwen3moe" => told.experts = told.experts.max(1),
+        "llama" => {}
+        _ => told.experts = 0,
     }
 }
 

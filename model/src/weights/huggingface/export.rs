@@ -49,7 +49,7 @@ impl Folder<'_> {
         let mut done = 0;
         let minus = if architecture.adds_one_to_scales() { 1.0 } else { 0.0 };
         let values = |tensor: &Stored| {
-            let mut values = tensor.values(|name| parameters.values(name, told.rope_layout, tensor.elements()))?;
+            let mut values = tensor.values(|name, size| parameters.values(name, told.rope_layout, size))?;
             if tensor.shape.len() == 1 && minus != 0.0 {
                 values.iter_mut().for_each(|value| *value -= minus);
             }
@@ -77,7 +77,10 @@ impl Folder<'_> {
 pub fn choose(config: &TransformerConfig, special: SpecialIds) -> Result<Candidate<Form>, ModelError> {
     let candidates = Architecture::all().filter_map(|architecture| {
         let map = describe(architecture, config, special);
-        let told = config::read(architecture, &Fields::new("config.json".as_ref(), &map)).ok()?;
+        let fields = Fields::new("config.json".as_ref(), &map);
+        // Who reads a file asks for it first.
+        fields.get("model_type");
+        let told = config::read(architecture, &fields).ok()?;
         Some(Candidate { name: architecture.name().into(), told, of: (architecture, map) })
     });
     choice::choose(config, "Hugging Face's library", candidates)
