@@ -50,7 +50,7 @@ mod tests {
         assert_eq!(scored(10, 4, 4), [1..4, 5..8, 9..10]);
         // The last has nothing to score.
         assert_eq!(scored(9, 4, 4), [1..4, 5..8, 9..9]);
-        assert_eq!(scored(1, 4, 2), [1..1]);
-        assert_eq!(scored(0, 4, 2), [0..0]);
+        assert!(scored(1, 4, 2).iter().all(Range::is_empty));
+        assert!(scored(0, 4, 2).iter().all(Range::is_empty));
     }
 }

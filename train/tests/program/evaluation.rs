@@ -29,7 +29,7 @@ fn texts_and_tasks_are_evaluated_together() {
     // Of both as of each.
     let cells = |line: &str| line.split_whitespace().skip(3).take(4).map(String::from).collect::<Vec<_>>();
     assert_eq!(cells(lines[1]), cells(lines[3]));
-    assert_eq!(lines[4], "windows of 128 tokens, 64 apart, on CPU", "{table}");
+    assert!(lines[4].starts_with("windows of 128 tokens, 64 apart, on CPU"), "{table}");
 
     let arguments =
         ["eval", &path, "--text", &text, "--tasks", tasks[0], tasks[1], tasks[2], "--json", "--rows", "rows.jsonl"];
