@@ -218,8 +218,8 @@ impl Block {
 
     fn run(&self, x: Tensor<3>, frame: &Frame, key: Option<Key>, cache: Option<&mut Option<KeyValues>>) -> Tensor<3> {
         let drop = |y: Tensor<3>, site: u64| match key {
-            Some(key) => dropout(y, key.fold_in(site), self.dropout),
-            None => y,
+            Some(key) if self.dropout > 0.0 => dropout(y, key.fold_in(site), self.dropout),
+            _ => y,
         };
         let frame = frame.for_adapters(key);
         let normed = self.read_by_attention(x.clone());

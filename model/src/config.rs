@@ -440,6 +440,11 @@ impl TransformerConfig {
         self.value_embeddings > 0 && (self.layers - 1 - layer).is_multiple_of(self.value_embeddings)
     }
 
+    /// Whether something is zeroed at random while training.
+    pub fn has_dropout(&self) -> bool {
+        self.dropout > 0.0 || self.adapter.as_ref().is_some_and(|adapter| adapter.dropout > 0.0)
+    }
+
     /// Standard deviation of initial matrices that write to the residual stream.
     pub(crate) fn residual_std(&self) -> f64 {
         match self.scaled_residual_init {

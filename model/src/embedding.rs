@@ -71,8 +71,8 @@ impl Embedding {
             }
         };
         match key {
-            Some(key) => dropout(x, key, self.dropout),
-            None => x,
+            Some(key) if self.dropout > 0.0 => dropout(x, key, self.dropout),
+            _ => x,
         }
     }
 }

@@ -1,11 +1,14 @@
 //! The model whose weights a run begins with: one that somebody has published, or a run's own.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use burn::tensor::Device;
 use hearth_model::{
     Transformer, TransformerConfig,
-    weights::{self, Published},
+    weights::{self, PeftAdapter, Published},
 };
 use toml::{Table, Value};
 
@@ -15,10 +18,19 @@ use crate::TrainError;
 pub enum Base {
     /// A folder of Hugging Face's or a file of GGUF.
     Published(Box<Published>),
+    /// A folder of PEFT's, with the model that it is beside.
+    Adapted {
+        /// The model that the adapters are beside.
+        base: Box<Self>,
+        /// The adapters.
+        adapter: Box<PeftAdapter>,
+        /// Both together.
+        model: Box<TransformerConfig>,
+    },
     /// The folder of a run that came to its end, or a checkpoint's.
     Run {
         /// The folder.
-        path: std::path::PathBuf,
+        path: PathBuf,
         /// The model.
         model: Box<TransformerConfig>,
     },
@@ -30,6 +42,13 @@ impl Base {
     /// # Errors
     /// Nothing is there that Hearth reads.
     pub fn open(path: &Path) -> Result<Self, TrainError> {
+        if PeftAdapter::is_at(path) {
+            let adapter = PeftAdapter::open(path)?;
+            let base = Self::open(&beside(path, &adapter)?)?;
+            let own = adapter.config(base.config())?;
+            let model = TransformerConfig { adapter: Some(own), ..base.config().clone() };
+            return Ok(Self::Adapted { base: base.into(), adapter: adapter.into(), model: model.into() });
+        }
         let config = path.join("config.toml");
         if !config.exists() {
             return Ok(Self::Published(Box::new(Published::open(path)?)));
@@ -53,7 +72,7 @@ impl Base {
     pub fn config(&self) -> &TransformerConfig {
         match self {
             Self::Published(published) => published.config(),
-            Self::Run { model, .. } => model,
+            Self::Run { model, .. } | Self::Adapted { model, .. } => model,
         }
     }
 
@@ -67,6 +86,7 @@ impl Base {
         }
         let plain = TransformerConfig { adapter: None, ..config.clone() };
         let model = match self {
+            Self::Adapted { base, adapter, .. } => return Ok(adapter.beside(base.load(&plain, seed, device)?)?),
             Self::Published(published) => published.load(&plain, device)?,
             Self::Run { path, .. } => {
                 let mut model = plain.init(0, device)?;
@@ -84,7 +104,9 @@ impl Base {
     pub fn unfit(&self, config: &TransformerConfig) -> Vec<String> {
         let [before, now] = [self.config(), config].map(fields);
         let unlike = now.into_iter().filter(|(field, value)| before.get(field) != Some(value));
-        let unlike = unlike.filter(|(field, _)| !field.starts_with("adapter"));
+        // Adapters are beside weights, whatever these are; those that are there already are as they are.
+        let has_adapters = matches!(self, Self::Adapted { .. });
+        let unlike = unlike.filter(|(field, _)| has_adapters || field != "adapter");
         let told = unlike.map(|(field, value)| {
             let own = before.get(&field).map_or("none".to_owned(), Value::to_string);
             (format!("model.{field}"), value.to_string(), own)
@@ -96,6 +118,22 @@ impl Base {
             })
             .collect()
     }
+}
+
+/// Where the model is that an adapter in `folder` is beside: as it says, or in that folder's own.
+///
+/// # Errors
+/// It is at neither place.
+pub fn beside(folder: &Path, adapter: &PeftAdapter) -> Result<PathBuf, TrainError> {
+    let named = adapter.base().unwrap_or_default();
+    let places = [PathBuf::from(named), folder.join(named), folder.parent().unwrap_or(folder).join(named)];
+    let found = places.into_iter().find(|place| !named.is_empty() && place.exists());
+    found.ok_or_else(|| TrainError::Config {
+        source_name: folder.join("adapter_config.json").display().to_string(),
+        reason: format!(
+            "base_model_name_or_path = \"{named}\": there is no such folder or file; write the path of the model there"
+        ),
+    })
 }
 
 fn fields(config: &TransformerConfig) -> BTreeMap<String, Value> {

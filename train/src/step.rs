@@ -177,7 +177,7 @@ impl<B: TransformerBlock> Trainer<B> {
 
     /// Where the dropout masks of a step come from, if there are any.
     pub(crate) fn key(&self, step: u64) -> Option<Key> {
-        (self.model().config().dropout > 0.0).then(|| Key::new(self.options.seed).fold_in(step))
+        self.model().config().has_dropout().then(|| Key::new(self.options.seed).fold_in(step))
     }
 
     /// Walks every micro-batch, of which the first is number `first` of the global batch, which has `counted` targets that

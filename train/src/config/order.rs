@@ -95,7 +95,7 @@ mod tests {
     #[test]
     fn sections_and_fields_stand_as_they_are_declared() {
         let fields = fields();
-        assert_eq!(fields[""][..4], ["seed", "data", "model", "batch"]);
+        assert_eq!(fields[""][..5], ["seed", "from", "data", "model", "batch"]);
         assert_eq!(fields["batch"], ["micro_batch", "accumulation", "warmup_steps", "warmup_from"]);
         assert_eq!(fields["schedule"], ["kind", "warmup_steps", "decay_steps", "final_learning_rate"]);
         assert_eq!(fields["data"][..3], ["text", "tokens", "mixture"]);

@@ -250,7 +250,9 @@ impl RunFolder {
         {
             model = checkpoint::with_averages(model, &store, &name)?;
         }
-        Ok(TrainedModel { config, tokenizer, model, first: None, note: None })
+        let first = config.from.as_deref().filter(|from| is_published(from));
+        let first = first.and_then(|from| published::first_token(from, &tokenizer));
+        Ok(TrainedModel { config, tokenizer, model, first, note: None })
     }
 
     /// Where it is as a checkpoint, if it is one.

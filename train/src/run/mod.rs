@@ -35,6 +35,7 @@ pub use home::Listener;
 #[cfg(feature = "cli")]
 pub use interrupt::stop_on_ctrl_c;
 pub use overview::{BestLoss, RunOverview, RunStatus, is_run, runs_in, unlike};
+pub use published::told_at;
 pub use start::Start;
 pub use summary::RunSummary;
 pub use trained_model::TrainedModel;

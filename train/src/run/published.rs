@@ -1,19 +1,23 @@
 //! Models that others have published, in the place of a run.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use burn::tensor::Device;
 use hearth_data::Tokenizer;
-use hearth_model::weights::Published;
+use hearth_model::weights::{PeftAdapter, Published};
 use serde_json::Value;
 
 use super::trained_model::TrainedModel;
-use crate::{TrainConfig, TrainError};
+use crate::{TrainConfig, TrainError, base::beside};
 
 /// Whether there is a published model at `path`: a file of GGUF, or a folder as Hugging Face's library has them.
 pub(super) fn is_published(path: &Path) -> bool {
     let is_gguf = || path.extension().is_some_and(|it| it.eq_ignore_ascii_case("gguf"));
-    if path.is_dir() { path.join("config.json").exists() && !path.join("config.toml").exists() } else { is_gguf() }
+    let has_config = || path.join("config.json").exists() || PeftAdapter::is_at(path);
+    if path.is_dir() { has_config() && !path.join("config.toml").exists() } else { is_gguf() }
 }
 
 /// The model and its tokenizer, on `device`.
@@ -21,6 +25,14 @@ pub(super) fn is_published(path: &Path) -> bool {
 /// # Errors
 /// An architecture or a tokenizer that Hearth does not know, and files that are missing or broken.
 pub(super) fn load(path: &Path, device: &Device) -> Result<TrainedModel, TrainError> {
+    if PeftAdapter::is_at(path) {
+        let adapter = PeftAdapter::open(path)?;
+        let from = beside(path, &adapter)?;
+        let base = load(&from, device)?;
+        let model = adapter.beside(base.model)?;
+        let config = TrainConfig { from: Some(from), ..TrainConfig::new(model.config().clone()) };
+        return Ok(TrainedModel { config, model, ..base });
+    }
     let published = Published::open(path)?;
     let tokenizer = Tokenizer::from_file(path)?;
     let (ids, rows) = (tokenizer.vocab_size(), published.config().vocab_size);
@@ -35,8 +47,23 @@ pub(super) fn load(path: &Path, device: &Device) -> Result<TrainedModel, TrainEr
     Ok(TrainedModel { config: TrainConfig::new(published.config().clone()), tokenizer, model, first, note: None })
 }
 
+/// Where the tokenizer, the template of chats and the sampling of the model at `path` are told: there, or at the published model that the
+/// run there began with.
+pub fn told_at(path: &Path) -> PathBuf {
+    let own = [Some(path), path.parent()].into_iter().flatten();
+    if PeftAdapter::is_at(path) {
+        let from = PeftAdapter::open(path).ok().and_then(|adapter| beside(path, &adapter).ok());
+        return from.unwrap_or_else(|| path.into());
+    }
+    if is_published(path) || own.clone().any(|folder| folder.join("chat_template.jinja").exists()) {
+        return path.into();
+    }
+    let config = TrainConfig::read(&path.join("config.toml"), &[]).ok();
+    config.and_then(|config| config.from).filter(|from| is_published(from)).unwrap_or_else(|| path.into())
+}
+
 /// The token that every text begins with, if there is one.
-fn first_token(path: &Path, tokenizer: &Tokenizer) -> Option<u32> {
+pub(super) fn first_token(path: &Path, tokenizer: &Tokenizer) -> Option<u32> {
     if !path.is_dir() {
         let file = hearth_gguf::Gguf::open(path).ok()?;
         let is_wanted = match file.metadata("tokenizer.ggml.add_bos_token") {

@@ -1,7 +1,10 @@
 //! A policy changes no bit: losses and every gradient equal those of keeping everything.
 
-use burn::tensor::{Device, TensorData};
-use hearth_model::{Transformer, TransformerConfig};
+use burn::{
+    module::Param,
+    tensor::{Device, TensorData},
+};
+use hearth_model::{AdapterConfig, Transformer, TransformerConfig};
 use hearth_train::{
     step::Trainer,
     walk::{
@@ -89,6 +92,34 @@ hearth_wgsl::each_device! {
     fn llama(device) {
         with_and_without_dropout(Golden::read("llama.safetensors"), &device);
     }
+}
+
+hearth_wgsl::each_device! {
+    /// Adapters with a dropout of their own, beside weights that stay as they are.
+    fn adapters(device) {
+        let mut golden = Golden::read("llama.safetensors");
+        let adapter = AdapterConfig { rank: 3, dropout: 0.25, ..AdapterConfig::default() };
+        golden.config.adapter = Some(adapter.clone());
+        // At first what goes up is zeros, and what goes down has no gradient.
+        let filled = || {
+            let mut model = plain(&golden, &device).adapted(&adapter, 5).unwrap();
+            for block in &mut model.blocks {
+                let attention = block.attention.as_mut().unwrap();
+                for linear in [&mut attention.query, &mut attention.value, &mut attention.output] {
+                    let adapter = linear.adapter.as_mut().unwrap();
+                    adapter.up = Param::from_tensor(adapter.up.val().ones_like());
+                }
+            }
+            model
+        };
+        no_policy_changes_a_bit(&golden, filled, &device);
+    }
+}
+
+/// The model without adapters.
+fn plain(golden: &Golden, device: &Device) -> Transformer {
+    let config = TransformerConfig { adapter: None, ..golden.config.clone() };
+    config.init(3, &device.clone().autodiff()).unwrap()
 }
 
 hearth_wgsl::each_device! {

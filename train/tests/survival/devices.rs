@@ -27,7 +27,7 @@ fn run(
     run_with(folder, name, others, begin, faults, &[])
 }
 
-fn run_with(
+pub fn run_with(
     folder: &Path,
     name: &str,
     others: Vec<OpenDevice>,
@@ -43,7 +43,7 @@ fn run_with(
 }
 
 /// So many more CPUs, which are one.
-fn cpus(count: usize) -> Vec<OpenDevice> {
+pub fn cpus(count: usize) -> Vec<OpenDevice> {
     (0..count).map(|_| open(DeviceChoice::Cpu).unwrap()).collect()
 }
 

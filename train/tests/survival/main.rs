@@ -1,5 +1,6 @@
 //! Runs that are interrupted in every way go on as if nothing had been.
 
+mod adapters;
 mod devices;
 mod disk;
 mod faults;

@@ -88,6 +88,25 @@ fn exact_on_wgpu_with_averages() {
     }
 }
 
+/// Adapters with dropout, and a norm that a group trains beside them; the base is drawn from the seed, and in no checkpoint.
+const ADAPTERS: [&str; 3] = [
+    "model.adapter={rank=3,dropout=0.1,rank_stabilized=true,targets=['query','value','down']}",
+    "optimizer.groups=[{parameters=['head.norm.*'],frozen=false}]",
+    "optimizer.learning_rate=0.02",
+];
+
+#[test]
+fn exact_on_the_cpu_with_adapters() {
+    exact("cpu", &ADAPTERS, &[AS_IT_WAS, RECOMPUTE, HOST]);
+}
+
+#[test]
+fn exact_on_wgpu_with_adapters() {
+    if hearth_wgsl::testing::wgpu_device().is_some() {
+        exact("wgpu", &ADAPTERS, &[RECOMPUTE]);
+    }
+}
+
 /// The tenth step is in the middle of the growth: 2 to 12 sequences by micro-batches of 2, over 15 steps.
 const GROWING: [&str; 2] = ["batch.accumulation=6", "batch.warmup_steps=15"];
 

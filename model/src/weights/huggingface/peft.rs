@@ -17,7 +17,7 @@ use crate::{
     AdapterConfig, Linear, ModelError, Positions, Projection, RopeLayout, Transformer, TransformerConfig,
     weights::{
         broken,
-        exported::SpecialIds,
+        exported::{Exported, SpecialIds},
         parameters::paired,
         place::{Place, turned},
     },
@@ -169,7 +169,7 @@ impl PeftAdapter {
 ///
 /// # Errors
 /// A model without adapters, or that no architecture of Hugging Face's computes; a file that cannot be written.
-pub fn save_peft(model: &Transformer, base: &str, folder: &Path) -> Result<(), ModelError> {
+pub fn save_peft(model: &Transformer, base: &str, folder: &Path) -> Result<Exported, ModelError> {
     let config = model.config();
     let Some(adapter) = &config.adapter else {
         let reason = "it has no adapters to be written alone".into();
@@ -214,7 +214,10 @@ pub fn save_peft(model: &Transformer, base: &str, folder: &Path) -> Result<(), M
         "use_rslora": adapter.rank_stabilized,
     });
     // Last, for a folder without it is no adapter.
-    shards::write_json(&folder.join(CONFIG), &fields)
+    shards::write_json(&folder.join(CONFIG), &fields)?;
+    let bytes = tensors.iter().map(|(.., values)| (values.len() * size_of::<f32>()) as u64).sum();
+    let architecture = format!("LoRA beside {}", architecture.name());
+    Ok(Exported { architecture, tensors: tensors.len(), bytes, notes: Vec::new() })
 }
 
 /// The architecture whose names PEFT has for the projections of such a model.

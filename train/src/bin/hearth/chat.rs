@@ -18,7 +18,7 @@ use hearth_model::Sampling;
 use hearth_train::{
     chat::{Conversation, Reply, ReplyOptions, SamplingDefaults, template_of, turn_ends},
     devices::{DeviceChoice, open},
-    run::RunFolder,
+    run::{RunFolder, told_at},
     session::TextEnd,
 };
 
@@ -78,8 +78,9 @@ impl ChatCommand {
         let sampling = self.sampling()?;
         let device = open(self.device)?;
         let trained = folder.load(&device.device)?;
-        let template = template_of(&self.run, &trained.tokenizer, self.template.as_deref())?;
-        let ends = turn_ends(&self.run, &trained.tokenizer, &template)?;
+        let told = told_at(&self.run);
+        let template = template_of(&told, &trained.tokenizer, self.template.as_deref())?;
+        let ends = turn_ends(&told, &trained.tokenizer, &template)?;
         if !self.quiet {
             trained.note.iter().for_each(tell);
         }
@@ -107,7 +108,7 @@ impl ChatCommand {
 
     /// The sampling that is asked for, or else the model's own.
     fn sampling(&self) -> anyhow::Result<Sampling> {
-        let defaults = SamplingDefaults::of(&self.run)?;
+        let defaults = SamplingDefaults::of(&told_at(&self.run))?;
         let plain = Sampling::default();
         let sampling = Sampling {
             temperature: self.temperature.or(defaults.temperature).unwrap_or(plain.temperature),

@@ -16,7 +16,7 @@ use clap::{Args, ValueEnum};
 use hearth_gguf::MetadataValue;
 use hearth_model::{
     ParameterCount,
-    weights::{Export, Exported, Precision, SpecialIds},
+    weights::{Export, Exported, Precision, SpecialIds, save_peft},
 };
 use hearth_train::report::with_separators;
 use indicatif::ProgressBar;
@@ -31,6 +31,8 @@ enum Form {
     Hf,
     /// A file of llama.cpp, with its tokenizer.
     Gguf,
+    /// A folder of PEFT's: the adapters of a run alone, to be put beside the model that it began with.
+    Peft,
     /// A .bin of llama2.c, without a tokenizer.
     #[value(name = "llama2c")]
     Llama2c,
@@ -62,7 +64,7 @@ pub struct ExportCommand {
 impl ExportCommand {
     pub fn run(self) -> anyhow::Result<ExitCode> {
         self.check()?;
-        let beside = Beside::claim(&self.out, self.force, self.to == Form::Hf)?;
+        let beside = Beside::claim(&self.out, self.force, [Form::Hf, Form::Peft].contains(&self.to))?;
         let mut source = Source::load(&self.run)?;
         if self.without_tokenizer {
             source.tokenizer = None;
@@ -92,6 +94,9 @@ impl ExportCommand {
             (Form::Hf, Precision::Q8_0) => {
                 bail!("--dtype q8_0: is of GGUF alone: give f32, f16 or bf16, or --to gguf")
             }
+            (Form::Peft, dtype) if dtype != Precision::F32 => {
+                bail!("--dtype {}: adapters are written as f32: leave it out", dtype.name())
+            }
             (Form::Llama2c, dtype) if dtype != Precision::F32 => {
                 bail!("--dtype {}: llama2.c's .bin has f32 alone: leave it out", dtype.name())
             }
@@ -113,6 +118,7 @@ impl ExportCommand {
                 made
             }
             Form::Gguf => export.gguf(path, self.metadata(source)?)?,
+            Form::Peft => save_peft(&source.model, &base_of(source), path)?,
             Form::Llama2c => {
                 let mut made = export.llama2c(path)?;
                 made.notes.push("llama2.c's run needs a tokenizer.bin beside it, which its tokenizer.py makes".into());
@@ -136,7 +142,11 @@ impl ExportCommand {
     }
 
     fn summarise(&self, source: &Source, made: &Exported) -> anyhow::Result<ExitCode> {
-        let parameters = with_separators(ParameterCount::of(source.model.config()).total as u64);
+        let parameters = match self.to {
+            Form::Peft => made.bytes / size_of::<f32>() as u64,
+            _ => ParameterCount::of(source.model.config()).total as u64,
+        };
+        let parameters = with_separators(parameters);
         let mut out = io::stdout().lock();
         writeln!(
             out,
@@ -149,4 +159,10 @@ impl ExportCommand {
         )?;
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// What adapters are to be put beside: the name of a published model, or its path.
+fn base_of(source: &Source) -> String {
+    let path = || Some(source.published.as_ref()?.display().to_string());
+    card::base_model(source).or_else(path).unwrap_or_default()
 }

@@ -95,7 +95,8 @@ fn is_empty(path: &Path) -> bool {
 
 /// Whether it is a folder that an export made, or one like it.
 fn is_published(path: &Path) -> bool {
-    path.is_dir() && path.join("config.json").exists() && !path.join("config.toml").exists()
+    let is_model = ["config.json", "adapter_config.json"].iter().any(|name| path.join(name).exists());
+    path.is_dir() && is_model && !path.join("config.toml").exists()
 }
 
 fn named_after(path: &Path, end: &str) -> PathBuf {

@@ -70,7 +70,7 @@ fn figures(run: &RunOverview) -> Vec<(&'static str, String)> {
 }
 
 /// The name on the hub of what a published folder was made of, where its configuration says it.
-fn base_model(source: &Source) -> Option<String> {
+pub fn base_model(source: &Source) -> Option<String> {
     let text = std::fs::read_to_string(source.folder()?.join("config.json")).ok()?;
     let config: Value = serde_json::from_str(&text).ok()?;
     let name = config["_name_or_path"].as_str()?;

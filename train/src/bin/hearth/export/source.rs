@@ -73,7 +73,7 @@ impl Source {
             tokenizer: Some(trained.tokenizer),
             first: trained.first,
             note: trained.note,
-            published: (is_folder || is_file).then(|| path.into()),
+            published: if is_folder || is_file { Some(path.into()) } else { trained.config.from },
             overview,
         })
     }
