@@ -9,6 +9,9 @@ use toml::{Table, Value};
 pub(super) fn expand(table: &mut Table) -> Result<(), String> {
     let Some(Value::Table(model)) = table.get_mut("model") else { return Ok(()) };
     let Some(from) = model.remove("from") else { return Ok(()) };
+    if model.contains_key("preset") {
+        return Err("model.preset and model.from: each says the whole shape; give one of them".into());
+    }
     let Value::String(path) = from else {
         return Err(format!("model.from = {from}: must be the path of a model in quotes"));
     };

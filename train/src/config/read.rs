@@ -62,8 +62,8 @@ impl TrainConfig {
             expand_memory(&mut table);
         }
         let mut mistakes = Vec::new();
-        mistakes.extend(expand_preset(&mut table).err());
         mistakes.extend(from::expand(&mut table).err());
+        mistakes.extend(expand_preset(&mut table).err());
         mistakes.extend(mistakes::take(&mut table));
         let limited = table.get("limits").and_then(Value::as_table).is_some_and(|it| it.contains_key("tokens"));
         if let (true, Some(Value::Table(limits))) = (limited, table.get_mut("limits")) {

@@ -11,7 +11,7 @@ use std::{
 
 use burn::tensor::Device;
 use hearth_data::Tokenizer;
-use hearth_model::{Transformer, weights};
+use hearth_model::{Positions, Transformer, weights};
 
 use super::{
     foreign::refuse_foreign,
@@ -20,6 +20,7 @@ use super::{
 };
 use crate::{
     TrainConfig, TrainError,
+    base::Base,
     checkpoint::{self, Folder, Store},
     engine, files, report,
 };
@@ -232,7 +233,13 @@ impl RunFolder {
     }
 
     fn load_files(&self, device: &Device) -> Result<TrainedModel, TrainError> {
-        let config = TrainConfig::read(&self.path.join(CONFIG), &[])?;
+        let mut config = TrainConfig::read(&self.path.join(CONFIG), &[])?;
+        if let (Some(from), Positions::Rope) = (&config.from, config.model.positions)
+            && let Ok(base) = Base::open(from)
+        {
+            // Trained in shorter windows, it still reads as far as what it began with.
+            config.model.context_length = config.model.context_length.max(base.config().context_length);
+        }
         let path = self.path.join(TOKENIZER);
         let json = fs::read(&path).map_err(|cause| io("reading the tokenizer", &path, cause))?;
         let tokenizer: Tokenizer = serde_json::from_slice(&json).map_err(|error| TrainError::Config {

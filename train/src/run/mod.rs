@@ -47,7 +47,7 @@ use crate::{
     devices::OpenDevice,
     engine::{self, Members},
     parallel::Exchange,
-    report::{EndReason, FrontKind, Report, RunOutline},
+    report::{EndReason, FrontKind, Report, RunOutline, with_separators},
     session::{Common, DeviceSummary, End, Event, Home, Identity, Origin, Outcome, Prompt, Session},
 };
 use attempt::Attempts;
@@ -190,6 +190,7 @@ impl Run {
         };
         notes.extend(config.parallel.idle_on_one().filter(|_| others.is_empty() && line.is_none()));
         notes.extend(data::notes(&data));
+        notes.extend(base_note(&config, &origin));
         prepare_folder(&folder, &config, &tokenizer, &mut notes)?;
         let config = Arc::new(config);
         let common = Common {
@@ -238,6 +239,19 @@ impl Run {
         let identity = Identity::new(&tokenizer, hash);
         let members = Members { config: Arc::new(config), identity, data, device, others: Vec::new() };
         engine::follow(members, line)
+    }
+}
+
+/// What a run begins with, and what of it is trained.
+fn base_note(config: &TrainConfig, origin: &Origin) -> Option<String> {
+    let trained: u128 = config.trained().map(|it| it.elements()).sum();
+    let all = ParameterCount::of(&config.model).total as u64;
+    let trained = format!("{} of {} parameters are trained", with_separators(trained as u64), with_separators(all));
+    match (&config.from, &config.model.adapter, origin) {
+        (Some(from), Some(_), _) => Some(format!("{trained}, beside the weights of {}", from.display())),
+        (Some(from), None, Origin::Seed) => Some(format!("the first weights are those of {}", from.display())),
+        (None, Some(_), _) => Some(trained),
+        _ => None,
     }
 }
 

@@ -7,6 +7,7 @@ mod commands;
 mod configuration;
 mod evaluation;
 mod export;
+mod finetune;
 mod habits;
 mod page;
 mod prepare;

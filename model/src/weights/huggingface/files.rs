@@ -16,6 +16,8 @@ use crate::{ModelError, weights::broken};
 
 /// Files that are mapped into memory, not read.
 pub struct Files {
+    /// The file that says which tensors there are.
+    told_by: &'static str,
     files: Vec<(PathBuf, Mmap)>,
     tensors: HashMap<String, Entry>,
 }
@@ -54,17 +56,17 @@ impl Files {
                 return Err(broken(folder, reason));
             }
         };
-        let mut all = Self { files: Vec::new(), tensors: HashMap::new() };
+        let mut all = Self { told_by: "config.json", files: Vec::new(), tensors: HashMap::new() };
         paths.into_iter().try_for_each(|path| all.add(path))?;
         Ok(all)
     }
 
-    /// The tensors of one file.
+    /// The tensors of one file, of which `told_by` says what they are.
     ///
     /// # Errors
     /// As [`Files::open`].
-    pub fn of(path: PathBuf) -> Result<Self, ModelError> {
-        let mut all = Self { files: Vec::new(), tensors: HashMap::new() };
+    pub fn of(path: PathBuf, told_by: &'static str) -> Result<Self, ModelError> {
+        let mut all = Self { told_by, files: Vec::new(), tensors: HashMap::new() };
         all.add(path)?;
         Ok(all)
     }
@@ -122,11 +124,14 @@ impl Files {
     fn entry(&self, name: &str, shape: &[usize]) -> Result<(&Entry, &(PathBuf, Mmap)), ModelError> {
         let Some(entry) = self.tensors.get(name) else {
             let (path, _) = &self.files[0];
-            return Err(broken(path, format!("tensor {name} is missing, which the architecture of config.json has")));
+            return Err(broken(
+                path,
+                format!("tensor {name} is missing, which the architecture of {} has", self.told_by),
+            ));
         };
         let file = &self.files[entry.file];
         if entry.shape != shape {
-            let reason = format!("tensor {name} is {:?}, and config.json makes it {shape:?}", entry.shape);
+            let reason = format!("tensor {name} is {:?}, and {} makes it {shape:?}", entry.shape, self.told_by);
             return Err(broken(&file.0, reason));
         }
         Ok((entry, file))

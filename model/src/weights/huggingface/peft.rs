@@ -83,7 +83,7 @@ impl PeftAdapter {
         if let Some(bias) = fields.get("bias").filter(|bias| **bias != "none") {
             return Err(broken(&path, format!("bias = {bias}: Hearth's adapters have none")));
         }
-        Ok(Self { folder: folder.into(), fields, files: Files::of(folder.join(WEIGHTS))? })
+        Ok(Self { folder: folder.into(), fields, files: Files::of(folder.join(WEIGHTS), CONFIG)? })
     }
 
     /// What it says that it is beside: a path, or a name of Hugging Face's.

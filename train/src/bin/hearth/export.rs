@@ -14,10 +14,7 @@ use std::{
 use anyhow::bail;
 use clap::{Args, ValueEnum};
 use hearth_gguf::MetadataValue;
-use hearth_model::{
-    ParameterCount,
-    weights::{Export, Exported, Precision, SpecialIds, save_peft},
-};
+use hearth_model::weights::{Export, Exported, Precision, SpecialIds, save_peft};
 use hearth_train::report::with_separators;
 use indicatif::ProgressBar;
 
@@ -144,7 +141,7 @@ impl ExportCommand {
     fn summarise(&self, source: &Source, made: &Exported) -> anyhow::Result<ExitCode> {
         let parameters = match self.to {
             Form::Peft => made.bytes / size_of::<f32>() as u64,
-            _ => ParameterCount::of(source.model.config()).total as u64,
+            _ => source.parameters(),
         };
         let parameters = with_separators(parameters);
         let mut out = io::stdout().lock();

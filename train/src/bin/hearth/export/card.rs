@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use hearth_model::{ParameterCount, TransformerConfig, weights::Exported};
+use hearth_model::{TransformerConfig, weights::Exported};
 use hearth_train::{report::with_separators, run::RunOverview};
 use serde_json::Value;
 
@@ -24,7 +24,7 @@ pub fn of(source: &Source, made: &Exported) -> String {
         made.architecture
     ));
     let mut rows: Vec<(&str, String)> = Vec::new();
-    rows.push(("parameters", with_separators(ParameterCount::of(config).total as u64)));
+    rows.push(("parameters", with_separators(source.parameters())));
     rows.extend(shape(config));
     rows.extend(source.overview.iter().flat_map(figures));
     text.push_str("| | |\n| --- | --- |\n");

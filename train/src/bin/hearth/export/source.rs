@@ -8,7 +8,7 @@ use std::{
 use burn::tensor::Device;
 use hearth_data::Tokenizer;
 use hearth_gguf::{Gguf, MetadataValue};
-use hearth_model::{Transformer, weights::Published};
+use hearth_model::{ParameterCount, Transformer, TransformerConfig, weights::Published};
 use hearth_train::run::{RunFolder, RunOverview, is_run};
 use serde_json::Value;
 
@@ -76,6 +76,12 @@ impl Source {
             published: if is_folder || is_file { Some(path.into()) } else { trained.config.from },
             overview,
         })
+    }
+
+    /// Parameters of the model, whose adapters are part of its weights.
+    pub fn parameters(&self) -> u64 {
+        let plain = TransformerConfig { adapter: None, ..self.model.config().clone() };
+        ParameterCount::of(&plain).total as u64
     }
 
     /// The folder of Hugging Face's that it is.
