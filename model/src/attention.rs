@@ -81,12 +81,7 @@ impl Attention {
     /// weights, or of these one number a row where a kernel makes them again.
     pub fn shape(config: &TransformerConfig, layer: usize, site: &Site) -> LayerShape {
         let (c, h, d) = (config.width, config.heads, config.head_width());
-        let widths = [
-            ("query", c, h * d),
-            ("key", c, config.kv_heads() * d),
-            ("value", c, config.kv_heads() * d),
-            ("output", h * d, c),
-        ];
+        let widths = widths(config);
         let projections = widths.iter().flat_map(|(name, from, to)| {
             Linear::parameters(name, [*from, *to], config.bias || config.qkv_bias && *name != "output", config)
         });
@@ -281,6 +276,13 @@ impl KeyValues {
         let KeyValues { key_bskd, value_bskd, .. } = cache.insert(all).clone();
         (key_bskd, value_bskd)
     }
+}
+
+/// Each projection with its inputs and outputs.
+fn widths(config: &TransformerConfig) -> [(&'static str, usize, usize); 4] {
+    let (c, d) = (config.width, config.head_width());
+    let (queries, key_values) = (config.heads * d, config.kv_heads() * d);
+    [("query", c, queries), ("key", c, key_values), ("value", c, key_values), ("output", queries, c)]
 }
 
 /// Writes positions from `start` on, in place where there is room; else in twice the room that is needed, so that a long text is

@@ -28,6 +28,7 @@
 //! `D` head width, `F` feed-forward width, `V` vocabulary, `L` layers.
 
 mod adapter;
+mod adapter_config;
 mod attention;
 mod block;
 mod config;
@@ -60,7 +61,8 @@ pub mod weights;
 /// The version of Burn whose modules and tensors these are.
 pub use burn;
 
-pub use adapter::{Adapter, AdapterConfig, Projection};
+pub use adapter::Adapter;
+pub use adapter_config::{AdapterConfig, Projection};
 pub use attention::{Attention, KeyValues};
 pub use block::{Block, TransformerBlock};
 pub use config::{
