@@ -280,7 +280,8 @@ pub struct TransformerConfig {
     pub scaled_residual_init: bool,
     /// Largest shard of a matrix over the vocabulary, in bytes of f32. Default 128 MiB, which WebGPU binds everywhere.
     pub vocab_shard_bytes: usize,
-    /// What is learned in the place of the weights, beside them. Default none.
+    /// What is learned beside weights that stay as they are (LoRA): a table of `rank` (8), `alpha` (16), `rank_stabilized` (false),
+    /// `dropout` (0) and `targets` (`[]`: all projections of attention and feed-forward network). Default none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub adapter: Option<AdapterConfig>,
 }

@@ -50,11 +50,15 @@ impl TrainConfig {
             resolve(&mut table, folder);
         }
         expand_memory(&mut table);
-        let of_preset = |setting: &&String| ["model.preset", "model.from"].contains(&field_of(setting));
-        if settings.iter().any(|it| of_preset(&it)) {
+        let sets = |field: &str| settings.iter().any(|setting| field_of(setting) == field);
+        if sets("model.preset") {
             forget_model(&mut table);
         }
-        // What is set beside a preset or a model wins, in whichever order they are given.
+        if let (true, Some(Value::Table(model))) = (sets("model.from"), table.get_mut("model")) {
+            model.remove("preset");
+        }
+        let of_preset = |setting: &&String| field_of(setting) == "model.preset";
+        // What is set beside a preset wins, in whichever order they are given.
         let (presets, others): (Vec<&String>, Vec<&String>) = settings.iter().partition(of_preset);
         for setting in presets.into_iter().chain(others) {
             set(&mut table, setting)?;

@@ -30,7 +30,7 @@ fn make() -> Value {
     });
     schema["properties"]["model"]["properties"]["from"] = json!({
         "type": "string",
-        "description": "A model whose weights the run begins with: a folder of Hugging Face's, a .gguf file, or the folder of a run. It \
+        "description": "A model whose weights the run begins with: a folder of Hugging Face's, a .gguf file, the folder of a run, or one of PEFT's. It \
                         says every field of the model; beside it stand only fields that ask for no weights, as context_length, dropout \
                         and adapter. A text is then tokenized as it does, unless data.tokenizer says otherwise. Default: none.",
     });

@@ -41,6 +41,10 @@ fn prepared() -> tempfile::TempDir {
             "--set",
             "data.tokenizer=byte",
             "--set",
+            "model.preset=stories260k",
+            "--set",
+            "model.layers=1",
+            "--set",
             "model.context_length=64",
         ],
     );

@@ -125,6 +125,10 @@ fn merges(model: &Value) -> Vec<(String, String)> {
 
 /// What llama.cpp calls the way in which this tokenizer cuts words.
 fn words_of(json: &Value) -> Result<&'static str, DataError> {
+    if json["model"]["merges"].as_array().is_some_and(Vec::is_empty) {
+        // Nothing is joined, wherever words end.
+        return Ok("gpt-2");
+    }
     let pre = &json["pre_tokenizer"];
     let several = pre["pretokenizers"].as_array().map_or(std::slice::from_ref(pre), Vec::as_slice);
     let mut patterns = Vec::new();
