@@ -3,7 +3,6 @@ use burn::tensor::{Device, Tensor};
 use super::{accumulate, add_product, linear, linears};
 use crate::{
     cpu::{ODD, same_in_all_pools},
-    each_device,
     testing::{each_product, gradient_by_differences, uniform},
 };
 
