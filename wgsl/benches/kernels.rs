@@ -8,8 +8,9 @@ use std::{cell::RefCell, time::Instant};
 use burn::tensor::{Device, Distribution, Int, Tensor};
 use cubecl::config::{CubeClRuntimeConfig, RuntimeConfig};
 use hearth_wgsl::{
-    AdamWNumbers, AttentionOptions, CrossEntropyOptions, Kernel, Key, NormOptions, adamw, add_squares, attention,
-    cross_entropy, dropout, embedding, gelu, norm, rotate, swiglu, testing::wgpu_device,
+    AdamWNumbers, AttentionOptions, CrossEntropyOptions, Kernel, Key, NormOptions, PackedForm, PackedMatrix, adamw,
+    add_squares, attention, cross_entropy, dropout, embedding, gelu, linear_packed, norm, rotate, swiglu,
+    testing::wgpu_device,
 };
 
 const TURNS: usize = 5;
@@ -66,6 +67,7 @@ fn main() {
     bench.losses();
     bench.embeddings();
     bench.updates();
+    bench.packed();
 }
 
 impl Bench {
@@ -131,6 +133,24 @@ impl Bench {
             let updated = adamw(parameter, Some(moments), gradient.clone(), scalars.clone(), numbers);
             state.replace(Some(updated));
         });
+    }
+
+    /// A layer of TinyLlama's feed-forward network.
+    fn packed(&self) {
+        let shape = [2048, 5632];
+        let values: Vec<f32> = self.random::<2>(shape).into_data().iter().collect();
+        let x = self.random([512, shape[0]]);
+        for form in PackedForm::ALL {
+            let weight = PackedMatrix::pack(&values, shape, form, &self.device).expect("it can be packed");
+            let name = format!("packed {form} 2048 x 5632");
+            self.compare(&name, "unpacked", || weight.unpack());
+            self.compare(&name, "512 rows, forward and back", || {
+                let leaf = x.clone().autodiff().require_grad();
+                let y = linear_packed(leaf.clone(), &weight, None);
+                let dy = y.clone().inner();
+                leaf.grad_remove(&mut hearth_wgsl::vjp(y, dy))
+            });
+        }
     }
 
     /// Forward alone, and with the gradients of all inputs.

@@ -37,6 +37,15 @@ pub fn runs(kernel: Kernel, device: &Device, dtype: DType) -> bool {
     kernel.is_on() && has
 }
 
+/// Bytes of the largest buffer that a kernel can have on `device`, where it has such a limit.
+pub fn largest_buffer(device: &Device) -> Option<u64> {
+    match device.clone().without_autodiff().as_dispatch() {
+        #[cfg(feature = "gpu")]
+        DispatchDevice::Cube(cube) => Some(cube.client().properties().memory.max_page_size),
+        _ => None,
+    }
+}
+
 /// Whether it is the CPU, whose kernels have limits of their own.
 pub fn is_cpu(device: &Device) -> bool {
     matches!(device.clone().without_autodiff().as_dispatch(), DispatchDevice::Flex(_))

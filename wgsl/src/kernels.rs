@@ -25,6 +25,8 @@ pub enum Kernel {
     Gate,
     /// Those of [`norm`](crate::norm()).
     Norm,
+    /// Those that unpack a [`PackedMatrix`](crate::PackedMatrix).
+    Packed,
     /// Those of [`linear`](crate::linear()), [`add_product`](crate::add_product) and [`accumulate`](crate::accumulate); on a GPU in
     /// a browser alone.
     Product,
@@ -58,7 +60,7 @@ pub fn without_kernels<R>(work: impl FnOnce() -> R) -> R {
 
 impl Kernel {
     /// All kernels.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::AdamW,
         Self::Attention,
         Self::CrossEntropy,
@@ -67,6 +69,7 @@ impl Kernel {
         Self::Experts,
         Self::Gate,
         Self::Norm,
+        Self::Packed,
         Self::Product,
         Self::Rope,
         Self::Squares,
@@ -102,6 +105,7 @@ impl Kernel {
             Self::Experts => "experts",
             Self::Gate => "gate",
             Self::Norm => "norm",
+            Self::Packed => "packed",
             Self::Product => "product",
             Self::Rope => "rope",
             Self::Squares => "squares",

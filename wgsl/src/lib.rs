@@ -25,6 +25,7 @@
 //! | [`rotate`] | rotary position embedding of queries and keys |
 //! | [`gelu`], [`relu_squared`], [`swiglu`] | activations of the feed-forward network |
 //! | [`linear()`], [`linears`], [`add_product`], [`accumulate`] | products with weights, and sums of products and of gradients |
+//! | [`PackedMatrix`], [`linear_packed`] | frozen weights in 16, 8 or 4 bits, and products with them |
 //! | [`route`], [`grouped`], [`carrying`] | mixtures of experts: rows to experts, products by expert, gradients that balance them |
 //! | [`embedding()`], [`add_embedding_gradient`] | rows of a table by ids, and the table's gradient |
 //! | [`cross_entropy()`] | the loss over logits in shards, its gradient in closed form |
@@ -62,6 +63,7 @@ mod kernels;
 mod launch;
 mod linear;
 mod norm;
+mod packed;
 mod rope;
 #[cfg(feature = "gpu")]
 mod row;
@@ -88,6 +90,7 @@ pub use gate::{gelu, relu_squared, swiglu};
 pub use kernels::{Kernel, without_kernels};
 pub use linear::{accumulate, add_product, linear, linears};
 pub use norm::{NormOptions, norm};
+pub use packed::{PackError, PackedForm, PackedMatrix, linear_packed};
 pub use rope::rotate;
 pub use softmax::softmax;
 pub use squares::{add_squares, squares_from};

@@ -15,8 +15,8 @@ use naga::{
 use burn::tensor::DType;
 
 use crate::{
-    adamw, attention, cross_entropy, dropout, embedding, experts, gate::GateKernel, launch::Shader, linear, norm, rope,
-    squares,
+    adamw, attention, cross_entropy, dropout, embedding, experts, gate::GateKernel, launch::Shader, linear, norm,
+    packed, rope, squares,
 };
 
 /// Every one, stored in f32 and in f16.
@@ -37,6 +37,7 @@ fn all() -> Vec<Shader> {
     all.extend(experts::shaders());
     all.extend(linear::shaders());
     all.extend(norm::shaders());
+    all.extend(packed::shaders());
     all.extend(rope::shaders());
     all.extend(squares::shaders());
     let half = all.iter().map(|shader| shader.clone().storing(DType::F16)).collect::<Vec<_>>();

@@ -5,8 +5,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use burn::tensor::{Device, FloatDType, Int, Tensor};
 use hearth_wgsl::{
-    AdamWNumbers, AttentionOptions, CrossEntropyOptions, Key, NormOptions, adamw, add_squares, attention,
-    attention_with_sinks, cross_entropy, dropout, each_device, embedding, norm, rotate, swiglu, vjp,
+    AdamWNumbers, AttentionOptions, CrossEntropyOptions, Key, NormOptions, PackedForm, PackedMatrix, adamw,
+    add_squares, attention, attention_with_sinks, cross_entropy, dropout, each_device, embedding, linear_packed, norm,
+    rotate, swiglu, vjp,
 };
 
 /// Panics unless `operation` is refused with exactly this message.
@@ -187,6 +188,19 @@ each_device! {
         });
         refused("add_squares: before [3], x [4, 7]: must go on from partial sums of this device, in f32", || {
             add_squares(Some(ones([3], &device)), of(4))
+        });
+    }
+}
+
+each_device! {
+    fn packed_weights(device) {
+        let weight = PackedMatrix::pack(&[1.0; 8 * 3], [8, 3], PackedForm::Q8, &device).expect("it can be packed");
+        linear_packed(ones([2, 8], &device), &weight, None);
+        refused("linear_packed: x [2, 3], weight [8, 3]: must be [.., in] and [in, out]", || {
+            linear_packed(ones([2, 3], &device), &weight, None)
+        });
+        refused("linear_packed: weight [8, 3], bias [8]: must be [in, out] and [out]", || {
+            linear_packed(ones([2, 8], &device), &weight, Some(ones([8], &device)))
         });
     }
 }

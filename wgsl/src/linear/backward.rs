@@ -77,21 +77,21 @@ impl<B: Backend + LinearKernels> Backward<B, 1> for MeetingBackward {
 }
 
 /// `[.., C]` as `[N, C]`.
-fn flat<B: Backend>(x: FloatTensor<B>) -> FloatTensor<B> {
+pub(crate) fn flat<B: Backend>(x: FloatTensor<B>) -> FloatTensor<B> {
     let shape = x.shape();
     let width = shape[shape.num_dims() - 1];
     B::float_reshape(x, Shape::new([shape.num_elements() / width.max(1), width]))
 }
 
 /// `[N, F]` as `[.., F]`, with the leading axes of `like`.
-fn like<B: Backend>(y: FloatTensor<B>, like: &Shape) -> FloatTensor<B> {
+pub(crate) fn like<B: Backend>(y: FloatTensor<B>, like: &Shape) -> FloatTensor<B> {
     let mut dims = like.as_slice().to_vec();
     *dims.last_mut().expect("a tensor has an axis") = y.shape()[1];
     B::float_reshape(y, Shape::from(dims))
 }
 
 /// The product with a weight, and the bias if there is one.
-pub(super) fn forward<B: Backend + LinearKernels>(
+pub(crate) fn forward<B: Backend + LinearKernels>(
     x: FloatTensor<B>,
     weight: FloatTensor<B>,
     bias: Option<FloatTensor<B>>,

@@ -16,6 +16,7 @@ use burn::{
     tensor::{DType, Tensor, module},
 };
 
+pub(crate) use backward::{flat, forward, like};
 #[cfg(all(test, feature = "gpu"))]
 pub(crate) use kernel::shaders;
 

@@ -1,31 +1,10 @@
 use burn::tensor::{Device, Tensor};
 
 use super::{accumulate, add_product, linear, linears};
-#[cfg(feature = "gpu")]
-use crate::testing::with_products;
 use crate::{
     cpu::{ODD, same_in_all_pools},
-    each_device,
-    testing::{gradient_by_differences, uniform},
+    testing::{each_product, gradient_by_differences, uniform},
 };
-
-/// [`each_device!`], and on a GPU with the products of a browser too.
-macro_rules! each_product {
-    ($(#[$meta:meta])* fn $name:ident($device:ident) $body:block) => {
-        each_device! {
-            $(#[$meta])*
-            fn $name(device) {
-                fn work($device: Device) $body
-
-                work(device.clone());
-                #[cfg(feature = "gpu")]
-                if device != Device::flex() {
-                    with_products(|| work(device));
-                }
-            }
-        }
-    };
-}
 
 fn values<const D: usize>(x: Tensor<D>) -> Vec<f32> {
     x.into_data().iter().collect()

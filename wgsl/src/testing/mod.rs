@@ -94,3 +94,24 @@ macro_rules! each_device {
         }
     };
 }
+
+/// [`each_device!`](crate::each_device), and on a GPU with the products of a browser too.
+#[cfg(test)]
+macro_rules! each_product {
+    ($(#[$meta:meta])* fn $name:ident($device:ident) $body:block) => {
+        $crate::each_device! {
+            $(#[$meta])*
+            fn $name(device) {
+                fn work($device: ::burn::tensor::Device) $body
+
+                work(device.clone());
+                #[cfg(feature = "gpu")]
+                if device != ::burn::tensor::Device::flex() {
+                    $crate::testing::with_products(|| work(device));
+                }
+            }
+        }
+    };
+}
+#[cfg(test)]
+pub(crate) use each_product;
