@@ -87,7 +87,10 @@ fn experts_on_several_devices_go_on_with_others() {
         run_with(folder.path(), "refused", cpus(1), Start::New, None, &settings).unwrap_err().to_string()
     };
     for (setting, told) in [
-        ("model.experts=0", "parallel.experts: model.experts = 0 for 2 devices: name one device for an expert at most"),
+        (
+            "model.experts=0",
+            "parallel.experts: the model has no experts to deal out: set model.experts, or leave it out",
+        ),
         ("parallel.stages=2", "leave out parallel.stages = 2"),
         ("memory={policy='offload',parameters='host'}", "experts stay on their devices"),
     ] {
