@@ -115,7 +115,7 @@ fn chats_tune_a_published_model() {
         "on",
     ];
     done(folder, &on);
-    let refusal = refused(folder, &[&on[..8], &["model.adapter.rank=5", "--set", "model.from=adapter"]].concat());
+    let refusal = refused(folder, &[&on[..6], &["--set", "model.adapter.rank=5"]].concat());
     assert!(refusal.contains("model.adapter = ") && refusal.contains("leave it out"), "{refusal}");
 }
 

@@ -47,7 +47,7 @@ pub fn cpus(count: usize) -> Vec<OpenDevice> {
     (0..count).map(|_| open(DeviceChoice::Cpu).unwrap()).collect()
 }
 
-fn close(found: &Path, expected: &Path) {
+pub fn close(found: &Path, expected: &Path) {
     let (found, expected) = (losses(found), losses(expected));
     assert!(found.keys().eq(expected.keys()), "{found:?}");
     for (step, expected) in expected {
