@@ -161,6 +161,7 @@ impl Block {
     }
 
     /// The name of the layer that a projection is in.
+    #[cfg(not(target_family = "wasm"))]
     pub(crate) fn layer_of(&self, projection: Projection) -> &'static str {
         match projection {
             Projection::Gate | Projection::Up | Projection::Down => {
