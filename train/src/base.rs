@@ -68,6 +68,17 @@ impl Base {
         Ok(Self::Run { path: path.into(), model: Box::new(model) })
     }
 
+    /// Where its tokenizer is, of the model at `path`.
+    ///
+    /// # Errors
+    /// An adapter whose model is not there.
+    pub fn tokenizer(&self, path: &Path) -> Result<PathBuf, TrainError> {
+        match self {
+            Self::Adapted { adapter, .. } => beside(path, adapter),
+            _ => Ok(path.into()),
+        }
+    }
+
     /// What the model computes.
     pub fn config(&self) -> &TransformerConfig {
         match self {
@@ -123,17 +134,23 @@ impl Base {
 /// Where the model is that an adapter in `folder` is beside: as it says, or in that folder's own.
 ///
 /// # Errors
-/// It is at neither place.
+/// It is at neither place, or is an adapter itself.
 pub fn beside(folder: &Path, adapter: &PeftAdapter) -> Result<PathBuf, TrainError> {
     let named = adapter.base().unwrap_or_default();
     let places = [PathBuf::from(named), folder.join(named), folder.parent().unwrap_or(folder).join(named)];
     let found = places.into_iter().find(|place| !named.is_empty() && place.exists());
-    found.ok_or_else(|| TrainError::Config {
-        source_name: folder.join("adapter_config.json").display().to_string(),
-        reason: format!(
-            "base_model_name_or_path = \"{named}\": there is no such folder or file; write the path of the model there"
-        ),
-    })
+    let wrong = match &found {
+        Some(place) if PeftAdapter::is_at(place) => "is an adapter itself: write the path of the model",
+        Some(_) => "",
+        None => "there is no such folder or file: write the path of the model",
+    };
+    match found.filter(|_| wrong.is_empty()) {
+        Some(place) => Ok(place),
+        None => Err(TrainError::Config {
+            source_name: folder.join("adapter_config.json").display().to_string(),
+            reason: format!("base_model_name_or_path = \"{named}\": {wrong}"),
+        }),
+    }
 }
 
 fn fields(config: &TransformerConfig) -> BTreeMap<String, Value> {

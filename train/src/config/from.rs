@@ -15,18 +15,19 @@ pub(super) fn expand(table: &mut Table) -> Result<(), String> {
     let Value::String(path) = from else {
         return Err(format!("model.from = {from}: must be the path of a model in quotes"));
     };
-    *model = with_shape(&path, std::mem::take(model))?;
+    let (shape, tokenizer) = with_shape(&path, std::mem::take(model))?;
+    *model = shape;
     let data = table.entry("data").or_insert_with(|| Value::Table(Table::new()));
     if let Value::Table(data) = data {
-        data.entry("tokenizer").or_insert_with(|| path.clone().into());
+        data.entry("tokenizer").or_insert_with(|| tokenizer.into());
     }
     table.insert("from".into(), path.into());
     Ok(())
 }
 
-/// The fields of the model at `path`, with those of `beside`.
+/// The fields of the model at `path`, with those of `beside`, and where its tokenizer is.
 #[cfg(not(target_family = "wasm"))]
-fn with_shape(path: &str, beside: Table) -> Result<Table, String> {
+fn with_shape(path: &str, beside: Table) -> Result<(Table, String), String> {
     use crate::base::Base;
     use hearth_model::TransformerConfig;
 
@@ -38,10 +39,14 @@ fn with_shape(path: &str, beside: Table) -> Result<Table, String> {
     shape.extend(beside);
     // What no field can have is told with all else that is wrong.
     let unfit = shape.clone().try_into().map_or(Vec::new(), |model: TransformerConfig| base.unfit(&model));
-    if unfit.is_empty() { Ok(shape) } else { Err(unfit.join("; ")) }
+    if !unfit.is_empty() {
+        return Err(unfit.join("; "));
+    }
+    let tokenizer = base.tokenizer(path.as_ref()).map_err(|error| format!("model.from: {error}"))?;
+    Ok((shape, tokenizer.display().to_string()))
 }
 
 #[cfg(target_family = "wasm")]
-fn with_shape(path: &str, _: Table) -> Result<Table, String> {
+fn with_shape(path: &str, _: Table) -> Result<(Table, String), String> {
     Err(format!("model.from = \"{path}\": a page has no files to begin with"))
 }

@@ -11,7 +11,10 @@ use std::{
 
 use burn::tensor::Device;
 use hearth_data::Tokenizer;
-use hearth_model::{Positions, Transformer, weights};
+use hearth_model::{
+    Positions, Transformer,
+    weights::{self, PeftAdapter},
+};
 
 use super::{
     foreign::refuse_foreign,
@@ -20,7 +23,7 @@ use super::{
 };
 use crate::{
     TrainConfig, TrainError,
-    base::Base,
+    base::{Base, beside},
     checkpoint::{self, Folder, Store},
     engine, files, report,
 };
@@ -213,6 +216,9 @@ impl RunFolder {
     /// # Errors
     /// A file that is missing, broken or does not fit the others.
     pub fn load(&self, device: &Device) -> Result<TrainedModel, TrainError> {
+        if PeftAdapter::is_at(&self.path) {
+            return self.load_adapter(device);
+        }
         if is_published(&self.path) {
             return published::load(&self.path, device);
         }
@@ -232,6 +238,16 @@ impl RunFolder {
         Ok(TrainedModel { note: Some(format!("the weights are those of {}", checkpoint.location())), ..loaded })
     }
 
+    /// The adapters of PEFT's that are here, and the model that they are beside.
+    fn load_adapter(&self, device: &Device) -> Result<TrainedModel, TrainError> {
+        let adapter = PeftAdapter::open(&self.path)?;
+        let from = beside(&self.path, &adapter)?;
+        let base = Self::existing(from.clone()).load(device)?;
+        let model = adapter.beside(base.model)?;
+        let config = TrainConfig { from: Some(from), ..TrainConfig::new(model.config().clone()) };
+        Ok(TrainedModel { config, model, ..base })
+    }
+
     fn load_files(&self, device: &Device) -> Result<TrainedModel, TrainError> {
         let mut config = TrainConfig::read(&self.path.join(CONFIG), &[])?;
         if let (Some(from), Positions::Rope) = (&config.from, config.model.positions)
@@ -246,19 +262,27 @@ impl RunFolder {
             source_name: path.display().to_string(),
             reason: error.to_string(),
         })?;
-        let mut model = engine::first_model(&config, device)?;
-        match config.model.adapter {
-            Some(_) => weights::load_some(&mut model, &trained(&config), &self.path.join(MODEL))?,
-            None => weights::load(&mut model, &self.path.join(MODEL))?,
-        }
+        let weights = self.path.join(MODEL);
+        let mut model = match config.model.adapter {
+            Some(_) => {
+                let mut model = engine::first_model(&config, device)?;
+                weights::load_some(&mut model, &trained(&config), &weights)?;
+                model
+            }
+            None => {
+                let mut model = config.model.init(0, device)?;
+                weights::load(&mut model, &weights)?;
+                model
+            }
+        };
         // A run's own weights are its averages; a checkpoint's are those that it goes on with.
         if config.optimizer.average > 0.0
             && let Some((store, name)) = self.as_checkpoint()
         {
             model = checkpoint::with_averages(model, &store, &name)?;
         }
-        let first = config.from.as_deref().filter(|from| is_published(from));
-        let first = first.and_then(|from| published::first_token(from, &tokenizer));
+        let told = config.from.as_ref().map(|_| published::told_at(&self.path)).filter(|told| is_published(told));
+        let first = told.and_then(|told| published::first_token(&told, &tokenizer));
         Ok(TrainedModel { config, tokenizer, model, first, note: None })
     }
 

@@ -44,6 +44,7 @@ pub use trained_model::TrainedModel;
 use crate::report::Unstarted;
 use crate::{
     TrainConfig, TrainError,
+    base::Base,
     devices::OpenDevice,
     engine::{self, Members},
     parallel::Exchange,
@@ -191,6 +192,7 @@ impl Run {
         notes.extend(config.parallel.idle_on_one().filter(|_| others.is_empty() && line.is_none()));
         notes.extend(data::notes(&data));
         notes.extend(base_note(&config, &origin));
+        notes.extend(other_tokenizer(&config, &tokenizer));
         prepare_folder(&folder, &config, &tokenizer, &mut notes)?;
         let config = Arc::new(config);
         let common = Common {
@@ -253,6 +255,19 @@ fn base_note(config: &TrainConfig, origin: &Origin) -> Option<String> {
         (None, Some(_), _) => Some(trained),
         _ => None,
     }
+}
+
+/// A warning where the tokens mean something else to the model that the run begins with.
+fn other_tokenizer(config: &TrainConfig, tokenizer: &Tokenizer) -> Option<String> {
+    let from = config.from.as_ref()?;
+    let own = Base::open(from).and_then(|base| base.tokenizer(from)).ok()?;
+    let own = Tokenizer::from_file(own).ok()?;
+    (own.hash() != tokenizer.hash()).then(|| {
+        format!(
+            "warning: the tokens are not those of the tokenizer of {}: its weights know them by other ids",
+            from.display()
+        )
+    })
 }
 
 /// Writes what the folder has of a run from its start on. A run that goes on need not end where the disk is full: it is told

@@ -25,14 +25,6 @@ pub(super) fn is_published(path: &Path) -> bool {
 /// # Errors
 /// An architecture or a tokenizer that Hearth does not know, and files that are missing or broken.
 pub(super) fn load(path: &Path, device: &Device) -> Result<TrainedModel, TrainError> {
-    if PeftAdapter::is_at(path) {
-        let adapter = PeftAdapter::open(path)?;
-        let from = beside(path, &adapter)?;
-        let base = load(&from, device)?;
-        let model = adapter.beside(base.model)?;
-        let config = TrainConfig { from: Some(from), ..TrainConfig::new(model.config().clone()) };
-        return Ok(TrainedModel { config, model, ..base });
-    }
     let published = Published::open(path)?;
     let tokenizer = Tokenizer::from_file(path)?;
     let (ids, rows) = (tokenizer.vocab_size(), published.config().vocab_size);
@@ -47,20 +39,31 @@ pub(super) fn load(path: &Path, device: &Device) -> Result<TrainedModel, TrainEr
     Ok(TrainedModel { config: TrainConfig::new(published.config().clone()), tokenizer, model, first, note: None })
 }
 
-/// Where the tokenizer, the template of chats and the sampling of the model at `path` are told: there, or at the published model that the
-/// run there began with.
+/// Where the tokenizer, the template of chats and the sampling of the model at `path` are told: there, or at the published model that it
+/// came from, beside which an adapter is or with which a run began.
 pub fn told_at(path: &Path) -> PathBuf {
-    let own = [Some(path), path.parent()].into_iter().flatten();
-    if PeftAdapter::is_at(path) {
-        let from = PeftAdapter::open(path).ok().and_then(|adapter| beside(path, &adapter).ok());
-        return from.unwrap_or_else(|| path.into());
+    let mut place = path.to_path_buf();
+    // A run may have begun with a run.
+    for _ in 0..MOST_RUNS {
+        let has_template = [Some(&*place), place.parent()].into_iter().flatten();
+        let has_template = has_template.into_iter().any(|folder| folder.join("chat_template.jinja").exists());
+        let from = if PeftAdapter::is_at(&place) {
+            PeftAdapter::open(&place).ok().and_then(|adapter| beside(&place, &adapter).ok())
+        } else if is_published(&place) || has_template {
+            return place;
+        } else {
+            TrainConfig::read(&place.join("config.toml"), &[]).ok().and_then(|config| config.from)
+        };
+        match from {
+            Some(from) => place = from,
+            None => break,
+        }
     }
-    if is_published(path) || own.clone().any(|folder| folder.join("chat_template.jinja").exists()) {
-        return path.into();
-    }
-    let config = TrainConfig::read(&path.join("config.toml"), &[]).ok();
-    config.and_then(|config| config.from).filter(|from| is_published(from)).unwrap_or_else(|| path.into())
+    path.into()
 }
+
+/// Runs that began with one another, at most: two could name each other.
+const MOST_RUNS: usize = 16;
 
 /// The token that every text begins with, if there is one.
 pub(super) fn first_token(path: &Path, tokenizer: &Tokenizer) -> Option<u32> {

@@ -101,6 +101,21 @@ fn chats_tune_a_published_model() {
     assert!(card.contains("Trained with Hearth"), "{card}");
     assert!(fs::read_to_string(folder.join("merged/chat_template.jinja")).unwrap() == TEMPLATE);
 
+    // The tokenizer of the base goes along, and tokens of another one are told.
+    let names = ["tokenizer.json", "tokenizer_config.json"];
+    assert!(
+        names.iter().all(|name| fs::read(folder.join("merged").join(name)).unwrap()
+            == fs::read(folder.join("base").join(name)).unwrap())
+    );
+    let other =
+        ["train", "tune.toml", "--device", "cpu", "--set", "data.text=text.txt", "--set", "data.tokenizer=char"];
+    let other = hearth(
+        folder,
+        &[&other[..], &["--set", "data.packing=windows", "--set", "limits.steps=1", "--out", "other"]].concat(),
+    );
+    let said = String::from_utf8_lossy(&other.stderr);
+    assert!(other.status.success() && said.contains("warning: the tokens are not those of the tokenizer of"), "{said}");
+
     // What was tuned elsewhere is tuned on here; its settings are its own.
     let on = [
         "train",
@@ -151,6 +166,11 @@ fn what_cannot_be_tuned_is_told() {
         ("\"use_dora\": false", "\"use_dora\": true", "use_dora = true: Hearth does not compute it"),
         ("\"r\": 2", "\"r\": 3", "and adapter_config.json makes it"),
         ("\"r\": 2", "\"r\": \"two\"", "field r is no number"),
+        (
+            "\"base_model_name_or_path\": ",
+            "\"base_model_name_or_path\": \"adapter\", \"was\": ",
+            "is an adapter itself",
+        ),
         ("\"bias\": \"none\"", "\"bias\": \"all\"", "bias = \"all\": Hearth's adapters have none"),
         ("{", "[", "adapter_config.json"),
     ] {

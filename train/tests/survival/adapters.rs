@@ -82,7 +82,12 @@ fn a_run_begins_with_another_ones_weights() {
         |model: &Transformer| model.logits(Tensor::<2, Int>::from_data([[3, 1, 4, 1, 5]], &device)).into_data();
     assert_eq!(logits(&tuned.model), logits(&summary.model));
     assert_eq!(tuned.model.config().adapter.as_ref().map(|adapter| adapter.rank), Some(2));
+    // Where all weights are trained, what it began with is not asked for again.
+    let whole = [from.as_str(), "limits.steps=2", "checkpoint.every=2"];
+    let summary = run_with(folder.path(), "whole", vec![], Start::New, None, &whole).unwrap();
     fs::rename(folder.path().join("base"), folder.path().join("elsewhere")).unwrap();
     let error = RunFolder::existing(folder.path().join("tuned")).load(&device).unwrap_err().to_string();
     assert!(error.contains("base") && error.contains("does not exist"), "{error}");
+    let whole = RunFolder::existing(folder.path().join("whole")).load(&device).unwrap();
+    assert_eq!(logits(&whole.model), logits(&summary.model));
 }

@@ -9,7 +9,7 @@ use burn::tensor::Device;
 use hearth_data::Tokenizer;
 use hearth_gguf::{Gguf, MetadataValue};
 use hearth_model::{ParameterCount, Transformer, TransformerConfig, weights::Published};
-use hearth_train::run::{RunFolder, RunOverview, is_run};
+use hearth_train::run::{RunFolder, RunOverview, is_run, told_at};
 use serde_json::Value;
 
 /// A model with its tokenizer.
@@ -58,6 +58,12 @@ impl Source {
             });
         }
         let trained = RunFolder::existing(path.to_owned()).load(&device)?;
+        // What it came from tells of the tokenizer, if that is still the same.
+        let has_tokenizer = |from: &PathBuf| {
+            Tokenizer::from_file(from).is_ok_and(|tokenizer| tokenizer.hash() == trained.tokenizer.hash())
+        };
+        let origin =
+            trained.config.from.as_ref().map(|_| told_at(path)).filter(|from| from != path && has_tokenizer(from));
         let overview = match is_folder || is_file {
             true => None,
             false => [Some(path), path.parent()]
@@ -73,7 +79,10 @@ impl Source {
             tokenizer: Some(trained.tokenizer),
             first: trained.first,
             note: trained.note,
-            published: if is_folder || is_file { Some(path.into()) } else { trained.config.from },
+            published: match is_folder || is_file {
+                true => Some(path.into()),
+                false => origin,
+            },
             overview,
         })
     }
